@@ -1,0 +1,1 @@
+"""Things that happen at a moment of training."""

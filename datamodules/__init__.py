@@ -1,0 +1,1 @@
+"""Data on disk to batches: pairs, splits, transforms, caches and sample data."""

@@ -1,0 +1,61 @@
+"""The one thing that flows back from training to the data: which stage the run is in."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of a run: a size of picture, a batch, a rate, and how much of the network stands still.
+
+    A stage is data. ``callbacks/progressive_resizing.py`` walks a list of them inside one fit.
+
+    Args:
+        name: shown in the progress bar, in TensorBoard and in messages.
+        size: side of the square training pictures in pixels.
+        batch_size: pictures per optimiser step over *all* processes and accumulated batches.
+        epochs: passes over the training data.
+        lr: peak learning rate of the last layer group.
+        lr_scale: factor on ``lr`` for every layer group, from the input outwards; ``None`` is 1 for all.
+        frozen: how many layer groups, from the input, stand still; ``"encoder"`` is all but the last.
+            Batch norm inside a frozen group also keeps its statistics.
+        frozen_bn: whether batch norm of the groups ``"encoder"`` means keeps its statistics although its
+            weights train (the lesson's way of thawing).
+        augment: whether training pictures are augmented.
+        div: the one-cycle starts at ``lr / div``.
+        warmup: share of the stage's steps in which the rate climbs (the lesson's ``1 / pct``).
+        scale: magnification trained in this stage (super-resolution only).
+
+    Raises:
+        ValueError: if a value is out of its range; the message names stage and field.
+    """
+
+    name: str
+    size: int
+    batch_size: int
+    epochs: int
+    lr: float
+    lr_scale: tuple[float, ...] | None = None
+    frozen: int | Literal["encoder"] = 0
+    frozen_bn: bool = False
+    augment: bool = True
+    div: float = 25.0
+    warmup: float = 0.25
+    scale: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks every field once, so that nothing later has to."""
+        for field in ("size", "batch_size", "epochs"):
+            self._require(field, getattr(self, field) >= 1, "at least 1")
+        self._require("lr", self.lr > 0, "above 0")
+        self._require("lr_scale", self.lr_scale is None or min(self.lr_scale, default=0) > 0, "all above 0")
+        self._require(
+            "frozen", self.frozen == "encoder" or self.frozen >= 0, "a number of layer groups or 'encoder'"
+        )
+        self._require("div", self.div >= 1, "at least 1")
+        self._require("warmup", 0 < self.warmup < 1, "between 0 and 1")
+        self._require("scale", self.scale is None or self.scale >= 1, "at least 1")
+
+    def _require(self, field: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise ValueError(f"stage '{self.name}': {field} must be {wanted}, not {getattr(self, field)!r}")

@@ -1,0 +1,1 @@
+"""Speed and quality beside peers; every file prints a table."""

@@ -1,0 +1,1 @@
+"""Lightning modules: batch to loss, metrics and step output."""
