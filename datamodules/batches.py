@@ -26,6 +26,4 @@ class SegmentOutput(TypedDict):
 
     loss: Tensor  # () float32, with its graph in training
     probs: Tensor  # one class: (N, 1, S, S); several: (N, C, S, S); float32 in [0, 1]
-    score: (
-        Tensor  # (N,) float32, the picture's Dice (one class) or accuracy (several), for "worst of the epoch"
-    )
+    score: Tensor  # (N,) float32, the picture's Dice (one class) or accuracy (several), for "worst of the epoch"

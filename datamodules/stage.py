@@ -49,9 +49,7 @@ class Stage:
             self._require(field, getattr(self, field) >= 1, "at least 1")
         self._require("lr", self.lr > 0, "above 0")
         self._require("lr_scale", self.lr_scale is None or min(self.lr_scale, default=0) > 0, "all above 0")
-        self._require(
-            "frozen", self.frozen == "encoder" or self.frozen >= 0, "a number of layer groups or 'encoder'"
-        )
+        self._require("frozen", self.frozen == "encoder" or self.frozen >= 0, "a number of layer groups or 'encoder'")
         self._require("div", self.div >= 1, "at least 1")
         self._require("warmup", 0 < self.warmup < 1, "between 0 and 1")
         self._require("scale", self.scale is None or self.scale >= 1, "at least 1")
