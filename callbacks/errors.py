@@ -1,0 +1,13 @@
+"""What a run can die of that its user can do something about."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged, or of another kind; the message names the file and the way out."""
+
+
+class NonFiniteError(RuntimeError):
+    """The loss or a weight is no longer a number; the message names step, rate and pictures."""
+
+
+class StageError(RuntimeError):
+    """A stage cannot be trained here, for want of memory say; the message names the stage and what to change."""

@@ -1,0 +1,67 @@
+"""Tries one real batch of every stage before the run starts, and leaves no trace of it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_info
+from torch import nn
+
+from callbacks.errors import StageError
+from datamodules.stage import Stage
+
+
+def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage]) -> None:
+    """Sends one batch of every stage forward and backward, largest first, so that memory is asked for once.
+
+    Weights, batch-norm statistics, gradients and random numbers are as before afterwards.
+
+    Args:
+        trainer: an attached trainer whose data module gives ``rehearsal_batch(stage)``.
+        module: gives ``parts(batch)`` with the total under ``"loss"``.
+        stages: what will be trained; of stages with the same size and batch only the one with most to train is tried.
+
+    Raises:
+        StageError: if a stage does not fit in memory; the message names it and what to change.
+    """
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    task: Any = module
+    tried: set[tuple[int, int, int | None]] = set()
+    with _untouched(module):
+        module.requires_grad_(True)  # the most memory any stage can ask for
+        for stage in sorted(stages, key=lambda s: s.batch_size * s.size**2 * (s.scale or 1) ** 2, reverse=True):
+            if (shape := (stage.size, stage.batch_size, stage.scale)) in tried:
+                continue
+            tried.add(shape)
+            try:
+                batch = trainer.strategy.batch_to_device(data.rehearsal_batch(stage))
+                with trainer.precision_plugin.train_step_context():
+                    loss = task.parts(batch)["loss"]
+                    trainer.strategy.precision_plugin.backward(loss, module, None)
+            except (torch.OutOfMemoryError, MemoryError) as error:
+                raise StageError(
+                    f"stage '{stage.name}' does not fit in memory at {stage.size} px with batch_size "
+                    f"{stage.batch_size} on {trainer.world_size} process(es): lower its batch_size or size, or keep "
+                    "them and use --trainer.accumulate_grad_batches 2 or --trainer.precision bf16-mixed"
+                ) from error
+            module.zero_grad(set_to_none=True)
+    if torch.cuda.is_available():
+        peak = torch.cuda.max_memory_allocated() / 2**30
+        rank_zero_info(f"all {len(stages)} stages fit: at most {peak:.1f} GiB of GPU memory")
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def _untouched(module: nn.Module) -> Iterator[None]:
+    """Puts buffers, gradient flags and the random state back at the end."""
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    flags = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
+    with torch.random.fork_rng():
+        yield
+    for name, buffer in module.named_buffers():
+        buffer.copy_(buffers[name])
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(flags[name])
+        parameter.grad = None

@@ -1,0 +1,177 @@
+"""What the data modules of all tasks share: stages, stateless loaders, sharing out over processes."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from datamodules.errors import DataError
+from datamodules.sampler import EvalBatches, TrainBatches
+from datamodules.stage import Stage
+
+
+class ImageDataModule(LightningDataModule, ABC):
+    """Loaders that know their stage, and whose order and augmentation follow from (seed, epoch, index) alone.
+
+    A subclass says what the pictures are (``train_set`` and its sisters); this class says in which order, in which
+    batches and on which process they come. ``batch_size`` is the stage's and counts over all processes.
+
+    Args:
+        root: folder of the data; ``None`` stands for the task's own sample pictures.
+        seed: named seed of order, augmentation and split.
+        num_workers: processes that load; ``"auto"`` leaves one core to each training process and takes up to 8.
+        cache_dir: where prepared copies are kept; ``None`` is the user's cache folder.
+    """
+
+    # A rank may get no validation picture at all: sets are never padded.
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(
+        self,
+        *,
+        root: Path | None = None,
+        seed: int = 0,
+        num_workers: int | Literal["auto"] = "auto",
+        cache_dir: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.root, self.seed, self.cache_dir = root, seed, cache_dir
+        self.num_workers = num_workers
+        self._stage: Stage | None = None
+
+    @property
+    def stage(self) -> Stage:
+        """The stage whose size and batch the next loaders have.
+
+        Raises:
+            DataError: if none was set.
+        """
+        if self._stage is None:
+            raise DataError("the data module has no stage yet: call set_stage(Stage(...)) before asking for a loader")
+        return self._stage
+
+    def set_stage(self, stage: Stage) -> None:
+        """Lets every loader made from now on follow ``stage``; loaders that exist are not changed."""
+        self._stage = stage
+
+    @abstractmethod
+    def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The training pictures as ``stage`` wants them, asked for by ``Key``."""
+
+    @abstractmethod
+    def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The validation pictures at the stage's size, never augmented."""
+
+    @abstractmethod
+    def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The held-out pictures as the final judgement wants them."""
+
+    @abstractmethod
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Checks the whole data set and fills the caches that ``stages`` will read.
+
+        Raises:
+            DataError: naming everything that is wrong with the data.
+        """
+
+    def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Puts test samples together; a subclass whose targets differ in size has its own way."""
+        batch: dict[str, Any] = default_collate(samples)
+        return batch
+
+    def steps_per_epoch(self, stage: Stage) -> int:
+        """Optimiser steps of one epoch of ``stage``, on any number of processes."""
+        return len(self.train_set(stage)) // stage.batch_size  # type: ignore[arg-type]
+
+    def rehearsal_batch(self, stage: Stage) -> Any:
+        """One process' first batch of ``stage``, loaded here and now, to try the stage before the run starts."""
+        data = self.train_set(stage)
+        keys = next(iter(self._train_batches(stage, data)))
+        return default_collate([data[key] for key in keys])
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Shuffled, resumable batches of this process."""
+        data = self.train_set(self.stage)
+        epoch, start = self._progress()
+        return self._loader(data, self._train_batches(self.stage, data, epoch=epoch, start=start), default_collate)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Every validation picture once."""
+        return self._eval_loader(self.val_set(self.stage), default_collate)
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Every held-out picture once."""
+        return self._eval_loader(self.test_set(self.stage), self.collate_test)
+
+    def _eval_loader(self, data: Dataset[dict[str, Any]], collate: Any) -> DataLoader[Any]:
+        rank, world = self._place()
+        batch_size = max(1, self.stage.batch_size // world)
+        length = len(data)  # type: ignore[arg-type]
+        batches = EvalBatches(length=length, batch_size=batch_size, rank=rank, world=world)
+        return self._loader(data, batches, collate)
+
+    def _train_batches(
+        self, stage: Stage, data: Dataset[dict[str, Any]], *, epoch: int = 0, start: int = 0
+    ) -> TrainBatches:
+        rank, world = self._place()
+        return TrainBatches(
+            length=len(data),  # type: ignore[arg-type]
+            batch_size=stage.batch_size,
+            seed=self.seed,
+            rank=rank,
+            world=world,
+            accumulate=self.trainer.accumulate_grad_batches if self.trainer else 1,
+            epoch=epoch,
+            start=start,
+        )
+
+    def _loader(
+        self, data: Dataset[dict[str, Any]], batches: TrainBatches | EvalBatches, collate: Any
+    ) -> DataLoader[Any]:
+        workers = self._workers()
+        return DataLoader(
+            data,
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_one_thread,
+        )
+
+    def _workers(self) -> int:
+        if self.num_workers != "auto":
+            return self.num_workers
+        processes = max(1, self.trainer.num_devices if self.trainer else 1)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(0, min(8, cores // processes - 1))
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _progress(self) -> tuple[int, int]:
+        """Epoch, and batches of it that are done, where the trainer stands or was resumed.
+
+        ``trainer.current_epoch`` is still 0 here on resume; the loops' own progress is restored before they
+        ask for their loader.
+        """
+        if self.trainer is None:
+            return 0, 0
+        loop: Any = self.trainer.fit_loop
+        epoch = loop.epoch_progress.current.processed
+        # At an epoch's end `ready` still counts the finished epoch's batches: `completed` epochs lag `processed`
+        # there. In the middle of an epoch the epoch was started and not processed.
+        in_the_middle = loop.epoch_progress.current.started > epoch
+        return epoch, loop.epoch_loop.batch_progress.current.ready if in_the_middle else 0
+
+
+def _one_thread(_worker: int) -> None:
+    """Keeps OpenCV's own threads out of loader processes, which are already one a core."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
