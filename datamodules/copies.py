@@ -1,0 +1,82 @@
+"""The files of the cache: uint8 pixels as ``.npy``, with a checksum of 4 bytes behind them.
+
+``numpy.load`` shows them. They are written under another name and then renamed, so no reader sees half of one. They are
+not flushed to the disk one by one, as that would cost more than the decoding they save: after a power cut a copy may
+be torn, the checksum tells, and it is made again.
+"""
+
+import io
+import math
+import os
+import secrets
+import zlib
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+TEMPORARY = ".part"  # the suffix of what is not finished
+_CHECKSUM_BYTES = 4
+
+
+@lru_cache
+def _header(shape: tuple[int, ...]) -> bytes:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return header.getvalue()
+
+
+def file_bytes(shape: tuple[int, ...]) -> int:
+    """Bytes of the file that holds a copy of this shape."""
+    return len(_header(shape)) + math.prod(shape) + _CHECKSUM_BYTES
+
+
+def has_length(copy: Path, length: int) -> bool:
+    """Whether there is a file of that many bytes."""
+    try:
+        return copy.stat().st_size == length
+    except OSError:
+        return False
+
+
+def read_copy(copy: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """The pixels of a copy, or ``None`` if it is not there or damaged."""
+    header = _header(shape)
+    content = bytearray(file_bytes(shape) + 1)  # one more, to notice a file that is too long
+    try:
+        with open(copy, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
+            length = file.readinto(content)
+    except OSError:
+        return None
+    start, end = len(header), len(content) - 1 - _CHECKSUM_BYTES
+    pixels = memoryview(content)[start:end]
+    if length != len(content) - 1 or content[:start] != header:
+        return None
+    if _checksum(pixels) != content[end:-1]:
+        return None
+    return np.frombuffer(pixels, np.uint8).reshape(shape)
+
+
+def write_copy(copy: Path, pixels: NDArray[np.uint8]) -> None:
+    """Writes a copy so that it is there as a whole or not at all.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left behind then.
+    """
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    data = np.ascontiguousarray(pixels).data
+    temporary = copy.with_name(f"{copy.stem}-{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(_header(pixels.shape))
+            file.write(data)
+            file.write(_checksum(data))
+        temporary.replace(copy)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _checksum(data: memoryview) -> bytes:
+    return zlib.crc32(data).to_bytes(_CHECKSUM_BYTES, "little")

@@ -1,0 +1,107 @@
+"""How a file becomes the small square of pixels that a stage trains on: as a picture, as coverage, as classes."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.mask_values import MaskValues
+from datamodules.masks import read_mask_values
+from datamodules.read import read_image
+from datamodules.resize import resize_classes, resize_coverage, resize_image
+
+
+class Kind(Protocol):
+    """What is copied: how a file becomes pixels, under a label that tells two ways apart."""
+
+    @property
+    def label(self) -> str:
+        """Equal labels promise equal copies."""
+        ...
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        """Shape of the copy with the side ``size``."""
+        ...
+
+    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
+        """Decodes and resizes.
+
+        Raises:
+            DataError: if the file cannot be used.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ImageKind:
+    """Pictures ``(size, size, 3)`` RGB, decoded at a fraction where that is faster, then area means."""
+
+    @property
+    def label(self) -> str:
+        """See ``Kind``."""
+        return "image"
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        """See ``Kind``."""
+        return (size, size, 3)
+
+    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
+        """See ``Kind``."""
+        return resize_image(read_image(path, at_least=size), size)
+
+
+@dataclass(frozen=True)
+class CoverageKind:
+    """Masks of one class ``(size, size)``: 0 to 255, the share of the pixel that the object covers.
+
+    Args:
+        values: which stored value is background (0) and which the object (1).
+        orientation: from ``mask_orientation``.
+    """
+
+    values: MaskValues
+    orientation: int = 1
+
+    @cached_property
+    def label(self) -> str:
+        """See ``Kind``."""
+        return f"coverage {self.orientation} {self.values.label}"
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        """See ``Kind``."""
+        return (size, size)
+
+    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
+        """See ``Kind``."""
+        values = read_mask_values(path, orientation=self.orientation)
+        return resize_coverage(self.values.apply(values, path), size)
+
+
+@dataclass(frozen=True)
+class ClassesKind:
+    """Masks of several classes ``(size, size)``: class numbers and 255 for ignore, by exact nearest.
+
+    Args:
+        values: which stored value is which class.
+        orientation: from ``mask_orientation``.
+    """
+
+    values: MaskValues
+    orientation: int = 1
+
+    @cached_property
+    def label(self) -> str:
+        """See ``Kind``."""
+        return f"classes {self.orientation} {self.values.label}"
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        """See ``Kind``."""
+        return (size, size)
+
+    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
+        """See ``Kind``."""
+        values = read_mask_values(path, orientation=self.orientation)
+        return resize_classes(self.values.apply(values, path), size)
