@@ -97,13 +97,11 @@ class ProgressiveResizing(Callback):
         """Says where the run stands."""
         self._announce(stage_index(self.stages, trainer.current_epoch))
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stops rebuilding the loaders: the stage's own are in place now."""
-        trainer.reload_dataloaders_every_n_epochs = 0  # type: ignore[attr-defined]
-
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Moves on if the stage is over."""
         done = trainer.current_epoch + 1
+        # Not earlier: in a stage's first epoch the validation loader is rebuilt only when validation begins.
+        trainer.reload_dataloaders_every_n_epochs = 0  # type: ignore[attr-defined]
         if done not in stage_ends(self.stages)[:-1]:
             return
         index = stage_index(self.stages, done)

@@ -17,9 +17,7 @@ class StatelessRandomness(Callback):
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Seeds the batch that begins; accumulated batches differ, and so do ranks."""
         number = trainer.fit_loop.total_batch_idx
         words = np.random.SeedSequence((self.seed, number, trainer.global_rank)).generate_state(1, np.uint64)

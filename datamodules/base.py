@@ -135,7 +135,7 @@ class ImageDataModule(LightningDataModule, ABC):
         self, data: Dataset[dict[str, Any]], batches: TrainBatches | EvalBatches, collate: Any
     ) -> DataLoader[Any]:
         workers = self._workers()
-        return DataLoader(
+        return ResumableLoader(
             data,
             batch_sampler=batches,
             collate_fn=collate,
@@ -169,6 +169,20 @@ class ImageDataModule(LightningDataModule, ABC):
         # there. In the middle of an epoch the epoch was started and not processed.
         in_the_middle = loop.epoch_progress.current.started > epoch
         return epoch, loop.epoch_loop.batch_progress.current.ready if in_the_middle else 0
+
+
+class ResumableLoader(DataLoader[Any]):
+    """A loader whose place follows from the trainer's own progress.
+
+    Lightning takes any loader without these two methods for one that cannot be resumed, and warns.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: see ``ImageDataModule._progress``."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing, likewise."""
 
 
 def _one_thread(_worker: int) -> None:

@@ -1,0 +1,80 @@
+"""A polite end: the signal a person or a scheduler sends becomes a checkpoint and an exit code."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+from callbacks.run_checkpoint import RunCheckpoint
+
+
+class InterruptedRun(KeyboardInterrupt):
+    """The run was asked to stop, saved itself and can be resumed.
+
+    A ``KeyboardInterrupt``, since Lightning tears its processes down for that without calling it a failure.
+    """
+
+
+class SaveOnSignal(Callback):
+    """Finishes the step, saves ``last.ckpt`` and stops when SIGTERM, SIGINT or SIGUSR1 arrives.
+
+    Stock Lightning leaves SIGTERM with exit code 0 and nothing saved, and hangs if one rank alone gets it. Here a
+    handler sets a flag and all ranks agree on it after each optimiser step. A second Ctrl-C ends at once.
+
+    Args:
+        checkpoint: what saves.
+
+    Raises:
+        InterruptedRun: after saving.
+    """
+
+    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+    def __init__(self, checkpoint: RunCheckpoint) -> None:
+        self.checkpoint = checkpoint
+        self._received = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes the signals over, after Lightning has taken its own."""
+        for number in self.SIGNALS:
+            self._before[number] = signal.signal(number, self._receive)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stops where a step is complete; the epoch's last step is left to ``on_train_epoch_end``."""
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if stepped and batch_idx + 1 < trainer.num_training_batches and self._asked(trainer):
+            self.checkpoint.save_last(trainer)
+            self._stop(trainer)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stops between two epochs; the finished one was saved at its end."""
+        if self.checkpoint.last.exists() and self._asked(trainer):
+            self._stop(trainer)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Gives the signals back."""
+        self._give_back()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Gives the signals back."""
+        self._give_back()
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self._received += 1
+        if self._received > 1 and number == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    def _asked(self, trainer: Trainer) -> bool:
+        return trainer.strategy.reduce_boolean_decision(self._received > 0, all=False)
+
+    def _stop(self, trainer: Trainer) -> None:
+        raise InterruptedRun(f"stopped at step {trainer.global_step}, saved as {self.checkpoint.last}")
+
+    def _give_back(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
