@@ -1,0 +1,64 @@
+"""Run lengths against a worked example, a slow decoder and pycocotools."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from datamodules.rle import encode_rle
+
+
+def decode_slowly(text: str, height: int, width: int) -> NDArray[np.uint8]:
+    """Kaggle's sentence, word by word: '1 3 10 5 implies pixels 1,2,3,10,11,12,13,14 are included'."""
+    numbers = [int(word) for word in text.split()]
+    mask = np.zeros((height, width), np.uint8)
+    for start, length in zip(numbers[::2], numbers[1::2], strict=True):
+        for pixel in range(start, start + length):
+            row, column = divmod(pixel - 1, width)  # pixel 1 is (1,1), pixel 2 is (1,2)
+            mask[row, column] = 1
+    return mask
+
+
+def test_kaggle_worked_example() -> None:
+    mask = np.zeros((3, 5), np.uint8)
+    mask[0, :3] = 1  # pixels 1, 2, 3
+    mask[1, 4] = 1  # pixel 10
+    mask[2, :4] = 1  # pixels 11 to 14, one run with 10 across the end of the row
+    assert encode_rle(mask) == "1 3 10 5"
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_empty_full_and_last_pixel(value: int) -> None:
+    assert encode_rle(np.zeros((2, 3), np.uint8)) == ""
+    assert encode_rle(np.full((2, 3), value, np.uint8)) == "1 6"
+    last = np.zeros((2, 3), np.uint8)
+    last[1, 2] = value
+    assert encode_rle(last) == "6 1"
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("dtype", [np.uint8, np.bool_])
+def test_slow_decoder_gives_the_mask_back(seed: int, dtype: type) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 40, 2)
+    mask = (rng.random((height, width)) < rng.random()).astype(dtype)
+    np.testing.assert_array_equal(decode_slowly(encode_rle(mask), height, width), mask)
+
+
+def test_a_mask_that_is_a_view_is_numbered_by_rows() -> None:
+    mask = np.arange(12).reshape(3, 4).T % 5 == 0  # not contiguous
+    np.testing.assert_array_equal(decode_slowly(encode_rle(mask), 4, 3), mask)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools under numpy 2
+def test_pycocotools_decodes_the_same_mask() -> None:
+    coco = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
+    mask = np.random.default_rng(7).random((31, 17)) < 0.4
+    # COCO counts down the columns and gives lengths of background and foreground in turn, so the picture
+    # is handed over on its side and the starts become gaps.
+    numbers = [int(word) for word in encode_rle(mask).split()]
+    counts, end = [], 0
+    for start, length in zip(numbers[::2], numbers[1::2], strict=True):
+        counts += [start - 1 - end, length]
+        end = start - 1 + length
+    runs = coco.frPyObjects({"size": [17, 31], "counts": [*counts, mask.size - end]}, 17, 31)
+    np.testing.assert_array_equal(coco.decode(runs).T, mask)
