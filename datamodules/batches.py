@@ -2,6 +2,8 @@
 
 from typing import TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -19,6 +21,18 @@ class NativeSegmentBatch(TypedDict):
     image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
     mask: list[Tensor]  # N of (H, W) uint8: one class 0/1, several class numbers (255 where ignored)
     name: list[str]
+
+
+class PredictBatch(TypedDict):
+    """Pictures to work on, of whatever size, with what is needed to write results beside them."""
+
+    image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]; zeros where the picture could not be read
+    picture: list[NDArray[np.uint8] | None]  # N of (H, W, 3) RGB as displayed; None where not wanted or not readable
+    size: list[tuple[int, int]]  # N of (H, W) as displayed; (0, 0) where not readable
+    index: list[int]  # N places in the list of all pictures
+    path: list[str]  # N files, as the user named them
+    name: list[str]  # N names for results: relative, with "/", without a suffix, all different
+    problem: list[str]  # N reasons why a picture could not be read; "" where it was
 
 
 class SegmentOutput(TypedDict):
