@@ -11,3 +11,7 @@ class NonFiniteError(RuntimeError):
 
 class StageError(RuntimeError):
     """A stage cannot be trained here, for want of memory say; the message names the stage and what to change."""
+
+
+class OutputError(RuntimeError):
+    """A result cannot be written; the message names the file and says what was kept."""

@@ -1,0 +1,213 @@
+"""What lies in the output folder after a prediction, and that nothing half-written ever does."""
+
+import csv
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from callbacks.errors import OutputError
+from callbacks.prediction_writer import Picture, PredictionWriter, Table
+from callbacks.segmentation_files import SegmentationFiles
+from callbacks.whole_file import save_png, whole_file
+from datamodules.batches import PredictBatch
+from datamodules.picture_list import Listed
+from datamodules.predict_set import PredictData, PredictSet
+from datamodules.rle import encode_rle
+
+BLUE = np.array([[0, 0, 255]], np.uint8)
+
+
+class RedIsForeground(LightningModule):
+    """Stands for a trained net: the red channel is the probability."""
+
+    def predict_step(self, batch: PredictBatch, _index: int) -> Tensor:
+        return batch["image"][:, :1]
+
+
+def files(folder: Path, *kinds: str, **options: Any) -> SegmentationFiles:
+    settings: dict[str, Any] = {"classes": ("car",), "colours": BLUE, "threshold": 0.5, **options}
+    return SegmentationFiles(folder=folder, kinds=frozenset(kinds), **settings)
+
+
+def red_left_half(height: int, width: int) -> NDArray[np.uint8]:
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 2, 0] = 255
+    return pixels
+
+
+def predict(writer: PredictionWriter, data: PredictData, **options: Any) -> None:
+    trainer = Trainer(
+        accelerator="cpu", logger=False, callbacks=[writer], enable_progress_bar=False, enable_model_summary=False,
+        use_distributed_sampler=False, **options,
+    )  # fmt: skip
+    trainer.predict(RedIsForeground(), datamodule=data, return_predictions=False)
+
+
+def prepared(pictures: list[Path], *, size: int = 8, keep: bool = True, names: list[str] | None = None) -> PredictData:
+    names = names or [path.stem for path in pictures]
+    listed = [Listed(path=path, name=name) for path, name in zip(pictures, names, strict=True)]
+    return PredictData(pictures=listed, size=size, batch_size=2, num_workers=0, keep_pictures=keep)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """Three pictures of different shape; the second cannot be read."""
+    paths = [tmp_path / "in" / name for name in ("one.png", "two.png", "three.png")]
+    paths[0].parent.mkdir()
+    Image.fromarray(red_left_half(20, 32)).save(paths[0])
+    paths[1].write_bytes(b"not a picture")
+    Image.fromarray(red_left_half(48, 16)).save(paths[2])
+    return paths
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
+
+
+def test_every_kind_is_written_at_the_pictures_own_size(tmp_path: Path, pictures: list[Path]) -> None:
+    out = tmp_path / "out"
+    kinds = ("mask", "cutout", "overlay", "composite", "probability")
+    background = np.full((5, 5, 3), (0, 255, 0), np.uint8)
+    writer = PredictionWriter(files=files(out, *kinds, background=background))
+    predict(writer, prepared(pictures))
+
+    assert writer.written == 2
+    assert len(writer.problems) == 1
+    assert "two.png" in writer.problems[0]
+    found = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert found == sorted(
+        f"{kind}/{name}{'.jpg' if kind in ('overlay', 'composite') else '.png'}"
+        for kind in kinds
+        for name in ("one", "three")
+    )
+    for path in out.rglob("one.*"):
+        with Image.open(path) as image:
+            assert image.size == (32, 20), path
+
+    mask = np.asarray(Image.open(out / "mask/one.png"))
+    assert mask.dtype == np.uint8
+    np.testing.assert_array_equal(mask, np.where(np.arange(32) < 16, 255, 0)[None].repeat(20, axis=0))
+    cutout = np.asarray(Image.open(out / "cutout/one.png"))
+    assert cutout.shape == (20, 32, 4)
+    np.testing.assert_array_equal(cutout[10, 4], [255, 0, 0, 255])
+    assert cutout[10, 28, 3] == 0
+    probability = np.asarray(Image.open(out / "probability/one.png"))
+    assert probability.max() == 65535  # 16 bits all the way
+    composite = np.asarray(Image.open(out / "composite/one.jpg")).astype(int)
+    np.testing.assert_allclose(composite[10, [4, 28]], [[255, 0, 0], [0, 255, 0]], atol=6)
+    overlay = np.asarray(Image.open(out / "overlay/one.jpg")).astype(int)
+    np.testing.assert_allclose(overlay[10, [4, 28]], [[153, 0, 102], [0, 0, 0]], atol=6)
+
+
+def test_several_classes_are_written_as_numbers_with_a_palette(tmp_path: Path) -> None:
+    probs = np.zeros((3, 4, 4), np.float32)
+    probs[0], probs[2, :, 2:] = 0.4, 0.6
+    colours = np.array([[10, 20, 30], [1, 1, 1], [200, 100, 50]], np.uint8)
+    some = files(tmp_path, "mask", "probability", classes=("sky", "road", "car"), colours=colours)
+    some.write(probs, Picture(name="street", path="street.jpg", size=(8, 8), pixels=None))
+    with Image.open(tmp_path / "mask/street.png") as image:
+        assert image.mode == "P"
+        np.testing.assert_array_equal(np.unique(np.asarray(image)), [0, 2])
+        np.testing.assert_array_equal(np.asarray(image.convert("RGB"))[0, 7], [200, 100, 50])
+    assert sorted(path.name for path in (tmp_path / "probability").iterdir()) == ["car", "road", "sky"]
+    assert np.asarray(Image.open(tmp_path / "probability/car/street.png"))[0, 7] == round(0.6 * 65535)
+
+
+def test_a_cut_out_of_several_classes_keeps_those_named(tmp_path: Path) -> None:
+    probs = np.zeros((3, 4, 4), np.float32)
+    probs[1], probs[2] = 0.5, 0.5  # neither alone is certain, both together are
+    some = files(tmp_path, "cutout", classes=("sky", "road", "car"), colours=np.zeros((3, 3), np.uint8), cut=(1, 2))
+    some.write(probs, Picture(name="x", path="x.jpg", size=(8, 8), pixels=np.full((8, 8, 3), 9, np.uint8)))
+    assert np.asarray(Image.open(tmp_path / "cutout/x.png"))[..., 3].min() == 255
+
+
+def test_the_table_holds_each_picture_once_in_the_listed_order(tmp_path: Path, pictures: list[Path]) -> None:
+    table = Table(path=tmp_path / "out" / "submission.csv", header="img,rle_mask")
+    odd = tmp_path / "in" / 'a, "b".png'  # needs quoting
+    Image.fromarray(red_left_half(2, 4)).save(odd)
+    writer = PredictionWriter(files=files(tmp_path / "out", run_lengths=encode_rle), table=table)
+    predict(writer, prepared([odd, *pictures], keep=False))
+    with table.path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert [row[0] for row in rows] == ["img", 'a, "b".png', "one.png", "three.png"]
+    assert rows[1][1] == "1 2 5 2"  # 2 x 4: the two left pixels of both rows
+    assert [path.name for path in table.path.parent.iterdir()] == ["submission.csv"]
+
+
+def test_ranks_share_the_pictures_and_write_the_same_table(tmp_path: Path) -> None:
+    listed = [Listed(path=Path(f"{place}.jpg"), name=str(place)) for place in range(5)]
+    data = PredictData(pictures=listed, size=4, batch_size=2, num_workers=0, keep_pictures=False)
+
+    class Place:
+        global_rank, world_size = 1, 2
+
+    data.trainer = Place()  # type: ignore[assignment]
+    mine = [index for batch in data.predict_dataloader() for index in batch["index"]]
+    assert mine == [1, 3]
+
+
+def test_masks_alone_do_not_need_the_whole_picture(pictures: list[Path]) -> None:
+    listed = [Listed(path=path, name=path.stem) for path in pictures]
+    light = PredictSet(pictures=listed, size=8, keep_pictures=False)[2]
+    full = PredictSet(pictures=listed, size=8, keep_pictures=True)[2]
+    assert light.picture is None
+    assert light.size == (48, 16)
+    assert full.picture is not None
+    assert full.picture.shape == (48, 16, 3)
+    assert torch.equal(light.image, full.image)
+
+
+def test_a_rotated_photograph_gets_an_upright_mask(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored on its side: 90 degrees clockwise to be seen upright
+    Image.fromarray(red_left_half(24, 40)).save(tmp_path / "side.jpg", exif=exif, quality=95, subsampling=0)
+    writer = PredictionWriter(files=files(tmp_path / "out", "mask", "cutout"))
+    predict(writer, prepared([tmp_path / "side.jpg"]))
+    mask = np.asarray(Image.open(tmp_path / "out/mask/side.png"))
+    assert mask.shape == (40, 24)
+    assert mask[5].all()  # what was left is on top
+    assert not mask[35].any()
+    assert np.asarray(Image.open(tmp_path / "out/cutout/side.png"))[5, 12, 0] > 240
+
+
+def test_a_full_disk_leaves_the_file_before_it_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "mask.png"
+    save_png(target, np.zeros((4, 4), np.uint8))
+    before = target.read_bytes()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"mask\.png could not be written \(No space left on device\)"):
+        save_png(target, np.ones((4, 4), np.uint8))
+    assert target.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_kill_in_the_middle_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "x.png"
+    with pytest.raises(KeyboardInterrupt), whole_file(target) as file:  # noqa: PT012
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_failed_write_stops_the_run_and_takes_the_share_of_the_table_away(
+    tmp_path: Path, pictures: list[Path]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mask").write_text("a file where the folder should be")
+    table = Table(path=tmp_path / "out" / "submission.csv", header="img,rle_mask")
+    writer = PredictionWriter(files=files(tmp_path / "out", "mask", run_lengths=encode_rle), table=table)
+    with pytest.raises(OutputError, match=r"mask/one\.png could not be written"):
+        predict(writer, prepared(pictures))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mask"]
