@@ -9,6 +9,13 @@ class NonFiniteError(RuntimeError):
     """The loss or a weight is no longer a number; the message names step, rate and pictures."""
 
 
+class InterruptedRunError(RuntimeError):
+    """The run was asked to stop, saved itself and can be resumed: exit code 75.
+
+    Not a ``KeyboardInterrupt``: Lightning turns that into exit code 1.
+    """
+
+
 class StageError(RuntimeError):
     """A stage cannot be trained here, for want of memory say; the message names the stage and what to change."""
 

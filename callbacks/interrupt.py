@@ -6,14 +6,8 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from callbacks.errors import InterruptedRunError
 from callbacks.run_checkpoint import RunCheckpoint
-
-
-class InterruptedRun(KeyboardInterrupt):
-    """The run was asked to stop, saved itself and can be resumed.
-
-    A ``KeyboardInterrupt``, since Lightning tears its processes down for that without calling it a failure.
-    """
 
 
 class SaveOnSignal(Callback):
@@ -26,7 +20,7 @@ class SaveOnSignal(Callback):
         checkpoint: what saves.
 
     Raises:
-        InterruptedRun: after saving.
+        InterruptedRunError: after saving.
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
@@ -72,7 +66,7 @@ class SaveOnSignal(Callback):
         return trainer.strategy.reduce_boolean_decision(self._received > 0, all=False)
 
     def _stop(self, trainer: Trainer) -> None:
-        raise InterruptedRun(f"stopped at step {trainer.global_step}, saved as {self.checkpoint.last}")
+        raise InterruptedRunError(f"stopped at step {trainer.global_step}, saved as {self.checkpoint.last}")
 
     def _give_back(self) -> None:
         for number, handler in self._before.items():
