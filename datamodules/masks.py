@@ -15,16 +15,16 @@ from datamodules.read import load, read_header, upright
 
 Values = NDArray[np.uint8 | np.uint16]
 
-_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _OPAQUE = 255
 
 
 def read_mask_values(path: Path, *, orientation: int = 1) -> Values:
     """Reads the numbers stored in a mask.
 
-    Palette files (GIF, PNG) give their indices and not their colours, so the GIF masks of Carvana give 0 and 1.
-    1-bit files give 0 and 1; grey, and colour whose channels are equal, give the grey value; 16- and 32-bit and float
-    files give whole numbers up to 65535. Fully transparent pixels give 0.
+    Palette files give their indices and not their colours; unless the whole palette is grey, for then it is only a
+    way to store grey, whose numbering differs from file to file (GIF has no other), and the shade counts. So the GIF
+    masks of Carvana give 0 and 255. 1-bit files give 0 and 1; grey, and colour whose channels are equal, give the grey
+    value; 16- and 32-bit and float files give whole numbers up to 65535. Fully transparent pixels give 0.
 
     Args:
         path: a PNG, GIF, TIFF, BMP (or, unwisely, JPEG) file.
@@ -63,8 +63,7 @@ def mask_orientation(image_path: Path, mask_path: Path) -> int:
 def _values(image: Image.Image, path: Path) -> Values:
     mode = image.mode
     if mode == "P":
-        _refuse_white_first(image, path)
-        return np.array(image)
+        return _indices_or_shades(image)
     if mode == "1":
         return np.asarray(image).astype(np.uint8)
     if mode == "L":
@@ -84,19 +83,19 @@ def _values(image: Image.Image, path: Path) -> Values:
     raise DataError(f"{path}: is a mask in the colour space {mode}; save it as an 8-bit grey or palette PNG")
 
 
-def _refuse_white_first(image: Image.Image, path: Path) -> None:
-    """A black-and-white palette that starts with white would read as its own negative, without any other sign."""
-    palette = image.getpalette("RGB") or []
-    colours = list(zip(palette[::3], palette[1::3], palette[2::3], strict=True))
-    if colours and colours[0] == _WHITE and set(colours) <= {_BLACK, _WHITE}:
-        raise DataError(
-            f"{path}: is a palette file whose index 0 is white and 1 black, so it is not clear which of them is the "
-            f"object; save it as a grey PNG (0 background, 255 object)"
-        )
+def _indices_or_shades(image: Image.Image) -> NDArray[np.uint8]:
+    indices = np.array(image)
+    palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    if (palette != palette[:, :1]).any():
+        return indices
+    shades = np.zeros(256, np.uint8)
+    shades[: len(palette)] = palette[:, 0]
+    return np.asarray(shades[indices])
 
 
 def _whole_numbers(pixels: NDArray[np.generic], path: Path) -> NDArray[np.uint16]:
-    numbers = pixels.astype(np.uint16, casting="unsafe")
+    with np.errstate(invalid="ignore"):  # what does not fit is found by comparing
+        numbers = pixels.astype(np.uint16, casting="unsafe")
     if not np.array_equal(numbers, pixels):
         raise DataError(
             f"{path}: holds numbers that are not whole or lie outside 0 to 65535; a mask holds class numbers"

@@ -62,7 +62,8 @@ def read_image(path: Path, *, at_least: int | None = None) -> NDArray[np.uint8]:
     Args:
         path: a JPEG, PNG, GIF, TIFF, BMP or WebP file.
         at_least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, which is up to ten times faster, as long as
-            both sides stay at or above this many pixels.
+            both sides divide evenly (or else the picture would be squeezed a little, and no longer lie on its mask)
+            and stay at or above this many pixels.
 
     Returns:
         ``(H, W, 3)`` RGB, a fresh array, rotated as EXIF says.
@@ -106,7 +107,7 @@ def load(path: Path, *, at_least: int | None = None) -> tuple[Image.Image, int]:
     def decode(image: Image.Image) -> tuple[Image.Image, int]:
         orientation = _header(image).orientation
         if at_least is not None:
-            image.draft(None, (at_least, at_least))  # does nothing unless it is a JPEG
+            image.draft(None, _fraction(image.size, at_least))  # does nothing unless it is a JPEG
         image.load()
         # Pillow turns a TIFF by itself while loading, and only a TIFF.
         return image, 1 if isinstance(image, TiffImagePlugin.TiffImageFile) else orientation
@@ -123,6 +124,13 @@ def upright(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
+
+
+def _fraction(size: tuple[int, int], at_least: int) -> tuple[int, int]:
+    for divisor in (8, 4, 2):
+        if all(side % divisor == 0 and side // divisor >= at_least for side in size):
+            return size[0] // divisor, size[1] // divisor
+    return size
 
 
 def _header(image: Image.Image) -> Header:

@@ -1,0 +1,242 @@
+"""Masks as people have them: the numbers that are stored, and which class each stands for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from datamodules.errors import DataError
+from datamodules.mask_values import (
+    MaskValues,
+    ValueCount,
+    binary_mask_values,
+    class_mask_values,
+    threshold_mask_values,
+    value_table,
+)
+from datamodules.masks import mask_orientation, read_mask_values
+from datamodules.read import image_size, read_image
+
+COLOURS = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]  # the palette of Pascal VOC
+
+
+def save(path: Path, pixels: NDArray[np.generic], **options: object) -> Path:
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def save_palette(path: Path, indices: list[int], palette: list[int], **options: object) -> Path:
+    image = Image.new("P", (len(indices), 1))
+    image.putpalette(palette)
+    image.putdata(indices)
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.gif", "a.tif", "a.bmp"])
+def test_palette_masks_give_indices(name: str, tmp_path: Path) -> None:
+    path = save_palette(tmp_path / name, [3, 0, 1, 2], COLOURS)
+    np.testing.assert_array_equal(read_mask_values(path), [[3, 0, 1, 2]])
+
+
+def test_palette_with_a_transparent_index_gives_indices(tmp_path: Path) -> None:
+    path = save_palette(tmp_path / "a.png", [3, 0, 1, 2], COLOURS, transparency=0)
+    np.testing.assert_array_equal(read_mask_values(path), [[3, 0, 1, 2]])
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.gif"])
+@pytest.mark.parametrize(
+    ("palette", "expected"),
+    [
+        ([0, 0, 0, 255, 255, 255], [0, 255, 255, 0]),  # Carvana
+        ([255, 255, 255, 0, 0, 0], [255, 0, 0, 255]),  # the same picture of another writer
+        ([3, 3, 3, 7, 7, 7], [3, 7, 7, 3]),
+    ],
+)
+def test_palettes_without_colour_give_shades(
+    name: str, palette: list[int], expected: list[int], tmp_path: Path
+) -> None:
+    path = save_palette(tmp_path / name, [0, 1, 1, 0], palette)
+    np.testing.assert_array_equal(read_mask_values(path), [expected])
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif"])
+def test_1_bit_gives_0_and_1(name: str, tmp_path: Path) -> None:
+    read = read_mask_values(save(tmp_path / name, np.array([[True, False, True]])))
+    np.testing.assert_array_equal(read, [[1, 0, 1]])
+    assert read.dtype == np.uint8
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "a.gif"])
+@pytest.mark.parametrize("values", [[0, 1, 1], [0, 255, 0], [0, 10, 11]])
+def test_grey_gives_its_values(name: str, values: list[int], tmp_path: Path) -> None:
+    read = read_mask_values(save(tmp_path / name, np.array([values], np.uint8)))
+    np.testing.assert_array_equal(read, [values])
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_16_bit_class_numbers(name: str, tmp_path: Path) -> None:
+    read = read_mask_values(save(tmp_path / name, np.array([[0, 7, 300, 65535]], np.uint16)))
+    np.testing.assert_array_equal(read, [[0, 7, 300, 65535]])
+    assert read.dtype == np.uint16
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_whole_numbers_of_32_bits(dtype: type, tmp_path: Path) -> None:
+    read = read_mask_values(save(tmp_path / "a.tif", np.array([[0, 7, 300]], dtype)))
+    np.testing.assert_array_equal(read, [[0, 7, 300]])
+
+
+@pytest.mark.parametrize("wrong", [0.5, -1, 65536, np.nan])
+def test_fractions_and_numbers_out_of_range_are_refused(wrong: float, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", np.array([[0, wrong]], np.float32))
+    with pytest.raises(DataError, match=r"a\.tif: holds numbers that are not whole or lie outside"):
+        read_mask_values(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif"])
+def test_equal_channels_are_one_grey_and_colours_are_refused(name: str, tmp_path: Path) -> None:
+    pixels = np.array([[[0, 0, 0], [255, 255, 255], [9, 9, 9]]], np.uint8)
+    np.testing.assert_array_equal(read_mask_values(save(tmp_path / name, pixels)), [[0, 255, 9]])
+    pixels[0, 1] = 255, 0, 0
+    with pytest.raises(DataError, match=r"a mask in colour \(for example \(255, 0, 0\) at row 0, column 1\)"):
+        read_mask_values(save(tmp_path / name, pixels))
+
+
+def alpha_mask(path: Path, colours: list[int], alphas: list[int], mode: str) -> Path:
+    grey, alpha = (Image.new("L", (len(colours), 1)) for _ in range(2))
+    grey.putdata(colours)
+    alpha.putdata(alphas)
+    Image.merge(mode, [*[grey] * (len(mode) - 1), alpha]).save(path)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_alpha(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    np.testing.assert_array_equal(read_mask_values(alpha_mask(path, [0, 255], [255, 255], mode)), [[0, 255]])
+    # What lies under a transparent pixel does not count: a white shape cut out by its alpha.
+    np.testing.assert_array_equal(read_mask_values(alpha_mask(path, [255, 255], [0, 255], mode)), [[0, 255]])
+    with pytest.raises(DataError, match=r"a\.png: is a half transparent mask; flatten it"):
+        read_mask_values(alpha_mask(path, [0, 255], [255, 128], mode))
+    with pytest.raises(DataError, match=r"a\.png: the shape of this mask is only in its transparency"):
+        read_mask_values(alpha_mask(path, [0, 0], [0, 255], mode))
+
+
+def test_cmyk_mask_is_refused(tmp_path: Path) -> None:
+    Image.new("CMYK", (2, 2)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif: is a mask in the colour space CMYK"):
+        read_mask_values(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("drawn_on", "orientation"),
+    [*(("stored", o) for o in range(1, 9)), *(("displayed", o) for o in (5, 6, 7, 8))],  # else both have one size
+)
+def test_mask_of_a_rotated_picture_lies_on_it(drawn_on: str, orientation: int, tmp_path: Path) -> None:
+    """Rotation is applied to neither or to both: the object stays on the object."""
+    stored = np.zeros((16, 24), np.uint8)
+    stored[2:5, 4:20] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image_path = save(tmp_path / "a.png", np.repeat(stored[..., None], 3, axis=2), exif=exif)
+    shown = read_image(image_path)[..., 0]
+    mask_path = save(tmp_path / "mask.png", stored if drawn_on == "stored" else shown)
+    turn = mask_orientation(image_path, mask_path)
+    assert turn == (orientation if drawn_on == "stored" else 1)
+    np.testing.assert_array_equal(read_mask_values(mask_path, orientation=turn), shown)
+
+
+def test_a_mask_with_its_own_exif_is_turned_once(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.zeros((16, 24), np.uint8)
+    pixels[0, 0] = 255
+    image_path = save(tmp_path / "a.png", pixels, exif=exif)
+    mask_path = save(tmp_path / "mask.tif", pixels, exif=exif)
+    assert mask_orientation(image_path, mask_path) == 1
+    assert image_size(mask_path) == (24, 16)
+    np.testing.assert_array_equal(read_mask_values(mask_path), read_image(image_path)[..., 0])
+
+
+# Values and classes
+
+
+def test_values_are_mapped_by_the_table() -> None:
+    table = MaskValues({0: 0, 7: 1, 300: 2, 65535: 255})
+    mapped = table.apply(np.array([[0, 7], [300, 65535]], np.uint16), Path("a.png"))
+    np.testing.assert_array_equal(mapped, [[0, 1], [2, 255]])
+    assert mapped.dtype == np.uint8
+    np.testing.assert_array_equal(table.apply(np.array([[7, 0]], np.uint8), Path("a.png")), [[1, 0]])
+
+
+def test_values_without_a_class_are_named_with_their_file() -> None:
+    table = class_mask_values(3, ignore=11)
+    np.testing.assert_array_equal(table.apply(np.array([[0, 1, 2, 11]], np.uint8), Path("a.png")), [[0, 1, 2, 255]])
+    with pytest.raises(DataError, match=r"a\.png: holds the mask values 3, 255, .* \(known: 0, 1, 2, 11\)"):
+        table.apply(np.array([[0, 255, 3]], np.uint8), Path("a.png"))
+
+
+def test_class_lists_that_cannot_be() -> None:
+    with pytest.raises(DataError, match="ignore value 2 is also one of the class numbers 0 to 2"):
+        class_mask_values(3, ignore=2)
+    with pytest.raises(DataError, match="256 classes: there can be 1 to 255"):
+        class_mask_values(256, ignore=None)
+    assert class_mask_values(2, ignore=255).classes == {0: 0, 1: 1, 255: 255}
+
+
+def found(*values: int) -> dict[int, ValueCount]:
+    return {value: ValueCount(files=1, pixels=1, example=Path(f"mask{value}.png")) for value in values}
+
+
+def test_binary_masks_are_0_and_1_or_0_and_255() -> None:
+    assert binary_mask_values(found(0, 1)).classes == {0: 0, 1: 1}
+    assert binary_mask_values(found(0, 255)).classes == {0: 0, 255: 1}
+    assert binary_mask_values(found(255)).classes == {0: 0, 255: 1}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((0,), "every mask is empty"),
+        ((0, 1, 255), r"some masks hold 1 and some 255 \(1 in mask1.png; 255 in mask255.png\)"),
+        ((0, 3, 128, 255), r"these hold 0, 3, 128, 255 \(3 in mask3.png; .*set mask_threshold .*give a class list"),
+        (tuple(range(256)), r"0, 1, 2, .* 11, \.\.\. \(256 in all\)"),
+    ],
+)
+def test_binary_masks_that_are_not(values: tuple[int, ...], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        binary_mask_values(found(*values))
+
+
+def test_threshold_takes_soft_edges() -> None:
+    values = np.array([[0, 127, 128, 255]], np.uint8)
+    np.testing.assert_array_equal(threshold_mask_values(128).apply(values, Path("a.png")), [[0, 0, 1, 1]])
+    with pytest.raises(DataError, match="mask_threshold must lie between 1 and 255, not 0"):
+        threshold_mask_values(0)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_value_table_counts_files_and_pixels(workers: int, tmp_path: Path) -> None:
+    paths = [save(tmp_path / f"{i:02}.png", np.array([[0, 0, i % 2]], np.uint8)) for i in range(10)]
+    assert value_table(paths, workers=workers) == {
+        0: ValueCount(files=10, pixels=25, example=paths[0]),
+        1: ValueCount(files=5, pixels=5, example=paths[1]),
+    }
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_value_table_names_every_bad_file_up_to_twenty(workers: int, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i:02}.png" for i in range(30)]
+    for path in paths[:25]:
+        path.write_bytes(b"")
+    for path in paths[25:]:
+        save(path, np.zeros((2, 2), np.uint8))
+    with pytest.raises(DataError) as caught:
+        value_table(paths, workers=workers)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "25 files cannot be used:"
+    assert [line.split(":")[0].strip() for line in lines[1:21]] == [str(path) for path in paths[:20]]
+    assert lines[21].strip() == "... and 5 more"
