@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DataError
-from datamodules.masks import Values, read_mask_values
+from datamodules.masks import Colour, Values, read_stored_mask
 from datamodules.parallel import map_files, raise_together
 
 IGNORE = 255  # inside the program, always; a user's own value is mapped to it
@@ -25,11 +25,13 @@ class ValueCount:
         files: masks that hold it.
         pixels: pixels that hold it, over all masks.
         example: the first mask that holds it.
+        colour: what the palette shows it as, if the masks are palette files.
     """
 
     files: int
     pixels: int
     example: Path
+    colour: Colour | None = None
 
 
 @dataclass(frozen=True)
@@ -133,25 +135,39 @@ def value_table(paths: Sequence[Path], *, workers: int) -> dict[int, ValueCount]
         Counts by value, in the order of the values.
 
     Raises:
-        DataError: if masks cannot be read; all are counted, the first twenty named.
+        DataError: if masks cannot be read (all are counted, the first twenty named), or two palettes show the same
+            index in different colours: some programs number the colours of every file anew.
     """
     outcomes = map_files(count_values, paths, workers=workers, title="reading masks")
     raise_together(outcomes)
     table: dict[int, ValueCount] = {}
-    for path, outcome in zip(paths, outcomes, strict=True):
-        for value, pixels in () if isinstance(outcome, DataError) else outcome.items():
-            old = table.get(value, ValueCount(files=0, pixels=0, example=path))
-            table[value] = ValueCount(files=old.files + 1, pixels=old.pixels + pixels, example=old.example)
+    for outcome in outcomes:
+        for value, new in () if isinstance(outcome, DataError) else outcome.items():
+            table[value] = _add(value, table[value], new) if value in table else new
     return dict(sorted(table.items()))
 
 
-def count_values(path: Path) -> dict[int, int]:
-    """Pixels by stored value in one mask.
+def count_values(path: Path) -> dict[int, ValueCount]:
+    """Counts the values of one mask.
 
     Raises:
         DataError: as ``read_mask_values``.
     """
-    return _count(read_mask_values(path))
+    values, palette = read_stored_mask(path)
+    return {
+        value: ValueCount(files=1, pixels=pixels, example=path, colour=palette[value] if value < len(palette) else None)
+        for value, pixels in _count(values).items()
+    }
+
+
+def _add(value: int, old: ValueCount, new: ValueCount) -> ValueCount:
+    if old.colour and new.colour and old.colour != new.colour:
+        raise DataError(
+            f"index {value} is the colour {old.colour} in {old.example} but {new.colour} in {new.example}, "
+            f"so indices are not class numbers here; save the masks as grey PNG files that hold the numbers"
+        )
+    pixels, colour = old.pixels + new.pixels, old.colour or new.colour
+    return ValueCount(files=old.files + 1, pixels=pixels, example=old.example, colour=colour)
 
 
 def _count(values: Values) -> dict[int, int]:

@@ -5,6 +5,7 @@ What a mask file means is settled in two steps: this file reads the numbers that
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,16 @@ from datamodules.read import load, read_header, upright
 
 Values = NDArray[np.uint8 | np.uint16]
 
+Colour = tuple[int, int, int]
+
 _OPAQUE = 255
+
+
+class StoredMask(NamedTuple):
+    """What a mask file holds."""
+
+    values: Values  # (H, W) uint8, or uint16 where the file holds more than 8 bits
+    palette: list[Colour]  # RGB of every index; empty where the values are no indices
 
 
 def read_mask_values(path: Path, *, orientation: int = 1) -> Values:
@@ -38,8 +48,16 @@ def read_mask_values(path: Path, *, orientation: int = 1) -> Values:
         DataError: as ``read_image``; or if the mask is coloured, half transparent, or has fractions or numbers
             outside 0 to 65535.
     """
+    return read_stored_mask(path, orientation=orientation).values
+
+
+def read_stored_mask(path: Path, *, orientation: int = 1) -> StoredMask:
+    """As ``read_mask_values``, with the palette of a file whose values are indices."""
     image, own = load(path)
-    return upright(upright(_values(image, path), own), orientation)
+    palette = _colours(image) if image.mode == "P" else []
+    shades = bool(palette) and all(red == green == blue for red, green, blue in palette)
+    values = _shades(image, palette) if shades else _values(image, path)
+    return StoredMask(upright(upright(values, own), orientation), [] if shades else palette)
 
 
 def mask_orientation(image_path: Path, mask_path: Path) -> int:
@@ -62,12 +80,10 @@ def mask_orientation(image_path: Path, mask_path: Path) -> int:
 
 def _values(image: Image.Image, path: Path) -> Values:
     mode = image.mode
-    if mode == "P":
-        return _indices_or_shades(image)
+    if mode in ("L", "P"):
+        return np.array(image)
     if mode == "1":
         return np.asarray(image).astype(np.uint8)
-    if mode == "L":
-        return np.array(image)
     if mode in ("I", "F") or mode.startswith("I;16"):
         return _whole_numbers(np.asarray(image), path)
     if mode == "PA":
@@ -83,14 +99,15 @@ def _values(image: Image.Image, path: Path) -> Values:
     raise DataError(f"{path}: is a mask in the colour space {mode}; save it as an 8-bit grey or palette PNG")
 
 
-def _indices_or_shades(image: Image.Image) -> NDArray[np.uint8]:
-    indices = np.array(image)
-    palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-    if (palette != palette[:, :1]).any():
-        return indices
+def _colours(image: Image.Image) -> list[Colour]:
+    flat = image.getpalette("RGB") or []
+    return list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+
+
+def _shades(image: Image.Image, palette: list[Colour]) -> NDArray[np.uint8]:
     shades = np.zeros(256, np.uint8)
-    shades[: len(palette)] = palette[:, 0]
-    return np.asarray(shades[indices])
+    shades[: len(palette)] = [red for red, _, _ in palette]
+    return np.asarray(shades[np.asarray(image)])
 
 
 def _whole_numbers(pixels: NDArray[np.generic], path: Path) -> NDArray[np.uint16]:

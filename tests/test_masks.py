@@ -240,3 +240,11 @@ def test_value_table_names_every_bad_file_up_to_twenty(workers: int, tmp_path: P
     assert lines[0] == "25 files cannot be used:"
     assert [line.split(":")[0].strip() for line in lines[1:21]] == [str(path) for path in paths[:20]]
     assert lines[21].strip() == "... and 5 more"
+
+
+def test_palettes_that_number_their_colours_anew_are_refused(tmp_path: Path) -> None:
+    """Pillow's GIF writer drops unused colours: class 2 of the second mask becomes index 1."""
+    paths = [save_palette(tmp_path / "a.gif", [0, 1, 2], COLOURS), save_palette(tmp_path / "b.gif", [0, 2, 2], COLOURS)]
+    with pytest.raises(DataError, match=r"index 1 is the colour \(128, 0, 0\) in .*a.gif but \(0, 128, 0\) in .*b.gif"):
+        value_table(paths, workers=0)
+    assert value_table(paths[:1], workers=0)[2].colour == (0, 128, 0)

@@ -1,0 +1,272 @@
+"""Copies are what decoding gives, are made once, survive damage, and are never seen half-written."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from datamodules.cache import Item, PictureCache
+from datamodules.copies import file_bytes, read_copy, write_copy
+from datamodules.errors import DataError
+from datamodules.kinds import ClassesKind, CoverageKind, ImageKind
+from datamodules.mask_values import MaskValues
+from datamodules.read import read_image
+from datamodules.resize import resize_image
+from experiments.benchmarks.cache import main as benchmark
+
+ROOT = Path(__file__).parents[1]
+
+
+def draw(folder: Path, count: int, side: int = 40) -> list[Path]:
+    generator = np.random.default_rng(0)
+    paths = [folder / f"picture {i:02}.png" for i in range(count)]
+    for path in paths:
+        Image.fromarray(generator.integers(0, 256, (side, side, 3), np.uint8)).save(path)
+    return paths
+
+
+def images(paths: list[Path]) -> list[Item]:
+    return [Item(path, ImageKind()) for path in paths]
+
+
+def copies(cache: PictureCache) -> list[Path]:
+    return sorted(path for path in cache.folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> PictureCache:
+    return PictureCache(tmp_path / "cache", limit_gb=1)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A kind that cannot be made: what comes out came from the cache."""
+
+    label: str = "image"
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        return (size, size, 3)
+
+    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
+        raise AssertionError("decoded")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_copies_are_what_decoding_gives(workers: int, cache: PictureCache, tmp_path: Path) -> None:
+    paths = draw(tmp_path, 12)
+    cache.fill(images(paths), 16, workers=workers)
+    for path in paths:
+        copy = cache.get(path, 16, Refused())
+        np.testing.assert_array_equal(copy, resize_image(read_image(path), 16))
+        assert copy.flags.writeable
+    assert len(copies(cache)) == 12
+
+
+def test_masks_by_their_kinds(cache: PictureCache, tmp_path: Path) -> None:
+    mask = np.zeros((4, 4), np.uint8)
+    mask[:2, :2] = 7
+    mask[0, 2] = 7
+    path = tmp_path / "mask.png"
+    Image.fromarray(mask).save(path)
+    coverage = CoverageKind(MaskValues({0: 0, 7: 1}))
+    classes, swapped = ClassesKind(MaskValues({0: 0, 7: 5})), ClassesKind(MaskValues({0: 5, 7: 0}))
+    turned = ClassesKind(MaskValues({0: 0, 7: 5}), orientation=3)
+    cache.fill([Item(path, kind) for kind in (coverage, classes, swapped, turned)], 2, workers=0)
+    assert len(copies(cache)) == 4
+    for kind, expected in (
+        (coverage, [[255, 64], [0, 0]]),
+        (classes, [[5, 0], [0, 0]]),
+        (swapped, [[0, 5], [5, 5]]),
+        (turned, [[0, 0], [5, 5]]),
+    ):
+        np.testing.assert_array_equal(cache.get(path, 2, kind), expected)
+
+
+def test_filling_again_makes_only_what_is_missing(cache: PictureCache, tmp_path: Path) -> None:
+    paths = draw(tmp_path, 4)
+    cache.fill(images(paths), 16, workers=0)
+    first, *others = copies(cache)
+    before = {path: path.stat().st_mtime_ns for path in others}
+    first.unlink()
+    time.sleep(0.01)
+    cache.fill(images(paths), 16, workers=0)
+    assert copies(cache) == [first, *others]
+    assert {path: path.stat().st_mtime_ns for path in others} == before
+
+
+def test_a_changed_picture_gets_another_copy(cache: PictureCache, tmp_path: Path) -> None:
+    [path] = draw(tmp_path, 1)
+    cache.fill(images([path]), 16, workers=0)
+    old = path.stat()
+    content = path.read_bytes()
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(path)
+    np.testing.assert_array_equal(cache.get(path, 16, ImageKind())[5, 5], [1, 2, 3])
+    path.write_bytes(content)
+    os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns + 1))  # the same bytes a nanosecond later
+    with pytest.raises(AssertionError, match="decoded"):
+        cache.get(path, 16, Refused())
+    os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
+    cache.get(path, 16, Refused())
+
+
+def test_sizes_do_not_mix(cache: PictureCache, tmp_path: Path) -> None:
+    [path] = draw(tmp_path, 1)
+    for size in (8, 16):
+        cache.fill(images([path]), size, workers=0)
+    assert [cache.get(path, size, Refused()).shape for size in (8, 16)] == [(8, 8, 3), (16, 16, 3)]
+
+
+def test_one_picture_by_two_paths_to_it_is_one_copy(
+    cache: PictureCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [path] = draw(tmp_path, 1)
+    cache.fill(images([path]), 16, workers=0)
+    monkeypatch.chdir(tmp_path)
+    cache.get(Path(path.name), 16, Refused())
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "too long", "one bit", "other header", "zeros"])
+def test_a_damaged_copy_is_made_again(damage: str, cache: PictureCache, tmp_path: Path) -> None:
+    [path] = draw(tmp_path, 1)
+    cache.fill(images([path]), 16, workers=0)
+    [copy] = copies(cache)
+    whole = copy.read_bytes()
+    bit = bytearray(whole)
+    bit[500] ^= 1
+    copy.write_bytes(
+        {
+            "empty": b"",
+            "cut": whole[:-1],
+            "too long": whole + b"\0",
+            "one bit": bytes(bit),
+            "other header": whole.replace(b"16, 16", b"12, 16"),
+            "zeros": bytes(len(whole)),
+        }[damage]
+    )
+    np.testing.assert_array_equal(cache.get(path, 16, ImageKind()), resize_image(read_image(path), 16))
+    assert copy.read_bytes() == whole
+    copy.write_bytes(b"")
+    cache.fill(images([path]), 16, workers=0)
+    assert copy.read_bytes() == whole
+
+
+def test_what_was_not_filled_is_decoded_and_not_kept(cache: PictureCache, tmp_path: Path) -> None:
+    [path] = draw(tmp_path, 1)
+    np.testing.assert_array_equal(cache.get(path, 16, ImageKind()), resize_image(read_image(path), 16))
+    assert not cache.folder.exists()
+
+
+def test_a_copy_is_a_file_that_numpy_loads(tmp_path: Path) -> None:
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    write_copy(tmp_path / "deep" / "a.npy", pixels)
+    np.testing.assert_array_equal(np.load(tmp_path / "deep" / "a.npy"), pixels)
+    np.testing.assert_array_equal(read_copy(tmp_path / "deep" / "a.npy", (4, 4, 3)), pixels)
+    assert (tmp_path / "deep" / "a.npy").stat().st_size == file_bytes((4, 4, 3))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_bad_files_are_counted_and_named_and_the_others_copied(
+    workers: int, cache: PictureCache, tmp_path: Path
+) -> None:
+    paths = draw(tmp_path, 12)
+    paths[3].write_bytes(b"")
+    paths[7].write_bytes(paths[7].read_bytes()[:200])
+    paths[9].unlink()
+    with pytest.raises(DataError) as caught:
+        cache.fill(images(paths), 16, workers=workers)
+    message = str(caught.value)
+    assert message.startswith("3 files cannot be used:")
+    for bad in (3, 7, 9):
+        assert f"picture {bad:02}.png: " in message
+    assert len(copies(cache)) == 9
+
+
+def test_the_limit_is_kept_and_said_once(cache: PictureCache, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    paths = draw(tmp_path, 5)
+    one = file_bytes((16, 16, 3))
+    small = PictureCache(cache.folder, limit_gb=3.5 * one / 1e9)
+    with caplog.at_level(logging.WARNING):
+        small.fill(images(paths), 16, workers=0)
+    assert len(caplog.records) == 1
+    assert "2 of 5 files at 16 px get no copy and are decoded every time" in caplog.text
+    assert len(copies(small)) == 3
+    for path in paths:
+        np.testing.assert_array_equal(small.get(path, 16, ImageKind()), resize_image(read_image(path), 16))
+    assert len(copies(small)) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    cache = PictureCache(tmp_path / "file" / "cache", limit_gb=1)
+    with pytest.raises(
+        DataError, match=r"file/cache: the cache cannot be written \(Not a directory\); free some space"
+    ):
+        cache.fill(images(draw(tmp_path, 1)), 16, workers=0)
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = PictureCache(tmp_path / "cache", limit_gb=1)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        cache.fill(images(draw(tmp_path, 2)), 16, workers=0)
+    assert copies(cache) == []
+
+
+def test_abandoned_halves_are_removed_after_a_day(cache: PictureCache, tmp_path: Path) -> None:
+    cache.folder.mkdir()
+    old, young = cache.folder / "old.part", cache.folder / "young.part"
+    for half in (old, young):
+        half.write_bytes(b"half")
+    os.utime(old, (time.time() - 90_000,) * 2)
+    cache.fill(images(draw(tmp_path, 1)), 16, workers=0)
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_two_processes_fill_while_a_third_reads(tmp_path: Path) -> None:
+    """Both succeed, and a reader sees whole copies or none."""
+    paths = draw(tmp_path, 60, side=200)
+    code = (
+        "from pathlib import Path; from datamodules.cache import *; from datamodules.kinds import ImageKind\n"
+        f"items = [Item(p, ImageKind()) for p in sorted(Path({str(tmp_path)!r}).glob('*.png'))]\n"
+        f"PictureCache(Path({str(tmp_path / 'cache')!r}), limit_gb=1).fill(items, 64, workers=2)"
+    )
+    fillers = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _ in range(2)]
+    sizes = set()
+    while any(filler.poll() is None for filler in fillers):
+        sizes |= {copy.stat().st_size for copy in (tmp_path / "cache").rglob("*.npy")}
+    assert [filler.wait() for filler in fillers] == [0, 0]
+    assert sizes == {file_bytes((64, 64, 3))}
+    cache = PictureCache(tmp_path / "cache", limit_gb=1)
+    assert len(copies(cache)) == 60  # and nothing half-written beside them
+    for path in paths:
+        np.testing.assert_array_equal(cache.get(path, 64, Refused()), resize_image(read_image(path), 64))
+
+
+def test_long_fills_show_a_bar(
+    cache: PictureCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("datamodules.parallel._BAR_AFTER_SECONDS", 0)
+    cache.fill(images(draw(tmp_path, 3)), 16, workers=0)
+    assert "copies at 16 px: 100%" in capsys.readouterr().err
+
+
+def test_the_benchmark_runs_and_passes_its_mark(capsys: pytest.CaptureFixture[str]) -> None:
+    assert benchmark(["--pictures", "2", "--rounds", "2"]) == 0
+    table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    ways = {words[0]: float(words[-1]) for words in table[2:5]}
+    assert list(ways) == ["Pillow", "fraction", "cache"]
+    assert ways["Pillow"] == 1.0
+    assert ways["cache"] >= 30
