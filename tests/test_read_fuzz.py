@@ -1,4 +1,4 @@
-"""Damaged files give a picture of the stated form or a ``DataError``: no other exception, no warning, nothing printed."""
+"""Damaged files give a picture of the stated form or a ``DataError``: no other exception, no warning, no output."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -88,7 +88,7 @@ def decode_with_pillow(path: Path, size: int) -> NDArray[np.uint8]:
 
 
 def draw_photographs(folder: Path, count: int) -> list[Path]:
-    """Draws JPEGs with detail at every scale, as photographs have (noise of 1/f), of about 350 kB each."""
+    """Draws JPEGs with detail at every scale, as photographs have (noise of 1/f), of about 430 kB each."""
     generator = np.random.default_rng(0)
     paths = [folder / f"{index:03}.jpg" for index in range(count)]
     for path in tqdm(paths, desc="drawing photographs", unit="file"):
