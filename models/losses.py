@@ -68,7 +68,7 @@ def bce(logits: Tensor, target: Tensor, *, edge: float = 0.0) -> Tensor:
 
 
 def outline(target: Tensor, *, radius: int = 2) -> Tensor:
-    """How much the target changes within ``radius`` pixels (a square window): 1 at a hard outline, 0 inside and outside.
+    """How much the target changes within ``radius`` pixels (a square window): 1 at a hard outline, 0 elsewhere.
 
     Args:
         target: (N, H, W) in [0, 1].

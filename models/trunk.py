@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-_SIDES = (224, 256)  # both fit every classifier of torchvision, and no two resolutions up to 1/32 coincide
+_SIDES = (224, 256)  # all convolutional classifiers take both, and they differ at every resolution down to 1/32
 
 
 class TrunkLayer(NamedTuple):
@@ -28,37 +29,30 @@ def find_trunk(classifier: nn.Module, *, in_channels: int = 3) -> list[TrunkLaye
     """The layers from the picture to the last feature map, in the order in which they run.
 
     Two probes of different size go through the classifier, and a layer belongs to the trunk as long as its input is
-    the very output of the layer before. So what a ``forward`` does besides calling its layers ends the trunk, and so
-    does the global pooling in front of the head: its output no longer follows the size of the picture. Layers without
-    weights at the end that shrink the map once more (VGG's last pool) serve only the head and are left out.
+    the very output of the layer before. The trunk so ends at the global pooling, whose output no longer follows the
+    size of the picture, or where ``forward`` does something by itself; the head, the child of the classifier in which
+    that happens, is no part of it. Layers without weights at the end that shrink the map once more (VGG's last pool)
+    serve only the head and are left out too.
 
     Args:
-        classifier: put on the meta device, so that nothing is computed.
+        classifier: is left as it was. The probes have shapes but no numbers, so nothing is computed.
         in_channels: of the pictures that it takes.
 
     Returns:
         The trunk; empty when the first layer already gives no feature map (N, C, H, W).
     """
-    classifier.eval()
-    leaves = list(_leaves(classifier))
-    small, large = (_outputs(classifier, leaves, side, in_channels) for side in _SIDES)
+    leaves = dict(_leaves(classifier))
+    small, large = (_follow(classifier, leaves, side, in_channels) for side in _SIDES)
     trunk = []
-    for a, b in zip(small, large, strict=False):
-        if a.name != b.name or a.shape[1] != b.shape[1] or a.shape[2:] == b.shape[2:]:
+    for (name, shape), (_, larger) in zip(small.items(), large.items(), strict=False):
+        if shape[1] != larger[1] or shape[2:] == larger[2:]:
             break
-        trunk.append(TrunkLayer(a.name, a.shape[1], 2 ** round(math.log2(_SIDES[0] / a.shape[2]))))
-    weighted = [any(True for _ in classifier.get_submodule(layer.name).parameters()) for layer in trunk]
-    while trunk and not weighted[len(trunk) - 1]:
-        last_weighted = max((i for i, has in enumerate(weighted) if has), default=-1)
-        if trunk[-1].reduction == trunk[last_weighted].reduction:
-            break
-        trunk.pop()
-    return trunk
-
-
-class _Output(NamedTuple):
-    name: str
-    shape: tuple[int, ...]
+        trunk.append(TrunkLayer(name, shape[1], 2 ** round(math.log2(_SIDES[0] / shape[2]))))
+    names = list(leaves)
+    if trunk and trunk[-1].name != names[-1]:
+        head = _child(names[names.index(trunk[-1].name) + 1])
+        trunk = [layer for layer in trunk if _child(layer.name) != head]
+    return _without_last_pool(trunk, leaves)
 
 
 def _leaves(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -70,30 +64,45 @@ def _leaves(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Modul
             yield f"{prefix}{name}", child
 
 
-def _outputs(classifier: nn.Module, leaves: list[tuple[str, nn.Module]], side: int, channels: int) -> list[_Output]:
-    """Outputs of the unbroken chain of layers that starts at the picture."""
-    seen: dict[str, tuple[Any, Any]] = {}
-    handles = []
-    for name, module in leaves:
+def _child(name: str) -> str:
+    return name.partition(".")[0]
 
-        def note(_: nn.Module, inputs: tuple[Any, ...], output: Any, name: str = name) -> None:
+
+def _follow(classifier: nn.Module, leaves: dict[str, nn.Module], side: int, channels: int) -> dict[str, torch.Size]:
+    """Output shapes of the unbroken chain of layers that starts at the picture."""
+    seen: dict[str, tuple[Any, Any]] = {}
+
+    def watch(name: str) -> Any:
+        def note(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             seen[name] = (inputs[0], output)
 
-        handles.append(module.register_forward_hook(note))
+        return note
+
     probe = torch.empty(1, channels, side, side, device="meta")
+    shapes_only = {n: t.to("meta") for n, t in chain(classifier.named_parameters(), classifier.named_buffers())}
+    training = classifier.training
+    handles = [module.register_forward_hook(watch(name)) for name, module in leaves.items()]
     try:
         with torch.no_grad():
-            classifier(probe)
+            torch.func.functional_call(classifier.eval(), shapes_only, (probe,))
     finally:
+        classifier.train(training)
         for handle in handles:
             handle.remove()
-    chain, last = [], probe
-    for name, _ in leaves:
+    shapes, last = {}, probe
+    for name in leaves:
         if name not in seen:  # an auxiliary head that only runs in training
             continue
         given, output = seen[name]
         if given is not last or not isinstance(output, Tensor) or output.ndim != 4:
             break
-        chain.append(_Output(name, tuple(output.shape)))
-        last = output
-    return chain
+        shapes[name], last = output.shape, output
+    return shapes
+
+
+def _without_last_pool(trunk: list[TrunkLayer], leaves: dict[str, nn.Module]) -> list[TrunkLayer]:
+    weighted = [i for i, layer in enumerate(trunk) if any(True for _ in leaves[layer.name].parameters())]
+    if not weighted:
+        return []
+    end = weighted[-1]
+    return [layer for i, layer in enumerate(trunk) if i <= end or layer.reduction == trunk[end].reduction]
