@@ -13,22 +13,15 @@ from models.simple_decoder import SimpleSegmenter
 from models.unet import UNet
 from models.unet34 import UNet34
 
-ENCODERS = (
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "mobilenet_v2",
-    "efficientnet_b0",
-    "vgg16_bn",
-    "convnext_tiny",
-    "regnet_y_400mf",
-)
+EVERYDAY = ("mobilenet_v2", "resnet18", "convnext_tiny")
+ENCODERS = (*EVERYDAY, "resnet34", "resnet50", "efficientnet_b0", "vgg16_bn", "regnet_y_400mf")
 NETS: dict[str, Callable[..., Any]] = {"simple": SimpleSegmenter, "unet34": UNet34} | {
     name: lambda name=name, **options: UNet(encoder=name, **options) for name in ENCODERS
 }
+RARE = [pytest.param(name, marks=pytest.mark.slow) for name in ENCODERS if name not in EVERYDAY]
 
 
-@pytest.fixture(params=NETS, scope="module")
+@pytest.fixture(params=["simple", "unet34", *EVERYDAY, *RARE], scope="module")
 def net(request: pytest.FixtureRequest) -> Any:
     torch.manual_seed(0)
     return NETS[request.param](pretrained="none")
@@ -124,16 +117,24 @@ def test_bf16_autocast_trains(net: Any) -> None:
 
 
 @pytest.mark.slow
-def test_exports_with_free_batch_height_and_width(net: Any) -> None:
+def test_exports_for_one_odd_size(net: Any) -> None:
+    net.eval()
+    exported = torch.export.export(net, (pictures(77, 90),), strict=False).module()
+    images = pictures(77, 90) / 2
+    torch.testing.assert_close(exported(images), net(images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_exports_for_any_multiple_of_32(net: Any) -> None:
     net.eval()
     dim = torch.export.Dim
-    free = {0: dim("n", min=1, max=64), 2: dim("h", min=64, max=2048), 3: dim("w", min=64, max=2048)}
-    exported = torch.export.export(net, (pictures(96, 128),), dynamic_shapes=(free,), strict=False)
-    images = pictures(77, 90, count=3)
-    torch.testing.assert_close(exported.module()(images), net(images), rtol=1e-4, atol=1e-5)
+    free = {0: dim("n", min=1, max=64), 2: 32 * dim("h", min=2, max=64), 3: 32 * dim("w", min=2, max=64)}
+    exported = torch.export.export(net, (pictures(96, 128),), dynamic_shapes=(free,), strict=False).module()
+    images = pictures(64, 160, count=3)
+    torch.testing.assert_close(exported(images), net(images), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["unet34", "mobilenet_v2", "vgg16_bn"])
+@pytest.mark.parametrize("name", ["unet34", "mobilenet_v2", "convnext_tiny"])
 def test_more_classes_and_channels(name: str) -> None:
     net = NETS[name](pretrained="none", classes=11, in_channels=4)
     assert net.eval()(pictures(50, 66, channels=4)).shape == (2, 11, 50, 66)
