@@ -1,0 +1,163 @@
+"""Shows what the network does: the same pictures after every validation, the worst ones, a first training batch."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """One picture of a validation, on the CPU, with what the network made of it."""
+
+    order: float  # the smallest are kept
+    name: str
+    score: float
+    item: Mapping[str, Any]  # fields of the batch, without the first dimension
+    output: Mapping[str, Any]  # fields of the step's output, without the first dimension
+
+
+class Figures(Callback, ABC):
+    """Draws on process 0, after each validation of a fit and at each stage's start, never in the sanity check.
+
+    The same pictures every time are those whose names have the smallest checksums among the pictures that
+    process 0 validates: the choice depends on nothing that changes in a run, and spreads over a set whose
+    neighbours look alike. The worst of the epoch are also looked for among the pictures of process 0.
+
+    A subclass draws; it gets batches with ``name`` and step outputs with ``score``.
+
+    Args:
+        fixed: how many pictures are shown every time.
+        worst: how many of the epoch's worst are shown.
+        folder: where the latest of every figure is also saved as PNG; ``None`` is ``pictures`` in the run's folder.
+    """
+
+    def __init__(self, *, fixed: int = 4, worst: int = 2, folder: Path | None = None) -> None:
+        self.fixed, self.worst, self.folder = fixed, worst, folder
+        self._fixed: list[Kept] = []
+        self._worst: list[Kept] = []
+        self._drawn_stage: Any = None
+
+    @abstractmethod
+    def draw_picture(self, kept: Kept, note: str) -> Tensor:
+        """Draws one validated picture; ``note`` says where the run stands. Gives uint8 ``(3, H, W)``."""
+
+    @abstractmethod
+    def draw_batch(self, batch: Mapping[str, Any], note: str) -> Tensor:
+        """Draws a training batch as the network gets it. Gives uint8 ``(3, H, W)``."""
+
+    def begin(self) -> None:
+        """Forgets the last validation; a subclass that draws more forgets that too."""
+        self._fixed, self._worst = [], []
+
+    def observe(self, batch: Mapping[str, Any], output: Mapping[str, Any]) -> None:
+        """Takes note of a validation batch."""
+        names, scores = batch["name"], output["score"].tolist()
+        for index, (name, score) in enumerate(zip(names, scores, strict=True)):
+            for kept, order, limit in (
+                (self._fixed, float(crc32(name.encode())), self.fixed),
+                (self._worst, score, self.worst),
+            ):
+                if len(kept) < limit or (limit and order < kept[-1].order):
+                    item, made = _one(batch, index), _one(output, index)
+                    kept.append(Kept(order=order, name=name, score=score, item=item, output=made))
+                    kept.sort(key=lambda entry: entry.order)
+                    del kept[limit:]
+
+    def figures(self, note: str) -> dict[str, Tensor]:
+        """Draws what was observed; a subclass may add to it.
+
+        Args:
+            note: where the run stands, in words.
+
+        Returns:
+            Pictures by name, uint8 ``(3, H, W)``.
+        """
+        drawn = {}
+        for what, kept in (("validation", sorted(self._fixed, key=lambda k: k.name)), ("worst", self._worst)):
+            for number, entry in enumerate(kept, start=1):
+                drawn[f"{what}_{number}"] = self.draw_picture(entry, note)
+        return drawn
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Shows the first batch of every stage."""
+        stage = getattr(pl_module, "stage", None)
+        if trainer.is_global_zero and stage is not self._drawn_stage:
+            self._drawn_stage = stage
+            self._show(trainer, {"training_batch": self.draw_batch(_on_cpu(batch), _note(trainer, pl_module))})
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts anew."""
+        self.begin()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keeps the pictures that will be drawn."""
+        if _watching(trainer):
+            self.observe(batch, outputs)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draws them."""
+        if _watching(trainer):
+            self._show(trainer, self.figures(_note(trainer, pl_module)))
+        self.begin()
+
+    def _show(self, trainer: Trainer, drawn: Mapping[str, Tensor]) -> None:
+        # Not trainer.log_dir: that is a broadcast, and only process 0 is here.
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        folder = self.folder or next((Path(logger.log_dir) / "pictures" for logger in loggers), None)
+        for name, picture in drawn.items():
+            for logger in loggers:
+                logger.experiment.add_image(f"figures/{name}", picture, trainer.global_step)
+            if folder is not None:
+                save_png(picture, folder / f"{name}.png")
+
+
+def save_png(picture: Tensor, path: Path) -> None:
+    """Writes a uint8 picture ``(3, H, W)`` under its final name only when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        Image.fromarray(np.ascontiguousarray(picture.permute(1, 2, 0).numpy())).save(file, format="PNG")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _watching(trainer: Trainer) -> bool:
+    return trainer.is_global_zero and trainer.state.fn == "fit" and not trainer.sanity_checking
+
+
+def _note(trainer: Trainer, module: LightningModule) -> str:
+    stage = getattr(module, "stage", None)
+    where = f"epoch {trainer.current_epoch + 1}, step {trainer.global_step}"
+    return where if stage is None else f"{where}, stage {stage.name} ({stage.size} px)"
+
+
+def _on_cpu(batch: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value.detach().cpu() if isinstance(value, Tensor) else value for key, value in batch.items()}
+
+
+def _one(fields: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """Picks one picture out of a batch; what has no first dimension (the loss) is left."""
+    return {
+        key: value[index].detach().cpu() if isinstance(value, Tensor) else value[index]
+        for key, value in fields.items()
+        if not (isinstance(value, Tensor) and value.ndim == 0)
+    }

@@ -1,0 +1,175 @@
+"""The figures of segmentation: masks over photographs, where they are wrong, precision against recall."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from torch import Tensor
+
+from callbacks.curves import draw_precision_recall, precision_recall
+from callbacks.drawing import (
+    EXTRA,
+    MISSED,
+    PALETTE,
+    WRONG,
+    Key,
+    Panel,
+    blend,
+    faded,
+    paint,
+    paint_classes,
+    palette,
+    panel_side,
+    sheet,
+    show,
+    show_any,
+    show_classes,
+)
+from callbacks.figures import Figures, Kept
+from models.losses import IGNORE
+
+
+class SegmentFigures(Figures):
+    """Shows input, target, prediction and difference, a training batch with its masks, and precision-recall curves.
+
+    Args:
+        fixed: how many validation pictures are shown every time.
+        worst: how many of the epoch's worst are shown, by Dice (one class) or accuracy (several).
+        pixels: how many pixels of each picture the precision-recall curve looks at. All of them would cost seconds a
+            batch, and neighbours say nearly the same.
+        folder: where the latest of every figure is also saved; ``None`` is ``pictures`` in the run's folder.
+    """
+
+    def __init__(self, *, fixed: int = 4, worst: int = 2, pixels: int = 1000, folder: Path | None = None) -> None:
+        super().__init__(fixed=fixed, worst=worst, folder=folder)
+        self.pixels = pixels
+        self._classes: Sequence[str] = ()
+        self._threshold = 0.5
+        self._probs: list[Tensor] = []
+        self._truth: list[Tensor] = []
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Learns the names of the classes from the module."""
+        self._classes = tuple(getattr(pl_module, "classes", ()))
+        self._threshold = float(getattr(pl_module, "threshold", 0.5))
+        if not self._classes:
+            raise TypeError(f"{type(pl_module).__name__} has no classes: SegmentFigures is for segmentation")
+
+    def draw_picture(self, kept: Kept, note: str) -> Tensor:
+        """Draws input, target, prediction and difference of one picture."""
+        title = f"{kept.name}: {'Dice' if len(self._classes) == 1 else 'accuracy'} {kept.score:.3f}"
+        image, mask, probs = kept.item["image"], kept.item["mask"], kept.output["probs"]
+        if len(self._classes) == 1:
+            target, preds = mask >= 0.5, probs[0] >= self._threshold
+            return car_sheet(image, target, preds, title=title, note=note, name=self._classes[0])
+        return class_sheet(image, mask, probs.argmax(0), title=title, note=note, names=self._classes)
+
+    def draw_batch(self, batch: Mapping[str, Any], note: str) -> Tensor:
+        """Draws up to nine pictures of a training batch with their masks over them."""
+        return batch_sheet(batch["image"][:9], batch["mask"][:9], note=note, names=self._classes)
+
+    def begin(self) -> None:
+        """Forgets pictures and pixels."""
+        super().begin()
+        self._probs, self._truth = [], []
+
+    def observe(self, batch: Mapping[str, Any], output: Mapping[str, Any]) -> None:
+        """Keeps pictures to draw and a sample of pixels, the same places every time."""
+        super().observe(batch, output)
+        probs, mask = output["probs"], batch["mask"]
+        places = torch.randperm(mask[0].numel(), generator=torch.Generator().manual_seed(0))[: self.pixels]
+        places = places.to(mask.device)
+        self._probs.append(probs.flatten(2)[:, :, places].transpose(1, 2).flatten(0, 1).cpu())
+        self._truth.append(mask.flatten(1)[:, places].flatten().cpu())
+
+    def figures(self, note: str) -> dict[str, Tensor]:
+        """Adds the precision-recall curve."""
+        drawn = super().figures(note)
+        if self._probs:
+            curves = precision_recall(torch.cat(self._probs), torch.cat(self._truth), self._classes)
+            drawn["precision_recall"] = draw_precision_recall(curves, self._threshold, note=note)
+        return drawn
+
+
+def car_sheet(image: Tensor, target: Tensor, preds: Tensor, *, title: str, note: str, name: str) -> Tensor:
+    """Draws one picture with the mask of one class.
+
+    Args:
+        image: ``(3, S, S)`` float32 in [0, 1].
+        target: bool ``(S, S)``.
+        preds: bool ``(S, S)``.
+        title: first line.
+        note: second line.
+        name: of the class.
+
+    Returns:
+        uint8 ``(3, H, W)``: four panels, two by two.
+    """
+    side = panel_side(image.shape[-1])
+    photo, wanted, found = show(image, side), show_classes(target, side) > 0, show_classes(preds, side) > 0
+    wrong = blend(faded(photo), wanted & found, PALETTE[0], 0.25)
+    wrong = blend(wrong, show_any(target & ~preds, side), MISSED, 1.0)
+    wrong = blend(wrong, show_any(preds & ~target, side), EXTRA, 1.0)
+    panels = [
+        Panel("picture", photo),
+        Panel("target", paint(photo, wanted, PALETTE[0])),
+        Panel("prediction", paint(photo, found, PALETTE[0])),
+        Panel("difference", wrong),
+    ]
+    legend = [Key(name, PALETTE[0]), Key("missed", MISSED), Key("too much", EXTRA)]
+    return sheet(panels, columns=2, title=title, note=note, legend=legend)
+
+
+def class_sheet(image: Tensor, target: Tensor, preds: Tensor, *, title: str, note: str, names: Sequence[str]) -> Tensor:
+    """Draws one picture with a map of several classes.
+
+    Args:
+        image: ``(3, S, S)`` float32 in [0, 1].
+        target: int64 ``(S, S)``, 255 where ignored.
+        preds: int64 ``(S, S)``.
+        title: first line.
+        note: second line.
+        names: of the classes.
+
+    Returns:
+        uint8 ``(3, H, W)``: four panels, two by two.
+    """
+    side, colours = panel_side(image.shape[-1]), palette(len(names))
+    photo = show(image, side)
+    wrong = blend(faded(photo), show_any((preds != target) & (target != IGNORE), side), WRONG, 0.8)
+    panels = [
+        Panel("picture", photo),
+        Panel("target", paint_classes(photo, show_classes(target, side), colours)),
+        Panel("prediction", paint_classes(photo, show_classes(preds, side), colours)),
+        Panel("difference", wrong),
+    ]
+    legend = [Key("wrong", WRONG), *(Key(name, colour) for name, colour in zip(names, colours, strict=True))]
+    return sheet(panels, columns=2, title=title, note=note, legend=legend)
+
+
+def batch_sheet(images: Tensor, masks: Tensor, *, note: str, names: Sequence[str]) -> Tensor:
+    """Draws training pictures as they come, augmented, with their masks over them.
+
+    Args:
+        images: ``(N, 3, S, S)`` float32 in [0, 1].
+        masks: one class: ``(N, S, S)`` float32 shares; several: int64 class numbers.
+        note: second line.
+        names: of the classes.
+
+    Returns:
+        uint8 ``(3, H, W)``: three pictures a row.
+    """
+    side = panel_side(images.shape[-1]) * 3 // 4
+    colours, panels = palette(len(names)), []
+    for image, mask in zip(images, masks, strict=True):
+        photo = show(image, side)
+        if len(names) == 1:
+            painted = paint(photo, show_classes(mask >= 0.5, side) > 0, colours[0])
+        else:
+            painted = paint_classes(photo, show_classes(mask, side), colours)
+        panels.append(Panel("", painted))
+    legend = [Key(name, colour) for name, colour in zip(names, colours, strict=True)]
+    columns = min(3, len(panels))
+    return sheet(panels, columns=columns, title="training pictures and masks", note=note, legend=legend)
