@@ -70,70 +70,70 @@ TWO = batch([[1, 0], [0, 0]], [[1, 1], [0, 0]], masks=[[[1, 0], [0, 0]], [[1, 0]
 ONE = batch([[0, 0], [0, 0]], masks=[[[0, 0], [0, 0]]])
 
 
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
-class TestLoops:
-    def test_validation_scores_are_means_over_pictures(self) -> None:
-        # Dice 1 and 2/3 in the batch of two, 1 (nothing to find, nothing found) in the batch of one.
-        found = trainer().validate(module(), Batches([], [TWO, ONE], []), verbose=False)[0]
-        assert found["val/dice"] == pytest.approx((1 + 2 / 3 + 1) / 3)
-        assert found["val/iou"] == pytest.approx(2 / 3)  # two of three pixels, pooled
-        assert found["val/accuracy"] == pytest.approx(11 / 12)
-        # Logits are +-10: a right pixel costs log(1 + e^-10), the one wrong pixel of twelve 10 more.
-        assert found["val/loss"] == pytest.approx(10 / 12, abs=1e-3)
+def test_validation_scores_are_means_over_pictures() -> None:
+    # Dice 1 and 2/3 in the batch of two, 1 (nothing to find, nothing found) in the batch of one.
+    found = trainer().validate(module(), Batches([], [TWO, ONE], []), verbose=False)[0]
+    assert found["val/dice"] == pytest.approx((1 + 2 / 3 + 1) / 3)
+    assert found["val/iou"] == pytest.approx(2 / 3)  # two of three pixels, pooled
+    assert found["val/accuracy"] == pytest.approx(11 / 12)
+    # Logits are +-10: a right pixel costs log(1 + e^-10), the one wrong pixel of twelve 10 more.
+    assert found["val/loss"] == pytest.approx(10 / 12, abs=1e-3)
 
-    def test_fit_moves_the_weights_and_logs_the_parts(self) -> None:
-        task = module(dice_weight=0.5)
-        task.begin_stage(Stage(name="all", size=2, batch_size=2, epochs=1, lr=0.1), steps=3)
-        fit = trainer()
-        fit.fit(task, Batches([TWO] * 3, [TWO, ONE], []))
-        assert task.net.shift.item() < 0  # type: ignore[union-attr, operator]  # one pixel too many was found
-        parts = [fit.callback_metrics[f"train/loss/{part}"] for part in ("bce", "dice")]
-        assert fit.callback_metrics["train/loss"].item() == pytest.approx(sum(parts).item())  # type: ignore[union-attr]
-        assert fit.callback_metrics["val/dice"] > 0.8
 
-    def test_a_test_judges_each_picture_at_its_own_size(self) -> None:
-        images = torch.zeros(2, 3, 4, 4)
-        images[:, :, :, :2] = 1  # the left half is car
-        wide, square = torch.zeros(6, 16, dtype=torch.uint8), torch.zeros(4, 4, dtype=torch.uint8)
-        wide[:, :8] = 1
-        square[:, :3] = 1  # a quarter of the picture is missed
-        native = {"image": images, "mask": [wide, square], "name": ["wide.jpg", "square.jpg"]}
-        task = module()
-        found = trainer().test(task, Batches([], [], [native]), verbose=False)[0]
-        assert task.test_table == [
-            {"name": "square.jpg", "dice": pytest.approx(0.8), "iou": pytest.approx(2 / 3), "accuracy": 0.75},
-            {"name": "wide.jpg", "dice": 1.0, "iou": 1.0, "accuracy": 1.0},
-        ]
-        assert found == {
-            "test/dice": pytest.approx(0.9),
-            "test/iou": pytest.approx((48 + 8) / (48 + 12)),
-            "test/accuracy": pytest.approx((96 + 12) / (96 + 16)),
-        }
+def test_fit_moves_the_weights_and_logs_the_parts() -> None:
+    task = module(dice_weight=0.5)
+    task.begin_stage(Stage(name="all", size=2, batch_size=2, epochs=1, lr=0.1), steps=3)
+    fit = trainer()
+    fit.fit(task, Batches([TWO] * 3, [TWO, ONE], []))
+    assert task.net.shift.item() < 0  # type: ignore[union-attr, operator]  # one pixel too many was found
+    parts = [fit.callback_metrics[f"train/loss/{part}"] for part in ("bce", "dice")]
+    assert fit.callback_metrics["train/loss"].item() == pytest.approx(sum(parts).item())  # type: ignore[union-attr]
+    assert fit.callback_metrics["val/dice"] > 0.8
 
-    def test_several_classes_are_told_apart_and_named(self) -> None:
-        image = torch.zeros(1, 3, 2, 2)
-        image[0, 0, 0], image[0, 1, 1] = 1, 1  # upper row sky, lower row road
-        mask = torch.tensor([[[0, 0], [1, 255]]])
-        task = module(classes=("sky", "road", "traffic sign"))
-        found = trainer().validate(
-            task, Batches([], [{"image": image, "mask": mask, "name": ["a"]}], []), verbose=False
-        )[0]
-        assert found["val/iou"] == found["val/dice"] == found["val/accuracy"] == 1.0
-        assert found["val/iou/sky"] == 1.0
-        assert "val/iou/traffic sign" not in found  # it never occurs
-        assert found["val/loss"] < 1e-3
 
-    def test_the_step_hands_probabilities_to_the_figures(self) -> None:
-        seen = []
+def test_a_test_judges_each_picture_at_its_own_size() -> None:
+    images = torch.zeros(2, 3, 4, 4)
+    images[:, :, :, :2] = 1  # the left half is car
+    wide, square = torch.zeros(6, 16, dtype=torch.uint8), torch.zeros(4, 4, dtype=torch.uint8)
+    wide[:, :8] = 1
+    square[:, :3] = 1  # a quarter of the picture is missed
+    native = {"image": images, "mask": [wide, square], "name": ["wide.jpg", "square.jpg"]}
+    task = module()
+    found = trainer().test(task, Batches([], [], [native]), verbose=False)[0]
+    assert task.test_table == [
+        {"name": "square.jpg", "dice": pytest.approx(0.8), "iou": pytest.approx(2 / 3), "accuracy": 0.75},
+        {"name": "wide.jpg", "dice": 1.0, "iou": 1.0, "accuracy": 1.0},
+    ]
+    assert found == {
+        "test/dice": pytest.approx(0.9),
+        "test/iou": pytest.approx((48 + 8) / (48 + 12)),
+        "test/accuracy": pytest.approx((96 + 12) / (96 + 16)),
+    }
 
-        class Look(Callback):
-            def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
-                seen.append(args[2])
 
-        trainer(callbacks=[Look()]).validate(module(), Batches([], [TWO], []), verbose=False)
-        assert seen[0]["probs"].shape == (2, 1, 2, 2)
-        assert not seen[0]["probs"].requires_grad
-        assert seen[0]["score"].tolist() == pytest.approx([1.0, 2 / 3])
+def test_several_classes_are_told_apart_and_named() -> None:
+    image = torch.zeros(1, 3, 2, 2)
+    image[0, 0, 0], image[0, 1, 1] = 1, 1  # upper row sky, lower row road
+    mask = torch.tensor([[[0, 0], [1, 255]]])
+    task = module(classes=("sky", "road", "traffic sign"))
+    found = trainer().validate(task, Batches([], [{"image": image, "mask": mask, "name": ["a"]}], []), verbose=False)[0]
+    assert found["val/iou"] == found["val/dice"] == found["val/accuracy"] == 1.0
+    assert found["val/iou/sky"] == 1.0
+    assert "val/iou/traffic sign" not in found  # it never occurs
+    assert found["val/loss"] < 1e-3
+
+
+def test_the_step_hands_probabilities_to_the_figures() -> None:
+    seen = []
+
+    class Look(Callback):
+        def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
+            seen.append(args[2])
+
+    trainer(callbacks=[Look()]).validate(module(), Batches([], [TWO], []), verbose=False)
+    assert seen[0]["probs"].shape == (2, 1, 2, 2)
+    assert not seen[0]["probs"].requires_grad
+    assert seen[0]["score"].tolist() == pytest.approx([1.0, 2 / 3])
 
 
 def test_half_precision_gives_float32_probabilities() -> None:

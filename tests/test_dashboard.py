@@ -1,0 +1,140 @@
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+
+from callbacks.dashboard import Dashboard
+from callbacks.dashboard_text import code_block, hyperparameters, stage_line
+from callbacks.step_clock import Speed, StepClock
+from datamodules.stage import Stage
+from tests.tiny_segment import STAGES, fit_discs, read_events
+
+CONFIGURATION = {"model": {"net": {"encoder": "tiny"}, "threshold": 0.5}, "data": {"root": None}, "seed_everything": 0}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The log of one run of two stages: 2 steps, then 2 epochs of 4."""
+    folder: Path = tmp_path_factory.mktemp("run")
+    fit_discs(folder, [Dashboard(configuration=CONFIGURATION)])
+    return read_events(folder)
+
+
+def values(run: Any, tag: str) -> list[tuple[int, float]]:
+    return [(event.step, event.value) for event in run.Scalars(tag)]
+
+
+def text(run: Any, tag: str) -> list[str]:
+    return [event.tensor_proto.string_val[0].decode() for event in run.Tensors(f"{tag}/text_summary")]
+
+
+def test_every_tag_of_the_design_is_there_and_no_other(run: Any) -> None:
+    assert set(run.Tags()["scalars"]) == {
+        *("train/loss", "val/loss", "val/dice", "val/iou", "val/accuracy", "epoch"),
+        *("stage/index", "stage/size", "lr/group0", "lr/group1"),
+        *("speed/pictures_per_second", "speed/data_wait_share"),
+        *("hp/dice", "hp/iou", "hp/accuracy", "hp/loss"),
+    }
+
+
+def test_stages_are_marked(run: Any) -> None:
+    assert values(run, "stage/index") == [(0, 1), (1, 1), *((step, 2) for step in range(2, 10))]
+    assert [size for _, size in values(run, "stage/size")] == [16] * 2 + [24] * 8
+    lines = text(run, "stages")
+    assert len(lines) == 2
+    assert "stage 1 of 2: small head" in lines[0]
+    assert "stage 2 of 2: large all" in lines[1]
+    assert "begins in epoch 2: 24 px, batches of 2" in lines[1]
+
+
+def test_rates_are_those_the_step_was_made_with(run: Any) -> None:
+    head = dict(values(run, "lr/group1"))
+    assert head[0] == pytest.approx(3e-2 / 25)  # one-cycle starts at lr / div
+    assert head[2] == pytest.approx(1e-1 / 25)
+    assert max(head.values()) == pytest.approx(1e-1)
+    body = dict(values(run, "lr/group0"))
+    assert set(body) == set(range(2, 10))  # it stood still in the first stage
+    assert body[3] == pytest.approx(head[3] / 10)
+
+
+def test_rates_and_stage_come_with_the_loss_of_the_same_step(run: Any) -> None:
+    assert [step for step, _ in values(run, "train/loss")] == [step for step, _ in values(run, "stage/index")]
+
+
+def test_speed_is_plausible(run: Any) -> None:
+    assert all(0 <= share <= 1 for _, share in values(run, "speed/data_wait_share"))
+    assert all(speed > 0 for _, speed in values(run, "speed/pictures_per_second"))
+
+
+def test_hyperparameters_end_with_the_best_scores_of_the_last_stage(run: Any) -> None:
+    dice = [value for _, value in values(run, "val/dice")]
+    shown = [value for _, value in values(run, "hp/dice")]
+    assert math.isnan(shown[0])
+    assert shown[1:] == pytest.approx([dice[0], dice[1], max(dice[1:])])
+    assert "hp_metric" not in run.Tags()["scalars"]
+    start = run.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    assert b"model.net.encoder" in start
+    assert b"stages.size" in start
+
+
+def test_layout_shows_only_tags_that_exist_or_may(run: Any) -> None:
+    layout = Layout.FromString(run.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
+    charts = {chart.title: list(chart.multiline.tag) for category in layout.category for chart in category.chart}
+    found = {title: {t for t in run.Tags()["scalars"] if re.match(tags[0], t)} for title, tags in charts.items()}
+    assert found["validation scores"] == {"val/dice", "val/iou", "val/accuracy"}
+    assert found["side of the pictures in pixels"] == {"stage/size"}
+    assert found["parts of the training loss"] == set()
+    assert len(charts["loss"]) == 2
+
+
+def test_configuration_origin_and_a_guide_are_there_as_text(run: Any) -> None:
+    assert text(run, "weights the network started from") == ["drawn at random for a test"]
+    assert "    encoder: tiny" in text(run, "configuration")[0].replace("      ", "    ")
+    assert "`speed/data_wait_share`" in text(run, "how to read this")[0]
+
+
+def test_a_resumed_run_goes_on_with_its_best() -> None:
+    before, after = Dashboard(configuration={}), Dashboard(configuration={})
+    before._best, before._best_stage = {"val/dice": 0.9}, 1
+    after.load_state_dict(before.state_dict())
+    assert (after._best, after._best_stage) == ({"val/dice": 0.9}, 1)
+
+
+def test_the_clock_leaves_out_what_is_neither_step_nor_wait() -> None:
+    clock = StepClock()
+    assert clock.read() is None
+    clock.wait(10.0)
+    clock.begin(11.0)
+    clock.end(13.0, pictures=4)
+    clock.wait(100.0)  # a validation of 87 s lies between
+    clock.begin(101.0)
+    clock.end(105.0, pictures=4)
+    assert clock.read() == Speed(pictures_per_second=1.0, data_wait_share=0.25)
+    assert clock.read() is None
+
+
+def test_hyperparameters_are_flat_and_leave_out_what_is_not_set() -> None:
+    assert hyperparameters(CONFIGURATION, STAGES) == {
+        "model.net.encoder": "tiny",
+        "model.threshold": 0.5,
+        "seed_everything": 0,
+        "stages.size": "16, 24",
+        "stages.epochs": "1, 2",
+        "stages.batch_size": "4, 2",
+        "stages.lr": "0.03, 0.1",
+    }
+
+
+def test_words_of_a_stage() -> None:
+    stage = Stage(name="512 head", size=512, batch_size=16, epochs=5, lr=4e-2, frozen="encoder", augment=False)
+    assert stage_line(stage, 2, 3, 27) == (
+        "**stage 3 of 3: 512 head** begins in epoch 28: 512 px, batches of 16, not augmented, 5 epochs, "
+        "peak rate 0.04, the encoder stands still"
+    )
+
+
+def test_configuration_is_shown_as_it_stands() -> None:
+    assert code_block({"b": [1], "a": {"c": None}}) == "    b:\n    - 1\n    a:\n      c: null"

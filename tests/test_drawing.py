@@ -1,0 +1,180 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFont
+from torch import Tensor
+
+from callbacks.curves import THRESHOLDS, draw_precision_recall, precision_recall
+from callbacks.drawing import (
+    EXTRA,
+    MISSED,
+    PALETTE,
+    Key,
+    Panel,
+    blend,
+    contour,
+    faded,
+    paint,
+    paint_classes,
+    palette,
+    sheet,
+    shortened,
+    show,
+    show_any,
+    show_classes,
+)
+from callbacks.figures import save_png
+from callbacks.segment_figures import batch_sheet, car_sheet, class_sheet
+
+
+def square(size: int, low: int, high: int) -> Tensor:
+    mask = torch.zeros(size, size, dtype=torch.bool)
+    mask[low:high, low:high] = True
+    return mask
+
+
+def pixels_of(picture: Tensor, colour: tuple[int, int, int]) -> int:
+    return int((picture == torch.tensor(colour).view(3, 1, 1)).all(0).sum())
+
+
+def test_blend_mixes_by_opacity_and_leaves_the_rest_and_its_input() -> None:
+    picture = torch.full((3, 1, 2), 100, dtype=torch.uint8)
+    mixed = blend(picture, torch.tensor([[True, False]]), (200, 0, 100), 0.25)
+    assert mixed[:, 0, 0].tolist() == [125, 75, 100]  # 100 * 0.75 + colour * 0.25
+    assert mixed[:, 0, 1].tolist() == [100, 100, 100]
+    assert picture.unique().tolist() == [100]
+
+
+def test_contour_is_the_inner_rim() -> None:
+    rim = contour(square(7, 1, 6), 1)
+    assert rim.sum() == 16  # the 5 x 5 square less its 3 x 3 inside
+    assert not rim[3, 3]
+    assert contour(torch.ones(4, 4, dtype=torch.bool)).sum() == 0  # a border of the picture is no rim
+
+
+def test_paint_has_a_firm_rim_and_a_translucent_inside() -> None:
+    picture = torch.zeros(3, 20, 20, dtype=torch.uint8)
+    painted = paint(picture, square(20, 4, 16), (100, 200, 50), alpha=0.5)
+    assert painted[:, 4, 10].tolist() == [100, 200, 50]
+    assert painted[:, 10, 10].tolist() == [50, 100, 25]
+    assert painted[:, 0, 0].tolist() == [0, 0, 0]
+
+
+def test_ignored_pixels_stay_bare() -> None:
+    picture = torch.full((3, 4, 4), 7, dtype=torch.uint8)
+    classes = torch.full((4, 4), 255)
+    classes[0] = 1
+    painted = paint_classes(picture, classes, palette(2))
+    assert painted[:, 2].unique().tolist() == [7]
+    assert (painted[:, 0] != 7).any()
+
+
+def test_shrinking_shows_every_wrong_pixel_and_keeps_class_numbers() -> None:
+    lone = torch.zeros(1000, 1000, dtype=torch.bool)
+    lone[501, 337] = True
+    assert show_any(lone, 100).sum() == 1
+    classes = torch.tensor([[0, 7], [7, 255]]).repeat_interleave(50, 0).repeat_interleave(50, 1)
+    assert show_classes(classes, 30).unique().tolist() == [0, 7, 255]
+    assert show_classes(classes, 200)[0, 150] == 7
+
+
+def test_a_picture_keeps_its_values_where_it_keeps_its_size() -> None:
+    image = torch.tensor([[0.0, 0.5], [1.0, 1.5]]).expand(3, 2, 2)
+    assert show(image, 2)[0].tolist() == [[0, 128], [255, 255]]
+
+
+def test_faded_is_grey() -> None:
+    ground = faded(torch.tensor([250, 10, 10], dtype=torch.uint8).view(3, 1, 1))
+    assert ground.flatten().unique().numel() == 1
+
+
+def test_sheet_lays_panels_out_in_rows_under_a_head_and_over_a_legend() -> None:
+    panels = [Panel(str(i), torch.full((3, 300, 300), 40 * i, dtype=torch.uint8)) for i in range(3)]
+    bare = sheet(panels, columns=2, title="title")
+    assert bare.dtype == torch.uint8
+    assert bare.shape[2] == 2 * 300 + 4
+    with_more = sheet(panels, columns=2, title="title", note="note", legend=[Key("car", (1, 2, 3))])
+    assert with_more.shape[1] == bare.shape[1] + 2 * (604 // 15)
+    assert pixels_of(with_more, (1, 2, 3)) > 100
+    head = bare.shape[1] - 2 * 304
+    assert bare[0, head + 10, 10] == 0
+    assert bare[0, head + 10, 314] == 40
+    assert bare[0, head + 314, 10] == 80
+    assert bare[0, head + 314, 314] == 255  # no fourth panel: paper
+
+
+def test_a_long_legend_breaks_into_rows_and_names_all() -> None:
+    names = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "person", "cyclist"]
+    panel = [Panel("", torch.zeros(3, 320, 320, dtype=torch.uint8))] * 2
+    colours = [(i + 1, 200, 3) for i in range(len(names))]
+    keys = [Key(name, colour) for name, colour in zip(names, colours, strict=True)]
+    drawn = sheet(panel, columns=2, title="", legend=keys)
+    assert all(pixels_of(drawn, colour) > 100 for colour in colours)
+
+
+def test_long_names_lose_their_middle() -> None:
+    font = ImageFont.load_default(20)
+    short = shortened("a/very/long/folder/name/car_0001_16.jpg: Dice 0.993", font, 200)
+    assert font.getlength(short) <= 200
+    assert short.startswith("a/ver")
+    assert short.endswith("0.993")
+    assert shortened("short", font, 200) == "short"
+
+
+def test_a_car_sheet_shows_what_is_missed_and_what_is_too_much() -> None:
+    image, target = torch.full((3, 320, 320), 0.5), square(320, 100, 200)
+    right = car_sheet(image, target, target, title="a", note="b", name="car")
+    missed = car_sheet(image, target, square(320, 150, 200), title="a", note="b", name="car")
+    extra = car_sheet(image, target, square(320, 100, 210), title="a", note="b", name="car")
+    keys = pixels_of(right, MISSED)  # the legend's square
+    assert pixels_of(missed, MISSED) - keys == 100 * 100 - 50 * 50
+    assert pixels_of(missed, EXTRA) == pixels_of(right, EXTRA)
+    assert pixels_of(extra, EXTRA) - pixels_of(right, EXTRA) == 110 * 110 - 100 * 100
+    assert pixels_of(extra, MISSED) == keys
+
+
+def test_a_class_sheet_does_not_blame_ignored_pixels() -> None:
+    image, target = torch.full((3, 64, 64), 0.5), torch.zeros(64, 64, dtype=torch.long)
+    preds = torch.ones_like(target)
+    wrong = class_sheet(image, target, preds, title="a", note="b", names=("sky", "road"))
+    ignored = class_sheet(image, torch.full_like(target, 255), preds, title="a", note="b", names=("sky", "road"))
+    bottom_right = (slice(None), slice(-300, -100), slice(-200, -10))
+    assert wrong[bottom_right].float().std(0).mean() > 20  # red
+    assert ignored[bottom_right].float().std(0).mean() < 1  # grey
+
+
+def test_a_batch_sheet_shows_three_in_a_row() -> None:
+    images, masks = torch.rand(5, 3, 32, 32), torch.zeros(5, 32, 32)
+    masks[:, 8:24, 8:24] = 1
+    drawn = batch_sheet(images, masks, note="now", names=("car",))
+    assert drawn.shape[2] == 3 * 240 + 2 * 4
+    assert pixels_of(drawn, PALETTE[0]) > 5 * 4 * 100
+
+
+def test_precision_and_recall_by_hand() -> None:
+    probs = torch.tensor([[0.9], [0.7], [0.4], [0.1]])
+    curve = precision_recall(probs, torch.tensor([1.0, 0.0, 1.0, 0.0]), ("car",))[0]
+    at_half, at_30 = (THRESHOLDS - 1) // 2, round(0.3 * (THRESHOLDS - 1))
+    assert (curve.precision[at_half].item(), curve.recall[at_half].item()) == (0.5, 0.5)
+    assert (curve.precision[at_30].item(), curve.recall[at_30].item()) == (pytest.approx(2 / 3), 1.0)
+
+
+def test_curves_of_several_classes_leave_out_ignored_pixels_and_absent_classes() -> None:
+    probs = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.8, 0.1]])
+    curves = precision_recall(probs, torch.tensor([0, 1, 255]), ("sky", "road", "car"))
+    assert [curve.name for curve in curves] == ["sky", "road"]
+    assert curves[1].precision[THRESHOLDS // 2] == 1.0
+    drawn = draw_precision_recall(curves, 0.5, note="epoch 1")
+    assert drawn.shape == (3, 480, 800)
+    assert drawn.dtype == torch.uint8
+    assert drawn.float().std() > 10
+
+
+def test_png_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    picture = torch.randint(0, 256, (3, 5, 6), dtype=torch.uint8)
+    save_png(picture, folder / "a.png")
+    assert np.array_equal(np.asarray(Image.open(folder / "a.png")), picture.permute(1, 2, 0).numpy())
+    assert [file.name for file in folder.iterdir()] == ["a.png"]
