@@ -1,0 +1,148 @@
+"""Looks at every file of a data set once, before the first step, and tells everything that is wrong with it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from datamodules.errors import DataError
+from datamodules.labels import Labels
+from datamodules.mask_values import ValueCount
+from datamodules.masks import mask_orientation, read_mask_values
+from datamodules.pairs import Pair
+from datamodules.parallel import map_files
+from datamodules.problems import Problem, refuse
+from datamodules.read import image_size, read_image
+
+_SHOWN = 8  # mask values spelt out for one file
+_SMALL = 64  # JPEGs are decoded at a fraction, ten times faster: the whole file is read in any case
+
+WAY_OUT = "Correct or remove these files, then run again; nothing was trained."
+SOFT_EDGES = " If the masks have soft edges, set mask_threshold (for example 128)."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a sound data set holds.
+
+    Args:
+        values: pixels by stored mask value, over all masks.
+        mapping: stored mask value to class number, 255 where it is ignored.
+        sizes: pictures by ``"width x height"`` as displayed.
+        turned: EXIF orientation that a mask shares with its picture, by picture name; 1 is left out.
+    """
+
+    values: Mapping[int, int]
+    mapping: Mapping[int, int]
+    sizes: Mapping[str, int]
+    turned: Mapping[str, int]
+
+
+def check_pairs(
+    root: Path, pairs: Sequence[Pair], labels: Labels, *, found: Sequence[Problem] = (), workers: int
+) -> Facts:
+    """Decodes every picture and mask, compares their sizes and looks up the masks' values, in parallel.
+
+    Args:
+        root: the data's root, for names.
+        pairs: what to check.
+        labels: the class list.
+        found: problems known already, told together with those found here.
+        workers: processes that share the work.
+
+    Raises:
+        DataError: naming the first twenty problems and counting all.
+    """
+    outcomes = map_files(partial(_look, root), pairs, workers=workers, title="checking pictures and masks")
+    looks = [look for look in outcomes if not isinstance(look, DataError)]
+    problems = [*found, *(problem for look in looks for problem in look.problems)]
+    strange = _strange_values(root, pairs, looks, labels)
+    problems += strange
+    soft = SOFT_EDGES if strange and labels.one_class and labels.threshold is None else ""
+    refuse(root, sorted(problems), WAY_OUT + soft)
+    table = _table(pairs, looks)
+    try:
+        values = labels.values(table)
+    except DataError as error:
+        raise DataError(f"the data in {root} cannot be used: {error}") from error
+    return Facts(
+        values={value: count.pixels for value, count in table.items()},
+        mapping=values.classes,
+        sizes=dict(Counter(f"{look.width} x {look.height}" for look in looks)),
+        turned={p.name: look.orientation for p, look in zip(pairs, looks, strict=True) if look.orientation != 1},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What one pair holds; of a file that cannot be read, nothing but the problem."""
+
+    height: int = 0
+    width: int = 0
+    orientation: int = 1
+    values: Mapping[int, int]
+    problems: tuple[Problem, ...]
+
+
+def _look(root: Path, pair: Pair) -> _Look:
+    problems: list[Problem] = []
+    size: tuple[int, int] | None = None
+    values: Mapping[int, int] = {}
+    orientation = 1
+    try:
+        read_image(pair.image, at_least=_SMALL)
+        size = image_size(pair.image)
+    except DataError as error:
+        problems.append(_unreadable(root, pair.image, error))
+    try:
+        orientation = mask_orientation(pair.image, pair.mask) if size else 1
+        mask = read_mask_values(pair.mask, orientation=orientation)
+        counts = np.bincount(mask.ravel())
+        values = {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+        if size and mask.shape != size:
+            height, width = mask.shape
+            detail = f"{width} x {height}, the picture is {size[1]} x {size[0]}"
+            problems.append(Problem("mask of another size", _name(root, pair.mask), detail))
+    except DataError as error:
+        problems.append(_unreadable(root, pair.mask, error))
+    height, width = size or (0, 0)
+    return _Look(height=height, width=width, orientation=orientation, values=values, problems=tuple(problems))
+
+
+def _strange_values(root: Path, pairs: Sequence[Pair], looks: Sequence[_Look], labels: Labels) -> list[Problem]:
+    expected = labels.expected([look.values for look in looks])
+    known = _listed(sorted(expected))
+    return [
+        Problem(
+            "mask values outside the class list",
+            _name(root, pair.mask),
+            f"found {_listed(sorted(look.values))}; known {known}",
+        )
+        for pair, look in zip(pairs, looks, strict=True)
+        if not expected.issuperset(look.values)
+    ]
+
+
+def _table(pairs: Sequence[Pair], looks: Sequence[_Look]) -> dict[int, ValueCount]:
+    table: dict[int, ValueCount] = {}
+    for pair, look in zip(pairs, looks, strict=True):
+        for value, pixels in look.values.items():
+            old = table.get(value, ValueCount(files=0, pixels=0, example=pair.mask))
+            table[value] = ValueCount(files=old.files + 1, pixels=old.pixels + pixels, example=old.example)
+    return dict(sorted(table.items()))
+
+
+def _unreadable(root: Path, path: Path, error: DataError) -> Problem:
+    return Problem("file that cannot be read", _name(root, path), str(error).removeprefix(f"{path}: "))
+
+
+def _name(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _listed(values: Sequence[int]) -> str:
+    shown = ", ".join(str(value) for value in values[:_SHOWN])
+    return shown if len(values) <= _SHOWN else f"{shown}, ... {values[-1]}"

@@ -1,0 +1,238 @@
+"""What the segmentation data modules share: check, split, caches, and samples of every stage."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch.utils.data import Dataset
+
+from datamodules.base import ImageDataModule
+from datamodules.cache import Item, PictureCache
+from datamodules.check import Facts, check_pairs
+from datamodules.errors import DataError
+from datamodules.kinds import ClassesKind, CoverageKind
+from datamodules.labels import Labels
+from datamodules.mask_values import MaskValues
+from datamodules.pairs import Pair
+from datamodules.places import user_cache_dir
+from datamodules.problems import Problem
+from datamodules.segment_dataset import IMAGE, NativeSegmentDataset, Sample, SegmentDataset, collate_native
+from datamodules.splits import SPLIT_SEED, Split, held_out, keep
+from datamodules.stage import Stage
+from datamodules.stamp import read_stamp, stamp_path, write_stamp
+from datamodules.transforms import Augment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a data module found on disk, before a picture was opened.
+
+    Args:
+        pairs: pictures and masks, sorted.
+        groups: group by picture name.
+        splits: split by picture name, where the data says so itself; empty where groups are to be held out.
+        problems: what is wrong with the names.
+    """
+
+    pairs: Sequence[Pair]
+    groups: Mapping[str, str]
+    splits: Mapping[str, Split]
+    problems: Sequence[Problem]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """A checked and split data set."""
+
+    root: Path
+    found: Found
+    facts: Facts
+    seconds: float | None  # the check took; None when an earlier one was remembered
+    samples: Mapping[Split, Sequence[Sample]]
+
+
+class SegmentDataModule(ImageDataModule):
+    """Pictures with masks: checked once, split by whole groups, copied small, squashed to the stage's square.
+
+    A subclass says where pictures and masks lie (``find``); everything else happens here. With one class, masks are
+    shares of area; with several, class numbers with 255 where nothing counts.
+
+    Args:
+        labels: the class list.
+        root: folder of the data.
+        val_share: share of the groups that validates, where the data has no split of its own.
+        split_seed: decides which groups; apart from ``seed``, so that another run has the same validation.
+        keep_pct: share of the pictures of every split that is used, for quick experiments.
+        rotate: augmentation turns by up to this many degrees to either side.
+        flip: augmentation mirrors every second picture.
+        light: augmentation changes brightness and contrast by up to this share.
+        cache_gb: gigabytes that the folder of small copies may grow to; pictures beyond are decoded every time.
+        seed: of order and augmentation.
+        num_workers: processes that load.
+        cache_dir: where small copies are kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        labels: Labels,
+        root: Path | None,
+        val_share: float,
+        split_seed: int,
+        keep_pct: float,
+        rotate: float,
+        flip: bool,
+        light: float,
+        cache_gb: float,
+        seed: int,
+        num_workers: int | Literal["auto"],
+        cache_dir: Path | None,
+    ) -> None:
+        super().__init__(root=root, seed=seed, num_workers=num_workers, cache_dir=cache_dir)
+        self.labels = labels
+        self._val_share, self._split_seed, self._keep_pct = val_share, split_seed, keep_pct
+        self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=labels.one_class)
+        self._cache_folder = cache_dir or user_cache_dir()
+        self._cache = PictureCache(self._cache_folder / "pictures", limit_gb=cache_gb)
+        self._ready: _Ready | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the class numbers; one name is foreground against everything else."""
+        return self.labels.names
+
+    @abstractmethod
+    def find(self, root: Path) -> Found:
+        """Lists pictures and masks by their names alone.
+
+        Raises:
+            DataError: if a folder is missing.
+        """
+
+    def data_root(self) -> Path:
+        """The folder the pictures lie in.
+
+        Raises:
+            DataError: if it is not named or not there.
+        """
+        if self.root is None:
+            raise DataError("no data: name the folder of your pictures with --data.root FOLDER")
+        if not self.root.is_dir():
+            raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
+        return self.root
+
+    def prepare_data(self) -> None:
+        """Checks the data on one process of every machine, so that the others find it checked."""
+        self._load()
+
+    def setup(self, stage: str) -> None:
+        """Reads what the check found."""
+        self._load()
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Checks the data, tells what is in it, and makes the small copies that ``stages`` read.
+
+        Raises:
+            DataError: naming everything that is wrong with the data.
+        """
+        ready = self._load()
+        print("\n".join(self._description(ready)))
+        for size in sorted({stage.size for stage in stages}):
+            start = time.monotonic()
+            samples = [sample for split in ready.samples.values() for sample in split]
+            items = {Item(path, kind) for s in samples for path, kind in ((s.image, IMAGE), (s.mask, s.kind))}
+            self._cache.fill(sorted(items), size, workers=max(1, self._workers()))
+            print(f"  copies {size} x {size}: ready after {time.monotonic() - start:.1f} s in {self._cache.folder}")
+
+    def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The training pictures, augmented if the stage says so."""
+        return self._set("train", stage, self._augment if stage.augment else None)
+
+    def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The validation pictures as they are."""
+        return self._set("val", stage, None)
+
+    def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The test pictures, or those of the validation where there are none, with masks at their own size."""
+        return NativeSegmentDataset(self._load().samples["test"], size=stage.size, cache=self._cache)
+
+    def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Stacks pictures and lists masks."""
+        return dict(collate_native(samples))
+
+    def _set(self, split: Split, stage: Stage, augment: Augment | None) -> SegmentDataset:
+        samples = self._load().samples[split]
+        return SegmentDataset(samples, size=stage.size, cache=self._cache, augment=augment, seed=self.seed)
+
+    def _load(self) -> _Ready:
+        if self._ready is None:
+            root = self.data_root()
+            found = self.find(root)
+            facts, seconds = self._facts(root, found)
+            samples = self._samples(self._split(found), facts)
+            self._ready = _Ready(root=root, found=found, facts=facts, seconds=seconds, samples=samples)
+        return self._ready
+
+    def _facts(self, root: Path, found: Found) -> tuple[Facts, float | None]:
+        if not found.pairs and not found.problems:
+            raise DataError(f"the data root {root} holds no pictures: put pictures and masks in it, or name another folder")
+        stamp = stamp_path(self._cache_folder / "checks", found.pairs, self.labels)
+        facts = None if found.problems else read_stamp(stamp)
+        if facts is not None:
+            return facts, None
+        start = time.monotonic()
+        workers = max(1, self._workers())
+        facts = check_pairs(root, found.pairs, self.labels, found=found.problems, workers=workers)
+        write_stamp(stamp, facts)
+        return facts, time.monotonic() - start
+
+    def _split(self, found: Found) -> dict[Split, list[Pair]]:
+        splits = found.splits
+        if not splits:
+            val = held_out(found.groups.values(), share=self._val_share, seed=self._split_seed)
+            splits = {name: "val" if group in val else "train" for name, group in found.groups.items()}
+        parts: dict[Split, list[Pair]] = {"train": [], "val": [], "test": []}
+        for pair in found.pairs:
+            parts[splits[pair.name]].append(pair)
+        parts["test"] = parts["test"] or parts["val"]
+        for name, pairs in parts.items():
+            if not pairs:
+                raise DataError(f"no picture is in the split '{name}' of {self.root}: give it at least one")
+            parts[name] = keep(pairs, share=self._keep_pct, name=lambda pair: pair.name)
+        return parts
+
+    def _samples(self, parts: Mapping[Split, Sequence[Pair]], facts: Facts) -> dict[Split, list[Sample]]:
+        values = MaskValues(facts.mapping)
+        kind = CoverageKind if self.labels.one_class else ClassesKind
+        kinds = {orientation: kind(values, orientation) for orientation in range(1, 9)}
+        return {
+            split: [Sample(p.name, p.image, p.mask, kinds[facts.turned.get(p.name, 1)]) for p in pairs]
+            for split, pairs in parts.items()
+        }
+
+    def _description(self, ready: _Ready) -> list[str]:
+        """What a person wants to know about the data before a run."""
+        groups = {split: {ready.found.groups[s.name] for s in samples} for split, samples in ready.samples.items()}
+        own_test = ready.samples["test"] != ready.samples["val"]
+        halves = [
+            f"{split} {len(ready.samples[split])} of {len(groups[split])}"
+            for split in ("train", "val", *(("test",) if own_test else ()))
+        ]
+        total = sum(ready.facts.values.values())
+        numbers = {
+            value: "ignored" if number == 255 else ("background", *self.labels.names)[number] if self.labels.one_class else self.labels.names[number]
+            for value, number in ready.facts.mapping.items()
+        }
+        shares = [f"{value} = {numbers[value]} {pixels / total:.1%}" for value, pixels in ready.facts.values.items()]
+        sizes = [f"{size} ({count})" for size, count in sorted(ready.facts.sizes.items(), key=lambda s: -s[1])]
+        took = "unchanged since it was last checked" if ready.seconds is None else f"checked in {ready.seconds:.1f} s"
+        kept = "" if self._keep_pct == 1 else f", keep_pct {self._keep_pct:g}"
+        return [
+            f"data: {ready.root}, {len(ready.found.pairs)} pictures of {len(set(ready.found.groups.values()))} groups, {took}",
+            f"  pictures of groups: {', '.join(halves)}{kept}",
+            f"  sizes: {', '.join(sizes[:5])}{f' and {len(sizes) - 5} others' if len(sizes) > 5 else ''}",
+            f"  mask values: {', '.join(shares)}",
+        ]

@@ -1,0 +1,58 @@
+"""Remembers that a data set was checked and found sound, until one of its files or its class list changes."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from datamodules.check import Facts
+from datamodules.labels import Labels
+from datamodules.pairs import Pair
+
+_FORMAT = 1  # raise it when the check looks at more, so that old stamps are worth nothing
+
+
+def stamp_path(folder: Path, pairs: Sequence[Pair], labels: Labels) -> Path:
+    """Names the stamp of these files as they are now.
+
+    The name is made from the paths, sizes and times of change of all pictures and masks and from the class list.
+
+    Args:
+        folder: where stamps are kept.
+        pairs: what was, or is to be, checked.
+        labels: the class list.
+    """
+    digest = hashlib.sha256(f"{_FORMAT} {labels}".encode())
+    for pair in pairs:
+        for path in (pair.image, pair.mask):
+            status = path.stat()
+            digest.update(f"\n{path.resolve()} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+    return folder / f"{digest.hexdigest()[:32]}.json"
+
+
+def read_stamp(path: Path) -> Facts | None:
+    """Reads what an earlier check found; ``None`` where there was none, or its stamp is damaged."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return Facts(
+            values={int(value): int(pixels) for value, pixels in stored["values"].items()},
+            mapping={int(value): int(number) for value, number in stored["mapping"].items()},
+            sizes=stored["sizes"],
+            turned=stored["turned"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_stamp(path: Path, facts: Facts) -> None:
+    """Writes a stamp in one piece, so that several processes may do so at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(asdict(facts), file)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(temporary).replace(path)
