@@ -9,7 +9,8 @@ from datamodules.pairs import Pair, pair_by_stem
 from datamodules.places import user_cache_dir
 from datamodules.problems import Problem
 from datamodules.sample_cars import ensure_sample_cars
-from datamodules.segment import Found, SegmentDataModule
+from datamodules.describe import Found
+from datamodules.segment import SegmentDataModule
 from datamodules.splits import SPLIT_SEED, group_pairs, points_outside, read_rows
 
 CAR = r"^(.+)_\d+$"  # <car>_<view>

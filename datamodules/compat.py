@@ -8,7 +8,9 @@ import numpy as np
 
 # Its import asks the package registry for a newer release, which costs two seconds on a machine without a network.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-import albumentations as A  # noqa: E402
+import albumentations as A
+
+__all__ = ["A", "reseed", "strict_compose"]
 
 
 def strict_compose(transforms: Sequence[A.BasicTransform]) -> A.Compose:

@@ -8,7 +8,8 @@ from datamodules.errors import DataError
 from datamodules.labels import Labels
 from datamodules.pairs import Pair, pair_by_stem
 from datamodules.problems import Problem
-from datamodules.segment import Found, SegmentDataModule
+from datamodules.describe import Found
+from datamodules.segment import SegmentDataModule
 from datamodules.splits import SPLIT_SEED, Split, group_pairs, read_split_file, straddling
 
 SPLIT_FIELD = "{split}"
@@ -89,11 +90,15 @@ class FolderDataModule(SegmentDataModule):
             cache_dir=cache_dir,
         )
         if (SPLIT_FIELD in image_dir) != (SPLIT_FIELD in mask_dir):
-            raise DataError(f"image_dir '{image_dir}' and mask_dir '{mask_dir}': {SPLIT_FIELD} must be in both or neither")
+            raise DataError(
+                f"image_dir '{image_dir}' and mask_dir '{mask_dir}': {SPLIT_FIELD} must be in both or neither"
+            )
         if image_dir == mask_dir and not mask_suffix:
             raise DataError(f"pictures and masks both in '{image_dir}' need a mask_suffix to tell them apart")
         if split_file and SPLIT_FIELD in image_dir:
-            raise DataError(f"split_file '{split_file}' and {SPLIT_FIELD} in image_dir are two splits: keep one of them")
+            raise DataError(
+                f"split_file '{split_file}' and {SPLIT_FIELD} in image_dir are two splits: keep one of them"
+            )
         self._image_dir, self._mask_dir, self._mask_suffix = image_dir, mask_dir, mask_suffix
         self._split_file, self._group_pattern = split_file, group_pattern
 

@@ -47,9 +47,7 @@ def list_pictures(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
 
 
-def pair_by_stem(
-    root: Path, images: Path, masks: Path, *, mask_suffix: str = ""
-) -> tuple[list[Pair], list[Problem]]:
+def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = "") -> tuple[list[Pair], list[Problem]]:
     """Pairs ``images/sub/name.jpg`` with ``masks/sub/name<mask_suffix>.png``, whatever their formats.
 
     Both may be the same folder when there is a ``mask_suffix``. Names are compared in one Unicode form, because

@@ -3,7 +3,6 @@
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,46 +11,18 @@ from torch.utils.data import Dataset
 from datamodules.base import ImageDataModule
 from datamodules.cache import Item, PictureCache
 from datamodules.check import Facts, check_pairs
+from datamodules.describe import Found, SegmentData, describe
 from datamodules.errors import DataError
 from datamodules.kinds import ClassesKind, CoverageKind
 from datamodules.labels import Labels
 from datamodules.mask_values import MaskValues
 from datamodules.pairs import Pair
 from datamodules.places import user_cache_dir
-from datamodules.problems import Problem
 from datamodules.segment_dataset import IMAGE, NativeSegmentDataset, Sample, SegmentDataset, collate_native
-from datamodules.splits import SPLIT_SEED, Split, held_out, keep
+from datamodules.splits import Split, held_out, keep
 from datamodules.stage import Stage
 from datamodules.stamp import read_stamp, stamp_path, write_stamp
 from datamodules.transforms import Augment
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """What a data module found on disk, before a picture was opened.
-
-    Args:
-        pairs: pictures and masks, sorted.
-        groups: group by picture name.
-        splits: split by picture name, where the data says so itself; empty where groups are to be held out.
-        problems: what is wrong with the names.
-    """
-
-    pairs: Sequence[Pair]
-    groups: Mapping[str, str]
-    splits: Mapping[str, Split]
-    problems: Sequence[Problem]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Ready:
-    """A checked and split data set."""
-
-    root: Path
-    found: Found
-    facts: Facts
-    seconds: float | None  # the check took; None when an earlier one was remembered
-    samples: Mapping[Split, Sequence[Sample]]
 
 
 class SegmentDataModule(ImageDataModule):
@@ -97,7 +68,7 @@ class SegmentDataModule(ImageDataModule):
         self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=labels.one_class)
         self._cache_folder = cache_dir or user_cache_dir()
         self._cache = PictureCache(self._cache_folder / "pictures", limit_gb=cache_gb)
-        self._ready: _Ready | None = None
+        self._ready: SegmentData | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -122,13 +93,13 @@ class SegmentDataModule(ImageDataModule):
             raise DataError("no data: name the folder of your pictures with --data.root FOLDER")
         if not self.root.is_dir():
             raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
-        return self.root
+        return self.root.absolute()
 
     def prepare_data(self) -> None:
         """Checks the data on one process of every machine, so that the others find it checked."""
         self._load()
 
-    def setup(self, stage: str) -> None:
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's name for fit, validate, test, predict
         """Reads what the check found."""
         self._load()
 
@@ -139,12 +110,10 @@ class SegmentDataModule(ImageDataModule):
             DataError: naming everything that is wrong with the data.
         """
         ready = self._load()
-        print("\n".join(self._description(ready)))
+        print("\n".join(describe(ready, self.labels)))
         for size in sorted({stage.size for stage in stages}):
             start = time.monotonic()
-            samples = [sample for split in ready.samples.values() for sample in split]
-            items = {Item(path, kind) for s in samples for path, kind in ((s.image, IMAGE), (s.mask, s.kind))}
-            self._cache.fill(sorted(items), size, workers=max(1, self._workers()))
+            self._cache.fill(_items(ready), size, workers=max(1, self._workers()))
             print(f"  copies {size} x {size}: ready after {time.monotonic() - start:.1f} s in {self._cache.folder}")
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
@@ -167,18 +136,20 @@ class SegmentDataModule(ImageDataModule):
         samples = self._load().samples[split]
         return SegmentDataset(samples, size=stage.size, cache=self._cache, augment=augment, seed=self.seed)
 
-    def _load(self) -> _Ready:
+    def _load(self) -> SegmentData:
         if self._ready is None:
             root = self.data_root()
             found = self.find(root)
             facts, seconds = self._facts(root, found)
             samples = self._samples(self._split(found), facts)
-            self._ready = _Ready(root=root, found=found, facts=facts, seconds=seconds, samples=samples)
+            self._ready = SegmentData(root=root, found=found, facts=facts, seconds=seconds, samples=samples)
         return self._ready
 
     def _facts(self, root: Path, found: Found) -> tuple[Facts, float | None]:
         if not found.pairs and not found.problems:
-            raise DataError(f"the data root {root} holds no pictures: put pictures and masks in it, or name another folder")
+            raise DataError(
+                f"the data root {root} holds no pictures: put pictures and masks in it, or name another folder"
+            )
         stamp = stamp_path(self._cache_folder / "checks", found.pairs, self.labels)
         facts = None if found.problems else read_stamp(stamp)
         if facts is not None:
@@ -213,26 +184,8 @@ class SegmentDataModule(ImageDataModule):
             for split, pairs in parts.items()
         }
 
-    def _description(self, ready: _Ready) -> list[str]:
-        """What a person wants to know about the data before a run."""
-        groups = {split: {ready.found.groups[s.name] for s in samples} for split, samples in ready.samples.items()}
-        own_test = ready.samples["test"] != ready.samples["val"]
-        halves = [
-            f"{split} {len(ready.samples[split])} of {len(groups[split])}"
-            for split in ("train", "val", *(("test",) if own_test else ()))
-        ]
-        total = sum(ready.facts.values.values())
-        numbers = {
-            value: "ignored" if number == 255 else ("background", *self.labels.names)[number] if self.labels.one_class else self.labels.names[number]
-            for value, number in ready.facts.mapping.items()
-        }
-        shares = [f"{value} = {numbers[value]} {pixels / total:.1%}" for value, pixels in ready.facts.values.items()]
-        sizes = [f"{size} ({count})" for size, count in sorted(ready.facts.sizes.items(), key=lambda s: -s[1])]
-        took = "unchanged since it was last checked" if ready.seconds is None else f"checked in {ready.seconds:.1f} s"
-        kept = "" if self._keep_pct == 1 else f", keep_pct {self._keep_pct:g}"
-        return [
-            f"data: {ready.root}, {len(ready.found.pairs)} pictures of {len(set(ready.found.groups.values()))} groups, {took}",
-            f"  pictures of groups: {', '.join(halves)}{kept}",
-            f"  sizes: {', '.join(sizes[:5])}{f' and {len(sizes) - 5} others' if len(sizes) > 5 else ''}",
-            f"  mask values: {', '.join(shares)}",
-        ]
+
+def _items(ready: SegmentData) -> list[Item]:
+    """Every picture and mask once, as they are copied."""
+    samples = {sample.name: sample for split in ready.samples.values() for sample in split}
+    return [Item(path, kind) for s in samples.values() for path, kind in ((s.image, IMAGE), (s.mask, s.kind))]

@@ -1,4 +1,4 @@
-"""Pictures and masks as samples: at the stage's size to train and validate, at their own size for the final judgement."""
+"""Pictures and masks as samples: at the stage's size to train and validate, at their own size to be judged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -126,7 +126,9 @@ def read_split_file(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Split]
             problems.append(Problem("row without a picture", where, name))
         elif splits.setdefault(picture, cast("Split", split)) != split:
             problems.append(Problem("picture in two splits", where, name))
-    problems += [Problem(f"picture that {path.name} does not list", pair.name) for pair in pairs if pair.name not in splits]
+    problems += [
+        Problem(f"picture that {path.name} does not list", pair.name) for pair in pairs if pair.name not in splits
+    ]
     return splits, problems
 
 

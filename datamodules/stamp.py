@@ -29,7 +29,7 @@ def stamp_path(folder: Path, pairs: Sequence[Pair], labels: Labels) -> Path:
     for pair in pairs:
         for path in (pair.image, pair.mask):
             status = path.stat()
-            digest.update(f"\n{path.resolve()} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+            digest.update(f"\n{path} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
     return folder / f"{digest.hexdigest()[:32]}.json"
 
 

@@ -119,7 +119,7 @@ def test_everything_wrong_with_a_split_file_is_told_at_once(tmp_path: Path) -> N
         tmp_path / "split.csv",
         "name,split\na,train\na,val\n../secret.jpg,train\n/etc/x.jpg,val\nC:\\x.jpg,val\nghost,train\nb,training\n",
     )
-    splits, problems = read_split_file(file, pairs_of("a", "b"))
+    _, problems = read_split_file(file, pairs_of("a", "b"))
     assert [str(problem) for problem in problems] == [
         "split.csv line 3: picture in two splits (a)",
         "split.csv line 4: row that points outside the root (../secret.jpg)",
