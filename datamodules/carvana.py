@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
+from datamodules.describe import Found
 from datamodules.errors import DataError
 from datamodules.labels import Labels
 from datamodules.pairs import Pair, pair_by_stem
-from datamodules.places import user_cache_dir
 from datamodules.problems import Problem
-from datamodules.sample_cars import ensure_sample_cars
-from datamodules.describe import Found
 from datamodules.segment import SegmentDataModule
 from datamodules.splits import SPLIT_SEED, group_pairs, points_outside, read_rows
 
@@ -75,12 +73,6 @@ class CarvanaDataModule(SegmentDataModule):
         )
         self._image_dir, self._mask_dir = image_dir, mask_dir
 
-    def data_root(self) -> Path:
-        """The named folder, or that of the sample cars, drawn if they are not there yet."""
-        if self.root is None:
-            return ensure_sample_cars((self.cache_dir or user_cache_dir()) / "sample_cars")
-        return super().data_root()
-
     def find(self, root: Path) -> Found:
         """Pairs photographs and masks, and reads the car out of every name.
 
@@ -91,8 +83,8 @@ class CarvanaDataModule(SegmentDataModule):
         for folder in (images, masks):
             if not folder.is_dir():
                 raise DataError(
-                    f"{root} has no folder {folder.name}: Carvana's layout is {self._image_dir}/<car>_<view>.jpg beside "
-                    f"{self._mask_dir}/<car>_<view>{MASK_SUFFIX}.gif; for pictures of your own take FolderDataModule"
+                    f"{root} has no folder {folder.name}: Carvana's layout is {self._image_dir}/<car>_<view>.jpg "
+                    f"beside {self._mask_dir}/<car>_<view>{MASK_SUFFIX}.gif; for pictures of your own take FolderDataModule"
                 )
         pairs, problems = pair_by_stem(root, images, masks, mask_suffix=MASK_SUFFIX)
         groups, nameless = group_pairs(pairs, CAR)

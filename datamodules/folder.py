@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from datamodules.describe import Found
 from datamodules.errors import DataError
 from datamodules.labels import Labels
 from datamodules.pairs import Pair, pair_by_stem
 from datamodules.problems import Problem
-from datamodules.describe import Found
 from datamodules.segment import SegmentDataModule
 from datamodules.splits import SPLIT_SEED, Split, group_pairs, read_split_file, straddling
 

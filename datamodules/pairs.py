@@ -29,7 +29,7 @@ class Pair:
     mask: Path
 
 
-def list_pictures(folder: Path) -> list[Path]:
+def pictures_below(folder: Path) -> list[Path]:
     """Finds every picture below ``folder`` at any depth, sorted by name; hidden files are left out.
 
     Links to folders are followed, each real folder once. Suffixes are known in any case.
@@ -63,11 +63,11 @@ def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = ""
         The pairs sorted by key, and every file that has no partner or more than one.
     """
     problems: list[Problem] = []
-    files = list_pictures(images)
+    files = pictures_below(images)
     if images == masks:
         files, mask_files = [f for f in files if not f.stem.endswith(mask_suffix)], files
     else:
-        mask_files = list_pictures(masks)
+        mask_files = pictures_below(masks)
     pictures = _by_key(files, images)
     targets: dict[str, list[Path]] = defaultdict(list)
     for key, paths in _by_key(mask_files, masks).items():
