@@ -1,9 +1,13 @@
 """One function over many files: a pool of processes, a progress bar, and every bad file named."""
 
+import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import TypeVar
 
 import cv2
@@ -67,6 +71,15 @@ def _call(function: Callable[[Item], Result], item: Item) -> Result | DataError:
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer, once
     cv2.setNumThreads(1)  # the pool already keeps every core busy
+    Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    """Without this the workers of a killed run would wait for work until the machine is switched off."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _with_bar(results: Iterable[Result], total: int, title: str) -> Iterator[Result]:

@@ -235,15 +235,48 @@ def test_abandoned_halves_are_removed_after_a_day(cache: PictureCache, tmp_path:
     assert young.exists()
 
 
+def start_to_fill(folder: Path, size: int) -> subprocess.Popen[bytes]:
+    code = (
+        "from pathlib import Path; from datamodules.cache import *; from datamodules.kinds import ImageKind\n"
+        f"items = [Item(p, ImageKind()) for p in sorted(Path({str(folder)!r}).glob('*.png'))]\n"
+        f"PictureCache(Path({str(folder / 'cache')!r}), limit_gb=1).fill(items, {size}, workers=2)"
+    )
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, start_new_session=True)
+
+
+def group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_killed_fill_leaves_no_process_and_goes_on_where_it_was(cache: PictureCache, tmp_path: Path) -> None:
+    [path] = draw(tmp_path, 1, side=500)
+    for index in range(60):
+        (tmp_path / f"again {index:03}.png").hardlink_to(path)
+    filler = start_to_fill(tmp_path, 64)
+    while len(list(cache.folder.rglob("*.npy"))) < 5:
+        time.sleep(0.01)
+    filler.kill()
+    filler.wait()
+    until = time.monotonic() + 10
+    while group_lives(filler.pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not group_lives(filler.pid)  # the workers ended by themselves
+    made = {copy: copy.stat().st_mtime_ns for copy in cache.folder.rglob("*.npy")}
+    assert 5 <= len(made) < 61
+    cache.fill(images(sorted(tmp_path.glob("*.png"))), 64, workers=2)
+    assert len(list(cache.folder.rglob("*.npy"))) == 61
+    assert {copy: copy.stat().st_mtime_ns for copy in made} == made
+    np.testing.assert_array_equal(cache.get(path, 64, Refused()), resize_image(read_image(path), 64))
+
+
 def test_two_processes_fill_while_a_third_reads(tmp_path: Path) -> None:
     """Both succeed, and a reader sees whole copies or none."""
     paths = draw(tmp_path, 60, side=200)
-    code = (
-        "from pathlib import Path; from datamodules.cache import *; from datamodules.kinds import ImageKind\n"
-        f"items = [Item(p, ImageKind()) for p in sorted(Path({str(tmp_path)!r}).glob('*.png'))]\n"
-        f"PictureCache(Path({str(tmp_path / 'cache')!r}), limit_gb=1).fill(items, 64, workers=2)"
-    )
-    fillers = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _ in range(2)]
+    fillers = [start_to_fill(tmp_path, 64) for _ in range(2)]
     sizes = set()
     while any(filler.poll() is None for filler in fillers):
         sizes |= {copy.stat().st_size for copy in (tmp_path / "cache").rglob("*.npy")}
