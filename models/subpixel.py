@@ -1,0 +1,67 @@
+"""Enlarging by sub-pixel convolution, and the start that keeps it free of checkerboards."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
+
+
+class SubpixelUpsample(nn.Module):
+    """Enlarges feature maps ``scale`` times: a convolution to ``scale**2`` times the channels, then a pixel shuffle.
+
+    Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional
+    Neural Network".
+
+    Args:
+        channels: of the maps, before and after.
+        scale: how many times larger, 2 or more.
+        kernel: side of the convolution, odd.
+
+    Raises:
+        ValueError: if ``scale`` is below 2.
+    """
+
+    def __init__(self, *, channels: int, scale: int = 2, kernel: int = 3) -> None:
+        super().__init__()
+        if scale < 2:
+            raise ValueError(f"scale must be at least 2, not {scale}")
+        self.scale = scale
+        self.conv = nn.Conv2d(channels, channels * scale**2, kernel, padding=kernel // 2)
+        self.shuffle = nn.PixelShuffle(scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (N, C, H, W) to (N, C, scale * H, scale * W)."""
+        out: Tensor = self.shuffle(self.conv(x))
+        return out
+
+
+@torch.no_grad()
+def icnr_(conv: nn.Conv2d, scale: int) -> None:
+    """Starts a convolution in front of ``PixelShuffle(scale)`` so that both enlarge by nearest neighbour, in place.
+
+    All ``scale**2`` output channels that become one square of pixels get the same kernel, drawn after Kaiming, and a
+    bias of 0 (Aitken et al. 2017, "Checkerboard artifact free sub-pixel convolution"; the paper has no bias, and
+    biases drawn one by one would bring the checkerboard back).
+
+    A weight under a parametrization such as weight norm is set through it. The older ``torch.nn.utils.weight_norm``
+    computes its weight anew before each forward pass, so that whatever is written to it is lost: it is refused.
+
+    Args:
+        conv: its output channels are a multiple of ``scale**2``.
+        scale: of the pixel shuffle.
+
+    Raises:
+        ValueError: if the channels do not fit, or the weight cannot be set.
+    """
+    if conv.out_channels % scale**2:
+        raise ValueError(f"{conv.out_channels} output channels are no multiple of {scale}**2, as PixelShuffle needs")
+    if not (is_parametrized(conv, "weight") or isinstance(conv.weight, nn.Parameter)):
+        raise ValueError("the weight is computed by a hook: use torch.nn.utils.parametrizations.weight_norm instead")
+    one = torch.empty_like(conv.weight[:: scale**2], memory_format=torch.contiguous_format)
+    nn.init.kaiming_normal_(one, nonlinearity="relu")
+    weight = one.repeat_interleave(scale**2, dim=0)
+    if is_parametrized(conv, "weight"):
+        conv.weight = weight  # goes to the parametrization's right_inverse
+    else:
+        conv.weight.copy_(weight)
+    if conv.bias is not None:
+        conv.bias.zero_()
