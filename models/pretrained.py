@@ -33,8 +33,8 @@ def load_pretrained_(classifier: nn.Module, *, name: str, trunk: Collection[str]
             ignored where a file has them.
         pretrained: ``"none"`` for random weights; ``"imagenet"`` for torchvision's, from torch hub's cache or by
             download; ``"auto"`` for the same, but random weights and a warning when they cannot be had; or the path
-            of a file with a state dict, plain or under ``"state_dict"``, with or without ``module.`` before the names
-            (DataParallel, DDP) and with or without the name of the trunk (``features.``).
+            of a file with a state dict, plain or under ``"state_dict"`` or ``"params"``, with or without ``module.``
+            before the names (DataParallel, DDP) and with or without the name of the trunk (``features.``).
 
     Returns:
         Where the weights came from, in words.
@@ -71,8 +71,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a damaged file can make the reader fail in any way
         reason = str(error).partition("\n")[0]
         raise WeightsError(f"{path} cannot be read as weights ({type(error).__name__}: {reason})") from error
-    if isinstance(stored, dict) and isinstance(stored.get("state_dict"), dict):
-        stored = stored["state_dict"]
+    for shell in ("state_dict", "params_ema", "params"):  # Lightning; BasicSR, which prefers the average
+        if isinstance(stored, dict) and isinstance(stored.get(shell), dict):
+            stored = stored[shell]
     if not isinstance(stored, dict) or not stored:
         raise WeightsError(f"{path} holds no state dict (tensors by name)")
     for key, value in stored.items():
