@@ -14,6 +14,7 @@ from datamodules.splits import SPLIT_SEED, group_pairs, points_outside, read_row
 CAR = r"^(.+)_\d+$"  # <car>_<view>
 MASK_SUFFIX = "_mask"
 LISTING = "train_masks.csv"
+HINT = "this file is not needed and may be removed"
 
 
 class CarvanaDataModule(SegmentDataModule):
@@ -84,7 +85,8 @@ class CarvanaDataModule(SegmentDataModule):
             if not folder.is_dir():
                 raise DataError(
                     f"{root} has no folder {folder.name}: Carvana's layout is {self._image_dir}/<car>_<view>.jpg "
-                    f"beside {self._mask_dir}/<car>_<view>{MASK_SUFFIX}.gif; for pictures of your own take FolderDataModule"
+                    f"beside {self._mask_dir}/<car>_<view>{MASK_SUFFIX}.gif; "
+                    f"for pictures of your own take FolderDataModule"
                 )
         pairs, problems = pair_by_stem(root, images, masks, mask_suffix=MASK_SUFFIX)
         groups, nameless = group_pairs(pairs, CAR)
@@ -99,12 +101,12 @@ def _compare(listing: Path, pairs: list[Pair]) -> list[Problem]:
     keys = {pair.key: pair.name for pair in pairs}
     listed: set[str] = set()
     for line, (name,) in read_rows(listing, ("img",)):
-        key = Path(name).stem
-        listed.add(key)
+        where = f"{LISTING} line {line}"
         if points_outside(name):
-            problems.append(Problem("row that points outside the root", f"{LISTING} line {line}", name))
-        elif key not in keys:
-            problems.append(Problem("row without a picture", f"{LISTING} line {line}", name))
+            problems.append(Problem("row that points outside the root", where, name))
+        elif Path(name).stem not in keys:
+            problems.append(Problem("row without a picture", where, f"{name}; {HINT}"))
+        else:
+            listed.add(Path(name).stem)
     unknown = [name for key, name in keys.items() if key not in listed]
-    hint = f"{LISTING} is not needed and may be removed"
-    return problems + [Problem(f"picture that {LISTING} does not list", name, hint) for name in unknown]
+    return problems + [Problem(f"picture that {LISTING} does not list", name, HINT) for name in unknown]
