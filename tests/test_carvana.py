@@ -13,7 +13,7 @@ from datamodules.carvana import CarvanaDataModule
 from datamodules.errors import DataError
 from datamodules.randomness import Key
 from datamodules.stage import Stage
-from tests.tiny_pictures import HEIGHT, WIDTH, carvana, disc, noise
+from tests.tiny_pictures import HEIGHT, WIDTH, carvana, disc, noise, save
 
 REAL = Path(os.environ.get("DARKROOM_DATA", "/nonexistent")) / "carvana"
 
@@ -70,6 +70,14 @@ def test_without_augmentation_epochs_are_alike_and_with_it_they_differ(data: Car
     assert not torch.equal(moved[Key(0, 1)]["mask"], plain[Key(0, 1)]["mask"])
     val = data.val_set(stage())
     assert torch.equal(val[Key(0, 1)]["image"], val[Key(1, 1)]["image"])
+
+
+def test_equal_pictures_are_augmented_each_in_its_own_way(tmp_path: Path) -> None:
+    root = carvana(tmp_path / "cars")
+    for path in (root / "train").iterdir():
+        save(path, noise(0))
+    train = module(root, tmp_path / "cache").train_set(stage())
+    assert len({train[Key(0, index)]["image"].numpy().tobytes() for index in range(8)}) == 8
 
 
 def test_another_size_from_the_same_module(data: CarvanaDataModule) -> None:
