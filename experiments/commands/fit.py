@@ -1,0 +1,53 @@
+"""``fit``: trains all stages, and says at the end where everything is."""
+
+import time
+
+from jsonargparse import ArgumentParser
+from lightning.pytorch.utilities import rank_zero_only
+
+from callbacks.errors import InterruptedRunError
+from experiments.cli import DarkroomCLI
+from experiments.farewell import farewell, resume_line
+from experiments.run_folder import relative_to_here
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds nothing: what ``fit`` has is what every command has."""
+
+
+def run(cli: DarkroomCLI) -> int:
+    """Trains, from the start or from where a run was cut.
+
+    Returns:
+        0 done, 75 interrupted and resumable, 130 interrupted before there was anything to go on from.
+    """
+    loaded = cli.loaded
+    say = rank_zero_only(print)
+    if loaded is not None and 0 <= (cli.trainer.max_epochs or 0) <= loaded.epochs_done:
+        say(
+            f"{relative_to_here(cli.folder.path)} is finished, all {loaded.epochs_done} epochs are trained. "
+            "There is nothing to resume; start a new run from its weights with --init_from "
+            f"{relative_to_here(cli.folder.checkpoints / 'best.ckpt')}"
+        )
+        return 0
+    if loaded is not None:
+        say(f"going on with {relative_to_here(cli.folder.path)} after epoch {loaded.epochs_done}")
+    start = time.monotonic()
+    try:
+        cli.trainer.fit(
+            cli.model,
+            datamodule=cli.datamodule,
+            ckpt_path=str(loaded.path) if loaded else None,
+            weights_only=True,
+        )
+    except SystemExit as end:  # Lightning's answer to KeyboardInterrupt, which ours is a kind of
+        if isinstance(end.__context__, InterruptedRunError):
+            say(f"\n{end.__context__}. Go on with:\n  {resume_line(cli)}")
+            return 75
+        if isinstance(end.__context__, KeyboardInterrupt):
+            saved = bool(cli.folder.checkpoint_files)
+            say("\ninterrupted; " + (f"go on with:\n  {resume_line(cli)}" if saved else "nothing was saved yet"))
+            return 130
+        raise
+    say(farewell(cli, seconds=time.monotonic() - start))
+    return 0

@@ -1,0 +1,17 @@
+"""``test``: measures a checkpoint on the held-out pictures, as results are judged."""
+
+from jsonargparse import ArgumentParser
+
+from experiments.cli import DarkroomCLI
+from experiments.scores import report
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds nothing."""
+
+
+def run(cli: DarkroomCLI) -> int:
+    """Measures, prints and writes the scores, picture by picture too."""
+    (scores,) = cli.trainer.test(cli.model, datamodule=cli.datamodule)
+    report(cli, scores, cli.parts.picture_table(cli.model))
+    return 0

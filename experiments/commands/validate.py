@@ -1,0 +1,17 @@
+"""``validate``: measures a checkpoint on the validation pictures, at the size it trained with."""
+
+from jsonargparse import ArgumentParser
+
+from experiments.cli import DarkroomCLI
+from experiments.scores import report
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds nothing."""
+
+
+def run(cli: DarkroomCLI) -> int:
+    """Measures, prints and writes the scores."""
+    (scores,) = cli.trainer.validate(cli.model, datamodule=cli.datamodule)
+    report(cli, scores)
+    return 0

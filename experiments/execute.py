@@ -1,0 +1,126 @@
+"""Runs a request: reads its files, builds what it needs, turns expected errors into one line and an exit code."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from jsonargparse import set_parsing_settings
+
+from experiments.cli import DarkroomCLI, Plan
+from experiments.commands import COMMANDS, CommandModule, Needs
+from experiments.expected import FAILURES, MISTAKES
+from experiments.layers import Settings, lay_over, read_settings
+from experiments.loaded import Loaded, load, newest_valid
+from experiments.quiet import quiet
+from experiments.request import NEWEST, Request
+from experiments.run_folder import (
+    RunFolder,
+    announce,
+    find_run,
+    folder_of_checkpoint,
+    new_run,
+    relative_to_here,
+    restarted_run,
+    runs_of,
+)
+from experiments.stage_flags import edit_stages, take_stage_flags
+from experiments.suggest import UsageError, did_you_mean
+
+# Importing a class runs its package's code: a configuration from elsewhere must not choose just any.
+TRUSTED = [
+    "callbacks",
+    "datamodules",
+    "lightning_modules",
+    "models",
+    "lightning",
+    "torch",
+    "torchmetrics",
+    "torchvision",
+]
+
+
+def execute(request: Request) -> int:
+    """Does what ``request`` asks for; errors that nobody expects go through with their traceback.
+
+    Returns:
+        0 done, 1 a failure, 2 a user's mistake, 75 interrupted and resumable.
+    """
+    if not request.trust_config:
+        set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=TRUSTED)
+    try:
+        with quiet():
+            plan = make_plan(request)
+            return plan.command.run(DarkroomCLI(plan))
+    except MISTAKES as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 2
+    except FAILURES as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 1
+    except SystemExit as end:  # jsonargparse's way of saying that --print_config or --help is done
+        return int(end.code or 0)
+
+
+def make_plan(request: Request) -> Plan:
+    """Reads the files that ``request`` names.
+
+    Raises:
+        UsageError: if one of them cannot be read.
+        CheckpointError: if the checkpoint is none of this task.
+    """
+    folder, loaded = _folder_and_checkpoint(request)
+    announce(folder)
+    whole, edits, flags = take_stage_flags(request.flags)
+    settings = lay_over([*_layers(request, folder, loaded), *([{"stages": whole}] if whole is not None else [])])
+    settings["stages"] = edit_stages(settings.get("stages", []), edits)
+    if request.init_from is not None:
+        settings["init_from"] = str(request.init_from)
+    return Plan(
+        task_name=request.task_name,
+        task=request.task,
+        command_name=request.command,
+        command=cast(CommandModule, import_module(COMMANDS[request.command].module)),
+        folder=folder,
+        settings=settings,
+        flags=[*flags, *(["--help"] if request.help_all else [])],
+        loaded=loaded,
+        resumes=request.command == "fit" and loaded is not None,
+    )
+
+
+def _folder_and_checkpoint(request: Request) -> tuple[RunFolder, Loaded | None]:
+    if request.command == "fit":
+        if request.resume is not None:
+            chosen = request.name if request.resume == NEWEST and request.name else request.resume
+            folder: RunFolder | None = find_run(request, chosen)
+        else:
+            folder = restarted_run(request)
+        if folder is None:
+            return new_run(request), None
+        return folder, load(newest_valid(folder), request.task_name)
+    needs = COMMANDS[request.command].needs
+    wants = request.ckpt_path or ("best" if needs is Needs.CHECKPOINT else None)
+    if needs is Needs.NOTHING or wants is None:
+        return RunFolder(runs_of(request) / request.name) if request.name else new_run(request), None
+    if wants in ("best", "last"):
+        folder = find_run(request, request.name or NEWEST)
+        path = folder.checkpoints / f"{wants}.ckpt"
+        if not path.is_file():
+            there = ", ".join(sorted(file.name for file in folder.checkpoint_files))
+            raise UsageError(f"{relative_to_here(folder.path)} has no {wants}.ckpt. There are: {there}")
+    else:
+        path = Path(wants)
+        if not path.is_file() and path.name == wants and not path.suffix:
+            raise UsageError(f"there is no checkpoint '{wants}'{did_you_mean(wants, ['best', 'last'])} Or name a file")
+        folder = folder_of_checkpoint(path, request)
+    return folder, load(path, request.task_name)
+
+
+def _layers(request: Request, folder: RunFolder, loaded: Loaded | None) -> list[Settings]:
+    """The order of settings: recipe (or the run's own configuration), checkpoint, the user's files."""
+    own = folder.config if loaded and request.recipe is None and folder.config.is_file() else None
+    layers = [read_settings(own or request.task.recipe_file(request.recipe_name))]
+    if loaded is not None:
+        layers.append({key: loaded.record[key] for key in ("model", "data", "stages")})
+    return [*layers, *(read_settings(path) for path in request.configs)]

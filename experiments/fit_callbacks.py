@@ -1,0 +1,74 @@
+"""What a fit needs whatever a recipe's own ``callbacks`` say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lightning import Callback
+from lightning.pytorch.callbacks import EMAWeightAveraging
+
+from callbacks.dashboard import Dashboard
+from callbacks.interrupt import SaveOnSignal
+from callbacks.non_finite import NonFiniteGuard
+from callbacks.progressive_resizing import ProgressiveResizing
+from callbacks.randomness import StatelessRandomness
+from callbacks.run_checkpoint import RunCheckpoint
+from callbacks.run_config import RunConfig
+
+if TYPE_CHECKING:
+    from experiments.cli import DarkroomCLI
+
+
+@dataclass(frozen=True, kw_only=True)
+class Averaging:
+    """Averaged weights: smoother than the last step's, and what is validated and saved.
+
+    Args:
+        decay: share of the average that stays at every step, 0.99 to 0.9999; ``None`` trains without an average.
+        start: optimiser steps before the average begins.
+    """
+
+    decay: float | None = None
+    start: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """When checkpoints are written, beside those at the end of every epoch.
+
+    Args:
+        every_n_steps: optimiser steps between two renewals of ``last.ckpt`` inside an epoch.
+    """
+
+    every_n_steps: int = 500
+
+
+def fit_callbacks(cli: DarkroomCLI) -> list[Callback]:
+    """Makes them in the order in which Lightning shall call them: the stage is set before anything looks at it."""
+    task = cli.plan.task
+    checkpoint = RunCheckpoint(
+        cli.folder.checkpoints,
+        stages=cli.stages,
+        monitor=task.monitor,
+        mode=task.mode,
+        every_n_steps=cli.config_init.checkpoint.every_n_steps,
+        record=cli.record(),
+    )
+    return [
+        RunConfig(cli.folder.config, cli.config_text()),
+        ProgressiveResizing(cli.stages),
+        StatelessRandomness(cli.config.seed_everything),
+        NonFiniteGuard(),
+        cli.parts.figures(),
+        *_average(cli.config_init.ema),
+        Dashboard(configuration=cli.plain_config(), monitor=task.monitor, mode=task.mode),
+        SaveOnSignal(checkpoint),
+        checkpoint,
+    ]
+
+
+def _average(averaging: Averaging) -> list[Callback]:
+    if averaging.decay is None:
+        return []
+    return [EMAWeightAveraging(decay=averaging.decay, update_starting_at_step=averaging.start)]

@@ -1,0 +1,34 @@
+"""From the words of the command line to an exit code."""
+
+import sys
+from collections.abc import Sequence
+
+from experiments.help import short_help
+from experiments.request import read_request, split_words
+from experiments.suggest import UsageError
+
+DONE, FAILURE, MISTAKE, INTERRUPTED = 0, 1, 2, 75
+
+
+def main(argv: Sequence[str]) -> int:
+    """Does what the command line asks for.
+
+    Args:
+        argv: the words after the program's name.
+
+    Returns:
+        0 done, 1 a failure, 2 a user's mistake, 75 interrupted and resumable.
+    """
+    try:
+        options, rest = split_words(argv)
+        if options.help:
+            print(short_help(options.task, rest))
+            return DONE
+        request = read_request(argv)
+        # Only now: it brings torch, which takes seconds.
+        from experiments.execute import execute
+
+        return execute(request)
+    except UsageError as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return MISTAKE

@@ -1,0 +1,116 @@
+"""A checkpoint as the commands see it: weights, and the record of what made them."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from callbacks.checkpoint_io import damage_of, read_checkpoint
+from callbacks.errors import CheckpointError
+from callbacks.stages import stage_index
+from datamodules.stage import Stage
+from experiments.run_folder import RunFolder, relative_to_here
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A checkpoint that was read and belongs to the task.
+
+    Args:
+        path: the file.
+        weights: the module's state dict.
+        record: task, model, data and stages as plain values.
+        epoch: the epoch it was saved in or at the end of, counted from 0.
+        epochs_done: whole epochs it was trained.
+    """
+
+    path: Path
+    weights: dict[str, Tensor]
+    record: dict[str, Any]
+    epoch: int
+    epochs_done: int
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The stages of the run that made it."""
+        return [stage_from(plain) for plain in self.record["stages"]]
+
+    @property
+    def stage(self) -> Stage:
+        """The stage it was saved in."""
+        stages = self.stages
+        return stages[stage_index(stages, self.epoch)]
+
+
+def load(path: Path, task: str) -> Loaded:
+    """Reads a checkpoint of ``task``.
+
+    Raises:
+        CheckpointError: if it is missing, damaged, not of Darkroom, of another format or of another task.
+    """
+    checkpoint = read_checkpoint(path)
+    record = checkpoint.get("darkroom")
+    shown = relative_to_here(path)
+    if not isinstance(record, dict) or "task" not in record:
+        raise CheckpointError(f"{shown} is no checkpoint of Darkroom: it does not say which task and network it is of")
+    if record.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{shown} has format {record.get('format')!r}, this version of Darkroom reads format {FORMAT}"
+        )
+    if record["task"] != task:
+        raise CheckpointError(f"{shown} is of the task '{record['task']}': use --task {record['task']}")
+    progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+    return Loaded(
+        path=path,
+        weights=checkpoint["state_dict"],
+        record=record,
+        epoch=checkpoint["epoch"],
+        epochs_done=progress["processed"],
+    )
+
+
+def newest_valid(folder: RunFolder) -> Path:
+    """Finds the checkpoint to go on from.
+
+    Raises:
+        CheckpointError: if all of them are damaged.
+    """
+    skipped: list[str] = []
+    for path in folder.checkpoint_files:
+        if (damage := damage_of(path)) is None:
+            if skipped:
+                print(f"skipped as damaged: {'; '.join(skipped)}. Going on from {relative_to_here(path)}")
+            return path
+        skipped.append(f"{relative_to_here(path)} ({damage})")
+    raise CheckpointError(f"no checkpoint of {relative_to_here(folder.path)} can be read: {'; '.join(skipped)}")
+
+
+def put_weights(module: nn.Module, loaded: Loaded) -> None:
+    """Puts the checkpoint's weights into ``module``, all of them.
+
+    Raises:
+        CheckpointError: naming the first tensor that does not fit.
+    """
+    own = module.state_dict()
+    for name, tensor in own.items():
+        if name not in loaded.weights:
+            raise CheckpointError(f"{relative_to_here(loaded.path)} does not fit the network: it has no '{name}'")
+        if (saved := loaded.weights[name].shape) != tensor.shape:
+            raise CheckpointError(
+                f"{relative_to_here(loaded.path)} does not fit the network: '{name}' is {tuple(saved)} in the file and "
+                f"{tuple(tensor.shape)} in the network"
+            )
+    if surplus := [name for name in loaded.weights if name not in own]:
+        raise CheckpointError(f"{relative_to_here(loaded.path)} does not fit the network, which has no '{surplus[0]}'")
+    module.load_state_dict(loaded.weights)
+
+
+def stage_from(plain: dict[str, Any]) -> Stage:
+    """Makes a stage from plain values, as a checkpoint or YAML holds them."""
+    values = {field.name: plain[field.name] for field in fields(Stage) if field.name in plain}
+    if isinstance(values.get("lr_scale"), list):
+        values["lr_scale"] = tuple(values["lr_scale"])
+    return Stage(**values)
