@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[import-untyped]
 
 from callbacks.dashboard_text import GUIDE, code_block, hyperparameters, layout, stage_line
 from callbacks.progressive_resizing import ProgressiveResizing
@@ -54,8 +55,13 @@ class Dashboard(Callback):
         parameters = hyperparameters(self.configuration, _stages(trainer))
         scores = {_hp(name): self._best.get(name, math.nan) for name in self.scores}
         for logger in _loggers(trainer):
-            logger.log_hyperparams(parameters, scores, step=step)
             writer = logger.experiment
+            if step:
+                # The cut run may have gone on after its checkpoint: TensorBoard drops what it wrote from here on.
+                # SummaryWriter(purge_step=...) writes the same, but has to know the step before the run is restored.
+                restart = Event(step=step, session_log=SessionLog(status=SessionLog.START))
+                writer._get_file_writer().add_event(restart)
+            logger.log_hyperparams(parameters, scores, step=step)
             writer.add_custom_scalars(layout())
             writer.add_text("how to read this", GUIDE, step)
             writer.add_text("weights the network started from", str(origin), step)

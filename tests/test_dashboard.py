@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning import Callback, LightningModule, Trainer
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
 from callbacks.dashboard import Dashboard
@@ -96,11 +97,23 @@ def test_configuration_origin_and_a_guide_are_there_as_text(run: Any) -> None:
     assert "`speed/data_wait_share`" in text(run, "how to read this")[0]
 
 
-def test_a_resumed_run_goes_on_with_its_best() -> None:
-    before, after = Dashboard(configuration={}), Dashboard(configuration={})
-    before._best, before._best_stage = {"val/dice": 0.9}, 1
-    after.load_state_dict(before.state_dict())
-    assert (after._best, after._best_stage) == ({"val/dice": 0.9}, 1)
+def test_a_resumed_run_has_one_timeline_and_goes_on_with_its_best(tmp_path: Path) -> None:
+    class SaveAfterTwoEpochs(Callback):
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            if trainer.current_epoch == 1:
+                trainer.save_checkpoint(tmp_path / "cut.ckpt")
+
+    # The whole run stands for one that was cut some steps after its last checkpoint.
+    fit_discs(tmp_path, [Dashboard(configuration={}), SaveAfterTwoEpochs()])
+    whole = read_events(tmp_path)
+    resumed = Dashboard(configuration={})
+    fit_discs(tmp_path, [resumed], checkpoint=tmp_path / "cut.ckpt")
+    again = read_events(tmp_path)
+    for tag in ("train/loss", "stage/index", "lr/group1", "val/dice"):
+        assert [event.step for event in again.Scalars(tag)] == [event.step for event in whole.Scalars(tag)]
+    dice = [value for _, value in values(again, "val/dice")]
+    assert resumed.state_dict()["best"]["val/dice"] == pytest.approx(max(dice[1:]))
+    assert not math.isnan(values(again, "hp/dice")[-2][1])
 
 
 def test_the_clock_leaves_out_what_is_neither_step_nor_wait() -> None:

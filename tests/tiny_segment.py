@@ -74,8 +74,10 @@ class DiscNet(nn.Module):
         return [[self.encoder], [self.decoder]]
 
 
-def fit_discs(folder: Path, callbacks: Sequence[Callback], **options: Any) -> Trainer:
-    """Trains both stages with a TensorBoard log in ``folder``."""
+def fit_discs(
+    folder: Path, callbacks: Sequence[Callback], *, checkpoint: Path | None = None, **options: Any
+) -> Trainer:
+    """Trains both stages, or what is left of them after ``checkpoint``, with a TensorBoard log in ``folder``."""
     torch.manual_seed(0)
     settings: dict[str, Any] = {
         "max_epochs": 3,
@@ -90,7 +92,7 @@ def fit_discs(folder: Path, callbacks: Sequence[Callback], **options: Any) -> Tr
         "log_every_n_steps": 1,
     }
     trainer = Trainer(**(settings | options))
-    trainer.fit(SegmentationModule(net=DiscNet()), DiscData(num_workers=0))
+    trainer.fit(SegmentationModule(net=DiscNet()), DiscData(num_workers=0), ckpt_path=checkpoint, weights_only=True)
     return trainer
 
 
