@@ -58,10 +58,10 @@ def draw_precision_recall(curves: Sequence[Curve], threshold: float, *, note: st
         note: where the run stands.
 
     Returns:
-        uint8 ``(3, 480, 800)``.
+        uint8 ``(3, 360, 640)``.
     """
-    figure = Figure(figsize=(8, 4.8), dpi=100, layout="constrained")
-    figure.suptitle(f"precision and recall of validation pixels\n{note}", fontsize=15)
+    figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
+    figure.suptitle(f"precision over recall of validation pixels\n{note}", fontsize=14)
     dot = round(threshold * (THRESHOLDS - 1))
     for axes, low in zip(figure.subplots(1, 2), (0.0, 0.9), strict=True):
         for curve, colour in zip(curves, palette(len(curves)), strict=True):
@@ -70,14 +70,14 @@ def draw_precision_recall(curves: Sequence[Curve], threshold: float, *, note: st
             axes.plot(curve.recall[dot], curve.precision[dot], "o", color=ink, markersize=9, markeredgecolor="black")
         margin = (1 - low) * 0.03
         axes.set(xlim=(low, 1 + margin), ylim=(low, 1 + margin))
-        axes.set_xlabel("recall: share of it that was found", fontsize=13)
-        axes.set_title("whole" if low == 0 else "the last tenth", fontsize=13)
-        axes.tick_params(labelsize=12)
+        axes.set_xlabel("recall", fontsize=15)
+        axes.tick_params(labelsize=13)
         axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("precision: share of the found that is right", fontsize=13)
+    figure.axes[0].set_ylabel("precision", fontsize=15)
     if curves:
-        figure.axes[0].legend(loc="lower left", fontsize=12 if len(curves) < 4 else 8, title=f"dot: at {threshold:g}")
+        size = 13 if len(curves) < 4 else 7
+        figure.axes[0].legend(loc="lower left", fontsize=size, title=f"dot: at {threshold:g}", title_fontsize=size)
     buffer = BytesIO()
     figure.savefig(buffer, format="rgba")
-    picture = np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(480, 800, 4)[..., :3]
+    picture = np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(360, 640, 4)[..., :3]
     return torch.from_numpy(picture.copy()).permute(2, 0, 1)

@@ -12,8 +12,10 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore
 from callbacks.dashboard_text import GUIDE, code_block, hyperparameters, layout, stage_line
 from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.stages import stage_index
-from callbacks.step_clock import StepClock
+from callbacks.step_clock import Speed, StepClock
 from datamodules.stage import Stage
+
+SPEEDS = tuple(f"speed/{name}" for name in Speed._fields)
 
 
 class Dashboard(Callback):
@@ -44,7 +46,7 @@ class Dashboard(Callback):
         self._best: dict[str, float] = {}
         self._best_stage = -1
         self._stage: Stage | None = None
-        self._begins = False
+        self._begins = self._laid_out = False
         self._rates: dict[str, float] = {}
         self._clock = StepClock()
 
@@ -62,10 +64,9 @@ class Dashboard(Callback):
                 restart = Event(step=step, session_log=SessionLog(status=SessionLog.START))
                 writer._get_file_writer().add_event(restart)
             logger.log_hyperparams(parameters, scores, step=step)
-            writer.add_custom_scalars(layout())
-            writer.add_text("how to read this", GUIDE, step)
-            writer.add_text("weights the network started from", str(origin), step)
-            writer.add_text("configuration", code_block(self.configuration), step)
+            writer.add_text("run/guide", GUIDE, step)
+            writer.add_text("run/weights", f"The network started from: {origin}", step)
+            writer.add_text("run/configuration", code_block(self.configuration), step)
         self._clock.wait(time.perf_counter())
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -82,7 +83,7 @@ class Dashboard(Callback):
             self._stage = stages[index]
             line = stage_line(self._stage, index, len(stages), trainer.current_epoch)
             for logger in _loggers(trainer):
-                logger.experiment.add_text("stages", line, trainer.global_step)
+                logger.experiment.add_text("run/stages", line, trainer.global_step)
             self._begins = True
 
     def on_train_batch_end(
@@ -94,10 +95,12 @@ class Dashboard(Callback):
             return
         due = trainer.global_step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
         if due and (speed := self._clock.read()):
-            self._write(trainer, {f"speed/{name}": value for name, value in speed._asdict().items()})
+            self._write(trainer, dict(zip(SPEEDS, speed, strict=True)))
         if due or self._begins:
             self._write(trainer, self._standing(trainer))
             self._begins = False
+        if not self._laid_out:
+            self._lay_out(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Renews the scores beside the hyperparameters; goes on to wait for training data."""
@@ -118,6 +121,15 @@ class Dashboard(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the scores back."""
         self._best, self._best_stage = dict(state_dict["best"]), state_dict["best_stage"]
+
+    def _lay_out(self, trainer: Trainer, module: LightningModule) -> None:
+        """After the first step, when it is known which parts the loss has. TensorBoard takes the first layout alone."""
+        self._laid_out = True
+        classes = getattr(module, "classes", ())
+        tags = {*trainer.callback_metrics, *self._standing(trainer), "val/loss", *self.scores, *SPEEDS}
+        tags |= {f"val/iou/{name}" for name in classes if len(classes) > 1}
+        for logger in _loggers(trainer):
+            logger.experiment.add_custom_scalars(layout(tags))
 
     def _standing(self, trainer: Trainer) -> dict[str, float]:
         index = _index(trainer)

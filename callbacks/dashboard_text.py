@@ -1,6 +1,7 @@
 """What TensorBoard shows besides measurements: the layout of its charts, and words."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -11,18 +12,18 @@ Scalar = bool | int | float | str
 
 # Category -> chart -> (kind, regular expressions of tags), as SummaryWriter.add_custom_scalars wants it.
 LAYOUT: dict[str, dict[str, list[Any]]] = {
-    "1 how well": {
+    "how well the network does": {
         "loss": ["Multiline", [r"^train/loss$", r"^val/loss$"]],
         "validation scores": ["Multiline", [r"^val/(?!loss$)[^/]+$"]],
         "parts of the training loss": ["Multiline", [r"^train/loss/.+$"]],
         "IoU of every class": ["Multiline", [r"^val/iou/.+$"]],
     },
-    "2 where the run stands": {
+    "where the run stands": {
         "side of the pictures in pixels": ["Multiline", [r"^stage/size$"]],
         "number of the stage": ["Multiline", [r"^stage/index$"]],
         "learning rate of every layer group, from the input outwards": ["Multiline", [r"^lr/.+$"]],
     },
-    "3 how fast": {
+    "how fast it trains": {
         "pictures per second": ["Multiline", [r"^speed/pictures_per_second$"]],
         "share of the time spent waiting for data": ["Multiline", [r"^speed/data_wait_share$"]],
     },
@@ -31,22 +32,36 @@ LAYOUT: dict[str, dict[str, list[Any]]] = {
 GUIDE = """
 | where | what |
 |---|---|
-| Custom Scalars | everything that matters in three groups: how well, where the run stands, how fast |
+| Custom Scalars | the numbers that matter, in three groups; set *smoothing* to 0 to see steps as steps |
 | `train/loss`, `val/loss` | the loss of a training step, and the mean over all validation pictures |
 | `val/...` | scores of the whole validation set at the stage's size; they jump where a stage begins |
 | `stage/index`, `stage/size` | which stage trains (from 1) and how large its pictures are |
 | `lr/group0`, ... | learning rate of every layer group that trains, the first is nearest to the input |
 | `speed/data_wait_share` | 0: the network is the slower part; near 1: the loaders are, give them more workers |
-| Images, `figures/validation_...` | the same validation pictures every time |
+| Images, `figures/validation_...` | the same validation pictures every time; large: where they are wrong |
 | Images, `figures/worst_...` | the pictures with the lowest score of this epoch |
 | Images, `figures/training_batch` | what the network gets to see, drawn when a stage begins |
+| Images, `figures/precision_recall` | for every threshold: how much of what is found is right, how much is found |
 | HParams | settings and best scores of this run; point TensorBoard at the folder above to compare runs |
 """
 
 
-def layout() -> dict[str, dict[str, list[Any]]]:
-    """Gives the layout of the custom-scalars tab."""
-    return {category: dict(charts) for category, charts in LAYOUT.items()}
+def layout(tags: Iterable[str]) -> dict[str, dict[str, list[Any]]]:
+    """Lays out the custom-scalars tab without charts that would stay empty.
+
+    Args:
+        tags: that are logged or will be.
+
+    Returns:
+        What ``SummaryWriter.add_custom_scalars`` wants.
+    """
+    known = list(tags)
+    return {
+        category: {
+            title: chart for title, chart in charts.items() if any(re.match(p, tag) for p in chart[1] for tag in known)
+        }
+        for category, charts in LAYOUT.items()
+    }
 
 
 def stage_line(stage: Stage, index: int, count: int, epoch: int) -> str:
@@ -84,8 +99,9 @@ def hyperparameters(configuration: Mapping[str, Any], stages: Sequence[Stage]) -
     Returns:
         Flat plain values.
 
-    >>> hyperparameters({"model": {"net": {"encoder": "resnet34"}, "classes": ["car"]}, "trainer": {"devices": 1}}, [])
-    {'model.net.encoder': 'resnet34', 'model.classes': "['car']"}
+    >>> net = {"class_path": "models.unet.UNet", "init_args": {"encoder": "resnet34"}}
+    >>> hyperparameters({"model": {"net": net, "classes": ["car"]}, "trainer": {"devices": 1}}, [])
+    {'model.net': 'UNet', 'model.net.encoder': 'resnet34', 'model.classes': "['car']"}
     """
     flat: dict[str, Scalar] = {}
     for section in ("model", "data", "seed_everything"):
@@ -101,7 +117,11 @@ def hyperparameters(configuration: Mapping[str, Any], stages: Sequence[Stage]) -
 def _flatten(value: Any, name: str, into: dict[str, Scalar]) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            _flatten(inner, f"{name}.{key}", into)
+            # {class_path, init_args}, as the command line has it, reads as the class and its settings.
+            if key == "class_path":
+                into[name] = str(inner).rpartition(".")[2]
+            else:
+                _flatten(inner, name if key == "init_args" else f"{name}.{key}", into)
     elif isinstance(value, bool | int | float | str):
         into[name] = value
     elif value is not None:

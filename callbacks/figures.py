@@ -1,6 +1,6 @@
 """Shows what the network does: the same pictures after every validation, the worst ones, a first training batch."""
 
-import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ from zlib import crc32
 import numpy as np
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from PIL import Image
 from torch import Tensor
+
+from callbacks.errors import OutputError
+from callbacks.whole_file import save_png
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,7 @@ class Figures(Callback, ABC):
         self._fixed: list[Kept] = []
         self._worst: list[Kept] = []
         self._drawn_stage: Any = None
+        self._warned = False
 
     @abstractmethod
     def draw_picture(self, kept: Kept, note: str) -> Tensor:
@@ -126,18 +129,16 @@ class Figures(Callback, ABC):
             for logger in loggers:
                 logger.experiment.add_image(f"figures/{name}", picture, trainer.global_step)
             if folder is not None:
-                save_png(picture, folder / f"{name}.png")
+                self._save(picture, folder / f"{name}.png")
 
-
-def save_png(picture: Tensor, path: Path) -> None:
-    """Writes a uint8 picture ``(3, H, W)`` under its final name only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        Image.fromarray(np.ascontiguousarray(picture.permute(1, 2, 0).numpy())).save(file, format="PNG")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    def _save(self, picture: Tensor, path: Path) -> None:
+        """Saves the latest of a figure; a disk that is full ends no training for a picture."""
+        try:
+            save_png(path, np.ascontiguousarray(picture.permute(1, 2, 0).numpy()))
+        except OutputError as error:
+            if not self._warned:
+                warnings.warn(str(error), stacklevel=2)
+            self._warned = True
 
 
 def _watching(trainer: Trainer) -> bool:

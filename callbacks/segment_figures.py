@@ -14,20 +14,17 @@ from callbacks.drawing import (
     MISSED,
     PALETTE,
     WRONG,
-    Key,
-    Panel,
     blend,
     faded,
     paint,
     paint_classes,
     palette,
-    panel_side,
-    sheet,
     show,
     show_any,
     show_classes,
 )
 from callbacks.figures import Figures, Kept
+from callbacks.sheets import LARGE, SMALL, Key, Panel, comparison, grid
 from models.losses import IGNORE
 
 
@@ -67,8 +64,8 @@ class SegmentFigures(Figures):
         return class_sheet(image, mask, probs.argmax(0), title=title, note=note, names=self._classes)
 
     def draw_batch(self, batch: Mapping[str, Any], note: str) -> Tensor:
-        """Draws up to nine pictures of a training batch with their masks over them."""
-        return batch_sheet(batch["image"][:9], batch["mask"][:9], note=note, names=self._classes)
+        """Draws up to eight pictures of a training batch with their masks over them."""
+        return batch_sheet(batch["image"][:8], batch["mask"][:8], note=note, names=self._classes)
 
     def begin(self) -> None:
         """Forgets pictures and pixels."""
@@ -105,21 +102,19 @@ def car_sheet(image: Tensor, target: Tensor, preds: Tensor, *, title: str, note:
         name: of the class.
 
     Returns:
-        uint8 ``(3, H, W)``: four panels, two by two.
+        uint8 ``(3, H, W)``: picture, target and prediction small, the difference large.
     """
-    side = panel_side(image.shape[-1])
-    photo, wanted, found = show(image, side), show_classes(target, side) > 0, show_classes(preds, side) > 0
-    wrong = blend(faded(photo), wanted & found, PALETTE[0], 0.25)
-    wrong = blend(wrong, show_any(target & ~preds, side), MISSED, 1.0)
-    wrong = blend(wrong, show_any(preds & ~target, side), EXTRA, 1.0)
-    panels = [
+    photo, ground = show(image, SMALL), faded(show(image, LARGE))
+    small = [
         Panel("picture", photo),
-        Panel("target", paint(photo, wanted, PALETTE[0])),
-        Panel("prediction", paint(photo, found, PALETTE[0])),
-        Panel("difference", wrong),
+        Panel("target", paint(photo, show_classes(target, SMALL) > 0, PALETTE[0])),
+        Panel("prediction", paint(photo, show_classes(preds, SMALL) > 0, PALETTE[0])),
     ]
+    wrong = blend(ground, show_classes(target & preds, LARGE) > 0, PALETTE[0], 0.25)
+    wrong = blend(wrong, show_any(target & ~preds, LARGE), MISSED, 1.0)
+    wrong = blend(wrong, show_any(preds & ~target, LARGE), EXTRA, 1.0)
     legend = [Key(name, PALETTE[0]), Key("missed", MISSED), Key("too much", EXTRA)]
-    return sheet(panels, columns=2, title=title, note=note, legend=legend)
+    return comparison(small, Panel("difference", wrong), title=title, note=note, legend=legend)
 
 
 def class_sheet(image: Tensor, target: Tensor, preds: Tensor, *, title: str, note: str, names: Sequence[str]) -> Tensor:
@@ -134,42 +129,38 @@ def class_sheet(image: Tensor, target: Tensor, preds: Tensor, *, title: str, not
         names: of the classes.
 
     Returns:
-        uint8 ``(3, H, W)``: four panels, two by two.
+        uint8 ``(3, H, W)``: picture, target and prediction small, the difference large.
     """
-    side, colours = panel_side(image.shape[-1]), palette(len(names))
-    photo = show(image, side)
-    wrong = blend(faded(photo), show_any((preds != target) & (target != IGNORE), side), WRONG, 0.8)
-    panels = [
+    photo, colours = show(image, SMALL), palette(len(names))
+    small = [
         Panel("picture", photo),
-        Panel("target", paint_classes(photo, show_classes(target, side), colours)),
-        Panel("prediction", paint_classes(photo, show_classes(preds, side), colours)),
-        Panel("difference", wrong),
+        Panel("target", paint_classes(photo, show_classes(target, SMALL), colours)),
+        Panel("prediction", paint_classes(photo, show_classes(preds, SMALL), colours)),
     ]
+    wrong = blend(faded(show(image, LARGE)), show_any((preds != target) & (target != IGNORE), LARGE), WRONG, 0.8)
     legend = [Key("wrong", WRONG), *(Key(name, colour) for name, colour in zip(names, colours, strict=True))]
-    return sheet(panels, columns=2, title=title, note=note, legend=legend)
+    return comparison(small, Panel("difference", wrong), title=title, note=note, legend=legend)
 
 
 def batch_sheet(images: Tensor, masks: Tensor, *, note: str, names: Sequence[str]) -> Tensor:
     """Draws training pictures as they come, augmented, with their masks over them.
 
     Args:
-        images: ``(N, 3, S, S)`` float32 in [0, 1].
+        images: ``(N, 3, S, S)`` float32 in [0, 1], at most eight.
         masks: one class: ``(N, S, S)`` float32 shares; several: int64 class numbers.
         note: second line.
         names: of the classes.
 
     Returns:
-        uint8 ``(3, H, W)``: three pictures a row.
+        uint8 ``(3, H, W)``: four pictures a row.
     """
-    side = panel_side(images.shape[-1]) * 3 // 4
     colours, panels = palette(len(names)), []
     for image, mask in zip(images, masks, strict=True):
-        photo = show(image, side)
+        photo = show(image, SMALL)
         if len(names) == 1:
-            painted = paint(photo, show_classes(mask >= 0.5, side) > 0, colours[0])
+            painted = paint(photo, show_classes(mask >= 0.5, SMALL) > 0, colours[0])
         else:
-            painted = paint_classes(photo, show_classes(mask, side), colours)
+            painted = paint_classes(photo, show_classes(mask, SMALL), colours)
         panels.append(Panel("", painted))
     legend = [Key(name, colour) for name, colour in zip(names, colours, strict=True)]
-    columns = min(3, len(panels))
-    return sheet(panels, columns=columns, title="training pictures and masks", note=note, legend=legend)
+    return grid(panels, title="training pictures and masks", note=note, legend=legend)

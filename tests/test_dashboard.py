@@ -8,7 +8,7 @@ from lightning import Callback, LightningModule, Trainer
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
 from callbacks.dashboard import Dashboard
-from callbacks.dashboard_text import code_block, hyperparameters, stage_line
+from callbacks.dashboard_text import code_block, hyperparameters, layout, stage_line
 from callbacks.step_clock import Speed, StepClock
 from datamodules.stage import Stage
 from tests.tiny_segment import STAGES, fit_discs, read_events
@@ -44,7 +44,7 @@ def test_every_tag_of_the_design_is_there_and_no_other(run: Any) -> None:
 def test_stages_are_marked(run: Any) -> None:
     assert values(run, "stage/index") == [(0, 1), (1, 1), *((step, 2) for step in range(2, 10))]
     assert [size for _, size in values(run, "stage/size")] == [16] * 2 + [24] * 8
-    lines = text(run, "stages")
+    lines = text(run, "run/stages")
     assert len(lines) == 2
     assert "stage 1 of 2: small head" in lines[0]
     assert "stage 2 of 2: large all" in lines[1]
@@ -81,20 +81,31 @@ def test_hyperparameters_end_with_the_best_scores_of_the_last_stage(run: Any) ->
     assert b"stages.size" in start
 
 
-def test_layout_shows_only_tags_that_exist_or_may(run: Any) -> None:
-    layout = Layout.FromString(run.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
-    charts = {chart.title: list(chart.multiline.tag) for category in layout.category for chart in category.chart}
-    found = {title: {t for t in run.Tags()["scalars"] if re.match(tags[0], t)} for title, tags in charts.items()}
-    assert found["validation scores"] == {"val/dice", "val/iou", "val/accuracy"}
-    assert found["side of the pictures in pixels"] == {"stage/size"}
-    assert found["parts of the training loss"] == set()
-    assert len(charts["loss"]) == 2
+def test_layout_has_every_chart_that_gets_a_curve_and_no_empty_one(run: Any) -> None:
+    shown = Layout.FromString(run.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
+    charts = {chart.title: list(chart.multiline.tag) for category in shown.category for chart in category.chart}
+    tags = run.Tags()["scalars"]
+    found = {title: {t for p in patterns for t in tags if re.match(p, t)} for title, patterns in charts.items()}
+    assert found == {
+        "loss": {"train/loss", "val/loss"},
+        "validation scores": {"val/dice", "val/iou", "val/accuracy"},
+        "side of the pictures in pixels": {"stage/size"},
+        "number of the stage": {"stage/index"},
+        "learning rate of every layer group, from the input outwards": {"lr/group0", "lr/group1"},
+        "pictures per second": {"speed/pictures_per_second"},
+        "share of the time spent waiting for data": {"speed/data_wait_share"},
+    }
+
+
+def test_layout_adds_parts_and_classes_where_there_are_any() -> None:
+    charts = layout(["train/loss/bce", "val/iou/sky"])["how well the network does"]
+    assert set(charts) == {"parts of the training loss", "IoU of every class"}
 
 
 def test_configuration_origin_and_a_guide_are_there_as_text(run: Any) -> None:
-    assert text(run, "weights the network started from") == ["drawn at random for a test"]
-    assert "    encoder: tiny" in text(run, "configuration")[0].replace("      ", "    ")
-    assert "`speed/data_wait_share`" in text(run, "how to read this")[0]
+    assert text(run, "run/weights") == ["The network started from: drawn at random for a test"]
+    assert "    encoder: tiny" in text(run, "run/configuration")[0].replace("      ", "    ")
+    assert "`speed/data_wait_share`" in text(run, "run/guide")[0]
 
 
 def test_a_resumed_run_has_one_timeline_and_goes_on_with_its_best(tmp_path: Path) -> None:

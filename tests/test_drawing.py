@@ -1,9 +1,6 @@
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageFont
+from PIL import ImageFont
 from torch import Tensor
 
 from callbacks.curves import THRESHOLDS, draw_precision_recall, precision_recall
@@ -11,22 +8,18 @@ from callbacks.drawing import (
     EXTRA,
     MISSED,
     PALETTE,
-    Key,
-    Panel,
     blend,
     contour,
     faded,
     paint,
     paint_classes,
     palette,
-    sheet,
-    shortened,
     show,
     show_any,
     show_classes,
 )
-from callbacks.figures import save_png
 from callbacks.segment_figures import batch_sheet, car_sheet, class_sheet
+from callbacks.sheets import HEAD, LARGE, SMALL, Key, Panel, comparison, grid, shortened
 
 
 def square(size: int, low: int, high: int) -> Tensor:
@@ -90,28 +83,49 @@ def test_faded_is_grey() -> None:
     assert ground.flatten().unique().numel() == 1
 
 
-def test_sheet_lays_panels_out_in_rows_under_a_head_and_over_a_legend() -> None:
-    panels = [Panel(str(i), torch.full((3, 300, 300), 40 * i, dtype=torch.uint8)) for i in range(3)]
-    bare = sheet(panels, columns=2, title="title")
-    assert bare.dtype == torch.uint8
-    assert bare.shape[2] == 2 * 300 + 4
-    with_more = sheet(panels, columns=2, title="title", note="note", legend=[Key("car", (1, 2, 3))])
-    assert with_more.shape[1] == bare.shape[1] + 2 * (604 // 15)
-    assert pixels_of(with_more, (1, 2, 3)) > 100
-    head = bare.shape[1] - 2 * 304
-    assert bare[0, head + 10, 10] == 0
-    assert bare[0, head + 10, 314] == 40
-    assert bare[0, head + 314, 10] == 80
-    assert bare[0, head + 314, 314] == 255  # no fourth panel: paper
+def grey(side: int, value: int) -> Tensor:
+    return torch.full((3, side, side), value, dtype=torch.uint8)
 
 
-def test_a_long_legend_breaks_into_rows_and_names_all() -> None:
+def test_a_grid_has_four_in_a_row_under_a_head_and_over_a_legend() -> None:
+    panels = [Panel("", grey(SMALL, 40 * number)) for number in range(5)]
+    drawn = grid(panels, title="title", note="note", legend=[Key("car", (1, 2, 3))])
+    assert drawn.dtype == torch.uint8
+    assert drawn.shape == (3, HEAD + 2 * (240 + 4) + 40, 4 * 240 + 3 * 4)
+    assert [int(drawn[0, HEAD + 10, 244 * column + 10]) for column in range(4)] == [0, 40, 80, 120]
+    assert drawn[0, HEAD + 244 + 10, 10] == 160
+    assert drawn[0, HEAD + 244 + 10, 254] == 255  # no sixth picture: paper
+    assert pixels_of(drawn, (1, 2, 3)) > 100
+
+
+def test_a_comparison_has_three_small_pictures_and_a_large_one() -> None:
+    small = [Panel("", grey(SMALL, 40 * number)) for number in range(3)]
+    drawn = comparison(small, Panel("", grey(LARGE, 200)), title="title", note="note", legend=[])
+    assert drawn.shape == (3, HEAD + 2 * 240 + 4, 4 * 240 + 3 * 4)
+    assert [int(drawn[0, HEAD + 10, x]) for x in (10, 254, 498)] == [0, 40, 200]
+    assert [int(drawn[0, -10, x]) for x in (10, 254, 498)] == [80, 255, 200]
+
+
+def test_labels_title_and_note_are_written() -> None:
+    small = [Panel("picture", grey(SMALL, 100))] * 3
+    bare = comparison([Panel("", grey(SMALL, 100))] * 3, Panel("", grey(LARGE, 100)), title="", note="", legend=[])
+    full = comparison(small, Panel("difference", grey(LARGE, 100)), title="title", note="note", legend=[])
+    changed = (bare != full).any(0)
+    assert changed[: HEAD // 2].any()
+    assert changed[HEAD // 2 : HEAD].any()
+    assert changed[HEAD + 200 : HEAD + 240, :100].any()
+    assert changed[-40:, 2 * 244 : 2 * 244 + 100].any()
+
+
+def test_a_long_legend_names_all_classes_and_stays_in_its_box() -> None:
     names = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "person", "cyclist"]
-    panel = [Panel("", torch.zeros(3, 320, 320, dtype=torch.uint8))] * 2
-    colours = [(i + 1, 200, 3) for i in range(len(names))]
+    colours = [(number + 1, 200, 3) for number in range(len(names))]
     keys = [Key(name, colour) for name, colour in zip(names, colours, strict=True)]
-    drawn = sheet(panel, columns=2, title="", legend=keys)
-    assert all(pixels_of(drawn, colour) > 100 for colour in colours)
+    small = [Panel("", grey(SMALL, 100))] * 3
+    drawn = comparison(small, Panel("", grey(LARGE, 100)), title="", note="", legend=keys)
+    assert all(pixels_of(drawn, colour) > 50 for colour in colours)
+    assert drawn[:, HEAD:, 488:].unique().tolist() == [100]
+    assert drawn[:, HEAD:, :240].unique().tolist() == [100, 255]  # the gap between two pictures is white
 
 
 def test_long_names_lose_their_middle() -> None:
@@ -124,10 +138,10 @@ def test_long_names_lose_their_middle() -> None:
 
 
 def test_a_car_sheet_shows_what_is_missed_and_what_is_too_much() -> None:
-    image, target = torch.full((3, 320, 320), 0.5), square(320, 100, 200)
+    image, target = torch.full((3, LARGE, LARGE), 0.5), square(LARGE, 100, 200)
     right = car_sheet(image, target, target, title="a", note="b", name="car")
-    missed = car_sheet(image, target, square(320, 150, 200), title="a", note="b", name="car")
-    extra = car_sheet(image, target, square(320, 100, 210), title="a", note="b", name="car")
+    missed = car_sheet(image, target, square(LARGE, 150, 200), title="a", note="b", name="car")
+    extra = car_sheet(image, target, square(LARGE, 100, 210), title="a", note="b", name="car")
     keys = pixels_of(right, MISSED)  # the legend's square
     assert pixels_of(missed, MISSED) - keys == 100 * 100 - 50 * 50
     assert pixels_of(missed, EXTRA) == pixels_of(right, EXTRA)
@@ -137,20 +151,20 @@ def test_a_car_sheet_shows_what_is_missed_and_what_is_too_much() -> None:
 
 def test_a_class_sheet_does_not_blame_ignored_pixels() -> None:
     image, target = torch.full((3, 64, 64), 0.5), torch.zeros(64, 64, dtype=torch.long)
-    preds = torch.ones_like(target)
-    wrong = class_sheet(image, target, preds, title="a", note="b", names=("sky", "road"))
-    ignored = class_sheet(image, torch.full_like(target, 255), preds, title="a", note="b", names=("sky", "road"))
-    bottom_right = (slice(None), slice(-300, -100), slice(-200, -10))
-    assert wrong[bottom_right].float().std(0).mean() > 20  # red
-    assert ignored[bottom_right].float().std(0).mean() < 1  # grey
+    preds, names = torch.ones_like(target), ("sky", "road")
+    wrong = class_sheet(image, target, preds, title="a", note="b", names=names)
+    ignored = class_sheet(image, torch.full_like(target, 255), preds, title="a", note="b", names=names)
+    middle = (slice(None), HEAD + LARGE // 2, 488 + LARGE // 2)
+    assert wrong[middle].unique().numel() == 3  # red
+    assert ignored[middle].unique().numel() == 1  # grey
 
 
-def test_a_batch_sheet_shows_three_in_a_row() -> None:
+def test_a_batch_sheet_paints_every_mask() -> None:
     images, masks = torch.rand(5, 3, 32, 32), torch.zeros(5, 32, 32)
     masks[:, 8:24, 8:24] = 1
     drawn = batch_sheet(images, masks, note="now", names=("car",))
-    assert drawn.shape[2] == 3 * 240 + 2 * 4
-    assert pixels_of(drawn, PALETTE[0]) > 5 * 4 * 100
+    rim = 120**2 - 116**2  # half the side of 240, two pixels wide
+    assert pixels_of(drawn[:, :-40], PALETTE[0]) == 5 * rim
 
 
 def test_precision_and_recall_by_hand() -> None:
@@ -167,14 +181,6 @@ def test_curves_of_several_classes_leave_out_ignored_pixels_and_absent_classes()
     assert [curve.name for curve in curves] == ["sky", "road"]
     assert curves[1].precision[THRESHOLDS // 2] == 1.0
     drawn = draw_precision_recall(curves, 0.5, note="epoch 1")
-    assert drawn.shape == (3, 480, 800)
+    assert drawn.shape == (3, 360, 640)
     assert drawn.dtype == torch.uint8
     assert drawn.float().std() > 10
-
-
-def test_png_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    folder = tmp_path / "new"
-    picture = torch.randint(0, 256, (3, 5, 6), dtype=torch.uint8)
-    save_png(picture, folder / "a.png")
-    assert np.array_equal(np.asarray(Image.open(folder / "a.png")), picture.permute(1, 2, 0).numpy())
-    assert [file.name for file in folder.iterdir()] == ["a.png"]

@@ -86,6 +86,13 @@ def test_the_worst_are_those_of_this_epoch_and_bring_their_own_picture() -> None
     assert [kept.name for kept in figures.drawn] == ["e"]
 
 
+def test_a_full_disk_warns_once_and_ends_no_training(tmp_path: Path) -> None:
+    (tmp_path / "pictures").touch()  # a file where the folder should be: nothing can be written
+    with pytest.warns(UserWarning, match=r"training_batch.png could not be written"):
+        trainer = fit_discs(tmp_path, [SegmentFigures(fixed=1, worst=0)])
+    assert trainer.global_step == 10
+
+
 def test_without_classes_there_is_nothing_to_draw() -> None:
     with pytest.raises(TypeError, match="Linear has no classes"):
         SegmentFigures().setup(None, torch.nn.Linear(1, 1), "fit")  # type: ignore[arg-type]
