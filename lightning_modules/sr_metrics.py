@@ -1,0 +1,124 @@
+"""PSNR and SSIM as the super-resolution field reports them: of 8-bit brightness, without the border, per picture."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import Metric
+
+#: Red, green and blue in MATLAB's ``rgb2ycbcr`` (Rec. 601 with head-room): brightness 16 for black, 235 for white.
+_LUMA = (65.481, 128.553, 24.966)
+#: The decibels of two pictures that are equal, of which PSNR would say infinity and spoil every mean.
+EQUAL_PSNR = 100.0
+#: Side of SSIM's window in pixels, and the standard deviation of its weights.
+_WINDOW, _SIGMA = 11, 1.5
+
+
+def brightness(images: Tensor) -> Tensor:
+    """Rounds pictures to 8 bits, as if they were saved, and takes the Y of MATLAB's YCbCr, itself not rounded.
+
+    Args:
+        images: (N, 3, H, W), RGB, about [0, 1].
+
+    Returns:
+        (N, 1, H, W) float32 in [16, 235].
+
+    >>> brightness(torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)).flatten().tolist()
+    [16.0, 235.0]
+    """
+    pixels = (images.float().clamp(0, 1) * 255).round() / 255
+    weights = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
+    return 16 + (pixels * weights).sum(1, keepdim=True)
+
+
+def psnr(preds: Tensor, target: Tensor, *, border: int) -> Tensor:
+    """Peak signal-to-noise ratio of the brightness, ``10 log10(255^2 / mean squared error)``, picture by picture.
+
+    Args:
+        preds: (N, 3, H, W), RGB, about [0, 1].
+        target: the same shape.
+        border: pixels left out on each side; the field leaves out as many as the scale.
+
+    Returns:
+        (N,) float32 in dB, at most ``EQUAL_PSNR``.
+
+    Raises:
+        ValueError: if the shapes differ or the border leaves too little.
+    """
+    a, b = _inner(preds, target, border)
+    error = (a - b).square().mean((1, 2, 3))
+    return (10 * (255**2 / error).log10()).clamp_max(EQUAL_PSNR)
+
+
+def ssim(preds: Tensor, target: Tensor, *, border: int) -> Tensor:
+    """Structural similarity of the brightness (Wang et al. 2004), picture by picture.
+
+    Gaussian window of 11 pixels and sigma 1.5, constants 0.01 and 0.03, the mean over the places where the window fits
+    inside: the authors' ``ssim.m``. (torchmetrics' SSIM mirrors the picture at its border and comes out 0.001 higher.)
+
+    Args:
+        preds: (N, 3, H, W), RGB, about [0, 1].
+        target: the same shape.
+        border: pixels left out on each side.
+
+    Returns:
+        (N,) float32, at most 1.
+
+    Raises:
+        ValueError: if the shapes differ or the border leaves too little.
+    """
+    a, b = _inner(preds, target, border)
+    window = _window().to(a.device)
+    mean_a, mean_b, square_a, square_b, product = (
+        F.conv2d(F.conv2d(x, window), window.mT) for x in (a, b, a * a, b * b, a * b)
+    )
+    var_a, var_b, covariance = square_a - mean_a**2, square_b - mean_b**2, product - mean_a * mean_b
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similar = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    return (similar / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))).mean((1, 2, 3))
+
+
+class SrScores(Metric):
+    """Mean PSNR and SSIM over the pictures of a whole set and of all processes.
+
+    The field's mean is that of the pictures' decibels; torchmetrics' own PSNR pools their errors first.
+    """
+
+    full_state_update = False
+    psnr_sum: Tensor
+    ssim_sum: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("psnr_sum", "ssim_sum", "count"):
+            self.add_state(name, torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, psnr: Tensor, ssim: Tensor) -> None:
+        """Adds the scores (N,) of some pictures."""
+        self.psnr_sum += psnr.sum()
+        self.ssim_sum += ssim.sum()
+        self.count += len(psnr)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Gives ``psnr`` and ``ssim``; nan where there was no picture."""
+        return {"psnr": self.psnr_sum / self.count, "ssim": self.ssim_sum / self.count}
+
+
+def _window() -> Tensor:
+    """One axis of the window, (1, 1, 1, 11), which adds up to 1."""
+    distance = torch.arange(_WINDOW) - _WINDOW // 2
+    weights = (-(distance**2) / (2 * _SIGMA**2)).exp()
+    return (weights / weights.sum()).view(1, 1, 1, -1)
+
+
+def _inner(preds: Tensor, target: Tensor, border: int) -> tuple[Tensor, Tensor]:
+    if preds.shape != target.shape or preds.ndim != 4 or preds.shape[1] != 3:
+        raise ValueError(f"both must be (N, 3, H, W), not {tuple(preds.shape)} and {tuple(target.shape)}")
+    height, width = preds.shape[2:]
+    if min(height, width) < _WINDOW + 2 * border:
+        raise ValueError(
+            f"pictures of {width} x {height} pixels are too small to be judged: "
+            f"without a border of {border} each side needs {_WINDOW}"
+        )
+    inside = slice(border, height - border), slice(border, width - border)
+    return brightness(preds)[:, :, *inside], brightness(target)[:, :, *inside]

@@ -1,0 +1,184 @@
+"""Spoiling pictures: each step by its effect, the shrinking against MATLAB's files."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from skimage import data, filters
+
+from datamodules.degrade import Degradation
+from datamodules.shrink import enlarge, shrink
+from datamodules.spoil import Blur, FewColors, Grey, Jpeg, Noise, Spoil, Tilt
+
+DARKROOM_DATA = os.environ.get("DARKROOM_DATA", "")
+SET5 = Path(DARKROOM_DATA) / "set5"
+needs_set5 = pytest.mark.skipif(not (DARKROOM_DATA and SET5.is_dir()), reason="set DARKROOM_DATA to a folder with set5")
+
+STEPS = [Jpeg(), Noise(), Blur(), FewColors(), Grey(), Tilt()]
+
+
+@pytest.fixture(scope="module")
+def photo() -> NDArray[np.uint8]:
+    return np.ascontiguousarray(data.astronaut()[:160, 100:300])
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@needs_set5
+@pytest.mark.parametrize("scale", [2, 4])
+def test_bicubic_is_matlabs_to_a_fifth_of_a_grey_level(scale: int) -> None:
+    found = sorted((SET5 / f"x{scale}").glob("*_HR.png"))
+    assert len(found) == 5
+    for path in found:
+        high = np.array(Image.open(path).convert("RGB"))
+        low = np.array(Image.open(str(path).replace("_HR", "_LR")).convert("RGB"))
+        difference = np.abs(shrink(high, scale, "bicubic").astype(int) - low)
+        assert difference.mean() < 0.25, path.name
+
+
+def test_area_gives_the_mean_of_each_square() -> None:
+    image = np.zeros((4, 6, 3), np.uint8)
+    image[:2, :2, 0] = [[10, 20], [30, 40]]
+    image[2:, 4:, 2] = 200
+    result = shrink(image, 2, "area")
+    assert result.shape == (2, 3, 3)
+    assert result[0, 0].tolist() == [25, 0, 0]
+    assert result[1, 2].tolist() == [0, 0, 200]
+    assert result.sum() == 225
+
+
+@pytest.mark.parametrize("kernel", ["bicubic", "area"])
+def test_shrinking_does_not_alias_or_shift(kernel: str) -> None:
+    """Stripes finer than the new pixels become even grey; a ramp stays the same ramp, at the new pixels' centres."""
+    stripes = np.tile(np.array([0, 255], np.uint8)[None, :, None], (16, 8, 3))
+    grey = shrink(stripes, 4, kernel)  # type: ignore[arg-type]
+    assert np.abs(grey[:, 1:-1].astype(int) - 128).max() <= 2
+    ramp = np.tile(np.arange(0, 64, dtype=np.uint8)[None, :, None], (16, 1, 3)) * 3
+    small = shrink(ramp, 2, kernel)[8 // 2, 4:-4, 0]  # type: ignore[arg-type]
+    expected = 3 * (2 * np.arange(4, 28) + 0.5)
+    assert np.abs(small - expected).max() <= 0.5
+
+
+def test_scale_must_divide_the_picture_and_1_changes_nothing(photo: NDArray[np.uint8]) -> None:
+    with pytest.raises(ValueError, match="200 x 160 pixels cannot be made exactly 3 times smaller"):
+        shrink(photo, 3, "area")
+    assert np.array_equal(shrink(photo, 1, "bicubic"), photo)
+    assert np.array_equal(enlarge(photo, 1), photo)
+
+
+def test_enlarging_undoes_shrinking_but_for_detail(photo: NDArray[np.uint8]) -> None:
+    smooth = cv2.GaussianBlur(photo, (0, 0), 3)
+    again = enlarge(shrink(smooth, 2, "bicubic"), 2)
+    assert again.shape == smooth.shape
+    assert np.abs(again.astype(int) - smooth)[8:-8, 8:-8].mean() < 1
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
+def test_a_step_keeps_form_and_input_and_repeats_itself(step: Spoil, photo: NDArray[np.uint8]) -> None:
+    before = photo.copy()
+    result = step(photo, rng(3))
+    assert result.shape == photo.shape
+    assert result.dtype == np.uint8
+    assert result.flags.writeable
+    assert not np.array_equal(result, photo)
+    assert np.array_equal(photo, before)
+    assert np.array_equal(step(photo, rng(3)), result)
+
+
+@pytest.mark.parametrize("make", [lambda: Jpeg(), lambda: Noise(), lambda: Blur(), lambda: FewColors(), lambda: Tilt()])
+def test_a_step_with_a_range_depends_on_the_seed(make: Callable[[], Spoil], photo: NDArray[np.uint8]) -> None:
+    results = [make()(photo, rng(seed)) for seed in range(4)]
+    assert any(not np.array_equal(results[0], other) for other in results[1:])
+
+
+def test_noise_has_the_deviation_asked_for() -> None:
+    grey = np.full((200, 200, 3), 128, np.uint8)
+    noisy = Noise(sigma=(20, 20))(grey, rng()).astype(float)
+    assert noisy.std() == pytest.approx(20, rel=0.01)
+    assert noisy.mean() == pytest.approx(128, abs=0.2)
+    assert abs(np.corrcoef(noisy[..., 0].ravel(), noisy[..., 1].ravel())[0, 1]) < 0.02
+
+
+def test_noise_is_clipped_and_does_not_wrap_around() -> None:
+    white = np.full((50, 50, 3), 250, np.uint8)
+    assert Noise(sigma=(20, 20))(white, rng()).min() > 128
+
+
+def test_lower_quality_is_further_away(photo: NDArray[np.uint8]) -> None:
+    distances = [np.abs(Jpeg(quality=(q, q))(photo, rng()).astype(int) - photo).mean() for q in (5, 20, 60, 95)]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 2 < 4 < distances[0]
+
+
+def test_jpeg_keeps_red_red() -> None:
+    red = np.zeros((32, 32, 3), np.uint8)
+    red[..., 0] = 255
+    assert np.abs(Jpeg(quality=(95, 95))(red, rng()).astype(int) - red).max() <= 2
+
+
+def test_blur_is_scikit_images_gaussian(photo: NDArray[np.uint8]) -> None:
+    expected = filters.gaussian(photo, sigma=1.5, mode="mirror", preserve_range=True, channel_axis=-1)
+    assert np.abs(Blur(sigma=(1.5, 1.5))(photo, rng()) - expected).max() < 1.5
+
+
+def test_few_colors_are_few_and_near(photo: NDArray[np.uint8]) -> None:
+    result = FewColors(colors=(16, 16))(photo, rng())
+    assert 8 <= len(np.unique(result.reshape(-1, 3), axis=0)) <= 16
+    assert np.abs(result.astype(int) - photo).mean() < 16
+
+
+def test_grey_has_the_weights_of_television() -> None:
+    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]], np.uint8)
+    grey = Grey()(colours, rng())
+    assert grey[0, :, 0].tolist() == [76, 150, 29, 255]
+    assert (grey == grey[..., :1]).all()
+
+
+def test_tilt_turns_anticlockwise_about_the_middle_and_mirrors_the_border() -> None:
+    image = np.full((101, 101, 3), 100, np.uint8)
+    image[49:52, 89:92] = 200
+    turned = Tilt(degrees=(10, 10))(image, rng())[..., 0].astype(int)
+    rows, columns = np.nonzero(turned > 150)
+    angle = np.deg2rad(10)
+    assert rows.mean() == pytest.approx(50 - 40 * np.sin(angle), abs=0.5)
+    assert columns.mean() == pytest.approx(50 + 40 * np.cos(angle), abs=0.5)
+    assert turned.min() > 80  # cubic interpolation undershoots by the bright spot; black corners would be 0
+
+
+def test_pipeline_keeps_its_order_and_follows_its_seed(photo: NDArray[np.uint8]) -> None:
+    degrade = Degradation(before=[Blur(sigma=(2, 2))], kernel="area", after=[Noise(sigma=(5, 5)), Grey()])
+    result = degrade(photo, scale=2, seed=4)
+    noises = np.random.default_rng(4)
+    noises.uniform(2, 2)  # what the blur draws
+    expected = Grey()(Noise(sigma=(5, 5))(shrink(Blur(sigma=(2, 2))(photo, rng()), 2, "area"), noises), rng())
+    assert np.array_equal(result, expected)
+    assert np.array_equal(degrade(photo, scale=2, seed=4), result)
+    assert not np.array_equal(degrade(photo, scale=2, seed=5), result)
+
+
+def test_pipeline_at_scale_1_only_spoils(photo: NDArray[np.uint8]) -> None:
+    assert np.array_equal(Degradation()(photo, scale=1, seed=0), photo)
+    assert np.array_equal(Degradation(after=[Grey()])(photo, scale=1, seed=0), Grey()(photo, rng()))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Jpeg(quality=(0, 50)), r"quality must be \(lowest, highest\), between 1 and 95, not \(0, 50\)"),
+        (lambda: Jpeg(quality=(50, 20)), r"quality .* not \(50, 20\)"),
+        (lambda: Noise(sigma=(-1, 2)), r"sigma must be \(lowest, highest\), 0 or more"),
+        (lambda: Blur(sigma=(0, 2)), "sigma .* 0.01 or more"),
+        (lambda: FewColors(colors=(1, 300)), "colors .* between 2 and 256"),
+        (lambda: Tilt(degrees=(-90, 0)), "degrees .* between -45 and 45"),
+    ],
+)
+def test_ranges_that_are_none_are_refused(make: Callable[[], Spoil], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
