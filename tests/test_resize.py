@@ -39,7 +39,7 @@ def test_growing_keeps_a_flat_picture_flat() -> None:
 
 @pytest.mark.parametrize("size", [3, 4, 7, 12, 20])
 def test_classes_are_those_at_the_centres(size: int) -> None:
-    mask = np.random.default_rng(0).integers(0, 255, (11, 17), np.uint8)  # odd sides: no centre falls between two pixels
+    mask = np.random.default_rng(0).integers(0, 255, (11, 17), np.uint8)  # odd sides: no centre lies between two
     rows = np.floor((np.arange(size) + 0.5) * 11 / size).astype(int)
     columns = np.floor((np.arange(size) + 0.5) * 17 / size).astype(int)
     np.testing.assert_array_equal(resize_classes(mask, size), mask[np.ix_(rows, columns)])
