@@ -70,7 +70,8 @@ def _call(function: Callable[[Item], Result], item: Item) -> Result | DataError:
 
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer, once
-    cv2.setNumThreads(1)  # the pool already keeps every core busy
+    # The pool keeps every core busy. Not 1: in a forked process that waits for threads the parent had, for ever.
+    cv2.setNumThreads(0)
     Thread(target=_end_with_the_parent, daemon=True).start()
 
 
