@@ -54,7 +54,7 @@ def describe(data: SegmentData, labels: Labels) -> list[str]:
     """Says how many pictures there are, how they are split, how large they are and what their masks hold."""
     took = "unchanged since it was checked" if data.seconds is None else f"checked in {data.seconds:.1f} s"
     groups = len(set(data.found.groups.values()))
-    grouped = f" of {groups} groups" if groups < len(data.found.pairs) else ""
+    grouped = f" in {_groups(groups)}" if groups < len(data.found.pairs) else ""
     return [
         f"data: {data.root}: {len(data.found.pairs)} pictures with masks{grouped}, {took}",
         "  split: " + ", ".join(_splits(data)),
@@ -67,10 +67,14 @@ def _splits(data: SegmentData) -> list[str]:
     lines: list[str] = []
     for split, samples in data.samples.items():
         groups = {data.found.groups[sample.name] for sample in samples}
-        grouped = f" of {len(groups)} groups" if len(groups) < len(samples) else ""
+        grouped = f" ({_groups(len(groups))})" if len(groups) < len(samples) else ""
         same = split == "test" and samples == data.samples["val"]
         lines.append("test as val" if same else f"{split} {len(samples)}{grouped}")
     return lines
+
+
+def _groups(count: int) -> str:
+    return f"{count} group" if count == 1 else f"{count} groups"
 
 
 def _sizes(sizes: Mapping[str, int]) -> list[str]:

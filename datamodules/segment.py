@@ -113,7 +113,7 @@ class SegmentDataModule(ImageDataModule):
         print("\n".join(describe(ready, self.labels)))
         for size in sorted({stage.size for stage in stages}):
             start = time.monotonic()
-            self._cache.fill(_items(ready), size, workers=max(1, self._workers()))
+            self._cache.fill(_items(ready), size, workers=self._workers() + 1)  # nothing trains yet: all cores
             print(f"  copies {size} x {size}: ready after {time.monotonic() - start:.1f} s in {self._cache.folder}")
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
@@ -155,8 +155,7 @@ class SegmentDataModule(ImageDataModule):
         if facts is not None:
             return facts, None
         start = time.monotonic()
-        workers = max(1, self._workers())
-        facts = check_pairs(root, found.pairs, self.labels, found=found.problems, workers=workers)
+        facts = check_pairs(root, found.pairs, self.labels, found=found.problems, workers=self._workers() + 1)
         write_stamp(stamp, facts)
         return facts, time.monotonic() - start
 

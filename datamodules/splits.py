@@ -149,7 +149,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, tuple[str, 
                 raise DataError(f"{path}: no column {', '.join(missing)} in its heading {reader.fieldnames}")
             return [(reader.line_num, tuple((row[c] or "").strip() for c in columns)) for row in reader]
     except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist: name the file of the split relative to where you are") from error
+        raise DataError(f"{path} does not exist: name it as it lies below the data root") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a CSV file: {error}") from error
 

@@ -135,8 +135,8 @@ def test_prepare_says_what_is_there_and_remembers(tmp_path: Path, capsys: pytest
     root, cache = carvana(tmp_path / "cars"), tmp_path / "cache"
     module(root, cache).prepare([])
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith(f"data: {root}: 10 pictures with masks of 5 groups, checked in ")
-    assert said[1] == "  split: train 8 of 4 groups, val 2 of 1 groups, test as val"
+    assert said[0].startswith(f"data: {root}: 10 pictures with masks in 5 groups, checked in ")
+    assert said[1] == "  split: train 8 (4 groups), val 2 (1 group), test as val"
     assert said[2] == "  sizes: 48 x 32 (10)"
     assert said[3].startswith("  mask values: 0 = background 8")
     assert ", 255 = car 1" in said[3]
