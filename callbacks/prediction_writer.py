@@ -7,13 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from callbacks.whole_file import whole_file
 from datamodules.batches import PredictBatch
@@ -53,6 +54,14 @@ class ResultFiles(Protocol):
         """
         ...
 
+    def paths(self, name: str) -> list[Path]:
+        """The files of the picture whose results are called ``name``."""
+        ...
+
+    def described(self) -> list[str]:
+        """A line for each kind of file, for a person."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -76,10 +85,11 @@ class PredictionWriter(Callback):
         files: writes the files of one picture.
         table: the text file that collects the lines of ``files``; pictures stand in it in the order they were
             listed, whatever the number of processes.
+        progress: whether the first process shows a bar that counts its pictures as their files are written.
     """
 
-    def __init__(self, *, files: ResultFiles, table: Table | None = None) -> None:
-        self.files, self.table = files, table
+    def __init__(self, *, files: ResultFiles, table: Table | None = None, progress: bool = False) -> None:
+        self.files, self.table, self.progress = files, table, progress
         self.written = 0
         self.problems: list[str] = []
         self._failed: list[tuple[int, str]] = []
@@ -87,11 +97,16 @@ class PredictionWriter(Callback):
         self._open = ExitStack()
         self._pool: ThreadPoolExecutor | None = None
         self._part: TextIO | None = None
+        self._bar: tqdm[Any] = tqdm(disable=True)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the threads and this process' share of the table."""
         self._open = ExitStack()
         self._pool = self._open.enter_context(ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)))
+        loader: Any = trainer.predict_dataloaders
+        mine = -(-len(loader.dataset) // trainer.world_size)
+        bar = tqdm(total=mine, desc="pictures", unit="", disable=not (self.progress and trainer.is_global_zero))
+        self._bar = self._open.enter_context(bar)
         if self.table is not None:
             self.table.path.parent.mkdir(parents=True, exist_ok=True)
             part = _part(self.table.path, trainer.global_rank)
@@ -113,6 +128,7 @@ class PredictionWriter(Callback):
             index, problem = batch["index"][place], batch["problem"][place]
             if problem:
                 self._failed.append((index, problem))
+                self._bar.update()
                 continue
             picture = Picture(
                 name=batch["name"][place],
@@ -135,6 +151,7 @@ class PredictionWriter(Callback):
         if self._part is not None and line is not None:
             self._part.write(f"{index},{line}\n")
         self.written += 1
+        self._bar.update()
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Waits for the last files, gathers figures and problems, joins the table."""

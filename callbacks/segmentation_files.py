@@ -20,7 +20,14 @@ from callbacks.cutout import (
 from callbacks.prediction_writer import Picture
 from callbacks.whole_file import save_jpeg, save_png
 
-KINDS = ("mask", "cutout", "overlay", "composite", "probability")
+KINDS = {  # with what is in their files
+    "mask": "PNG, 0 and 255, or class numbers where there are several",
+    "cutout": "PNG, transparent around the subject",
+    "overlay": "JPEG, the picture tinted by class",
+    "composite": "JPEG, the subject before the new background",
+    "probability": "PNG of 16 bits, 65535 is certain",
+}
+_SUFFIX = {"mask": ".png", "cutout": ".png", "overlay": ".jpg", "composite": ".jpg", "probability": ".png"}
 # Those that show the picture itself, at its own size.
 NEEDS_PICTURE = frozenset({"cutout", "overlay", "composite"})
 
@@ -84,17 +91,29 @@ class SegmentationFiles:
             self._pictures(prediction, classes, picture, picture.pixels)
         return None if self.run_lengths is None else _csv_line(PurePath(picture.path).name, self.run_lengths(classes))
 
+    def paths(self, name: str) -> list[Path]:
+        """The files of the picture whose results are called ``name``."""
+        one_each = [self._path(kind, name) for kind in sorted(self.kinds - {"probability"})]
+        return [*one_each, *(self._probability_paths(name) if "probability" in self.kinds else [])]
+
+    def described(self) -> list[str]:
+        """A line for each kind of file: its folder, and what the files hold."""
+        return [f"{kind}/  {what}" for kind, what in KINDS.items() if kind in self.kinds]
+
     def _mask(self, classes: NDArray[np.uint8], picture: Picture) -> None:
         if len(self.classes) == 1:
-            save_png(self._target("mask", picture, ".png"), classes * np.uint8(255))
+            save_png(self._path("mask", picture.name), classes * np.uint8(255))
         else:
-            save_png(self._target("mask", picture, ".png"), classes, palette=self.colours)
+            save_png(self._path("mask", picture.name), classes, palette=self.colours)
 
     def _probabilities(self, prediction: NDArray[np.float32], picture: Picture) -> None:
-        for name, prob in zip(self.classes, prediction, strict=True):
-            kind = "probability" if len(self.classes) == 1 else f"probability/{name}"
-            levels = np.rint(resize_probability(prob, picture.size) * 65535).astype(np.uint16)
-            save_png(self._target(kind, picture, ".png"), levels)
+        for path, prob in zip(self._probability_paths(picture.name), prediction, strict=True):
+            save_png(path, np.rint(resize_probability(prob, picture.size) * 65535).astype(np.uint16))
+
+    def _probability_paths(self, name: str) -> list[Path]:
+        if len(self.classes) == 1:
+            return [self._path("probability", name)]
+        return [self._path("probability", f"{label.replace('/', '-')}/{name}") for label in self.classes]
 
     def _pictures(
         self,
@@ -107,7 +126,7 @@ class SegmentationFiles:
             one = len(self.classes) == 1
             colours = np.concatenate([np.zeros((1, 3), np.uint8), self.colours]) if one else self.colours
             shown = overlay(pixels, classes, colours, untouched=0 if one else None)
-            save_jpeg(self._target("overlay", picture, ".jpg"), shown)
+            save_jpeg(self._path("overlay", picture.name), shown)
         if not self.kinds & {"cutout", "composite"}:
             return
         prob = resize_probability(prediction[self.cut].sum(axis=0), picture.size)
@@ -115,13 +134,13 @@ class SegmentationFiles:
         middle = self.threshold if len(self.classes) == 1 else 0.5
         cutout = cut_out(pixels, soft_alpha(prob, magnification=magnification, middle=middle))
         if "cutout" in self.kinds:
-            save_png(self._target("cutout", picture, ".png"), cutout)
+            save_png(self._path("cutout", picture.name), cutout)
         if "composite" in self.kinds and self.background is not None:
             shown = composite(cutout, cover(self.background, picture.size))
-            save_jpeg(self._target("composite", picture, ".jpg"), shown)
+            save_jpeg(self._path("composite", picture.name), shown)
 
-    def _target(self, kind: str, picture: Picture, suffix: str) -> Path:
-        return self.folder / kind / f"{picture.name}{suffix}"
+    def _path(self, kind: str, name: str) -> Path:
+        return self.folder / kind / f"{name}{_SUFFIX[kind]}"
 
 
 def _csv_line(*fields: str) -> str:

@@ -142,15 +142,11 @@ class ImageDataModule(LightningDataModule, ABC):
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_one_thread,
+            worker_init_fn=one_thread,
         )
 
     def _workers(self) -> int:
-        if self.num_workers != "auto":
-            return self.num_workers
-        processes = max(1, self.trainer.num_devices if self.trainer else 1)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(0, min(8, cores // processes - 1))
+        return loader_processes(self.num_workers, processes=self.trainer.num_devices if self.trainer else 1)
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -185,7 +181,20 @@ class ResumableLoader(DataLoader[Any]):
         """Nothing, likewise."""
 
 
-def _one_thread(_worker: int) -> None:
+def loader_processes(wanted: int | Literal["auto"], *, processes: int) -> int:
+    """How many processes load for one training process.
+
+    Args:
+        wanted: that many; ``"auto"`` leaves one core to each training process and takes up to 8.
+        processes: training processes on this machine.
+    """
+    if wanted != "auto":
+        return wanted
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(0, min(8, cores // max(1, processes) - 1))
+
+
+def one_thread(_worker: int) -> None:
     """Keeps OpenCV's own threads out of loader processes, which are already one a core."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -117,7 +117,12 @@ def test_several_classes_are_written_as_numbers_with_a_palette(tmp_path: Path) -
         assert image.mode == "P"
         np.testing.assert_array_equal(np.unique(np.asarray(image)), [0, 2])
         np.testing.assert_array_equal(np.asarray(image.convert("RGB"))[0, 7], [200, 100, 50])
-    assert sorted(path.name for path in (tmp_path / "probability").iterdir()) == ["car", "road", "sky"]
+    written = set(tmp_path.rglob("*.png"))
+    assert written == {
+        tmp_path / f"{folder}/street.png"
+        for folder in ("mask", "probability/sky", "probability/road", "probability/car")
+    }
+    assert written == set(some.paths("street"))
     assert np.asarray(Image.open(tmp_path / "probability/car/street.png"))[0, 7] == round(0.6 * 65535)
 
 
