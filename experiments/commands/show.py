@@ -1,0 +1,79 @@
+"""``show``: pictures of what a network is given and, with a checkpoint, of what it makes of it."""
+
+import re
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+from lightning import Trainer
+from torch import Tensor
+
+from callbacks.extremes import Extremes
+from callbacks.figures import save_png
+from callbacks.segment_figures import batch_sheet
+from datamodules.stage import Stage
+from experiments.cli import DarkroomCLI
+from experiments.run_folder import relative_to_here
+from experiments.segment_sheets import scored_sheet
+from experiments.suggest import UsageError
+from lightning_modules.segmentation import SegmentationModule
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds where to, and how many."""
+    parser.add_argument(
+        "--out", type=Path | None, default=None, help="folder of the pictures (default: pictures/ of the run)"
+    )
+    parser.add_argument("--count", type=int, default=9, help="how many pictures a sheet shows")
+
+
+def run(cli: DarkroomCLI) -> int:
+    """Draws a batch of every stage; of a checkpoint, its best and worst validation pictures too.
+
+    Returns:
+        0.
+    """
+    if not isinstance(cli.model, SegmentationModule):
+        raise UsageError(f"show knows how to draw segmentation only, not --task {cli.plan.task_name}")
+    if cli.config.count < 1:
+        raise UsageError(f"--count must be at least 1, not {cli.config.count}")
+    out: Path = cli.config.out or cli.folder.pictures
+    cli.datamodule.prepare_data()
+    cli.datamodule.setup("fit")
+    for number, stage in enumerate(cli.stages, start=1):
+        _draw_batch(cli, cli.model, stage, number, out)
+    if cli.loaded is not None:
+        _draw_extremes(cli, cli.model, out)
+    return 0
+
+
+def _draw_batch(cli: DarkroomCLI, model: SegmentationModule, stage: Stage, number: int, out: Path) -> None:
+    batch = cli.datamodule.rehearsal_batch(stage)
+    count = cli.config.count
+    note = f"stage {stage.name}: {stage.size} px, batch of {stage.batch_size}"
+    note += "" if stage.augment else ", not augmented"
+    drawn = batch_sheet(batch["image"][:count], batch["mask"][:count], note=note, names=model.classes)
+    _save(drawn, out / f"batch-{number}-{re.sub(r'[^A-Za-z0-9]+', '-', stage.name).strip('-')}.png")
+
+
+def _draw_extremes(cli: DarkroomCLI, model: SegmentationModule, out: Path) -> None:
+    extremes = Extremes(count=cli.config.count)
+    given = cli.config.trainer
+    trainer = Trainer(  # the command line's may have several devices, each of which would see its own share only
+        accelerator=given.accelerator, devices=1, precision=given.precision, use_distributed_sampler=False,
+        logger=False, enable_checkpointing=False, enable_model_summary=False, callbacks=[extremes],
+    )  # fmt: skip
+    (scores,) = trainer.validate(model, datamodule=cli.datamodule, verbose=False)
+    score = "Dice" if len(model.classes) == 1 else "accuracy"
+    note = f"{score} of each at {cli.stage.size} px; mean Dice of all {extremes.validated}: {scores['val/dice']:.4f}"
+    print(note)
+    for name, pictures in (("worst", extremes.worst), ("best", extremes.best)):
+        if pictures:
+            title = f"the {len(pictures)} {name} of {extremes.validated} validation pictures"
+            drawn = scored_sheet(pictures, title=title, note=note, names=model.classes, threshold=model.threshold)
+            _save(drawn, out / f"{name}.png")
+            print("\n".join(f"  {seen.score:.4f}  {seen.name}" for seen in pictures))
+
+
+def _save(drawn: Tensor, path: Path) -> None:
+    save_png(drawn, path)
+    print(f"drawn: {relative_to_here(path)}")

@@ -1,0 +1,82 @@
+"""Best and worst pictures of a validation, and the sheets they are drawn on."""
+
+import torch
+from lightning import Trainer
+
+from callbacks.drawing import EXTRA, MISSED
+from callbacks.extremes import Extremes, Seen
+from datamodules.batches import SegmentBatch, SegmentOutput
+from experiments.segment_sheets import scored_sheet
+
+
+def observed(scores: list[float], *, count: int, batch_size: int = 3) -> Extremes:
+    extremes = Extremes(count=count)
+    for first in range(0, len(scores), batch_size):
+        part = scores[first : first + batch_size]
+        size = len(part)
+        batch = SegmentBatch(
+            image=torch.zeros(size, 3, 4, 4), mask=torch.zeros(size, 4, 4), name=[str(first + i) for i in range(size)]
+        )
+        output = SegmentOutput(loss=torch.tensor(0.0), probs=torch.zeros(size, 1, 4, 4), score=torch.tensor(part))
+        extremes.observe(batch, output)
+    return extremes
+
+
+def test_best_and_worst_come_from_all_batches() -> None:
+    extremes = observed([0.5, 0.9, 0.1, 0.7, 0.95, 0.3, 0.6], count=2)
+    assert [seen.name for seen in extremes.best] == ["4", "1"]
+    assert [seen.name for seen in extremes.worst] == ["2", "5"]
+
+
+def test_few_pictures_and_equal_scores_are_in_one_list_only() -> None:
+    extremes = observed([0.5, 0.5, 0.5, 0.5, 0.5], count=9)
+    names = [seen.name for seen in (*extremes.best, *extremes.worst)]
+    assert sorted(names) == ["0", "1", "2", "3", "4"]
+    assert len(extremes.worst) == 3
+
+
+def test_what_is_kept_does_not_hold_its_whole_batch() -> None:
+    (seen, *_) = observed([0.5, 0.9, 0.1], count=1).worst
+    assert seen.image.untyped_storage().nbytes() == 3 * 4 * 4 * 4
+
+
+def test_the_callback_hears_every_batch_of_a_validation() -> None:
+    extremes = Extremes(count=1)
+    batch = SegmentBatch(image=torch.zeros(1, 3, 4, 4), mask=torch.zeros(1, 4, 4), name=["x"])
+    output = SegmentOutput(loss=torch.tensor(0.0), probs=torch.zeros(1, 1, 4, 4), score=torch.tensor([0.4]))
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    extremes.on_validation_batch_end(trainer, None, output, batch, 0)  # type: ignore[arg-type]
+    assert extremes.validated == 1
+    assert extremes.worst[0].name == "x"
+
+
+def colours_in(picture: torch.Tensor) -> set[tuple[int, ...]]:
+    return {tuple(colour) for colour in picture.flatten(1).T.unique(dim=0).tolist()}
+
+
+def seen(mask: torch.Tensor, probs: torch.Tensor) -> Seen:
+    return Seen(name="train/car.jpg", score=0.5, image=torch.full((3, 64, 64), 0.5), mask=mask, probs=probs)
+
+
+def test_missed_and_surplus_pixels_have_their_own_colours() -> None:
+    left, right = torch.zeros(64, 64), torch.zeros(64, 64)
+    left[:, :32], right[:, 32:] = 1, 1
+
+    def panels(mask: torch.Tensor, prob: torch.Tensor) -> torch.Tensor:
+        drawn = scored_sheet([seen(mask, prob[None])], title="t", note="n", names=("car",), threshold=0.5)
+        return drawn[:, 100:200]  # the panel alone: legend and title have these colours too
+
+    assert not {MISSED, EXTRA} & colours_in(panels(left, left))
+    assert {MISSED, EXTRA} <= colours_in(panels(left, right))
+    missed = panels(left, torch.zeros(64, 64))
+    assert MISSED in colours_in(missed)
+    assert EXTRA not in colours_in(missed)
+
+
+def test_ignored_pixels_are_never_wrong() -> None:
+    mask = torch.full((64, 64), 255)
+    probs = torch.zeros(2, 64, 64)
+    probs[1] = 1
+    ignored = scored_sheet([seen(mask, probs)], title="t", note="n", names=("road", "car"), threshold=0.5)
+    wrong = scored_sheet([seen(mask * 0, probs)], title="t", note="n", names=("road", "car"), threshold=0.5)
+    assert not torch.equal(ignored, wrong)
