@@ -1,0 +1,161 @@
+"""``predict`` and ``show`` through the real command line, on a network trained for one step."""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.front import main
+from tests.test_rle import decode_slowly
+from tests.tiny_pictures import HEIGHT, WIDTH, carvana, noise, save
+
+# lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
+pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
+TASK = ["--task", "segment"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a run of one step: its checkpoint is all that later commands are given."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("DARKROOM_RUN_FOLDER", "")
+        carvana(folder / "cars", cars=4)
+        words = [
+            "--data.root=cars", "--data.cache_dir=cache", "--data.num_workers=0", "--trainer.accelerator=cpu",
+            "--model.net.encoder=resnet18", "--model.net.pretrained=none", "--trainer.enable_progress_bar=false",
+            "--stages=[{name: only, size: 32, batch_size: 4, epochs: 1, lr: 0.01}]",
+        ]  # fmt: skip
+        assert main([*TASK, *words]) == 0
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")  # set by the run, undone after the test
+
+
+def predict(*words: str) -> int:
+    return main([*TASK, "predict", *words])
+
+
+def test_a_folder_with_defaults_lands_in_the_run(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(trained / "mine" / "wide.jpg", noise(1, 20, 70))
+    save(trained / "mine" / "deep" / "tall.png", noise(2, 60, 30))
+    assert predict("mine") == 0
+    out = trained / "runs/segment/sample/predictions"
+    found = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert found == sorted(
+        f"{kind}/{name}{suffix}"
+        for kind, suffix in (("mask", ".png"), ("cutout", ".png"), ("overlay", ".jpg"))
+        for name in ("wide", "deep/tall")
+    )
+    with Image.open(out / "mask/deep/tall.png") as mask:
+        assert mask.size == (30, 60)
+        assert set(np.unique(np.asarray(mask))) <= {0, 255}
+    told = capsys.readouterr().out
+    assert "2 pictures in" in told
+    assert f"the results lie in {Path('runs/segment/sample/predictions')}" in told
+    assert predict("mine") == 0
+    assert "results of 2 pictures lay there before and were replaced" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_is_listed_and_the_rest_is_done(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(trained / "mixed" / "good.jpg", noise(3))
+    (trained / "mixed" / "empty.png").touch()
+    (trained / "mixed" / "torn.jpg").write_bytes((trained / "mixed" / "good.jpg").read_bytes()[:500])
+    assert predict("mixed", "--out", "mixed-out", "--outputs", "mask") == 1
+    assert [path.name for path in (trained / "mixed-out").rglob("*.*")] == ["good.png"]
+    told = capsys.readouterr().out
+    assert "1 picture in" in told
+    assert "2 pictures could not be read:" in told
+    assert "empty.png: is empty (0 bytes)" in told
+    assert "torn.jpg: is damaged or cut short" in told
+
+
+def test_the_submission_holds_the_masks_that_were_written(trained: Path) -> None:
+    assert predict("cars/train/*.jpg", "--out", "kaggle", "--outputs", "mask,submission") == 0
+    with (trained / "kaggle/submission.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file))
+    assert header == ["img", "rle_mask"]
+    assert [row[0] for row in rows] == [path.name for path in sorted((trained / "cars/train").iterdir())]
+    for name, text in rows:
+        written = np.asarray(Image.open(trained / f"kaggle/mask/{Path(name).stem}.png"))
+        np.testing.assert_array_equal(decode_slowly(text, HEIGHT, WIDTH) * 255, written)
+
+
+def test_mirrored_pictures_give_mirrored_masks_with_flip_only(trained: Path) -> None:
+    picture = noise(4, 32, 32)
+    save(trained / "mirror" / "a.png", picture)
+    save(trained / "mirror" / "b.png", np.ascontiguousarray(picture[:, ::-1]))
+
+    def mismatch(folder: str, *words: str) -> float:
+        assert predict("mirror", "--out", folder, "--outputs", "probability", *words) == 0
+        left, right = (np.asarray(Image.open(trained / folder / f"probability/{name}.png")) for name in "ab")
+        return float(abs(left.astype(int) - right[:, ::-1].astype(int)).max())
+
+    assert mismatch("flipped", "--flip") <= 2  # of 65535
+    assert mismatch("plain") > 50
+
+
+def test_a_background_adds_composites(trained: Path) -> None:
+    save(trained / "sky.png", noise(5, 9, 9))
+    assert predict("cars/train/car0_01.jpg", "--out", "composed", "--background", "sky.png") == 0
+    with Image.open(trained / "composed/composite/car0_01.jpg") as image:
+        assert image.size == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["cars", "--outputs", "maks"], "unknown output 'maks': did you mean 'mask'?"),
+        (["cars", "--outputs", "composite"], "add --background FILE"),
+        (["cars", "--outputs", "mask", "--background", "cars/train/car0_01.jpg"], "add composite to --outputs"),
+        (["cars", "--background", "gone.jpg"], "gone.jpg: cannot be read"),
+        (["cars", "--outputs", ","], "--outputs names nothing"),
+        (["gone"], "gone: there is no such file or folder"),
+        ([], "no picture to work on"),
+        (["twice", "--outputs", "submission"], "2 are called 'same.png'"),
+    ],
+)
+def test_mistakes_are_one_line_before_the_first_picture(
+    trained: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    for folder in ("a", "b"):
+        save(trained / "twice" / folder / "same.png", noise(6))
+    assert predict(*words, *(["--out", "never"] if words else [])) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith("run.py: ")
+    assert message in told
+    assert not (trained / "never").exists()
+
+
+def test_show_draws_batches_and_a_checkpoints_best_and_worst(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TASK, "show", "--ckpt_path", "best", "--out", "drawn"]) == 0
+    assert {path.name for path in (trained / "drawn").iterdir()} == {"batch-1-only.png", "best.png", "worst.png"}
+    told = capsys.readouterr().out
+    assert "mean Dice of all 2" in told  # one of four cars, two views
+    assert told.count("  0.") == 2
+
+
+def test_show_needs_no_checkpoint(trained: Path) -> None:
+    words = ["--data.root=cars", "--data.cache_dir=cache", "--data.num_workers=0", "--model.net.pretrained=none"]
+    shared = "batch_size: 2, epochs: 1, lr: 1"
+    stages = f"--stages=[{{name: s/1, size: 16, {shared}}}, {{name: two, size: 24, {shared}}}]"
+    assert main([*TASK, "show", *words, stages, "--out", "bare"]) == 0
+    assert {path.name for path in (trained / "bare").iterdir()} == {"batch-1-s-1.png", "batch-2-two.png"}
+
+
+@pytest.mark.skipif("DARKROOM_DATA" not in os.environ, reason="DARKROOM_DATA is not set")
+def test_a_real_car_is_written_at_its_own_size(trained: Path) -> None:
+    (car, *_) = sorted((Path(os.environ["DARKROOM_DATA"]) / "carvana" / "train").glob("*.jpg"))
+    assert predict(str(car), "--out", "real") == 0
+    for path in (trained / "real").rglob("*.*"):
+        with Image.open(path) as image:
+            assert image.size == (1918, 1280)
