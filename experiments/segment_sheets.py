@@ -10,22 +10,17 @@ from callbacks.drawing import (
     MISSED,
     PALETTE,
     WRONG,
-    Key,
-    Panel,
     blend,
     paint,
     paint_classes,
     palette,
-    panel_side,
-    sheet,
     show,
     show_any,
     show_classes,
 )
 from callbacks.extremes import Seen
+from callbacks.sheets import SMALL, Key, Panel, grid
 from models.losses import IGNORE
-
-COLUMNS = 3  # room for a name under each
 
 
 def scored_sheet(pictures: Sequence[Seen], *, title: str, note: str, names: Sequence[str], threshold: float) -> Tensor:
@@ -47,18 +42,17 @@ def scored_sheet(pictures: Sequence[Seen], *, title: str, note: str, names: Sequ
     panels = [Panel(label, picture) for label, picture in zip(labels, drawn, strict=True)]
     marks = [Key("missed", MISSED), Key("too much", EXTRA)] if one else [Key("wrong", WRONG)]
     legend = [*(Key(name, colour) for name, colour in zip(names, palette(len(names)), strict=True)), *marks]
-    return sheet(panels, columns=min(COLUMNS, len(panels)), title=title, note=note, legend=legend)
+    return grid(panels, title=title, note=note, legend=legend)
 
 
 def _one_class(seen: Seen, threshold: float) -> Tensor:
-    side = panel_side(seen.image.shape[-1])
     target, found = seen.mask >= 0.5, seen.probs[0] >= threshold
-    drawn = paint(show(seen.image, side), show_classes(found, side) > 0, PALETTE[0])
-    drawn = blend(drawn, show_any(target & ~found, side), MISSED, 1.0)
-    return blend(drawn, show_any(found & ~target, side), EXTRA, 1.0)
+    drawn = paint(show(seen.image, SMALL), show_classes(found, SMALL) > 0, PALETTE[0])
+    drawn = blend(drawn, show_any(target & ~found, SMALL), MISSED, 1.0)
+    return blend(drawn, show_any(found & ~target, SMALL), EXTRA, 1.0)
 
 
 def _classes(seen: Seen, classes: int) -> Tensor:
-    side, found = panel_side(seen.image.shape[-1]), seen.probs.argmax(0)
-    drawn = paint_classes(show(seen.image, side), show_classes(found, side), palette(classes))
-    return blend(drawn, show_any((found != seen.mask) & (seen.mask != IGNORE), side), WRONG, 0.8)
+    found = seen.probs.argmax(0)
+    drawn = paint_classes(show(seen.image, SMALL), show_classes(found, SMALL), palette(classes))
+    return blend(drawn, show_any((found != seen.mask) & (seen.mask != IGNORE), SMALL), WRONG, 0.8)

@@ -3,13 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 from jsonargparse import ArgumentParser
 from lightning import Trainer
 from torch import Tensor
 
 from callbacks.extremes import Extremes
-from callbacks.figures import save_png
 from callbacks.segment_figures import batch_sheet
+from callbacks.whole_file import save_png
 from datamodules.stage import Stage
 from experiments.cli import DarkroomCLI
 from experiments.run_folder import relative_to_here
@@ -23,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path | None, default=None, help="folder of the pictures (default: pictures/ of the run)"
     )
-    parser.add_argument("--count", type=int, default=9, help="how many pictures a sheet shows")
+    parser.add_argument("--count", type=int, default=8, help="how many pictures a sheet shows")
 
 
 def run(cli: DarkroomCLI) -> int:
@@ -75,5 +76,5 @@ def _draw_extremes(cli: DarkroomCLI, model: SegmentationModule, out: Path) -> No
 
 
 def _save(drawn: Tensor, path: Path) -> None:
-    save_png(drawn, path)
+    save_png(path, np.ascontiguousarray(drawn.permute(1, 2, 0).numpy()))
     print(f"drawn: {relative_to_here(path)}")
