@@ -1,0 +1,142 @@
+"""What a frozen VGG sees in pictures: the measure of perceptual losses."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Literal, Self, get_args
+
+import torch
+import torchvision.models
+from torch import Tensor, nn
+
+from models.errors import WeightsError
+from models.normalize import Normalize
+from models.pretrained import load_pretrained_
+
+_log = logging.getLogger("darkroom")
+
+VggName = Literal["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]
+
+#: Of the pictures that torchvision's VGGs were trained with.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class VggFeatures(nn.Module):
+    """Activations of some layers of a VGG (Simonyan and Zisserman 2014), by which pictures are compared.
+
+    The network is a measure and no part of what is trained: it stands outside of ``modules()``. So it stays frozen
+    and in eval whatever ``train()`` and ``requires_grad_()`` say, is in no state dict, checkpoint, optimiser or
+    moving average, and DDP does not send it around. It follows ``to()``, ``cuda()`` and the like. Gradients flow
+    through it to the pictures. Only the layers up to the last one wanted are built and run.
+
+    Args:
+        name: of torchvision's VGG.
+        layers: places in its ``features`` whose output is wanted, rising. The activations just before the first
+            four max-pools are 3, 8, 15, 22 in vgg16, 5, 12, 22, 32 in vgg16_bn and 3, 8, 17, 26 in vgg19.
+        weights: ``"imagenet"``, the path of a file, or ``"none"`` for random ones (``models/pretrained.py``);
+            ``"auto"`` is ImageNet's if they can be had, else random ones and a warning.
+        seed: of random weights: they are in no checkpoint, so they have to be the same at every start.
+
+    Attributes:
+        weights_origin: where the weights came from, in words.
+        random: whether they are random.
+
+    Raises:
+        ValueError: unknown name, or layers that it does not have.
+        WeightsError: weights that cannot be had or do not fit.
+    """
+
+    def __init__(
+        self, *, name: VggName = "vgg16_bn", layers: Sequence[int] = (5, 12, 22), weights: str = "auto", seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.layers = _checked(layers)
+        with torch.device("meta"):  # the head alone would take 0.5 GB
+            classifier = _build(name)
+        if self.layers[-1] >= len(classifier.features):
+            raise ValueError(f"layers={list(layers)}: the features of {name} are 0 to {len(classifier.features) - 1}")
+        features = classifier.features[: self.layers[-1] + 1]
+        features.to_empty(device="cpu")
+        _start_(features, seed)
+        self.weights_origin, self.random = _load_(classifier, self.layers[-1], name=name, weights=weights)
+        _keep_outputs_(features, self.layers)
+        self.least_size = 2 ** sum(isinstance(layer, nn.MaxPool2d) for layer in features)
+        # In a list, so that nn.Module does not take it for a part of this module.
+        self._held = [nn.Sequential(Normalize(mean=_MEAN, std=_STD), *features).eval().requires_grad_(False)]
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Looks at pictures.
+
+        Args:
+            images: (N, 3, H, W), RGB in [0, 1], each side at least ``least_size``.
+
+        Returns:
+            For each of ``layers`` its output (N, C, about H / 2^k, about W / 2^k) behind k max-pools; in the precision
+            of autocast, where that is on.
+        """
+        if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < self.least_size:
+            raise ValueError(
+                f"pictures must be (N, 3, H, W) with sides of at least {self.least_size}, not {tuple(images.shape)}"
+            )
+        normalize, *features = self._held[0]
+        x = normalize(images)
+        found = []
+        for number, layer in enumerate(features):
+            x = layer(x)
+            if number in self.layers:
+                found.append(x)
+        return found
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """What ``to()``, ``cuda()``, ``float()`` and the like do to this module and all in it."""
+        for held in self._held:
+            held._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+
+def _checked(layers: Sequence[int]) -> tuple[int, ...]:
+    given = tuple(layers)
+    if not given or given[0] < 0 or list(given) != sorted(set(given)):
+        raise ValueError(f"layers={list(given)}: name at least one, from 0 on, in rising order")
+    return given
+
+
+def _build(name: str) -> torchvision.models.VGG:
+    if name not in get_args(VggName):
+        raise ValueError(f"{name!r} is no VGG of torchvision: {', '.join(get_args(VggName))}")
+    vgg: torchvision.models.VGG = torchvision.models.get_model(name, weights=None)
+    return vgg
+
+
+def _start_(features: nn.Sequential, seed: int) -> None:
+    """Draws random weights as torchvision does, in place, leaving the global generator alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for layer in features:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+            elif isinstance(layer, nn.BatchNorm2d):
+                layer.reset_parameters()
+
+
+def _load_(classifier: nn.Module, last: int, *, name: str, weights: str) -> tuple[str, bool]:
+    """Loads weights into the layers up to ``last``, in place; says where from, and whether they are random."""
+    places = {f"features.{number}" for number in range(last + 1)}
+    tensors = [key for key in classifier.state_dict() if key.rpartition(".")[0] in places]
+    try:
+        wanted = "imagenet" if weights == "auto" else weights
+        return load_pretrained_(classifier, name=name, trunk=tensors, pretrained=wanted), wanted == "none"
+    except WeightsError as error:
+        if weights != "auto":
+            raise
+        _log.warning("PICTURES ARE COMPARED BY RANDOM FEATURES, which costs quality: %s", error)
+        return f"random weights (auto found none for {name})", True
+
+
+def _keep_outputs_(features: nn.Sequential, layers: Sequence[int]) -> None:
+    """Keeps each ReLU that follows a wanted layer from overwriting its output, in place."""
+    for number in layers:
+        if number + 1 < len(features) and isinstance(after := features[number + 1], nn.ReLU):
+            after.inplace = False
