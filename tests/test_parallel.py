@@ -1,31 +1,56 @@
-"""The pool of workers beside OpenCV's own threads."""
+"""Many files in a pool: results in order, every error named, and a pool that ends."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
+import pytest
 
-from tests.tiny_pictures import disc, save
+from datamodules.errors import DataError
+from datamodules.parallel import map_files, raise_together
 
-SCRIPT = """
-import sys
-from pathlib import Path
-import cv2
-import numpy as np
-from datamodules.mask_values import count_values
-from datamodules.parallel import map_files
-
-for _ in range(20):
-    cv2.warpAffine(np.zeros((512, 512, 3), np.uint8), np.float32([[1, 0.1, 0], [0, 1, 0]]), (512, 512))
-    counts = map_files(count_values, sorted(Path(sys.argv[1]).iterdir()), workers=2, title="counting")
-    assert [len(count) for count in counts] == [2] * 20, counts
-"""
+ROOT = Path(__file__).parents[1]
 
 
-def test_a_pool_starts_after_opencv_has_used_its_threads(tmp_path: Path) -> None:
-    """With ``cv2.setNumThreads(1)`` in the workers most such pools wait for ever."""
-    for number in range(20):
-        save(tmp_path / f"{number:02}.png", disc(number) * np.uint8(255))
-    root = Path(__file__).parents[1]
-    subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], cwd=root, timeout=60, check=True)
+def halve(number: int) -> int:
+    if number % 2:
+        raise DataError(f"{number}: is odd")
+    return number // 2
+
+
+def fail(number: int) -> int:
+    raise ZeroDivisionError(number)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_results_and_errors_keep_their_places(workers: int) -> None:
+    outcomes = map_files(halve, range(50), workers=workers, title="halving")
+    assert [str(outcome) for outcome in outcomes[:4]] == ["0", "1: is odd", "1", "3: is odd"]
+    assert outcomes[48] == 24
+    with pytest.raises(DataError, match=r"^25 files cannot be used:\n  1: is odd\n  3: is odd\n"):
+        raise_together(outcomes)
+
+
+def test_one_error_is_said_as_it_is_and_none_is_none() -> None:
+    with pytest.raises(DataError, match=r"^3: is odd$"):
+        raise_together([1, DataError("3: is odd"), None])
+    raise_together([1, None])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_our_own_mistakes_are_not_taken_for_bad_data(workers: int) -> None:
+    with pytest.raises(ZeroDivisionError):
+        map_files(fail, range(50), workers=workers, title="failing")
+
+
+def test_a_pool_starts_beside_the_threads_of_opencv() -> None:
+    """``cv2.setNumThreads(1)`` in a forked process waits for ever for threads that the fork did not bring along."""
+    code = (
+        "import cv2, numpy, time; from datamodules.parallel import map_files\n"
+        "cv2.setNumThreads(2); cv2.resize(numpy.zeros((999, 999, 3), numpy.uint8), (3000, 3000)); time.sleep(0.5)\n"
+        "print(sum(map_files(abs, range(50), workers=2, title='')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "1225\n"

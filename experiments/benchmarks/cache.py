@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--pictures", type=int, default=24, help="how many pictures")
     parser.add_argument("--rounds", type=int, default=7, help="how often each way goes over all of them")
     options = parser.parse_args(argv)
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(0)
     with tempfile.TemporaryDirectory() as folder:
         paths = sorted(options.root.rglob("*.jpg"))[: options.pictures] if options.root else []
         paths = paths or draw_photographs(Path(folder), options.pictures)
