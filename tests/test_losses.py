@@ -48,12 +48,12 @@ def test_edge_weight_by_hand() -> None:
     # columns 0 0 0 0 | 1 1 1 1: a window of radius 2 sees the step from columns 2, 3, 4 and 5
     target = torch.tensor([[[0.0] * 4 + [1.0] * 4]])
     assert outline(target).tolist() == [[[0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0]]]
-    # one pixel at the step has p = 0.1 for the truth, one far away too, all others are sure
+    # the pixel beside the step has p = 0.1 for the truth, all others are sure
     sure, poor = 40.0, logit(0.9)
-    logits = torch.tensor([-sure, poor, -sure, poor, sure, sure, sure, sure]).view(1, 1, 1, 8)
+    logits = torch.tensor([-sure, -sure, -sure, poor, sure, sure, sure, sure]).view(1, 1, 1, 8)
     miss = -math.log(0.1)
-    assert bce(logits, target).item() == pytest.approx(2 * miss / 8)
-    assert bce(logits, target, edge=3.0).item() == pytest.approx((1 + 4) * miss / (4 * 4 + 4 * 1))
+    assert bce(logits, target).item() == pytest.approx(miss / 8)
+    assert bce(logits, target, edge=3.0).item() == pytest.approx((1 + 3) * miss / (4 * 4 + 4 * 1))
 
 
 def test_outline_follows_the_share() -> None:

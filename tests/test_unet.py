@@ -36,6 +36,9 @@ def test_unet34_computes_what_the_lesson_does() -> None:
     """Written out by functions, on torchvision's layers, at a multiple of 32 as in the lesson."""
     torch.manual_seed(0)
     net = UNet34(pretrained="none").eval()
+    for block in net.blocks:  # a fresh batch norm does nothing, and would not tell its place from the ReLU's
+        nn.init.normal_(block.norm.weight)
+        nn.init.normal_(block.norm.bias)
     images = torch.rand(1, 3, 64, 96)
     relu, layer1, layer2, layer3, layer4 = net.encoder(images)
     x = F.relu(layer4)
@@ -44,6 +47,23 @@ def test_unet34_computes_what_the_lesson_does() -> None:
         side = F.conv2d(skip, block.skip.weight, block.skip.bias)
         x = F.relu(torch.cat([up, side], dim=1))
         norm = block.norm
+        x = F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    expected = F.conv_transpose2d(x, net.head.weight, net.head.bias, stride=2)
+    torch.testing.assert_close(net(images), expected)
+
+
+def test_simple_decoder_computes_what_the_lesson_does() -> None:
+    torch.manual_seed(0)
+    net = SimpleSegmenter(pretrained="none").eval()
+    norms = [m for m in net.steps.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        nn.init.normal_(norm.weight)
+        nn.init.normal_(norm.bias)
+    ups = [m for m in net.steps.modules() if isinstance(m, nn.ConvTranspose2d)]
+    images = torch.rand(1, 3, 64, 96)
+    x = F.relu(net.encoder(images)[-1])
+    for up, norm in zip(ups, norms, strict=True):
+        x = F.relu(F.conv_transpose2d(x, up.weight, up.bias, stride=2))
         x = F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
     expected = F.conv_transpose2d(x, net.head.weight, net.head.bias, stride=2)
     torch.testing.assert_close(net(images), expected)
