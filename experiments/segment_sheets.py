@@ -1,7 +1,6 @@
 """Sheets of segmented pictures for ``show``: what was found, and where it is wrong."""
 
 from collections.abc import Sequence
-from pathlib import PurePath
 
 from torch import Tensor
 
@@ -24,7 +23,7 @@ from models.losses import IGNORE
 
 
 def scored_sheet(pictures: Sequence[Seen], *, title: str, note: str, names: Sequence[str], threshold: float) -> Tensor:
-    """Draws predictions over photographs, wrong pixels in colours of their own, each with its score and name.
+    """Draws predictions over photographs, wrong pixels in colours of their own, each with its score.
 
     Args:
         pictures: in the order they are shown; at least one.
@@ -38,7 +37,7 @@ def scored_sheet(pictures: Sequence[Seen], *, title: str, note: str, names: Sequ
     """
     one = len(names) == 1
     drawn = [_one_class(seen, threshold) if one else _classes(seen, len(names)) for seen in pictures]
-    labels = [f"{seen.score:.3f} {PurePath(seen.name).stem}" for seen in pictures]
+    labels = [f"{seen.score:.4f}" for seen in pictures]  # names are too long to stand here
     panels = [Panel(label, picture) for label, picture in zip(labels, drawn, strict=True)]
     marks = [Key("missed", MISSED), Key("too much", EXTRA)] if one else [Key("wrong", WRONG)]
     legend = [*(Key(name, colour) for name, colour in zip(names, palette(len(names)), strict=True)), *marks]
