@@ -198,6 +198,16 @@ def test_a_full_disk_leaves_the_file_before_it_whole(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_file_is_replaced_and_not_written_into(tmp_path: Path) -> None:
+    target = tmp_path / "mask.png"
+    save_png(target, np.zeros((4, 4), np.uint8))
+    with target.open("rb") as reader:
+        save_png(target, np.ones((4, 4), np.uint8))
+        with Image.open(reader) as image:
+            assert not np.asarray(image).any()  # who reads the old one goes on reading it
+    assert np.asarray(Image.open(target)).all()
+
+
 def test_a_kill_in_the_middle_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "x.png"
     with pytest.raises(KeyboardInterrupt), whole_file(target) as file:  # noqa: PT012
