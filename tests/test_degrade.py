@@ -52,6 +52,9 @@ def test_area_gives_the_mean_of_each_square() -> None:
     assert result[0, 0].tolist() == [25, 0, 0]
     assert result[1, 2].tolist() == [0, 0, 200]
     assert result.sum() == 225
+    third = np.zeros((3, 3, 3), np.uint8)
+    third[0, 0], third[2, 2] = 90, 45
+    assert shrink(third, 3, "area").ravel().tolist() == [15, 15, 15]
 
 
 @pytest.mark.parametrize("kernel", ["bicubic", "area"])

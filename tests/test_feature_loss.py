@@ -266,7 +266,7 @@ def test_pixel_losses_by_hand() -> None:
 @pytest.mark.parametrize("loss", [MSELoss(), L1Loss(), CharbonnierLoss()], ids=lambda loss: type(loss).__name__)
 def test_pixel_losses_are_float32_with_a_finite_gradient_even_where_pictures_agree(loss: nn.Module) -> None:
     preds = torch.full((1, 3, 4, 4), 0.5, dtype=torch.bfloat16, requires_grad=True)
-    part = loss(preds, torch.full((1, 3, 4, 4), 0.5))["pixel"]
+    part = loss(preds, torch.full_like(preds, 0.5))["pixel"]
     part.backward()
     assert part.dtype == torch.float32
     assert preds.grad is not None
