@@ -1,0 +1,50 @@
+"""One car, built: its meshes and its atlas."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from datamodules.sample_cars.atlas import Atlas, Finish, FinishedAtlas
+from datamodules.sample_cars.body import build_body
+from datamodules.sample_cars.cabin import build_cabin, foot_outline
+from datamodules.sample_cars.design import Design
+from datamodules.sample_cars.fittings import fittings, interior, mirrors
+from datamodules.sample_cars.glazing import draw_cabin
+from datamodules.sample_cars.livery import draw_body, draw_deck, draw_plates
+from datamodules.sample_cars.mesh import Mesh, inside_out
+from datamodules.sample_cars.wheels import draw_wheel, wheels
+
+
+@dataclass(frozen=True)
+class Car:
+    """What there is to photograph.
+
+    Attributes:
+        design: what was asked for.
+        outer: parts seen from outside.
+        inner: parts seen only through glass, arches and holes; they lie behind all of ``outer``.
+        atlas: what they look like.
+    """
+
+    design: Design
+    outer: tuple[Mesh, ...]
+    inner: tuple[Mesh, ...]
+    atlas: FinishedAtlas
+
+
+def build_car(design: Design) -> Car:
+    """Builds meshes and atlas."""
+    atlas = Atlas()
+    body = build_body(design.shape, foot_outline(design.shape))
+    cabin = build_cabin(design.shape, body)
+    draw_body(atlas, design, body)
+    draw_deck(atlas, design)
+    draw_plates(atlas, design)
+    draw_cabin(atlas, design, cabin)
+    draw_wheel(atlas, design)
+    lining = np.array(atlas.swatch(Finish((0.03, 0.029, 0.028))))
+    shell = inside_out(body.mesh, np.broadcast_to(lining, body.mesh.uv.shape).copy())
+    wheel_outer, wheel_inner = wheels(atlas, design, body)
+    outer = (body.mesh, cabin.outer, wheel_outer, fittings(atlas, design, body, cabin))
+    inner = (shell, cabin.inner, interior(atlas, design), mirrors(atlas, design, body), wheel_inner)
+    return Car(design, outer, inner, atlas.finished())

@@ -1,0 +1,113 @@
+"""Wheels: tyre, rim, brake disc, and the wheel house they stand in."""
+
+import numpy as np
+
+from datamodules.sample_cars.atlas import WHEEL, Atlas, Finish
+from datamodules.sample_cars.body import ARCH_GAP, Body, axles
+from datamodules.sample_cars.curves import Array, smoothstep
+from datamodules.sample_cars.design import Design
+from datamodules.sample_cars.mesh import Mesh, grid, joined, mirrored, moved
+from datamodules.sample_cars.solids import turned
+
+RUBBER = Finish((0.020, 0.020, 0.021), coat=0.05)
+_TREAD = Finish((0.014, 0.014, 0.015))
+_DARK = Finish((0.004, 0.004, 0.004))
+_IRON = Finish((0.16, 0.155, 0.15), metal=0.5, gloss=0.1)
+_BARREL = Finish((0.05, 0.05, 0.05), metal=0.3, gloss=0.1)
+
+
+def draw_wheel(atlas: Atlas, design: Design) -> None:
+    """Draws the rim's face: spokes, nuts and the holes between, which are see-through."""
+    hole = Finish((1.0, 1.0, 1.0), see=1.0)
+    atlas.fill(WHEEL, hole)
+    rim = rim_radius(design)
+    rows, columns = np.mgrid[0 : WHEEL.height, 0 : WHEEL.width]
+    x, y = (columns + 0.5) / WHEEL.scale + WHEEL.u0, WHEEL.v1 - (rows + 0.5) / WHEEL.scale
+    radius, angle = np.hypot(x, y) / rim, np.arctan2(y, x)
+    step = 2 * np.pi / design.spokes
+    off = np.abs((angle + np.pi / 2 + step / 2) % step - step / 2) * radius  # sideways from the nearest spoke, in rims
+    pixel = 1 / (WHEEL.scale * rim)
+    width = 0.40 / design.spokes + 0.16 / design.spokes * radius
+    if design.twin_spokes:
+        apart = 0.05 + 0.55 / design.spokes * radius
+        off, width = np.abs(off - apart * 0.5), width * 0.62
+    spoke = smoothstep(width + pixel, width - pixel, off)
+    hub = smoothstep(0.27 + pixel, 0.27 - pixel, radius)
+    lip = smoothstep(0.90 - pixel, 0.90 + pixel, radius)
+    metal = np.maximum(np.maximum(spoke, hub), lip)
+    atlas.stamp(WHEEL, metal.astype(np.float32), design.rim)
+    crown = np.maximum(smoothstep(width, 0.25 * width, off), smoothstep(0.27, 0.18, radius))
+    atlas.raise_stamp(WHEEL, (0.009 * crown + 0.008 * smoothstep(0.88, 0.95, radius)).astype(np.float32))
+    for k in range(5):
+        at = 2 * np.pi * k / 5 + 0.3
+        bolt = np.hypot(x / rim - 0.17 * np.cos(at), y / rim - 0.17 * np.sin(at))
+        atlas.stamp(WHEEL, smoothstep(0.034, 0.024, bolt).astype(np.float32), _DARK)
+    atlas.stamp(
+        WHEEL, smoothstep(0.095, 0.085, radius).astype(np.float32), Finish((0.05, 0.05, 0.055), coat=0.8, gloss=1.0)
+    )
+
+
+def rim_radius(design: Design) -> float:
+    """Radius of the rim in metres."""
+    return design.shape.wheel * 0.70
+
+
+def wheels(atlas: Atlas, design: Design, body: Body) -> tuple[Mesh, Mesh]:
+    """All four wheels.
+
+    Returns:
+        What is seen from outside, and what is seen only through the holes of the rims.
+    """
+    shape = design.shape
+    tyre, face, inside = _left_wheel(atlas, design)
+    outer, inner = [], []
+    for axle in axles(shape):
+        y = body.side(axle, shape.wheel + 0.12) + 0.004
+        place = (axle, y, shape.wheel)
+        house = _house(atlas, shape.wheel + ARCH_GAP + 0.012)
+        outer += [moved(tyre, place), moved(face, place), moved(house, place)]
+        inner += [moved(inside, place)]
+    left, left_inside = joined(outer), joined(inner)
+    return joined([left, mirrored(left)]), joined([left_inside, mirrored(left_inside)])
+
+
+def _left_wheel(atlas: Atlas, design: Design) -> tuple[Mesh, Mesh, Mesh]:
+    r, rim = design.shape.wheel, rim_radius(design)
+    rubber, tread = atlas.swatch(RUBBER), atlas.swatch(_TREAD)
+    wall = turned(
+        [
+            (rim * 0.985, -0.014),
+            (rim * 1.03, -0.004),
+            (rim + 0.4 * (r - rim), 0.0),
+            (rim + 0.75 * (r - rim), -0.006),
+            (r * 0.985, -0.026),
+        ],
+        rubber,
+    )
+    band = turned([(r * 0.985, -0.026), (r, -0.05), (r, -0.19), (r * 0.97, -0.215), (rim, -0.22)], tread)
+    lip = turned([(rim * 0.955, -0.012), (rim * 0.985, -0.006), (rim * 1.0, -0.012)], atlas.swatch(design.rim))
+    barrel = turned([(0.5 * rim, -0.17), (rim * 0.9, -0.17), (rim * 0.965, -0.02)], atlas.swatch(_BARREL))
+    back = turned([(0.0, -0.16), (0.6 * rim, -0.16)], atlas.swatch(_DARK))
+    disc = turned([(0.0, -0.105), (0.66 * rim, -0.105)], atlas.swatch(_IRON))
+    return joined([wall, band, lip]), _face(rim), joined([barrel, back, disc])
+
+
+def _face(rim: float) -> Mesh:
+    """The rim's face, dished, charted flat."""
+    radius = rim * np.array([0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97])
+    depth = -0.012 - 0.022 * np.cos(np.minimum(radius / rim, 1.0) * np.pi / 2) ** 0.8
+    angle = np.linspace(0.0, 2 * np.pi, 37)[:, None]
+    x, z = radius * np.cos(angle), radius * np.sin(angle)
+    points: Array = np.stack([x, np.broadcast_to(depth, x.shape), z], axis=-1)
+    return grid(points, WHEEL.texels(x, z))
+
+
+def _house(atlas: Atlas, radius: float) -> Mesh:
+    """A dark half drum round the wheel, seen from below and from the side."""
+    texel = np.array(atlas.swatch(_DARK))
+    angle = np.linspace(-0.12, np.pi + 0.12, 25)[:, None]
+    ring = np.array([[radius, -0.045], [radius, -0.40], [0.0, -0.40]])
+    points = np.stack(
+        [ring[:, 0] * np.cos(angle), np.broadcast_to(ring[:, 1], (25, 3)), ring[:, 0] * np.sin(angle)], axis=-1
+    )
+    return grid(points, np.broadcast_to(texel, (25, 3, 2)).copy(), flip=True)
