@@ -75,7 +75,12 @@ class DiscNet(nn.Module):
 
 
 def fit_discs(
-    folder: Path, callbacks: Sequence[Callback], *, checkpoint: Path | None = None, **options: Any
+    folder: Path,
+    callbacks: Sequence[Callback],
+    *,
+    checkpoint: Path | None = None,
+    data: ImageDataModule | None = None,
+    **options: Any,
 ) -> Trainer:
     """Trains both stages, or what is left of them after ``checkpoint``, with a TensorBoard log in ``folder``."""
     torch.manual_seed(0)
@@ -92,7 +97,9 @@ def fit_discs(
         "log_every_n_steps": 1,
     }
     trainer = Trainer(**(settings | options))
-    trainer.fit(SegmentationModule(net=DiscNet()), DiscData(num_workers=0), ckpt_path=checkpoint, weights_only=True)
+    trainer.fit(
+        SegmentationModule(net=DiscNet()), data or DiscData(num_workers=0), ckpt_path=checkpoint, weights_only=True
+    )
     return trainer
 
 
