@@ -53,9 +53,9 @@ def test_stages_are_marked(run: Any) -> None:
 
 def test_rates_are_those_the_step_was_made_with(run: Any) -> None:
     head = dict(values(run, "lr/group1"))
-    assert head[0] == pytest.approx(3e-2 / 25)  # one-cycle starts at lr / div
-    assert head[2] == pytest.approx(1e-1 / 25)
-    assert max(head.values()) == pytest.approx(1e-1)
+    assert head[0] == pytest.approx(0.1 / 25)  # one-cycle starts at lr / div
+    assert head[2] == pytest.approx(0.1 / 25)
+    assert max(head.values()) == pytest.approx(0.1)
     body = dict(values(run, "lr/group0"))
     assert set(body) == set(range(2, 10))  # it stood still in the first stage
     assert body[3] == pytest.approx(head[3] / 10)
@@ -148,7 +148,7 @@ def test_hyperparameters_are_flat_and_leave_out_what_is_not_set() -> None:
         "stages.size": "16, 24",
         "stages.epochs": "1, 2",
         "stages.batch_size": "4, 2",
-        "stages.lr": "0.03, 0.1",
+        "stages.lr": "0.1, 0.1",
     }
 
 

@@ -29,16 +29,17 @@ def train(folder: Path, *options: str) -> list[dict[str, Any]]:
     return [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("rank*.json"))]
 
 
-@pytest.mark.parametrize("pictures", [5, 1], ids=["three and two", "one and none"])
-def test_scores_do_not_depend_on_how_pictures_are_shared_out(tmp_path: Path, pictures: int) -> None:
-    first, second = train(tmp_path / "two", f"--pictures={pictures}")
-    (alone,) = train(tmp_path / "one", f"--pictures={pictures}", "--devices=1")
+def test_scores_do_not_depend_on_how_pictures_are_shared_out(tmp_path: Path) -> None:
+    # five pictures: three on one rank, two on the other
+    first, second = train(tmp_path / "two")
+    (alone,) = train(tmp_path / "one", "--devices=1")
     assert first == second
     assert first["val"] == pytest.approx(alone["val"], rel=1e-3)  # weights differ by rounding after ten steps
     assert first["test"] == pytest.approx(alone["test"], rel=1e-3)
-    assert sorted(row["name"] for row in first["table"]) == [f"disc {100 + number}.png" for number in range(pictures)]
+    assert sorted(row["name"] for row in first["table"]) == [f"disc {100 + number}.png" for number in range(5)]
     assert alone["val"]["val/dice"] > 0.5
     assert first["sync"] == []
     tags = read_events(tmp_path / "two").Tags()  # one log, written by one process
     assert "figures/validation_1" in tags["images"]
-    assert len(list((tmp_path / "two").glob("events.out.tfevents.*"))) == 1
+    files = (tmp_path / "two").glob("events.out.tfevents.*")  # ...<host>.<process>.<number>
+    assert len({file.name.split(".")[-2] for file in files}) == 1

@@ -14,31 +14,21 @@ import torch
 
 from callbacks.dashboard import Dashboard
 from callbacks.segment_figures import SegmentFigures
-from datamodules.stage import Stage
-from tests.tiny_segment import DiscData, Discs, fit_discs
+from tests.tiny_segment import fit_discs
 
 
 def main() -> None:
-    """Fits and tests with so many validation pictures."""
+    """Fits and tests."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--devices", type=int, default=2)
-    parser.add_argument("--pictures", type=int, default=5)
     args = parser.parse_args()
     torch.set_num_threads(1)
-
-    class FewDiscs(DiscData):
-        def val_set(self, stage: Stage) -> Discs:
-            return Discs(args.pictures, stage.size, 100)
-
-        test_set = val_set
-
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         trainer = fit_discs(
             args.folder,
             [SegmentFigures(fixed=2, worst=1), Dashboard(configuration={})],
-            data=FewDiscs(num_workers=0),
             devices=args.devices,
             strategy="ddp" if args.devices > 1 else "auto",
             num_sanity_val_steps=0,
