@@ -168,7 +168,7 @@ def test_a_batch_sheet_paints_every_mask() -> None:
 
 
 def test_precision_and_recall_by_hand() -> None:
-    probs = torch.tensor([[0.9], [0.7], [0.4], [0.1]])
+    probs = torch.tensor([[0.9], [0.502], [0.4], [0.1]])
     curve = precision_recall(probs, torch.tensor([1.0, 0.0, 1.0, 0.0]), ("car",))[0]
     at_half, at_30 = (THRESHOLDS - 1) // 2, round(0.3 * (THRESHOLDS - 1))
     assert (curve.precision[at_half].item(), curve.recall[at_half].item()) == (0.5, 0.5)
