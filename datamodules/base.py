@@ -24,13 +24,10 @@ class ImageDataModule(LightningDataModule, ABC):
 
     Args:
         root: folder of the data; ``None`` stands for the task's own sample pictures.
-        seed: named seed of order, augmentation and split.
+        seed: named seed of order and augmentation.
         num_workers: processes that load; ``"auto"`` leaves one core to each training process and takes up to 8.
         cache_dir: where prepared copies are kept; ``None`` is the user's cache folder.
     """
-
-    # A rank may get no validation picture at all: sets are never padded.
-    allow_zero_length_dataloader_with_multiple_devices = True
 
     def __init__(
         self,
@@ -43,6 +40,7 @@ class ImageDataModule(LightningDataModule, ABC):
         super().__init__()
         self.root, self.seed, self.cache_dir = root, seed, cache_dir
         self.num_workers = num_workers
+        self.planned: Sequence[Stage] = ()  # what a fit will ask for; prepared before it starts
         self._stage: Stage | None = None
 
     @property
@@ -59,6 +57,10 @@ class ImageDataModule(LightningDataModule, ABC):
     def set_stage(self, stage: Stage) -> None:
         """Lets every loader made from now on follow ``stage``; loaders that exist are not changed."""
         self._stage = stage
+
+    def prepare_data(self) -> None:
+        """Prepares what is planned, on one process of every machine, while the others wait."""
+        self.prepare(self.planned)
 
     @abstractmethod
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
@@ -113,6 +115,8 @@ class ImageDataModule(LightningDataModule, ABC):
         rank, world = self._place()
         batch_size = max(1, self.stage.batch_size // world)
         length = len(data)  # type: ignore[arg-type]
+        if length < world:  # Lightning leaves a rank without batches out, and the others wait for it for ever
+            raise DataError(f"{length} validation pictures cannot be shared by {world} processes: use {length} at most")
         batches = EvalBatches(length=length, batch_size=batch_size, rank=rank, world=world)
         return self._loader(data, batches, collate)
 

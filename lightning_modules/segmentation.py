@@ -35,6 +35,7 @@ class SegmentationModule(ImageTask):
         flip: whether ``test`` and ``predict`` average the picture's and its mirror image's probabilities.
         weight_decay: see ``ImageTask``.
         momentum: see ``ImageTask``.
+        channels_last: see ``ImageTask``.
 
     Raises:
         ValueError: if there is no class, or a setting is out of its range.
@@ -51,8 +52,9 @@ class SegmentationModule(ImageTask):
         flip: bool = False,
         weight_decay: float = 1e-7,
         momentum: float | tuple[float, float] = 0.9,
+        channels_last: bool = False,
     ) -> None:
-        super().__init__(net=net, weight_decay=weight_decay, momentum=momentum)
+        super().__init__(net=net, weight_decay=weight_decay, momentum=momentum, channels_last=channels_last)
         if not classes:
             raise ValueError("classes is empty: name at least one class, for example ('car',)")
         for key, weight in (("dice_weight", dice_weight), ("edge_weight", edge_weight)):

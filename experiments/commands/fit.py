@@ -33,6 +33,7 @@ def run(cli: DarkroomCLI) -> int:
     if loaded is not None:
         say(f"going on with {relative_to_here(cli.folder.path)} after epoch {loaded.epochs_done}")
     start = time.monotonic()
+    cli.datamodule.planned = cli.stages
     try:
         cli.trainer.fit(
             cli.model,

@@ -11,7 +11,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(cli: DarkroomCLI) -> int:
     """Does before a run what the run would do itself, so that it can begin at once."""
-    cli.datamodule.prepare_data()
     cli.datamodule.prepare(cli.stages)
     sizes = ", ".join(str(size) for size in sorted({stage.size for stage in cli.stages}))
     print(f"the data are in order and ready at {sizes} px")
