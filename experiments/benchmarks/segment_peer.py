@@ -1,0 +1,160 @@
+"""What our U-Net and that of segmentation_models.pytorch come to with the same weights, data, stages and minutes.
+
+    python -m experiments.benchmarks.segment_peer --root CARVANA --weights mobilenet_v2.pth [--minutes 20]
+
+Both train at the same time, each on one core and through the same stages, losses and augmentation; only the network
+differs. A stage gets a share of the minutes, and as many epochs as fit into it at the speed the network showed in a
+few steps before; so each schedule runs to its end. The table is of the held-out cars at their own size.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import segmentation_models_pytorch as smp
+import torch
+from lightning import Trainer
+from torch import Tensor, nn
+
+from callbacks.progressive_resizing import ProgressiveResizing
+from callbacks.randomness import StatelessRandomness
+from datamodules.carvana import CarvanaDataModule
+from datamodules.stage import Stage
+from lightning_modules.segmentation import SegmentationModule
+from models.normalize import Normalize
+from models.unet import UNet
+
+SEED = 0
+# share of the minutes, stage; epochs are found by measuring
+SCHEDULE = (
+    (0.05, Stage(name="256 head", size=256, batch_size=8, epochs=1, lr=3e-3, frozen="encoder", div=10.0, warmup=0.2)),
+    (0.25, Stage(name="256 all", size=256, batch_size=4, epochs=1, lr=2e-3, lr_scale=(0.1, 0.3, 1.0), div=10.0)),
+    (0.70, Stage(name="512 all", size=512, batch_size=4, epochs=1, lr=1e-3, lr_scale=(0.1, 0.3, 1.0), div=10.0)),
+)
+
+
+class PeerUnet(nn.Module):
+    """segmentation_models.pytorch's U-Net with its defaults, made to take pictures in [0, 1] and tell its groups."""
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+        self.normalize = Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+        self.net = smp.Unet("mobilenet_v2", encoder_weights=None, classes=1)
+        self.net.encoder.load_state_dict(torch.load(weights, weights_only=True), strict=True)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps ``(N, 3, H, W)`` in [0, 1] to logits ``(N, 1, H, W)``; sides must be multiples of 32."""
+        logits: Tensor = self.net(self.normalize(images))
+        return logits
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """Encoder down to an eighth, the rest of it, decoder: as ours."""
+        features = self.net.encoder.features
+        return [[features[:7]], [features[7:]], [self.net.decoder, self.net.segmentation_head]]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Trains both and prints the table; see the head of this file."""
+    parser = argparse.ArgumentParser(prog="experiments.benchmarks.segment_peer", description="Quality beside smp.")
+    parser.add_argument("--root", type=Path, required=True, help="Carvana's folder")
+    parser.add_argument("--weights", type=Path, required=True, help="torchvision's MobileNetV2 features")
+    parser.add_argument("--minutes", type=float, default=20, help="training time of each, on one core")
+    parser.add_argument("--only", choices=("darkroom", "smp"), help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    if options.only:
+        torch.set_num_threads(1)
+        options.out.write_text(json.dumps(train(options.only, options)), encoding="utf-8")
+        return 0
+    data = CarvanaDataModule(root=options.root, seed=SEED)
+    data.prepare([stage for _, stage in SCHEDULE])
+    with tempfile.TemporaryDirectory() as folder:
+        outs = {name: Path(folder) / f"{name}.json" for name in ("darkroom", "smp")}
+        command = [sys.executable, "-m", "experiments.benchmarks.segment_peer", *argv]
+        runs = [subprocess.Popen([*command, "--only", name, "--out", str(out)]) for name, out in outs.items()]
+        codes = [run.wait() for run in runs]
+        if any(codes):
+            return 1
+        results = {name: json.loads(out.read_text(encoding="utf-8")) for name, out in outs.items()}
+    print(f"MobileNetV2 encoder, one core each, {options.minutes:g} min asked for, torch {torch.__version__}")
+    print(f"{'':44}{'darkroom':>10}{'smp':>10}")
+    for label in ("minutes", "epochs"):
+        print(f"{label:44}{results['darkroom'][label]:>10}{results['smp'][label]:>10}")
+    names = sorted(results["darkroom"]["dice"])
+    for name in [*names, "mean Dice"]:
+        ours, theirs = (_dice(results[peer]["dice"], name) for peer in ("darkroom", "smp"))
+        print(f"{name:44}{ours:10.4f}{theirs:10.4f}")
+    return 0
+
+
+def _dice(table: dict[str, float], name: str) -> float:
+    return sum(table.values()) / len(table) if name == "mean Dice" else table[name]
+
+
+def train(name: str, options: argparse.Namespace) -> dict[str, object]:
+    """Trains one net and tests it.
+
+    Returns:
+        Minutes taken, epochs of each stage, Dice by picture at its own size.
+    """
+    torch.manual_seed(SEED)
+    net: nn.Module = PeerUnet(options.weights) if name == "smp" else UNet(pretrained=str(options.weights))
+    module = SegmentationModule(net=net, dice_weight=1.0, channels_last=True)
+    data = CarvanaDataModule(root=options.root, seed=SEED, num_workers=0)
+    data.setup("fit")
+    stages = [
+        replace(stage, epochs=max(1, round(60 * options.minutes * share / seconds_an_epoch(module, data, stage))))
+        for share, stage in SCHEDULE
+    ]
+    trainer = Trainer(
+        max_epochs=sum(stage.epochs for stage in stages),
+        accelerator="cpu",
+        precision="bf16-mixed",
+        callbacks=[ProgressiveResizing(stages, rehearse=False), StatelessRandomness(SEED)],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=name == "darkroom",
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=0,
+    )
+    start = time.monotonic()
+    trainer.fit(module, datamodule=data)
+    minutes = (time.monotonic() - start) / 60
+    trainer.test(module, datamodule=data, verbose=False)
+    return {
+        "minutes": f"{minutes:.1f}",
+        "epochs": "+".join(str(stage.epochs) for stage in stages),
+        "dice": {row["name"]: row["dice"] for row in module.test_table},
+    }
+
+
+def seconds_an_epoch(module: SegmentationModule, data: CarvanaDataModule, stage: Stage, *, steps: int = 4) -> float:
+    """Times a few steps on a copy's worth of gradients; weights and statistics are put back."""
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    batch = data.rehearsal_batch(stage)
+    module.train()
+    module.begin_stage(stage, steps)
+    optimizer = torch.optim.Adam(parameter for parameter in module.parameters() if parameter.requires_grad)
+    taken = []
+    for _ in range(steps + 1):
+        start = time.monotonic()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = module.parts(batch)["loss"]
+        torch.autograd.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        taken.append(time.monotonic() - start)
+    module.load_state_dict(before)
+    return sum(taken[1:]) / steps * data.steps_per_epoch(stage)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
