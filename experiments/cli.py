@@ -28,9 +28,9 @@ from experiments.run_folder import RunFolder
 from experiments.suggest import UsageError
 from experiments.tasks import Task
 
+# Not among them: deterministic=True. On a CPU runs repeat to the last bit without it, and under it torchmetrics counts
+# by comparing every pixel with every bin, which takes gigabytes.
 TRAINER_DEFAULTS = {
-    # the same weights on the same machine; an operation that has no such form warns instead of stopping the run
-    "deterministic": "warn",
     # small data sets have few steps an epoch, and a curve of every step costs 0.4 ms
     "log_every_n_steps": 1,
     # the data modules share pictures out themselves, without padding: validation is exact on any number of processes
