@@ -132,10 +132,10 @@ class DarkroomCLI(LightningCLI):
         weights = self.loaded
         if weights is None and config.init_from is not None:
             weights = load(config.init_from, self.plan.task_name)
-        if weights is not None:
-            without_pretrained(config.model)  # the checkpoint has the weights: nothing to look for or to download
+        if weights is not None or self.plan.command_name == "prepare":
+            without_pretrained(config.model)  # nothing to look for or to download
         with _refusals():
-            self.config_init = self.parser.instantiate_classes(config)
+            self.config_init = self.parser.instantiate(config)
         self.stages: list[Stage] = self.config_init.stages
         if not self.stages:
             raise UsageError("stages is empty: a run needs at least one, see the shipped recipes")
@@ -152,6 +152,8 @@ class DarkroomCLI(LightningCLI):
         own: Settings = {"default_root_dir": given.default_root_dir or str(self.folder.path)}
         if given.max_epochs is None and given.max_steps == -1:
             own["max_epochs"] = sum(stage.epochs for stage in self.stages)
+        if self.plan.command_name == "lr-find":
+            own["max_epochs"] = -1  # it counts its own steps
         if self.plan.command_name != "fit":
             own |= {"logger": False, "enable_checkpointing": False}
         elif given.logger in (None, True):
@@ -173,7 +175,7 @@ class DarkroomCLI(LightningCLI):
 
     def config_text(self) -> str:
         """The whole configuration as YAML: as ``--config`` it repeats the run."""
-        text: str = self.parser.dump(self.config, skip_none=False, skip_validation=True, format="yaml")
+        text: str = self.parser.dump(self.config, skip_unset=False, skip_validation=True, format="yaml")
         return text
 
     def plain_config(self) -> Settings:

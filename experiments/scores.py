@@ -26,9 +26,9 @@ def report(cli: DarkroomCLI, scores: Mapping[str, float], table: Sequence[Mappin
     with whole_file(path) as file:
         file.write(json.dumps(content, indent=1).encode())
     for row in table[:SHOWN]:
-        print("  worst: " + "  ".join(f"{_value(value)}" for value in row.values()))
+        print("  worst: " + "  ".join(_cell(key, value) for key, value in row.items()))
     print(f"measured {relative_to_here(cli.loaded.path)} at {cli.stage.size} px; all figures: {relative_to_here(path)}")
 
 
-def _value(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+def _cell(key: str, value: Any) -> str:
+    return f"{key} {value:.4f}" if isinstance(value, float) else str(value)

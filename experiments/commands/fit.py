@@ -41,10 +41,10 @@ def run(cli: DarkroomCLI) -> int:
             ckpt_path=str(loaded.path) if loaded else None,
             weights_only=True,
         )
-    except SystemExit as end:  # Lightning's answer to KeyboardInterrupt, which ours is a kind of
-        if isinstance(end.__context__, InterruptedRunError):
-            say(f"\n{end.__context__}. Go on with:\n  {resume_line(cli)}")
-            return 75
+    except InterruptedRunError as stop:
+        say(f"\n{stop}. Go on with:\n  {resume_line(cli)}")
+        return 75
+    except SystemExit as end:  # Lightning's answer to KeyboardInterrupt
         if isinstance(end.__context__, KeyboardInterrupt):
             saved = bool(cli.folder.checkpoint_files)
             say("\ninterrupted; " + (f"go on with:\n  {resume_line(cli)}" if saved else "nothing was saved yet"))

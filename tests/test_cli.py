@@ -1,0 +1,358 @@
+"""The commands through the real command line: settings, runs, checkpoints, errors, exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tiny_run import QUIET, TinyRuns, tiny  # noqa: F401 (a fixture is used by its name)
+from torch import Tensor
+
+from callbacks.segment_figures import SegmentFigures
+from experiments.front import main
+from experiments.tasks import TASKS
+from lightning_modules.segmentation import SegmentationModule
+
+ROOT = Path(__file__).parents[1]
+
+
+def weights(file: Path) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = torch.load(file, weights_only=True)["state_dict"]
+    return state
+
+
+def same(one: Path, other: Path) -> bool:
+    first, second = weights(one), weights(other)
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def printed_config(tiny: TinyRuns, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert tiny.run(*words, "--print_config") == 0
+    config: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
+    return config
+
+
+def write(path: Path, settings: dict[str, Any]) -> str:
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return str(path)
+
+
+def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the process asked to stop, as a scheduler does, in the step after ``step`` steps."""
+    train = SegmentationModule.training_step
+
+    def interrupted(self: SegmentationModule, batch: Any) -> Tensor:
+        if self.trainer.global_step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train(self, batch)
+
+    monkeypatch.setattr(SegmentationModule, "training_step", interrupted)
+
+
+def test_fit_leaves_one_folder_and_says_what_next(
+    tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = replace(TASKS["segment"].parts(), figures=SegmentFigures)
+    monkeypatch.setitem(TASKS, "segment", replace(TASKS["segment"], parts=lambda: figures))
+    assert tiny.run() == 0
+    folder = tiny.folder()
+    assert {file.name for file in (folder / "checkpoints").iterdir()} == {
+        "best.ckpt",
+        "last.ckpt",
+        "stage-1.ckpt",
+        "stage-2.ckpt",
+    }
+    assert len(list(folder.glob("events.out.tfevents.*"))) == 1
+    assert list((folder / "pictures").glob("validation_*.png"))
+    out = capsys.readouterr().out
+    for text in (
+        "best val/dice 0.",
+        "of 2 (stage large, 48 px)",
+        "checkpoint  runs/segment/sample/checkpoints/best.ckpt",
+        "pictures    runs/segment/sample/pictures",
+        "tensorboard --logdir runs/segment/sample\n",
+        "--task segment predict --ckpt_path runs/segment/sample/checkpoints/best.ckpt YOUR_PICTURES",
+        "--task segment --init_from runs/segment/sample/checkpoints/best.ckpt",
+    ):
+        assert text in out
+
+
+def test_the_saved_configuration_repeats_the_run(tiny: TinyRuns) -> None:
+    assert tiny.run("--stages.0.lr", "2e-2", "--seed_everything", "7") == 0
+    config = tiny.folder() / "config.yaml"
+    assert "ckpt_path" not in config.read_text(encoding="utf-8")
+    assert main(["--task", "segment", "--config", str(config)]) == 0
+    assert same(tiny.folder() / "checkpoints/last.ckpt", tiny.folder("sample-2") / "checkpoints/last.ckpt")
+    assert (tiny.folder("sample-2") / "config.yaml").read_text() == config.read_text()
+    assert main(["--task", "segment", "--config", str(config), "--seed_everything", "8"]) == 0
+    assert not same(tiny.folder() / "checkpoints/last.ckpt", tiny.folder("sample-3") / "checkpoints/last.ckpt")
+
+
+def test_settings_lie_over_each_other(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    """Recipe < the user's files in their order < flags, wherever on the line they stand."""
+    first = write(tiny.place / "1.yaml", {"trainer": {"max_epochs": 11, "max_steps": 12}, "data": {"rotate": 2.0}})
+    second = write(tiny.place / "2.yaml", {"trainer": {"max_epochs": 21}})
+    config = printed_config(
+        tiny,
+        capsys,
+        "--trainer.min_epochs",
+        "31",
+        "--config",
+        first,
+        "--config",
+        second,
+        "--trainer.max_time=00:01:00:00",
+    )
+    trainer = config["trainer"]
+    assert (trainer["min_epochs"], trainer["max_epochs"], trainer["max_steps"]) == (31, 21, 12)
+    assert config["data"]["init_args"]["rotate"] == 2.0  # given without init_args
+    assert config["data"]["init_args"]["root"] == str(tiny.place / "cars")
+    assert config["model"]["classes"] == ["car"]  # the recipe's
+    over = printed_config(tiny, capsys, "--trainer.max_epochs", "41", "--config", second)
+    assert over["trainer"]["max_epochs"] == 41
+
+
+def test_stages_replace_stages(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stage that does not say ``frozen`` is not frozen, even where the recipe's stage of that place is."""
+    mine = [{"name": "mine", "size": 16, "batch_size": 2, "epochs": 1, "lr": 1e-3}]
+    config = printed_config(tiny, capsys, "--config", write(tiny.place / "mine.yaml", {"stages": mine}))
+    (stage,) = config["stages"]
+    assert (stage["name"], stage["frozen"], stage["lr"]) == ("mine", 0, 1e-3)
+    (flagged,) = printed_config(tiny, capsys, "--stages", json.dumps(mine))["stages"]
+    assert flagged == stage
+
+
+def test_fields_of_stages_on_the_line(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    config = printed_config(
+        tiny, capsys, "--stages.all.batch_size", "1", "--stages.1.lr=3e-2", "--stages.1.frozen", "1"
+    )
+    small, large = config["stages"]
+    assert (small["batch_size"], small["lr"], small["frozen"]) == (1, 1e-2, "encoder")
+    assert (large["batch_size"], large["lr"], large["frozen"]) == (1, 3e-2, 1)
+
+
+def test_a_cut_run_goes_on_and_a_finished_one_says_so(
+    tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tiny.run("--name", "whole") == 0
+    with monkeypatch.context() as patch:
+        interrupt_at(4, patch)  # in the middle of the second stage's epoch
+        assert tiny.run("--name", "cut") == 75
+    assert "--task segment --resume runs/segment/cut\n" in capsys.readouterr().out
+    assert torch.load(tiny.folder("cut") / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 5
+    assert main(["--task", "segment", "--resume"]) == 0  # the newest run is the cut one; its folder knows the rest
+    assert same(tiny.folder("whole") / "checkpoints/last.ckpt", tiny.folder("cut") / "checkpoints/last.ckpt")
+    assert sorted(run.name for run in tiny.folder().parent.iterdir()) == ["cut", "whole"]
+    capsys.readouterr()
+    assert main(["--task", "segment", "--resume", str(tiny.folder("whole"))]) == 0
+    assert "runs/segment/whole is finished, all 2 epochs are trained" in capsys.readouterr().out
+
+
+def test_a_damaged_last_checkpoint_is_skipped_by_name(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tiny.run() == 0
+    last = tiny.folder() / "checkpoints/last.ckpt"
+    last.unlink()  # it shares its bytes with the other names
+    last.write_bytes(b"")
+    assert main(["--task", "segment", "--resume"]) == 0
+    assert "skipped as damaged: runs/segment/sample/checkpoints/last.ckpt (0 bytes" in capsys.readouterr().out
+
+
+def test_a_network_comes_from_its_checkpoint_alone(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the recipe named nor the one that trained it is needed; pretrained weights are not looked for."""
+    assert tiny.run() == 0
+    checkpoint = tiny.place / "moved.ckpt"
+    checkpoint.write_bytes((tiny.folder() / "checkpoints/best.ckpt").read_bytes())
+    for words in (["validate", "--recipe", "camvid"], ["validate"]):
+        capsys.readouterr()
+        assert main(["--task", "segment", *words, "--ckpt_path", str(checkpoint), *QUIET]) == 0
+        scores = json.loads((tiny.folder("moved") / "validate.json").read_text())
+        assert scores["size"] == 48
+        best = torch.load(checkpoint, weights_only=True)["callbacks"]
+        saved = next(state for key, state in best.items() if key.startswith("RunCheckpoint"))
+        assert scores["scores"]["val/dice"] == pytest.approx(saved["best_score"])
+
+
+def test_test_measures_the_best_of_the_newest_run(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tiny.run() == 0
+    assert main(["--task", "segment", "test", *QUIET]) == 0
+    content = json.loads((tiny.folder() / "test.json").read_text())
+    assert content["checkpoint"] == "best.ckpt"
+    dice = [row["dice"] for row in content["pictures"]]
+    assert dice == sorted(dice)
+    assert content["scores"]["test/dice"] == pytest.approx(sum(dice) / len(dice))
+    assert "measured runs/segment/sample/checkpoints/best.ckpt at 48 px" in capsys.readouterr().out
+
+
+def test_init_from_takes_weights_and_nothing_else(tiny: TinyRuns) -> None:
+    assert tiny.run() == 0
+    best = tiny.folder() / "checkpoints/best.ckpt"
+    frozen = ("--stages.all.frozen", "encoder", "--trainer.max_steps", "1")
+    assert tiny.run("--init_from", str(best), *frozen) == 0
+    last = tiny.folder("sample-2") / "checkpoints/last.ckpt"
+    before, after = weights(best), weights(last)
+    assert torch.equal(before["net.encoder.weight"], after["net.encoder.weight"])
+    assert not torch.equal(before["net.decoder.weight"], after["net.decoder.weight"])
+    assert torch.load(last, weights_only=True)["global_step"] == 1
+    # The configuration knows where it began, so it repeats this run too.
+    assert yaml.safe_load((tiny.folder("sample-2") / "config.yaml").read_text())["init_from"] == str(best)
+
+
+def test_averaged_weights(tiny: TinyRuns) -> None:
+    """What is saved and measured is the average: with a decay of 1 it never leaves the start."""
+    assert tiny.run("--ema.decay", "1.0") == 0
+    checkpoints = tiny.folder() / "checkpoints"
+    assert same(checkpoints / "stage-1.ckpt", checkpoints / "stage-2.ckpt")
+
+
+def test_lr_find_draws_its_curve(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tiny.run("lr-find", "--steps", "25", "--stage", "1") == 0
+    out = capsys.readouterr().out
+    assert "suggested for stage 'large': --stages.1.lr " in out
+    assert (tiny.folder() / "lr_find.png").read_bytes().startswith(b"\x89PNG")
+    assert [file.name for file in tiny.folder().iterdir()] == ["lr_find.png"]
+
+
+def test_prepare_only_prepares(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tiny.run("prepare") == 0
+    assert "ready at 32, 48 px" in capsys.readouterr().out
+    assert not (tiny.place / "runs").exists()
+    assert any((tiny.place / "cache").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data.rot", "x"], "unknown key 'data.rot': did you mean 'root'? CarvanaDataModule has: root"),
+        (["--trainer.max_epoch", "3"], "unknown key 'trainer.max_epoch': did you mean 'trainer.max_epochs'?"),
+        (["--trainer.max_epochs", "x"], "trainer.max_epochs: expected int or null, not 'x'"),
+        (["--model.treshold", "0.4"], "unknown key 'model.treshold': did you mean 'model.threshold'?"),
+        (["--model.threshold", "2"], "threshold must lie between 0 and 1, not 2.0"),
+        (["--model.net", "UNett"], "model.net: there is no class 'UNett'"),
+        (["--model.net", "os.system"], "model.net: 'os.system' is outside the packages"),
+        (["--trainer.logger", "elsewhere.Logger"], "'elsewhere.Logger' is outside the packages"),
+        (["--bogus", "3"], "unknown key 'bogus'"),
+        (["--stages.0.epoch", "3"], "unknown stage field 'epoch': did you mean 'epochs'?"),
+        (["--stages.5.epochs", "3"], "there is no stage 5. There are: 0 (small), 1 (large)"),
+        (["--stages.0.epochs", "0"], "stage 'small': epochs must be at least 1, not 0"),
+        (["--stages.0.lr", "fast"], "stages.lr: expected float, not 'fast'"),
+        (["--stages", "x"], "stages: expected a list"),
+        (["--stages", "[]"], "stages is empty"),
+        (["--stages", "[{name: a, size: 8}]"], "stages: batch_size, epochs, lr must be given"),
+        (["--config", "nope.yaml"], "there is no configuration file nope.yaml"),
+        (["--data.root", "nowhere"], "the data root nowhere is not a folder"),
+        (["--init_from", "x.ckpt"], "there is no checkpoint x.ckpt"),
+        (["--init_from", "http://x/y.ckpt"], "is a URL"),
+        (["--resume"], "there is no run of segment in runs/segment yet"),
+        (["test"], "there is no run of segment in runs/segment yet"),
+        (["test", "--ckpt_path", "bset"], "there is no checkpoint 'bset': did you mean 'best'?"),
+        (["lr-find", "--stage", "2"], "--stage 2: there are stages 0 to 1"),
+        (["lr-find", "--min_lr", "1", "--max_lr", "0.1"], "--min_lr 1 must lie above 0 and below --max_lr 0.1"),
+    ],
+)
+def test_a_users_mistake_is_one_line(
+    tiny: TinyRuns, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tiny.run(*words) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if "run.py:" in line]
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trainer: {max_epoch: 3}", "unknown key 'trainer.max_epoch': did you mean 'trainer.max_epochs'?"),
+        ("datas: {root: x}", "unknown key 'datas.root': did you mean 'data'?"),
+        ("stages: [{name: a, size: 8, batchsize: 4}]", "unknown key 'stages.batchsize': did you mean 'batch_size'?"),
+        ("stages: [{name: a", "cannot be read as YAML"),
+        ("just words", "holds no settings"),
+        ('!!python/object/apply:os.system ["touch ran"]', "could not determine a constructor for the tag"),
+        ("trainer: {callbacks: [{class_path: subprocess.Popen}]}", "'subprocess.Popen' is outside the packages"),
+    ],
+)
+def test_a_mistake_in_a_file_is_one_line(
+    tiny: TinyRuns, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tiny.place / "mine.yaml").write_text(text, encoding="utf-8")
+    assert tiny.run("--config", "mine.yaml") == 2
+    assert message in capsys.readouterr().err
+    assert not (tiny.place / "ran").exists()
+
+
+def test_a_checkpoint_of_another_kind_is_refused(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tiny.run() == 0
+    good = torch.load(tiny.folder() / "checkpoints/best.ckpt", weights_only=True)
+    for change, message in (
+        ({"task": "style"}, "is of the task 'style': use --task style"),
+        ({"format": 99}, "has format 99, this version of Darkroom reads format 1"),
+    ):
+        torch.save({**good, "darkroom": good["darkroom"] | change}, tiny.place / "other.ckpt")
+        assert main(["--task", "segment", "test", "--ckpt_path", "other.ckpt"]) == 2
+        assert message in capsys.readouterr().err
+    torch.save(good["state_dict"], tiny.place / "other.ckpt")
+    assert main(["--task", "segment", "test", "--ckpt_path", "other.ckpt"]) == 2
+    assert "is no checkpoint of Darkroom" in capsys.readouterr().err
+    smaller = {**good["state_dict"], "net.decoder.weight": torch.zeros(1, 5, 1, 1)}
+    torch.save({**good, "state_dict": smaller}, tiny.place / "other.ckpt")
+    assert main(["--task", "segment", "test", "--ckpt_path", "other.ckpt"]) == 2
+    assert "'net.decoder.weight' is (1, 5, 1, 1) in the file and (1, 4, 1, 1)" in capsys.readouterr().err
+
+
+def test_our_own_faults_keep_their_traceback(tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: SegmentationModule, batch: Any) -> Tensor:
+        raise KeyError("a slip of ours")
+
+    monkeypatch.setattr(SegmentationModule, "training_step", broken)
+    with pytest.raises(KeyError, match="a slip of ours"):
+        tiny.run()
+
+
+def test_a_loss_that_is_not_finite_is_exit_code_1(
+    tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = SegmentationModule.training_step
+    monkeypatch.setattr(SegmentationModule, "training_step", lambda self, batch: step(self, batch) * torch.nan)
+    assert tiny.run() == 1
+    assert "run.py: the loss is nan at step 1" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_other_packages_can_be_trusted(tiny: TinyRuns) -> None:
+    """In a process of its own: what may be imported is decided once for a process."""
+    (tiny.place / "elsewhere.py").write_text("from tiny_segment import DiscNet as Net\n", encoding="utf-8")
+    words = tiny.words("--model.net", "elsewhere.Net", "--print_config")
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tiny.place), str(ROOT / "tests")])}
+    script = [sys.executable, str(ROOT / "experiments/run.py")]
+    refused = subprocess.run([*script, *words], env=environ, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "add --trust-config if you trust it" in refused.stderr
+    trusted = subprocess.run([*script, *words, "--trust-config"], env=environ, capture_output=True, text=True)
+    assert trusted.returncode == 0, trusted.stderr
+    assert yaml.safe_load(trusted.stdout)["model"]["net"]["class_path"] == "elsewhere.Net"
+
+
+def test_the_full_help_is_a_flag_away(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tiny.run("lr-find", "--help_all") == 0
+    out = capsys.readouterr().out
+    for option in ("--min_lr", "--trainer.accumulate_grad_batches", "--model.dice_weight", "--ema.decay"):
+        assert option in out
+
+
+@pytest.mark.slow
+def test_two_processes_share_one_folder(tiny: TinyRuns) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
+    words = tiny.words("--trainer.devices", "2", "--trust-config")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "experiments/run.py"), *words], env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [run.name for run in tiny.folder().parent.iterdir()] == ["sample"]
+    assert done.stdout.count("what next:") == 1

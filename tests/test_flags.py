@@ -1,0 +1,48 @@
+"""The options of the command line are frozen: one that is renamed or gone breaks somebody's scripts."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonargparse import ArgumentParser, get_loader
+
+from experiments.commands import COMMANDS
+from experiments.front import main
+from experiments.request import front_parser
+from experiments.tasks import TASKS
+
+FROZEN = Path(__file__).with_name("flags.txt")
+
+
+def leaves(settings: dict[str, Any], above: str = "") -> list[str]:
+    """Dotted names of all settings; what stands inside ``init_args`` is typed without it."""
+    names: list[str] = []
+    for key, value in settings.items():
+        name = above if key == "init_args" else f"{above}.{key}".lstrip(".")
+        names += leaves(value, name) if isinstance(value, dict) else [name]
+    return names
+
+
+def current_flags(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """All options but the Trainer's, which are Lightning's to change."""
+    front = [option for action in front_parser()._actions for option in action.option_strings]
+    lines = [f"front {option}" for option in front]
+    for task, row in TASKS.items():
+        for recipe in row.recipe_names():
+            assert main(["--task", task, "--recipe", recipe, "--print_config"]) == 0
+            config = get_loader("yaml")(capsys.readouterr().out)
+            config.pop("trainer")
+            lines += [f"{task} --{name}" for name in leaves(config)]
+            lines += [f"{task} --stages.0.{field}" for field in config["stages"][0]]
+    for name, command in COMMANDS.items():
+        parser = ArgumentParser()
+        import_module(command.module).add_arguments(parser)
+        lines += [f"{name} {flag}" for flag in parser.get_defaults().keys()]  # noqa: SIM118 (a Namespace has no __iter__ over keys)
+    return sorted(set(lines))
+
+
+def test_flags_are_frozen(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where this fails on purpose, put the change into tests/flags.txt and say it in the commit message."""
+    current, frozen = set(current_flags(capsys)), set(FROZEN.read_text(encoding="utf-8").splitlines())
+    assert current == frozen, f"new: {sorted(current - frozen)}; gone: {sorted(frozen - current)}"

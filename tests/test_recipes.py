@@ -1,0 +1,75 @@
+"""The shipped recipes: each says where it is from, and trains one batch through the command line."""
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_pictures
+
+from experiments.front import main
+from experiments.layers import read_settings
+from experiments.request import read_request
+from experiments.tasks import TASKS
+
+RECIPES = [(name, recipe) for name, task in TASKS.items() for recipe in task.recipe_names()]
+HEAD = ("Source:", "Command:", "Machine:", "Time:", "Reached:")
+
+
+def head(task: str, recipe: str) -> list[str]:
+    lines = TASKS[task].recipe_file(recipe).read_text(encoding="utf-8").splitlines()
+    return [line.lstrip("# ") for line in lines if line.startswith("#")]
+
+
+def pictures_for(data_class: str, root: Path) -> Path:
+    """Pictures in the layout that a recipe's data module reads."""
+    if data_class.endswith("CarvanaDataModule"):
+        return tiny_pictures.carvana(root)
+    for split in ("train", "val"):
+        for number in range(4):
+            classes = np.random.default_rng(number).integers(0, 12, (32, 48), dtype=np.uint8)
+            tiny_pictures.save(root / split / f"{split}{number}.png", tiny_pictures.noise(number))
+            tiny_pictures.save(root / f"{split}annot" / f"{split}{number}.png", classes)
+    return root
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_its_default_recipe_first(task: str) -> None:
+    assert TASKS[task].recipe_names()[0] == TASKS[task].recipe == "sample"
+
+
+@pytest.mark.parametrize(("task", "recipe"), RECIPES)
+def test_a_recipe_says_where_it_is_from(task: str, recipe: str) -> None:
+    lines = head(task, recipe)
+    assert lines[0].endswith(".")  # what the help shows
+    for entry in HEAD:
+        assert any(line.startswith(entry) and len(line) > len(entry) + 1 for line in lines), entry
+
+
+@pytest.mark.parametrize(("task", "recipe"), RECIPES)
+def test_the_command_in_its_head_is_its_own(task: str, recipe: str) -> None:
+    (command,) = [line.removeprefix("Command:") for line in head(task, recipe) if line.startswith("Command:")]
+    program, script, *words = shlex.split(command)
+    assert (program, script) == ("python", "experiments/run.py")
+    request = read_request(words)
+    assert (request.task_name, request.recipe_name, request.command) == (task, recipe, "fit")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "recipe"), RECIPES)
+def test_a_recipe_trains_one_batch(
+    task: str, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its own network, losses and schedule; only the pictures, their size and their number are small."""
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings(TASKS[task].recipe_file(recipe))
+    root = pictures_for(settings["data"]["class_path"], tmp_path / "pictures")
+    words = [
+        *("--task", task, "--recipe", recipe, "--data.root", str(root), "--data.cache_dir", str(tmp_path / "cache")),
+        *("--data.num_workers", "0", "--model.net.pretrained", "none", "--trainer.accelerator", "cpu"),
+        *("--trainer.fast_dev_run", "1", "--stages.all.size", "64", "--stages.all.batch_size", "2"),
+        *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
+    ]
+    assert main(words) == 0, capsys.readouterr().err
+    assert "fast_dev_run went through" in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,75 @@
+"""The real command line on a tiny network and tiny pictures."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny_pictures
+import yaml
+from jsonargparse import set_parsing_settings
+from lightning import Callback
+
+from experiments.front import main
+from experiments.tasks import TASKS
+
+STAGES = [
+    {"name": "small", "size": 32, "batch_size": 4, "epochs": 1, "lr": 1e-2, "frozen": "encoder"},
+    {"name": "large", "size": 48, "batch_size": 2, "epochs": 1, "lr": 1e-2},
+]
+QUIET = (
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+    "--trainer.num_sanity_val_steps=0",
+)
+
+
+class TinyRuns:
+    """A working directory with pictures and a configuration, and the words that run it.
+
+    Args:
+        place: an empty folder, which is the working directory.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.config = place / "tiny.yaml"
+        self.config.write_text(
+            yaml.safe_dump(
+                {
+                    "model": {"net": {"class_path": "tiny_segment.DiscNet"}},
+                    "data": {
+                        "class_path": "datamodules.carvana.CarvanaDataModule",
+                        "init_args": {
+                            "root": str(tiny_pictures.carvana(place / "cars")),
+                            "num_workers": 0,
+                            "cache_dir": str(place / "cache"),
+                        },
+                    },
+                    "stages": STAGES,
+                    "trainer": {"accelerator": "cpu", "devices": 1},
+                }
+            ),
+            encoding="utf-8",
+        )
+
+    def words(self, *words: str) -> list[str]:
+        """The command line of a run with the tiny configuration."""
+        return ["--task", "segment", "--config", str(self.config), *words, *QUIET]
+
+    def run(self, *words: str) -> int:
+        """Runs it and gives the exit code."""
+        return main(self.words(*words))
+
+    def folder(self, name: str = "sample") -> Path:
+        """A run's folder."""
+        return self.place / "runs" / "segment" / name
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyRuns:
+    """A fresh working directory; nothing is drawn, and configurations may take the tiny network of the tests."""
+    set_parsing_settings(import_path_allowlist=["tiny_segment"])
+    monkeypatch.chdir(tmp_path)
+    without_figures = replace(TASKS["segment"].parts(), figures=Callback)
+    monkeypatch.setitem(TASKS, "segment", replace(TASKS["segment"], parts=lambda: without_figures))
+    return TinyRuns(tmp_path)
