@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny_run import QUIET, TinyRuns, tiny  # noqa: F401 (a fixture is used by its name)
+from jsonargparse import set_parsing_settings
+from lightning import Callback
+from tiny_run import QUIET, TinyRuns
 from torch import Tensor
 
 from callbacks.segment_figures import SegmentFigures
@@ -21,6 +23,16 @@ from experiments.tasks import TASKS
 from lightning_modules.segmentation import SegmentationModule
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyRuns:
+    """A fresh working directory; nothing is drawn, and configurations may take the tiny network of the tests."""
+    set_parsing_settings(import_path_allowlist=["tiny_segment"])
+    monkeypatch.chdir(tmp_path)
+    without_figures = replace(TASKS["segment"].parts(), figures=Callback)
+    monkeypatch.setitem(TASKS, "segment", replace(TASKS["segment"], parts=lambda: without_figures))
+    return TinyRuns(tmp_path)
 
 
 def weights(file: Path) -> dict[str, Tensor]:

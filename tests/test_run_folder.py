@@ -74,7 +74,7 @@ def test_resume_says_what_is_missing() -> None:
     with pytest.raises(UsageError, match="there is no run of segment in runs/segment yet"):
         find_run(request(), NEWEST, {})
     trained("mine")
-    with pytest.raises(UsageError, match="there is no run 'mien' .* did you mean 'mine'"):
+    with pytest.raises(UsageError, match=r"there is no run 'mien' .* did you mean 'mine'"):
         find_run(request(), "mien", {})
     Path("runs/segment/empty").mkdir()
     with pytest.raises(UsageError, match="runs/segment/empty holds no checkpoint"):

@@ -1,16 +1,11 @@
 """The real command line on a tiny network and tiny pictures."""
 
-from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import tiny_pictures
 import yaml
-from jsonargparse import set_parsing_settings
-from lightning import Callback
 
 from experiments.front import main
-from experiments.tasks import TASKS
 
 STAGES = [
     {"name": "small", "size": 32, "batch_size": 4, "epochs": 1, "lr": 1e-2, "frozen": "encoder"},
@@ -63,13 +58,3 @@ class TinyRuns:
     def folder(self, name: str = "sample") -> Path:
         """A run's folder."""
         return self.place / "runs" / "segment" / name
-
-
-@pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyRuns:
-    """A fresh working directory; nothing is drawn, and configurations may take the tiny network of the tests."""
-    set_parsing_settings(import_path_allowlist=["tiny_segment"])
-    monkeypatch.chdir(tmp_path)
-    without_figures = replace(TASKS["segment"].parts(), figures=Callback)
-    monkeypatch.setitem(TASKS, "segment", replace(TASKS["segment"], parts=lambda: without_figures))
-    return TinyRuns(tmp_path)
