@@ -7,7 +7,9 @@ from datamodules.describe import Found
 from datamodules.errors import DataError
 from datamodules.labels import Labels
 from datamodules.pairs import Pair, pair_by_stem
+from datamodules.places import user_cache_dir
 from datamodules.problems import Problem
+from datamodules.sample_cars import ensure_sample_cars
 from datamodules.segment import SegmentDataModule
 from datamodules.splits import SPLIT_SEED, group_pairs, points_outside, read_rows
 
@@ -73,6 +75,12 @@ class CarvanaDataModule(SegmentDataModule):
             cache_dir=cache_dir,
         )
         self._image_dir, self._mask_dir = image_dir, mask_dir
+
+    def data_root(self) -> Path:
+        """The named folder, or that of the sample cars, drawn if they are not there yet."""
+        if self.root is None:
+            return ensure_sample_cars((self.cache_dir or user_cache_dir()) / "sample_cars")
+        return super().data_root()
 
     def find(self, root: Path) -> Found:
         """Pairs photographs and masks, and reads the car out of every name.
