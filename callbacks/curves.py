@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
-from torchmetrics.functional.classification import binary_precision_recall_curve
 
 from callbacks.drawing import palette
 from models.losses import IGNORE
@@ -20,7 +19,7 @@ class Curve(NamedTuple):
     """Precision and recall of one class at evenly spaced thresholds from 0 to 1."""
 
     name: str
-    precision: Tensor  # (THRESHOLDS,)
+    precision: Tensor  # (THRESHOLDS,); nan where nothing is found
     recall: Tensor  # (THRESHOLDS,)
 
 
@@ -35,17 +34,18 @@ def precision_recall(probs: Tensor, truth: Tensor, names: Sequence[str]) -> list
     Returns:
         One curve per class that occurs.
     """
-    curves = []
+    curves, thresholds = [], torch.linspace(0, 1, THRESHOLDS)
     if len(names) > 1:
         probs, truth = probs[truth != IGNORE], truth[truth != IGNORE]
     for number, name in enumerate(names):
         hits = (truth >= 0.5) if len(names) == 1 else truth == number
         if not hits.any():
             continue
-        precision, recall, _ = binary_precision_recall_curve(
-            probs[:, number], hits.long(), thresholds=THRESHOLDS, validate_args=False
-        )
-        curves.append(Curve(name, precision[:-1], recall[:-1]))
+        # By sorting: torchmetrics' binned curve builds a table of pixels times thresholds, gigabytes of it, where
+        # deterministic algorithms are asked for.
+        right = _reaching(probs[hits, number], thresholds)
+        found = right + _reaching(probs[~hits, number], thresholds)
+        curves.append(Curve(name, right / found, right / hits.sum()))
     return curves
 
 
@@ -81,3 +81,8 @@ def draw_precision_recall(curves: Sequence[Curve], threshold: float, *, note: st
     figure.savefig(buffer, format="rgba")
     picture = np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(360, 640, 4)[..., :3]
     return torch.from_numpy(picture.copy()).permute(2, 0, 1)
+
+
+def _reaching(probs: Tensor, thresholds: Tensor) -> Tensor:
+    """Counts the probabilities that reach each threshold."""
+    return len(probs) - torch.searchsorted(probs.sort().values, thresholds)

@@ -11,7 +11,7 @@ from lightning_modules.segment_metrics import (
     PictureScore,
     SegmentScores,
     accuracy,
-    confusions,
+    count,
     picture_dice,
     score_table,
 )
@@ -70,7 +70,7 @@ class SegmentationModule(ImageTask):
         self.val_scores = SegmentScores(classes=self.classes)
         self.test_scores = SegmentScores(classes=self.classes)
         self.test_table: list[PictureScore] = []
-        self._tested: list[tuple[list[str], Tensor]] = []  # names and confusions, kept on the device
+        self._tested: list[tuple[list[str], Tensor]] = []  # names and counts, kept on the device
 
     def forward(self, image: Tensor) -> Tensor:
         """Finds the classes in pictures.
@@ -117,9 +117,9 @@ class SegmentationModule(ImageTask):
         loss = self._losses(logits, mask)["loss"]
         probs = self.probabilities(logits)
         truth = mask >= 0.5 if self._one else mask
-        confusion = confusions(self.decide(probs), truth, classes=len(self.classes))
-        self.val_scores.update(confusion, loss)
-        score = picture_dice(confusion, classes=1) if self._one else accuracy(confusion)
+        counts = count(self.decide(probs), truth, classes=len(self.classes))
+        self.val_scores.update(counts, loss)
+        score = picture_dice(counts, classes=1) if self._one else accuracy(counts)
         return {"loss": loss, "probs": probs, "score": score}
 
     def on_validation_epoch_end(self) -> None:
@@ -138,16 +138,16 @@ class SegmentationModule(ImageTask):
         tables = []
         for probs, mask in zip(self(batch["image"]), batch["mask"], strict=True):
             preds = self.decide(at_size(probs[None], (mask.shape[0], mask.shape[1])))
-            tables.append(confusions(preds, mask[None], classes=len(self.classes)))
-        confusion = torch.cat(tables)
-        self.test_scores.update(confusion)
-        self._tested.append((batch["name"], confusion))
+            tables.append(count(preds, mask[None], classes=len(self.classes)))
+        counts = torch.cat(tables)
+        self.test_scores.update(counts)
+        self._tested.append((batch["name"], counts))
 
     def on_test_epoch_end(self) -> None:
         """Logs the scores of the whole set and makes ``test_table``, the worst picture first, on every process."""
         scores = {f"test/{name}": score for name, score in self.test_scores.compute().items() if name != "loss"}
         self._log_known(scores)
-        rows = [row for names, confusion in self._tested for row in score_table(names, confusion, self.classes)]
+        rows = [row for names, counts in self._tested for row in score_table(names, counts, self.classes)]
         self.test_table = sorted(gathered(rows), key=lambda row: (row["dice"], row["name"]))
         self._tested = []
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from PIL import ImageFont
 from torch import Tensor
+from torchmetrics.functional.classification import binary_precision_recall_curve
 
 from callbacks.curves import THRESHOLDS, draw_precision_recall, precision_recall
 from callbacks.drawing import (
@@ -173,6 +174,17 @@ def test_precision_and_recall_by_hand() -> None:
     at_half, at_30 = (THRESHOLDS - 1) // 2, round(0.3 * (THRESHOLDS - 1))
     assert (curve.precision[at_half].item(), curve.recall[at_half].item()) == (0.5, 0.5)
     assert (curve.precision[at_30].item(), curve.recall[at_30].item()) == (pytest.approx(2 / 3), 1.0)
+
+
+def test_precision_and_recall_agree_with_torchmetrics() -> None:
+    draw = torch.Generator().manual_seed(0)
+    probs = torch.rand(500, 1, generator=draw)
+    truth = (probs[:, 0] + torch.randn(500, generator=draw) * 0.3 > 0.5).float()
+    curve = precision_recall(probs, truth, ("car",))[0]
+    precision, recall, _ = binary_precision_recall_curve(probs[:, 0], truth.long(), thresholds=THRESHOLDS)
+    assert curve.recall.tolist() == pytest.approx(recall[:-1].tolist())
+    assert curve.precision[:-1].tolist() == pytest.approx(precision[:-2].tolist())
+    assert curve.precision[-1].isnan()  # nothing is found at a threshold of 1
 
 
 def test_curves_of_several_classes_leave_out_ignored_pixels_and_absent_classes() -> None:

@@ -6,13 +6,14 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 from torchmetrics.segmentation import DiceScore
 
 from lightning_modules.segment_metrics import (
     SegmentScores,
     accuracy,
     class_iou,
-    confusions,
+    count,
     picture_dice,
     picture_iou,
     score_table,
@@ -31,8 +32,8 @@ def random_masks(seed: int, classes: int, pictures: int = 5) -> tuple[Tensor, Te
 def test_hand_numbers_of_one_picture() -> None:
     preds = torch.tensor([[[1, 1, 1, 0], [0, 0, 0, 0]]])
     target = torch.tensor([[[1, 1, 0, 1], [1, 0, 0, 0]]])
-    table = confusions(preds, target, classes=1)
-    assert table.tolist() == [[[3, 1], [2, 2]]]
+    table = count(preds, target, classes=1)
+    assert table.tolist() == [[[3, 4, 5], [2, 4, 3]]]
     assert picture_dice(table, classes=1).tolist() == pytest.approx([4 / 7])  # 2*2 / (3 + 4)
     assert picture_iou(table, classes=1).tolist() == pytest.approx([2 / 5])
     assert accuracy(table).tolist() == pytest.approx([5 / 8])
@@ -40,7 +41,7 @@ def test_hand_numbers_of_one_picture() -> None:
 
 @pytest.mark.parametrize(("preds", "target", "dice"), [(EMPTY, EMPTY, 1.0), (FULL, EMPTY, 0.0), (EMPTY, FULL, 0.0)])
 def test_empty_masks_score_as_kaggle_has_it(preds: Tensor, target: Tensor, dice: float) -> None:
-    table = confusions(preds, target, classes=1)
+    table = count(preds, target, classes=1)
     assert picture_dice(table, classes=1).item() == dice
     assert picture_iou(table, classes=1).item() == dice
 
@@ -50,7 +51,7 @@ def test_dice_is_the_mean_over_pictures_and_iou_is_pooled() -> None:
     preds = torch.tensor([[[1, 0, 0]], [[1, 0, 0]]])
     target = torch.tensor([[[1, 0, 0]], [[1, 1, 1]]])
     scores = SegmentScores(classes=("car",))
-    scores.update(confusions(preds, target, classes=1), torch.tensor(0.5))
+    scores.update(count(preds, target, classes=1), torch.tensor(0.5))
     found = scores.compute()
     assert found["dice"].item() == pytest.approx(3 / 4)
     assert found["iou"].item() == pytest.approx(2 / 4)
@@ -61,9 +62,9 @@ def test_dice_is_the_mean_over_pictures_and_iou_is_pooled() -> None:
 def test_a_short_last_batch_weighs_by_its_pictures() -> None:
     preds, target = random_masks(0, 1)
     whole, cut = SegmentScores(classes=("car",)), SegmentScores(classes=("car",))
-    whole.update(confusions(preds, target, classes=1), torch.tensor(1.4))
+    whole.update(count(preds, target, classes=1), torch.tensor(1.4))
     for part, loss in ((slice(0, 4), 1.0), (slice(4, 5), 3.0)):  # (4 * 1.0 + 1 * 3.0) / 5 = 1.4
-        cut.update(confusions(preds[part], target[part], classes=1), torch.tensor(loss))
+        cut.update(count(preds[part], target[part], classes=1), torch.tensor(loss))
     assert {k: v.item() for k, v in cut.compute().items()} == pytest.approx(
         {k: v.item() for k, v in whole.compute().items()}
     )
@@ -72,7 +73,7 @@ def test_a_short_last_batch_weighs_by_its_pictures() -> None:
 def test_two_processes_of_which_one_has_no_picture() -> None:
     preds, target = random_masks(1, 1)
     ranks = [SegmentScores(classes=("car",)) for _ in range(2)]
-    ranks[0].update(confusions(preds, target, classes=1), torch.tensor(0.3))
+    ranks[0].update(count(preds, target, classes=1), torch.tensor(0.3))
     alone = ranks[0].compute()["dice"].item()
     merged = SegmentScores(classes=("car",))
     for name, reduce in merged._reductions.items():  # what torchmetrics does with the states it has gathered
@@ -84,7 +85,7 @@ def test_two_processes_of_which_one_has_no_picture() -> None:
 
 def test_one_class_agrees_with_segmentation_models() -> None:
     preds, target = random_masks(2, 1)
-    table = confusions(preds, target, classes=1)
+    table = count(preds, target, classes=1)
     counts: Any = smp.metrics.get_stats(preds[:, None], target[:, None], mode="binary")
     assert picture_dice(table, classes=1).mean().item() == pytest.approx(
         smp.metrics.f1_score(*counts, reduction="micro-imagewise").item()
@@ -97,7 +98,7 @@ def test_several_classes_agree_with_segmentation_models_where_some_pixels_are_ig
     preds, target = random_masks(3, 4)
     target[:, :3] = 255
     scores = SegmentScores(classes=("sky", "road", "car", "tree"))
-    scores.update(confusions(preds, target, classes=4))
+    scores.update(count(preds, target, classes=4))
     found = scores.compute()
     known = target != 255
     counts: Any = smp.metrics.get_stats(preds[known][None], target[known][None], mode="multiclass", num_classes=4)
@@ -111,22 +112,34 @@ def test_dice_of_several_classes_agrees_with_torchmetrics() -> None:
     preds, target = random_masks(4, 3)
     peer = DiceScore(num_classes=3, average="macro", aggregation_level="samplewise", input_format="index")
     peer.update(preds, target)
-    table = confusions(preds, target, classes=3)
+    table = count(preds, target, classes=3)
     assert picture_dice(table, classes=3).mean().item() == pytest.approx(peer.compute().item())
 
 
 def test_a_class_that_never_occurs_is_left_out_of_the_mean() -> None:
     preds, target = torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 1, 0]]])
     scores = SegmentScores(classes=("sky", "road", "car"))
-    scores.update(confusions(preds, target, classes=3))
+    scores.update(count(preds, target, classes=3))
     found = scores.compute()
     assert found["iou"].item() == pytest.approx(0.5)  # sky 1 of 2, road 1 of 2
     assert math.isnan(found["iou/car"].item())
 
 
 def test_the_table_has_plain_numbers() -> None:
-    table = confusions(torch.tensor([[[1, 1]], [[0, 0]]]), torch.tensor([[[1, 0]], [[0, 0]]]), classes=1)
+    table = count(torch.tensor([[[1, 1]], [[0, 0]]]), torch.tensor([[[1, 0]], [[0, 0]]]), classes=1)
     assert score_table(["a.jpg", "b.jpg"], table, ("car",)) == [
         {"name": "a.jpg", "dice": pytest.approx(2 / 3), "iou": 0.5, "accuracy": 0.5},
         {"name": "b.jpg", "dice": 1.0, "iou": 1.0, "accuracy": 1.0},
     ]
+
+
+def test_counting_needs_no_more_memory_where_algorithms_must_be_deterministic() -> None:
+    # torchmetrics' confusion matrix would take 480 x 360 x 121 x 8 bytes = 167 MB a picture here.
+    preds, target = torch.randint(0, 11, (1, 360, 480)), torch.randint(0, 11, (1, 360, 480))
+    torch.use_deterministic_algorithms(True)
+    try:
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+            count(preds, target, classes=11)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert max(event.self_cpu_memory_usage for event in record.events()) < 5e6
