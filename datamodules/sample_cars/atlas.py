@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from datamodules.sample_cars.curves import Array
 
 WIDTH, HEIGHT = 2816, 1472
-LEVELS = 3  # the atlas in full, half and quarter size, for surfaces seen from far or from the side
+LEVELS = 4  # the atlas in full, half, quarter and eighth size, for surfaces seen from far or from the side
+LEVEL = np.float32(128)  # value of the bump layer where the surface is level
 _STEEPEST = 1.2  # slope of a bump that the 8 bits reach
-_CELL = 8
 _FINE = 16  # sub-texel positions, as a power of two, for OpenCV's shift of 4
 
 _Number = TypeVar("_Number", np.uint8, np.float32)
@@ -82,13 +82,15 @@ class Atlas:
         """The place of a patch that looks like ``finish`` all over."""
         if finish not in self._swatches:
             left, top = _SWATCH_STEP * len(self._swatches), _SWATCH_TOP
-            self._blend(left, top, np.ones((_SWATCH, _SWATCH), np.float32), finish)
+            box = np.s_[top : top + _SWATCH, left : left + _SWATCH]
+            self._colour[box], self._finish[box] = _stored(finish)
             self._swatches[finish] = (left + _SWATCH / 2, top + _SWATCH / 2)
         return self._swatches[finish]
 
     def fill(self, chart: Chart, finish: Finish) -> None:
         """Gives a whole chart one finish."""
-        self._blend(chart.left, chart.top, np.ones((chart.height, chart.width), np.float32), finish)
+        box = np.s_[chart.top : chart.top + chart.height, chart.left : chart.left + chart.width]
+        self._colour[box], self._finish[box] = _stored(finish)
 
     def area(self, chart: Chart, outline: Outline, finish: Finish, *, round_by: float = 0.0) -> None:
         """Fills an outline in metres, its corners rounded by about ``round_by`` metres."""
@@ -145,19 +147,14 @@ class Atlas:
                 [cv2.Sobel(high, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(high, cv2.CV_32F, 0, 1, scale=0.125)], -1
             )
             _part(bump, chart)[:] = np.clip(128.5 + slope * (chart.scale * 127 / _STEEPEST), 0, 255).astype(np.uint8)
-        cells = finish[..., 3].reshape(HEIGHT // _CELL, _CELL, WIDTH // _CELL, _CELL).max(axis=(1, 3))
-        openings = cv2.dilate(cells, np.ones((11, 11), np.uint8)) > 0
-        return FinishedAtlas(
-            _with_smaller_copies(colour), _with_smaller_copies(finish), _with_smaller_copies(bump), openings
-        )
+        return FinishedAtlas(_with_smaller_copies(colour), _with_smaller_copies(finish), _with_smaller_copies(bump))
 
     def _blend(self, left: int, top: int, mask: NDArray[np.float32], finish: Finish) -> None:
-        box = np.s_[top : top + mask.shape[0], left : left + mask.shape[1]]
-        colour = 255 * np.sqrt(np.asarray(finish.colour, dtype=np.float32))
-        look = 255 * np.array([finish.coat, finish.metal, finish.gloss, finish.see], dtype=np.float32)
-        for layer, value in ((self._colour, colour), (self._finish, look)):
-            old = layer[box].astype(np.float32)
-            layer[box] = (old + (value - old) * mask[..., None] + 0.5).astype(np.uint8)
+        rows, columns = np.nonzero(mask > 1 / 512)
+        share = mask[rows, columns][:, None]
+        for layer, value in zip((self._colour, self._finish), _stored(finish), strict=True):
+            old = layer[rows + top, columns + left].astype(np.float32)
+            layer[rows + top, columns + left] = (old + (value - old) * share + np.float32(0.5)).astype(np.uint8)
 
     def _raise(self, left: int, top: int, mask: NDArray[np.float32], by: float) -> None:
         self._bump[top : top + mask.shape[0], left : left + mask.shape[1]] += by * mask
@@ -171,18 +168,11 @@ class FinishedAtlas:
         colour: uint8 (H, W, 3), 255 times the square root of the linear colour.
         finish: uint8 (H, W, 4): coat, metal, gloss, see.
         bump: uint8 (H, W, 2): slope along u and against v, 128 is level.
-        openings: (h, w) cells of 8 texels that have something see-through within 5 cells.
     """
 
     colour: NDArray[np.uint8]
     finish: NDArray[np.uint8]
     bump: NDArray[np.uint8]
-    openings: NDArray[np.bool_]
-
-    def open_near(self, uv: Array) -> NDArray[np.bool_]:
-        """Whether glass or a hole lies within a triangle's length of places in the full-size atlas."""
-        cell = np.clip(uv / _CELL, 0, np.array(self.openings.shape[::-1]) - 1).astype(np.int64)
-        return self.openings[cell[:, 1], cell[:, 0]]
 
 
 def level_of(texels_per_pixel: Array) -> NDArray[np.int64]:
@@ -192,23 +182,32 @@ def level_of(texels_per_pixel: Array) -> NDArray[np.int64]:
 
 def in_level(uv: Array, level: NDArray[np.int64]) -> Array:
     """Places in the full-size atlas as places in one of its smaller copies."""
-    start = np.array([[0.0, 0.0], [WIDTH, 0.0], [WIDTH, HEIGHT / 2]])
+    start = np.array([[0.0, 0.0], [WIDTH, 0.0], [WIDTH, HEIGHT / 2], [WIDTH, HEIGHT * 3 / 4]])
     return np.asarray((uv + 0.5) * (0.5**level)[..., None] - 0.5 + start[level])
 
 
 def slope(bump: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The slopes that the bump layer stands for."""
-    return (bump.astype(np.float32) - 128.0) * np.float32(_STEEPEST / 127)
+    return (bump.astype(np.float32) - LEVEL) * np.float32(_STEEPEST / 127)
+
+
+def _stored(finish: Finish) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A finish as texels of the two layers."""
+    colour = 255 * np.sqrt(np.asarray(finish.colour, dtype=np.float32))
+    look = 255 * np.array([finish.coat, finish.metal, finish.gloss, finish.see], dtype=np.float32)
+    return colour, look
 
 
 def _with_smaller_copies(layer: NDArray[np.uint8]) -> NDArray[np.uint8]:
     out = np.zeros((HEIGHT, WIDTH + WIDTH // 2, layer.shape[2]), np.uint8)
     out[:, :WIDTH] = layer
-    half = cv2.resize(layer, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
-    out[: HEIGHT // 2, WIDTH:] = half
-    out[HEIGHT // 2 : HEIGHT // 2 + HEIGHT // 4, WIDTH : WIDTH + WIDTH // 4] = cv2.resize(
-        half, (WIDTH // 4, HEIGHT // 4), interpolation=cv2.INTER_AREA
-    )
+    top = 0
+    copy = layer
+    for level in range(1, LEVELS):
+        rows, columns = HEIGHT >> level, WIDTH >> level
+        copy = np.asarray(cv2.resize(copy, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        out[top : top + rows, WIDTH : WIDTH + columns] = copy
+        top += rows
     return out
 
 

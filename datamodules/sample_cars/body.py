@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datamodules.sample_cars.atlas import BODY, DECK
 from datamodules.sample_cars.curves import Array, smoothstep, superellipse, through
@@ -10,10 +11,11 @@ from datamodules.sample_cars.design import Shape
 from datamodules.sample_cars.mesh import Mesh, both_sides, grid
 
 _SIDE_ROWS, _STEP = 15, 0.065
+_FREE = 9 / 14  # share of the side's rows that are squeezed where a wheel arch is cut out
 ARCH_GAP = 0.058  # air between tyre and wheel arch
 _SIDE = ((0.0, 0.10), (0.07, 0.035), (0.22, 0.012), (0.46, 0.0), (0.70, 0.010), (0.90, 0.034), (1.0, 0.075))
-_NOSE = ((0.0, 0.13), (0.12, 0.05), (0.30, 0.0), (0.45, 0.005), (0.60, 0.022), (0.85, 0.06), (1.0, 0.16))
-_TAIL = ((0.0, 0.16), (0.12, 0.05), (0.30, 0.0), (0.45, 0.0), (0.52, 0.03), (0.80, 0.055), (1.0, 0.10))
+_NOSE = ((0.0, 0.13), (0.12, 0.05), (0.30, 0.0), (0.45, 0.005), (0.60, 0.022), (0.85, 0.055), (1.0, 0.125))
+_TAIL = ((0.0, 0.16), (0.12, 0.05), (0.30, 0.0), (0.45, 0.0), (0.52, 0.03), (0.80, 0.045), (1.0, 0.07))
 # across the top, from the shoulder (0) to the middle (1); fine where a pickup's bed drops
 _TOP_ROWS = np.array([0.0, 0.02, 0.045, 0.075, 0.095, 0.105, 0.115, 0.16, 0.24, 0.36, 0.5, 0.66, 0.83, 1.0])
 
@@ -27,7 +29,9 @@ class Body:
         u: (U,) metres along the outline from the middle of the nose.
         x: (U,) place along the car of the outline at its widest.
         edge: (U, 3) the shoulder: where side and top meet.
-        mesh: the skin of both sides.
+        mesh: the skin.
+        sides: the part of it below the shoulder.
+        bed: a pickup's bed, which is no part of the skin; no faces on other cars.
     """
 
     shape: Shape
@@ -35,6 +39,8 @@ class Body:
     x: Array
     edge: Array
     mesh: Mesh
+    sides: Mesh
+    bed: Mesh
 
     def u_at(self, x: float) -> float:
         """Metres along the outline at a place along the car's side."""
@@ -73,7 +79,7 @@ def axles(shape: Shape) -> tuple[float, float]:
 
 def bed_of(shape: Shape) -> tuple[float, float]:
     """X of the front and the rear end of a pickup's bed."""
-    return front_of(shape) - shape.rear - 0.06, -shape.length / 2 + 0.07
+    return front_of(shape) - shape.rear - 0.06, -shape.length / 2 + 0.17
 
 
 def build_body(shape: Shape, cabin: Array) -> Body:
@@ -87,7 +93,11 @@ def build_body(shape: Shape, cabin: Array) -> Body:
     x, y, normal = _outline(shape, u)
     shoulder, low = _shoulder(shape, x), _lower_edge(shape, x, y)
     share = np.linspace(0.0, 1.0, _SIDE_ROWS)[None, :]
-    z = low[:, None] + (shoulder - low)[:, None] * share
+    # the rows above the wheel arches do not feel them, so the shoulder stays smooth
+    plain = shape.sill + (shoulder - shape.sill) * _FREE
+    upper = np.maximum(plain, np.minimum(2 * shape.wheel + ARCH_GAP + 0.025, plain + 0.7 * (shoulder - plain)))
+    below, above = np.minimum(share / _FREE, 1.0), np.maximum(share - _FREE, 0.0) / (1 - _FREE)
+    z = low[:, None] + (upper - low)[:, None] * below + (shoulder - upper)[:, None] * above
     relative = (z - shape.sill) / (shoulder - shape.sill)[:, None]
     ends = np.where(normal[:, :1] > 0, through(_NOSE, relative), through(_TAIL, relative))
     inset = normal[:, :1] ** 2 * ends + normal[:, 1:] ** 2 * through(_SIDE, relative)
@@ -108,9 +118,11 @@ def build_body(shape: Shape, cabin: Array) -> Body:
     chart_top = DECK.texels(points[:, _SIDE_ROWS - 1 :, 0], points[:, _SIDE_ROWS - 1 :, 1])
     sides = grid(points[:, :_SIDE_ROWS], chart_side)
     keep = _outside(points[:, _SIDE_ROWS - 1 :], cabin)
-    tops = grid(points[:, _SIDE_ROWS - 1 :], chart_top, keep=keep)
+    in_bed = keep & _inside_bed(shape, points[:, _SIDE_ROWS - 1 :])
+    tops = grid(points[:, _SIDE_ROWS - 1 :], chart_top, keep=keep & ~in_bed)
+    bed = grid(points[:, _SIDE_ROWS - 1 :], chart_top, keep=in_bed)
     sides, tops = _one_normal_along_the_edge(sides, tops, len(u))
-    return Body(shape, u, x, edge, _joined_sides(sides, tops))
+    return Body(shape, u, x, edge, _joined_sides(sides, tops), both_sides(sides), both_sides(bed))
 
 
 def _joined_sides(sides: Mesh, tops: Mesh) -> Mesh:
@@ -168,12 +180,12 @@ def _outline(shape: Shape, u: Array) -> tuple[Array, Array, Array]:
 def _shoulder(shape: Shape, x: Array) -> Array:
     s = front_of(shape) - x
     low, high = shape.belt
-    deck = (shape.tail + 0.015) if shape.rear < shape.length - 0.4 else high
+    deck = high if shape.upright and not shape.bed else shape.tail + 0.015
     return through(
         (
             (0.0, shape.nose),
             (0.10, shape.nose + 0.025),
-            (0.45, shape.nose + 0.35 * (shape.bonnet - 0.06 - shape.nose) + 0.02),
+            (0.45, shape.nose + 0.50 * (shape.bonnet - 0.06 - shape.nose) + 0.02),
             (shape.cowl, low),
             (shape.cowl + 0.3, low + 0.003),
             (min(shape.rear, shape.length - 0.3), deck if shape.bed else high),
@@ -241,7 +253,15 @@ def _rounded(points: Array, *, around: int) -> Array:
     return out
 
 
-def _outside(points: Array, cabin: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _inside_bed(shape: Shape, points: Array) -> NDArray[np.bool_]:
+    """Which cells of the top are a pickup's bed: its floor and walls."""
+    low = points[..., 2] < shape.tail - 0.08 if shape.bed else np.zeros(points.shape[:2], np.bool_)
+    front, rear = bed_of(shape)
+    low &= (points[..., 0] < front + 0.1) & (points[..., 0] > rear - 0.1)
+    return np.asarray(low[:-1, :-1] | low[1:, :-1] | low[1:, 1:] | low[:-1, 1:])
+
+
+def _outside(points: Array, cabin: Array) -> NDArray[np.bool_]:
     """Which cells of the top lie outside the cabin's foot, less a rim."""
     middle = (points[:-1, :-1] + points[1:, :-1] + points[1:, 1:] + points[:-1, 1:]) / 4
     half = np.interp(-middle[..., 0], -cabin[:, 0], cabin[:, 1], left=0.0, right=0.0)

@@ -47,25 +47,29 @@ def _angles() -> Array:
 def foot_outline(shape: Shape) -> Array:
     """(K, 2) where the cabin stands on the body, one half, front to rear."""
     front = front_of(shape)
-    rear_power = _POWERS[1] * (2.2 if shape.length - shape.rear < 0.4 or shape.bed else 1.0)
+    rear_power = _POWERS[1] * (2.2 if shape.upright else 1.0)
     return superellipse(
-        _angles(), front - shape.cowl, front - shape.rear, shape.width / 2 - 0.085, (_POWERS[0], rear_power)
+        _angles(),
+        front - shape.cowl,
+        front - min(shape.rear, shape.length - 0.14),
+        shape.width / 2 - 0.085,
+        (_POWERS[0], rear_power),
     )
 
 
 def _roof(shape: Shape) -> Array:
     front = front_of(shape)
-    upright = shape.length - shape.rear < 0.4 or shape.bed
-    tumble = 0.085 + 0.30 * (shape.height - shape.belt[0]) * (0.72 if upright else 1.0)
-    powers = (_POWERS[0], _POWERS[1] * (2.2 if upright else 1.0))
+    tumble = 0.085 + 0.30 * (shape.height - shape.belt[0]) * (0.72 if shape.upright else 1.0)
+    powers = (_POWERS[0], _POWERS[1] * (2.2 if shape.upright else 1.0))
     line = superellipse(_angles(), front - shape.roof_front, front - shape.roof_rear, shape.width / 2 - tumble, powers)
-    return np.concatenate([line, (_roof_height(shape, line[:, 0]) - 0.040)[:, None]], axis=1)
+    drop = 0.045 * (line[:, 1] / line[:, 1].max()) ** 2
+    return np.concatenate([line, (_roof_height(shape, line[:, 0]) - drop)[:, None]], axis=1)
 
 
 def _roof_height(shape: Shape, x: Array) -> Array:
     s = front_of(shape) - x
     a, b, h = shape.roof_front, shape.roof_rear, shape.height
-    fall = 0.05 + 0.035 * (shape.length - shape.rear > 0.3 and not shape.bed)
+    fall = 0.05 + 0.035 * (not shape.upright)
     return through(((a, h - 0.055), (a + 0.3 * (b - a), h - 0.008), (a + 0.55 * (b - a), h), (b, h - fall)), s)
 
 
@@ -74,7 +78,7 @@ def build_cabin(shape: Shape, body: Body) -> Cabin:
     foot = foot_outline(shape)
     foot[:, 1] = np.minimum(foot[:, 1], np.maximum(body.edge_y(foot[:, 0]) - 0.012, 0.0))
     foot[0, 1] = foot[-1, 1] = 0.0
-    base = np.concatenate([foot, (body.top(foot[:, 0], foot[:, 1]) - 0.004)[:, None]], axis=1)
+    base = np.concatenate([foot, (body.top(foot[:, 0], foot[:, 1]) - 0.012)[:, None]], axis=1)
     roof = _roof(shape)
     roof[0, 1] = roof[-1, 1] = 0.0
     v = np.linspace(0.0, 1.0, _WALL_ROWS)[None, :, None]
@@ -97,7 +101,8 @@ def build_cabin(shape: Shape, body: Body) -> Cabin:
     inner = inside_out(outer, np.concatenate([lining, lining]))
     normal = _plan_normals(middle)
     bearing = np.degrees(np.arctan2(normal[:, 1], normal[:, 0]))
-    corners = tuple(float(np.interp(angle, bearing, u)) for angle in (36.0, 58.0, 122.0, 146.0))
+    front, rear = (float(np.interp(angle, bearing, u)) for angle in (47.0, 134.0))
+    corners = (front - 0.05, front + 0.05, rear - 0.09, rear + 0.09)
     return Cabin(
         outer, inner, u, middle[:, 0], (corners[0], corners[1], corners[2], corners[3]), points[:, _WALL_ROWS - 1]
     )

@@ -1,6 +1,6 @@
 """One car, built: its meshes and its atlas."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,11 +8,14 @@ from datamodules.sample_cars.atlas import Atlas, Finish, FinishedAtlas
 from datamodules.sample_cars.body import build_body
 from datamodules.sample_cars.cabin import build_cabin, foot_outline
 from datamodules.sample_cars.design import Design
-from datamodules.sample_cars.fittings import fittings, interior, mirrors
+from datamodules.sample_cars.fittings import fittings, mirrors
 from datamodules.sample_cars.glazing import draw_cabin
+from datamodules.sample_cars.interior import interior
 from datamodules.sample_cars.livery import draw_body, draw_deck, draw_plates
-from datamodules.sample_cars.mesh import Mesh, inside_out
+from datamodules.sample_cars.mesh import Part, inside_out
 from datamodules.sample_cars.wheels import draw_wheel, wheels
+
+_BED = Finish((0.022, 0.022, 0.023), coat=0.15)
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Car:
     """
 
     design: Design
-    outer: tuple[Mesh, ...]
-    inner: tuple[Mesh, ...]
+    outer: tuple[Part, ...]
+    inner: tuple[Part, ...]
     atlas: FinishedAtlas
 
 
@@ -43,8 +46,12 @@ def build_car(design: Design) -> Car:
     draw_cabin(atlas, design, cabin)
     draw_wheel(atlas, design)
     lining = np.array(atlas.swatch(Finish((0.03, 0.029, 0.028))))
-    shell = inside_out(body.mesh, np.broadcast_to(lining, body.mesh.uv.shape).copy())
+    shell = inside_out(body.sides, np.broadcast_to(lining, body.sides.uv.shape).copy())
     wheel_outer, wheel_inner = wheels(atlas, design, body)
-    outer = (body.mesh, cabin.outer, wheel_outer, fittings(atlas, design, body, cabin))
-    inner = (shell, cabin.inner, interior(atlas, design), mirrors(atlas, design, body), wheel_inner)
-    return Car(design, outer, inner, atlas.finished())
+    # the camera stands above the body's shoulder, so where both are seen the cabin covers the body
+    outer = [Part(body.mesh), Part(cabin.outer, nearer=0.25), *wheel_outer, *fittings(atlas, design, body, cabin)]
+    if design.shape.bed:
+        plastic = np.array(atlas.swatch(_BED))
+        outer.append(Part(replace(body.bed, uv=np.broadcast_to(plastic, body.bed.uv.shape))))
+    inside = (shell, cabin.inner, interior(atlas, design), *mirrors(atlas, design, body), wheel_inner)
+    return Car(design, tuple(outer), tuple(map(Part, inside)), atlas.finished())

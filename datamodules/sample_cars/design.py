@@ -49,20 +49,24 @@ class Shape:
     doors: tuple[float, ...]
     bed: bool = False
     rails: bool = False
-    spoiler: bool = False
+
+    @property
+    def upright(self) -> bool:
+        """Whether the rear window stands steeply at the end of the cabin, without a boot behind it."""
+        return self.bed or self.length - self.rear < 0.25
 
 
 SALOON = Shape(
-    "Saloon", 4.72, 1.84, 1.44, 2.81, 0.90, 0.335, 1.30, 2.02, 3.30, 4.12, 0.70, 0.98, (0.93, 0.99), 0.98, 0.20,
+    "Saloon", 4.72, 1.84, 1.44, 2.81, 0.90, 0.335, 1.30, 2.02, 3.30, 4.12, 0.74, 0.98, (0.93, 0.99), 0.98, 0.19,
     (8.5, 11.0), (0.45, 0.74), 0.86, (0.02, 0.50, 0.93),
 )  # fmt: skip
 HATCHBACK = Shape(
-    "Hatchback", 3.98, 1.73, 1.49, 2.52, 0.80, 0.315, 1.06, 1.72, 3.40, 3.86, 0.72, 0.98, (0.94, 1.02), 0.98, 0.20,
-    (8.0, 13.0), (0.43, 0.76), 0.88, (0.02, 0.52, 0.95), spoiler=True,
+    "Hatchback", 3.98, 1.73, 1.49, 2.52, 0.80, 0.315, 1.06, 1.72, 3.40, 3.86, 0.76, 0.98, (0.94, 1.02), 0.98, 0.20,
+    (8.0, 13.0), (0.43, 0.76), 0.88, (0.02, 0.52, 0.95),
 )  # fmt: skip
 SUV = Shape(
     "SUV", 4.78, 1.93, 1.74, 2.82, 0.94, 0.375, 1.36, 2.05, 4.28, 4.68, 0.92, 1.13, (1.09, 1.15), 1.12, 0.29,
-    (9.5, 15.0), (0.37, 0.64), 0.93, (0.02, 0.50, 0.95), rails=True, spoiler=True,
+    (9.5, 15.0), (0.37, 0.64), 0.93, (0.02, 0.50, 0.95), rails=True,
 )  # fmt: skip
 PICKUP = Shape(
     "Pickup", 5.25, 1.86, 1.75, 3.22, 0.92, 0.38, 1.34, 1.98, 3.02, 3.26, 0.95, 1.12, (1.10, 1.13), 1.10, 0.34,
@@ -73,11 +77,11 @@ VAN = Shape(
     (8.5, 18.0), (0.35, 0.66), 0.95, (0.02, 0.38, 0.80),
 )  # fmt: skip
 COUPE = Shape(
-    "Coupe", 4.58, 1.86, 1.35, 2.74, 0.92, 0.345, 1.42, 2.12, 3.02, 4.20, 0.66, 0.93, (0.89, 0.97), 0.97, 0.17,
+    "Coupe", 4.58, 1.86, 1.35, 2.74, 0.92, 0.345, 1.42, 2.12, 3.02, 4.20, 0.69, 0.93, (0.89, 0.97), 0.97, 0.17,
     (7.5, 9.5), (0.56,), 0.80, (0.03, 0.66),
 )  # fmt: skip
 ESTATE = Shape(
-    "Estate", 4.78, 1.84, 1.47, 2.82, 0.92, 0.34, 1.30, 2.02, 4.12, 4.66, 0.71, 0.98, (0.94, 1.00), 0.97, 0.20,
+    "Estate", 4.78, 1.84, 1.47, 2.82, 0.92, 0.34, 1.30, 2.02, 4.12, 4.66, 0.75, 0.98, (0.94, 1.00), 0.97, 0.20,
     (8.5, 13.0), (0.38, 0.64), 0.92, (0.02, 0.50, 0.93), rails=True,
 )  # fmt: skip
 SHAPES = (SALOON, SUV, HATCHBACK, PICKUP, COUPE, VAN, ESTATE)
@@ -123,6 +127,8 @@ class Design:
     twin_spokes: bool
     chrome: bool
     grille_bars: int
+    twin_lamps: bool
+    sunroof: bool
     mast: float
     yaw: float
     off_centre: tuple[float, float]
@@ -178,6 +184,8 @@ def design_car(seed: int, car: int) -> Design:
         twin_spokes=bool(rng.random() < 0.35),
         chrome=bool(rng.random() < 0.55),
         grille_bars=int(rng.integers(3, 8)),
+        twin_lamps=bool(rng.random() < 0.5),
+        sunroof=bool(rng.random() < 0.35) and not shape.bed,
         mast=float(rng.choice([0.0, 0.22, 0.42, 0.75])),
         yaw=float(rng.uniform(-0.03, 0.03)),
         off_centre=(float(rng.uniform(-0.12, 0.12)), float(rng.uniform(-0.08, 0.08))),

@@ -1,48 +1,54 @@
-"""What is fastened to a car: mirrors, handles, aerial, rails, wipers, plates, seats."""
+"""What is fastened to a car: mirrors, handles, aerial, rails, wipers, plates, pipes."""
+
+from dataclasses import replace
 
 import numpy as np
 
 from datamodules.sample_cars.atlas import PLATE_FRONT, PLATE_REAR, Atlas, Chart, Finish
 from datamodules.sample_cars.body import Body, axles, front_of
-from datamodules.sample_cars.cabin import Cabin, foot_outline
-from datamodules.sample_cars.curves import Array
+from datamodules.sample_cars.cabin import Cabin
 from datamodules.sample_cars.design import Design
-from datamodules.sample_cars.mesh import Mesh, both_sides, grid, joined, moved
+from datamodules.sample_cars.mesh import Mesh, Part, both_sides, grid, joined, moved
 from datamodules.sample_cars.solids import pod, rod
 
 BLACK = Finish((0.012, 0.012, 0.013), coat=0.5, gloss=0.5)
-CHROME = Finish((0.72, 0.72, 0.73), metal=0.9, gloss=1.0)
+CHROME = Finish((0.70, 0.70, 0.71), metal=0.9, gloss=0.45)
 _MIRROR = Finish((0.75, 0.77, 0.80), metal=1.0, gloss=1.0)
-_CLOTH = Finish((0.045, 0.043, 0.042))
-_DASH = Finish((0.020, 0.020, 0.020), coat=0.1)
 
 
-def fittings(atlas: Atlas, design: Design, body: Body, cabin: Cabin) -> Mesh:
+_ON_TOP = 0.30  # nearer than the skin they sit on, though a large triangle of that may reach out further
+
+
+def fittings(atlas: Atlas, design: Design, body: Body, cabin: Cabin) -> list[Part]:
     """Everything fastened outside."""
-    parts = [mirrors(atlas, design, body), _handles(atlas, design, body), _plates(design), _pipes(atlas, design)]
-    parts += [_wipers(atlas, cabin)]
+    flat = [_handles(atlas, design, body), *_plates(design), _wipers(atlas, cabin)]
     if design.mast > 0:
-        parts.append(_mast(atlas, design))
+        flat.append(_mast(atlas, design))
     if design.shape.rails:
-        parts.append(_rails(atlas, design, cabin))
-    return joined(parts)
+        flat.append(_rails(atlas, design, cabin))
+    parts = [Part(mesh, nearer=_ON_TOP) for mesh in [*mirrors(atlas, design, body), *flat]]
+    return [*parts, Part(_pipes(atlas, design))]
 
 
-def mirrors(atlas: Atlas, design: Design, body: Body) -> Mesh:
-    """Both wing mirrors."""
+def mirrors(atlas: Atlas, design: Design, body: Body) -> list[Mesh]:
+    """Both wing mirrors: shells, black undersides, glass and arms."""
     shape = design.shape
     x = front_of(shape) - shape.cowl - 0.42
     y, z = body.side(x, shape.belt[0] - 0.02) + 0.11, shape.belt[0] + 0.085
     tall = 0.075 if shape.height < 1.6 else 0.105
-    shell = moved(pod((0.065, 0.105, tall), 3.0, atlas.swatch(design.paint)), (x, y, z))
-    low = moved(pod((0.06, 0.095, 0.03), 2.6, atlas.swatch(BLACK)), (x, y - 0.01, z - tall * 0.82))
-    glass = moved(pod((0.012, 0.088, tall * 0.80), 5.0, atlas.swatch(_MIRROR)), (x - 0.058, y, z))
+    shell = moved(pod((0.065, 0.105, tall), 3.6, atlas.swatch(design.paint), steps=14), (x, y, z))
+    facing = shell.normals[shell.faces].mean(axis=1)
+    low = shell.points[shell.faces].mean(axis=1)[:, 2] < z - 0.62 * tall
+    back = (facing[:, 0] < -0.75) & ~low
+    glass = replace(shell, faces=shell.faces[back], uv=np.broadcast_to(atlas.swatch(_MIRROR), shell.uv.shape))
+    under = replace(shell, faces=shell.faces[low], uv=np.broadcast_to(atlas.swatch(BLACK), shell.uv.shape))
+    shell = replace(shell, faces=shell.faces[~back & ~low])
     arm = rod(
         [(x + 0.02, y - 0.16, z - 0.10), (x + 0.01, y - 0.08, z - 0.065), (x, y - 0.02, z - 0.045)],
         [0.035, 0.026, 0.022],
         atlas.swatch(BLACK),
     )
-    return both_sides(joined([shell, low, glass, arm]))
+    return [both_sides(piece) for piece in (arm, under, shell, glass)]
 
 
 def _handles(atlas: Atlas, design: Design, body: Body) -> Mesh:
@@ -69,13 +75,13 @@ def handle_places(design: Design) -> list[tuple[float, float]]:
     return [(x + 0.17, (low + high) / 2 - 0.115) for x in door_lines(design)[1:]]
 
 
-def _plates(design: Design) -> Mesh:
+def _plates(design: Design) -> list[Mesh]:
     shape = design.shape
     x = front_of(shape)
     front = _plate(PLATE_FRONT, (x + 0.005, shape.nose - 0.30), forward=True)
     height = shape.tail - 0.30 if not shape.bed else 0.62
     rear = _plate(PLATE_REAR, (-x - 0.008, height), forward=False)
-    return joined([front, rear])
+    return [front, rear]
 
 
 def _plate(chart: Chart, place: tuple[float, float], *, forward: bool) -> Mesh:
@@ -86,10 +92,10 @@ def _plate(chart: Chart, place: tuple[float, float], *, forward: bool) -> Mesh:
 
 
 def _pipes(atlas: Atlas, design: Design) -> Mesh:
-    x, z = -front_of(design.shape), design.shape.sill + 0.03
+    x, z = -front_of(design.shape), design.shape.sill + 0.065
     return both_sides(
         rod(
-            [(x + 0.30, 0.52, z), (x + 0.04, 0.52, z), (x + 0.035, 0.52, z)],
+            [(x + 0.45, 0.52, z), (x + 0.15, 0.52, z), (x + 0.145, 0.52, z)],
             [0.034, 0.034, 0.0],
             atlas.swatch(CHROME),
             around=12,
@@ -128,49 +134,3 @@ def _wipers(atlas: Atlas, cabin: Cabin) -> Mesh:
         line = points[side, picks, 1] + [0.016, 0.0, 0.012]
         parts.append(rod([tuple(map(float, p)) for p in line], [0.007] * len(line), atlas.swatch(BLACK), around=4))  # type: ignore[misc]
     return joined(parts)
-
-
-def interior(atlas: Atlas, design: Design) -> Mesh:
-    """Seats, dashboard and steering wheel, as far as they are seen through the windows."""
-    shape = design.shape
-    foot = foot_outline(shape)
-    front, rear = float(foot[0, 0]), float(foot[-1, 0])
-    cloth = atlas.swatch(design.lining if design.lining.colour[0] > 0.06 else _CLOTH)
-    dash = atlas.swatch(_DASH)
-    belt, half = shape.belt[0], shape.width / 2 - 0.2
-    floor = grid(
-        np.array([[[front, half, 0.42], [front, -half, 0.42]], [[rear, half, 0.42], [rear, -half, 0.42]]]),
-        np.broadcast_to(np.array(dash), (2, 2, 2)).copy(),
-        flip=True,
-    )
-    parts = [_fine(floor), moved(pod((0.30, half, 0.13), 4.0, dash), (front - 0.42, 0.0, belt - 0.06))]
-    rows = [front - 1.33] + ([] if shape.bed else [front - 2.18])
-    if shape.name == "Van":
-        rows.append(front - 3.0)
-    for x in [x for x in rows if x > rear + 0.35]:
-        for y in (0.36, -0.36):
-            back = pod((0.085, 0.24, 0.33), 3.4, cloth)
-            lean = back.points[:, 2] * -0.22
-            back = Mesh(back.points + np.stack([lean, 0 * lean, 0 * lean], axis=-1), back.normals, back.uv, back.faces)
-            parts += [
-                moved(back, (x, y, belt - 0.10)),
-                moved(pod((0.05, 0.13, 0.085), 3.0, cloth), (x - 0.09, y, belt + 0.30)),
-            ]
-            parts += [rod([(x - 0.07, y, belt + 0.15), (x - 0.08, y, belt + 0.26)], [0.05, 0.05], dash)]
-    parts.append(_steering_wheel(front - 0.80, 0.37, belt + 0.03, dash))
-    return joined(parts)
-
-
-def _fine(mesh: Mesh) -> Mesh:
-    """A flat four-cornered mesh cut into small ones, as the painter's order wants."""
-    a, b, c, d = (mesh.points[k] for k in (0, 1, 2, 3))
-    s, t = np.meshgrid(np.linspace(0, 1, 12), np.linspace(0, 1, 8), indexing="ij")
-    s, t = s[..., None], t[..., None]
-    points: Array = (a * (1 - t) + b * t) * (1 - s) + (c * (1 - t) + d * t) * s
-    return grid(points, np.broadcast_to(mesh.uv[0], (12, 8, 2)).copy(), flip=True)
-
-
-def _steering_wheel(x: float, y: float, z: float, texel: tuple[float, float]) -> Mesh:
-    turn = np.linspace(0, 2 * np.pi, 22)
-    path = [(x + 0.075 * np.sin(t), y + 0.185 * np.cos(t), z + 0.165 * np.sin(t)) for t in turn]
-    return rod(path, [0.016] * len(path), texel, around=5)

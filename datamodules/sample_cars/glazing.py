@@ -18,11 +18,11 @@ def draw_cabin(atlas: Atlas, design: Design, cabin: Cabin) -> None:
     _windscreen(atlas, design, screen)
     _rear_window(atlas, design, back, end)
     _side_windows(atlas, design, cabin, side, side_end)
-    roof_gap = WALL + 0.62 * 0.10
-    atlas.raise_stroke(CABIN, [(screen, roof_gap), (back, roof_gap)], 0.016, -0.005, soft=0.006)
-    atlas.stroke(
-        CABIN, [(screen + 0.03, roof_gap), (back - 0.03, roof_gap)], 0.010, Finish((0.02, 0.02, 0.02), coat=0.3)
-    )
+    if design.sunroof:
+        first, last = (cabin.u_at(front_of(design.shape) - design.shape.roof_front - by) for by in (0.18, 0.95))
+        pane: Outline = [(first, WALL + 0.62 * 0.42), (last, WALL + 0.62 * 0.42), (last, 1.4), (first, 1.4)]
+        atlas.area(CABIN, pane, _GLOSS_BLACK, round_by=0.02)
+        atlas.raise_stroke(CABIN, [*pane, pane[0]], 0.010, -0.004, soft=0.005)
     atlas.copy_see_through(CABIN, CABIN_INSIDE, Finish((0.18, 0.175, 0.165)))
 
 
@@ -42,8 +42,7 @@ def _windscreen(atlas: Atlas, design: Design, screen: float) -> None:
 
 def _rear_window(atlas: Atlas, design: Design, back: float, end: float) -> None:
     shape = design.shape
-    upright = shape.length - shape.rear < 0.4 or shape.bed
-    low = 0.10 if upright and not shape.bed else 0.05
+    low = 0.10 if shape.upright and not shape.bed else 0.05
     frame: Outline = [
         (back, low - 0.03),
         (end + 0.3, low - 0.03),
@@ -53,8 +52,8 @@ def _rear_window(atlas: Atlas, design: Design, back: float, end: float) -> None:
     atlas.area(CABIN, frame, _GLOSS_BLACK, round_by=0.04)
     pane: Outline = [(back + 0.04, low), (end + 0.3, low), (end + 0.3, 0.90 * WALL), (back + 0.055, 0.88 * WALL)]
     atlas.area(CABIN, pane, design.rear_glass, round_by=0.05)
-    if upright and not shape.bed:
-        wiper = [(end - 0.02, low + 0.02), (end - 0.30, low + 0.07)]
+    if shape.upright and not shape.bed:
+        wiper = [(end + 0.05, low + 0.015), (end - 0.27, low + 0.015)]  # both halves make one
         atlas.stroke(CABIN, wiper, 0.018, BLACK)
         atlas.raise_stroke(CABIN, wiper, 0.018, 0.006, soft=0.004)
     atlas.area(
@@ -104,4 +103,4 @@ def _side_windows(atlas: Atlas, design: Design, cabin: Cabin, start: float, stop
         atlas.area(CABIN, pane, glass, round_by=0.035)
     # the small triangle that carries the mirror
     atlas.area(CABIN, [(start - 0.01, 0.005), (start + 0.13, 0.005), (start - 0.01, 0.15)], _GLOSS_BLACK)
-    atlas.stroke(CABIN, [(start, -0.004), (last, -0.004)], 0.014, CHROME if design.chrome else BLACK)
+    atlas.stroke(CABIN, [(start, 0.010), (last, 0.010)], 0.016, CHROME if design.chrome else BLACK)

@@ -1,5 +1,7 @@
 """The turntable's surface: its seams and scuffs, and the car's soft shadow on it."""
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +32,7 @@ def draw_ground(design: Design, place: Array) -> NDArray[np.float32]:
         float32 (S, S): factor on the photograph's values, 1 where nothing is darkened.
     """
     small = cv2.resize(_shadow(design, place), (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
-    ground = np.sqrt(1.0 - small) * _marks(design)
+    ground = np.sqrt(1.0 - small) * _marks()
     middle = (np.arange(_SIDE) + 0.5) / _SCALE - _SIDE / _SCALE / 2
     away = np.hypot(middle[None], middle[:, None])
     inside = np.clip((TABLE + 0.03 - away) / 0.35, 0.0, 1.0)
@@ -58,8 +60,8 @@ def _shadow(design: Design, place: Array) -> NDArray[np.float32]:
     clearance = 0.55 * shape.sill + 0.06
     light = np.ones_like(body)
     for mask, metres, share in (
-        (body, clearance, 0.80),
-        (body, 0.42, 0.36),
+        (body, clearance, 0.86),
+        (body, 0.42, 0.40),
         (body, 0.95, 0.22),
         (tyres, 0.045, 0.80),
         (tyres, 0.14, 0.45),
@@ -75,9 +77,9 @@ def _filled(side: int, scale: float, outline: Array, place: Array) -> NDArray[np
     return mask.astype(np.float32) / np.float32(255)
 
 
-def _marks(design: Design) -> NDArray[np.float32]:
+@lru_cache(maxsize=1)
+def _marks() -> NDArray[np.float32]:
     """Seams between the boards, tyre marks and scuffs; the same studio, so the same table, for every car."""
-    del design
     rng = np.random.default_rng(7)
     mask = np.zeros((_SIDE, _SIDE), np.uint8)
 
@@ -99,7 +101,7 @@ def _marks(design: Design) -> NDArray[np.float32]:
         path = start + t * long * np.array([np.cos(angle), np.sin(angle)]) + bend * t**2
         line(path, int(rng.integers(14, 40)), int(rng.integers(1, 3)))
     cloud = np.zeros((_SIDE, _SIDE), np.float32)
-    for cells, strength in ((9, 0.020), (34, 0.012), (140, 0.008)):
+    for cells, strength in ((7, 0.012), (60, 0.006), (300, 0.012)):
         grain = rng.normal(size=(cells, cells)).astype(np.float32)
         cloud += strength * cv2.resize(grain, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
     fine = cv2.GaussianBlur(mask, (0, 0), 0.8).astype(np.float32) / 255

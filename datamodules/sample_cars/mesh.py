@@ -26,13 +26,26 @@ class Mesh:
     faces: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Part:
+    """A mesh that is told from its neighbours: their common border is smoothed in the picture.
+
+    Attributes:
+        mesh: the surface.
+        nearer: metres by which it is taken to be nearer when triangles are ordered, for what lies on another part.
+    """
+
+    mesh: Mesh
+    nearer: float = 0.0
+
+
 def face_normals(points: Array, faces: NDArray[np.int64]) -> Array:
     """(M, 3) normals as long as twice the area of each triangle."""
     a, b, c = (points[faces[:, k]] for k in range(3))
     return np.cross(b - a, c - a)
 
 
-def smooth(points: Array, uv: Array, faces: NDArray[np.int64]) -> Mesh:
+def _smooth(points: Array, uv: Array, faces: NDArray[np.int64], shape: tuple[int, int], *, closed: bool) -> Mesh:
     """A mesh with, at each point, the area-weighted mean normal of its faces; faces without area are left out."""
     flat = face_normals(points, faces)
     kept = np.linalg.norm(flat, axis=1) > 1e-9
@@ -41,14 +54,19 @@ def smooth(points: Array, uv: Array, faces: NDArray[np.int64]) -> Mesh:
     for corner in range(3):
         for axis in range(3):
             total[:, axis] += np.bincount(faces[:, corner], weights=flat[:, axis], minlength=len(points))
-    # a mesh ends at the plane of symmetry, where its normals must lie in that plane
-    total[np.abs(points[:, 1]) < 1e-6, 1] = 0.0
+    if closed:  # the first row is the last one
+        rows = total.reshape(*shape, 3)
+        rows[0] = rows[-1] = rows[0] + rows[-1]
+    else:  # half a car ends at the plane of symmetry, where its normals must lie in that plane
+        total[np.abs(points[:, 1]) < 1e-6, 1] = 0.0
     length = np.linalg.norm(total, axis=1, keepdims=True)
     normals = np.where(length > 1e-12, total / np.maximum(length, 1e-12), np.array([0.0, 0.0, 1.0]))
     return Mesh(points, normals, uv, faces)
 
 
-def grid(points: Array, uv: Array, *, keep: NDArray[np.bool_] | None = None, flip: bool = False) -> Mesh:
+def grid(
+    points: Array, uv: Array, *, keep: NDArray[np.bool_] | None = None, flip: bool = False, closed: bool = False
+) -> Mesh:
     """A surface from a grid of points.
 
     Args:
@@ -56,13 +74,16 @@ def grid(points: Array, uv: Array, *, keep: NDArray[np.bool_] | None = None, fli
         uv: (U, V, 2).
         keep: (U - 1, V - 1) which cells to keep.
         flip: turns the outside in.
+        closed: whether the last row of points is the first one again; if not, points at y = 0 lie on the plane
+            of symmetry.
     """
     rows, columns = points.shape[:2]
     index = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
     cells = np.stack([np.stack([a, b, c], axis=-1), np.stack([a, c, d], axis=-1)], axis=2)
     faces = (cells if keep is None else cells[keep]).reshape(-1, 3)
-    return smooth(points.reshape(-1, 3), uv.reshape(-1, 2), faces[:, ::-1] if flip else faces)
+    faces = faces[:, ::-1] if flip else faces
+    return _smooth(points.reshape(-1, 3), uv.reshape(-1, 2), faces, (rows, columns), closed=closed)
 
 
 def mirrored(mesh: Mesh) -> Mesh:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from datamodules.sample_cars import atlas, camera
 from datamodules.sample_cars.curves import Array
-from datamodules.sample_cars.mesh import Mesh
+from datamodules.sample_cars.mesh import Part
 
 FINE = 2  # samples per pixel, each way
 _SUBSAMPLE = 4  # fractional bits of OpenCV's coordinates
@@ -26,8 +26,8 @@ class Scene:
         frame: float32 (M, 6): world directions of the atlas' u and v, for bumps.
         part: (M,) number of the mesh.
         depth: (M,) mean distance.
+        order: (M,) the triangles from far to near.
         outer: (M,) whether the triangle belongs to an outer part.
-        lets_light: (M,) whether some of the triangle may be glass or a hole.
     """
 
     corners: Array
@@ -36,8 +36,8 @@ class Scene:
     frame: NDArray[np.float32]
     part: NDArray[np.int64]
     depth: Array
+    order: NDArray[np.int64]
     outer: NDArray[np.bool_]
-    lets_light: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -57,28 +57,26 @@ class Seen:
     behind: NDArray[np.int32]
 
 
-def place_meshes(
-    outer: Sequence[Mesh], inner: Sequence[Mesh], look: atlas.FinishedAtlas, turn: Array, shift: Array
-) -> Scene:
+def place_meshes(outer: Sequence[Part], inner: Sequence[Part], turn: Array, shift: Array) -> Scene:
     """Sets meshes on the turntable and keeps the triangles that face the camera.
 
     Args:
         outer: parts seen from outside.
         inner: parts behind them.
-        look: what they look like.
         turn: (3, 3) rotation from car to world.
         shift: (3,) the car's place in the world.
     """
-    meshes = [*inner, *outer]
+    parts = [*inner, *outer]
+    meshes = [part.mesh for part in parts]
     starts = np.cumsum([0, *(len(mesh.points) for mesh in meshes[:-1])])
     points = np.concatenate([mesh.points for mesh in meshes]) @ turn.T + shift
     normals = np.concatenate([mesh.normals for mesh in meshes]) @ turn.T
     uv = np.concatenate([mesh.uv for mesh in meshes])
     faces = np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=True)])
-    part = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
+    number = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
     a, b, c = (points[faces[:, k]] for k in range(3))
     facing = np.einsum("ij,ij->i", np.cross(b - a, c - a), camera.EYE - a) > 0
-    faces, part, a, b, c = faces[facing], part[facing], a[facing], b[facing], c[facing]
+    faces, number, a, b, c = faces[facing], number[facing], a[facing], b[facing], c[facing]
     flat = camera.project(points)
     corners = flat[faces]
     shares = np.stack([np.cross(corners[:, (k + 1) % 3], corners[:, (k + 2) % 3]) for k in range(3)], axis=1)
@@ -92,19 +90,26 @@ def place_meshes(
         weights=weights.astype(np.float32),
         looks=looks.reshape(-1, 15).astype(np.float32),
         frame=_frames(b - a, c - a, places).astype(np.float32),
-        part=part,
+        part=number,
         depth=corners[:, :, 2].mean(axis=1),
-        outer=part >= len(inner),
-        lets_light=look.open_near(places.mean(axis=1)),
+        order=np.argsort(
+            np.array([part.nearer for part in parts])[number] - corners[:, :, 2].mean(axis=1), kind="stable"
+        ),
+        outer=number >= len(inner),
     )
 
 
 def _texels_per_pixel(places: Array, corners: Array) -> Array:
-    def area(xy: Array) -> Array:
-        p, q = xy[:, 1] - xy[:, 0], xy[:, 2] - xy[:, 0]
-        return np.asarray(np.abs(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]))
-
-    return np.sqrt(area(places) / np.maximum(area(corners[..., :2] / corners[..., 2:]), 1e-6))
+    """How many texels a pixel covers: nearly as many as in the worse direction."""
+    pixels = corners[..., :2] / corners[..., 2:]
+    p, q = (np.stack([xy[:, 1] - xy[:, 0], xy[:, 2] - xy[:, 0]], axis=1) for xy in (pixels, places))
+    area = p[:, 0, 0] * p[:, 1, 1] - p[:, 0, 1] * p[:, 1, 0]
+    safe = np.where(np.abs(area) > 1e-6, area, 1e-6)
+    across = (q[:, 0] * p[:, 1, 1:] - q[:, 1] * p[:, 0, 1:]) / safe[:, None]
+    down = (q[:, 1] * p[:, 0, :1] - q[:, 0] * p[:, 1, :1]) / safe[:, None]
+    worse = np.maximum(np.hypot(across[:, 0], across[:, 1]), np.hypot(down[:, 0], down[:, 1]))
+    mean = np.sqrt(np.abs(across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]))
+    return np.asarray(worse**0.8 * np.maximum(mean, 1e-6) ** 0.2)
 
 
 def _frames(p: Array, q: Array, places: Array) -> Array:
@@ -130,10 +135,10 @@ def rasterise(scene: Scene) -> Seen:
     buffer = np.full(((bottom - top) * FINE, (right - left) * FINE), -1, np.int32)
     # OpenCV's whole numbers are the middles of its pixels
     fixed = np.round(((flat - [left, top]) * FINE - 0.5) * 2**_SUBSAMPLE).astype(np.int32)
-    order = np.argsort(-scene.depth, kind="stable")
-    _paint(buffer, fixed, order[~scene.outer[order]])
+    outer = scene.outer[scene.order]
+    _paint(buffer, fixed, scene.order[~outer])
     behind = buffer.copy()
-    _paint(buffer, fixed, order[scene.outer[order]])
+    _paint(buffer, fixed, scene.order[outer])
     return Seen(left, top, buffer, behind)
 
 

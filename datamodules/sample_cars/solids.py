@@ -8,13 +8,14 @@ from datamodules.sample_cars.curves import Array
 from datamodules.sample_cars.mesh import Mesh, grid
 
 Point = tuple[float, float]
+Texel = tuple[float, float]
 
 
-def _one_texel(shape: tuple[int, ...], texel: Point) -> Array:
+def _one_texel(shape: tuple[int, ...], texel: Texel) -> Array:
     return np.broadcast_to(np.asarray(texel, dtype=np.float64), (*shape, 2)).copy()
 
 
-def turned(profile: Sequence[Point], texel: Point, *, around: int = 40) -> Mesh:
+def turned(profile: Sequence[Point], texel: Texel, *, around: int = 40) -> Mesh:
     """A solid of revolution about the y axis, as from a lathe.
 
     Args:
@@ -27,10 +28,10 @@ def turned(profile: Sequence[Point], texel: Point, *, around: int = 40) -> Mesh:
     points = np.stack(
         [radius * np.cos(angle), np.broadcast_to(y, (around + 1, len(y))), radius * np.sin(angle)], axis=-1
     )
-    return grid(points, _one_texel(points.shape[:2], texel))
+    return grid(points, _one_texel(points.shape[:2], texel), closed=True)
 
 
-def rod(path: Sequence[tuple[float, float, float]], radii: Sequence[float], texel: Point, *, around: int = 6) -> Mesh:
+def rod(path: Sequence[tuple[float, float, float]], radii: Sequence[float], texel: Texel, *, around: int = 6) -> Mesh:
     """A round rod along ``path``, with a radius at each of its points."""
     line = np.array(path, dtype=np.float64)
     along = np.gradient(line, axis=0)
@@ -41,10 +42,10 @@ def rod(path: Sequence[tuple[float, float, float]], radii: Sequence[float], texe
     angle = np.linspace(0.0, 2 * np.pi, around + 1)[None, :, None]
     ring = aside[:, None] * np.cos(angle) + up[:, None] * np.sin(angle)
     points = line[:, None] + ring * np.asarray(radii)[:, None, None]
-    return grid(points, _one_texel(points.shape[:2], texel), flip=True)
+    return grid(points, _one_texel(points.shape[:2], texel), flip=True, closed=True)
 
 
-def pod(size: tuple[float, float, float], power: float, texel: Point, *, steps: int = 12) -> Mesh:
+def pod(size: tuple[float, float, float], power: float, texel: Texel, *, steps: int = 12) -> Mesh:
     """A rounded box (a superellipsoid) about the origin.
 
     Args:
@@ -67,4 +68,4 @@ def pod(size: tuple[float, float, float], power: float, texel: Point, *, steps: 
         ],
         axis=-1,
     )
-    return grid(points, _one_texel(points.shape[:2], texel))
+    return grid(points, _one_texel(points.shape[:2], texel), closed=True)

@@ -40,12 +40,10 @@ class Environment:
     map's sides stand for -1 and 1.
 
     Attributes:
-        sharp: float32 (S, S, 3).
-        soft: float32 (s, s, 3), as a dull surface sees it.
+        ball: float32 (S, S, 4): red, green and blue, and the brightness that a dull surface sees.
     """
 
-    sharp: NDArray[np.float32]
-    soft: NDArray[np.float32]
+    ball: NDArray[np.float32]
 
 
 def _look(origin: Array, direction: Array, letters: NDArray[np.float32] | None) -> tuple[Array, Array, Array]:
@@ -112,9 +110,10 @@ def environment() -> Environment:
     light, px, py = _look(middle, direction, None)
     linear = (light / 255.0) ** 2
     colour = np.stack([linear * tint for tint in (0.99, 1.0, 1.02)], axis=-1)
-    # the half of the room behind the camera is not lit
-    behind = smoothstep(0.1, -0.6, direction[..., 1]) * smoothstep(-0.10, 0.06, direction[..., 2])
-    colour *= (1.0 - 0.62 * behind)[..., None]
+    # the half of the room behind the camera is dimmer, and dark above
+    behind = smoothstep(0.1, -0.6, direction[..., 1])
+    high = smoothstep(0.05, 0.11, direction[..., 2])
+    colour *= (1.0 - behind * (0.22 + 0.56 * high))[..., None]
     # the floor near the car lies in its shadow
     near = np.hypot(px, py)
     shade = np.where(direction[..., 2] < 0, 0.30 + 0.70 * smoothstep(0.6, 3.2, near), 1.0)
@@ -123,8 +122,9 @@ def environment() -> Environment:
     share = smoothstep(0.20, 0.34, direction[..., 2])[..., None]
     colour = colour * (1 - share) + ceiling * share
     sharp = colour.astype(np.float32)
-    small = cv2.resize(sharp, (128, 128), interpolation=cv2.INTER_AREA)
-    return Environment(sharp, np.asarray(cv2.GaussianBlur(small, (0, 0), 7.0), dtype=np.float32))
+    small = cv2.GaussianBlur(cv2.resize(sharp[..., 1], (128, 128), interpolation=cv2.INTER_AREA), (0, 0), 7.0)
+    soft = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
+    return Environment(np.ascontiguousarray(np.dstack([sharp, soft]), dtype=np.float32))
 
 
 def _ceiling(direction: Array) -> Array:

@@ -18,7 +18,7 @@ from datamodules.rle import encode_rle
 from datamodules.sample_cars.design import design_car
 from datamodules.sample_cars.picture import draw_car
 
-DRAWING = 1  # raise it whenever the pictures change, so that older ones are not taken for new ones
+DRAWING = 2  # raise it whenever the pictures change, so that older ones are not taken for new ones
 _JPEG_QUALITY = 90
 _COMPLETE = "complete"
 
