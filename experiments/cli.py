@@ -132,7 +132,7 @@ class DarkroomCLI(LightningCLI):
         weights = self.loaded
         if weights is None and config.init_from is not None:
             weights = load(config.init_from, self.plan.task_name)
-        if weights is not None or self.plan.command_name == "prepare":
+        if weights is not None or self.plan.command_name not in ("fit", "lr-find"):
             without_pretrained(config.model)  # nothing to look for or to download
         with _refusals():
             self.config_init = self.parser.instantiate(config)

@@ -101,8 +101,11 @@ def _folder_and_checkpoint(request: Request) -> tuple[RunFolder, Loaded | None]:
         return folder, load(newest_valid(folder), request.task_name)
     needs = COMMANDS[request.command].needs
     wants = request.ckpt_path or ("best" if needs is Needs.CHECKPOINT else None)
+    named = RunFolder(runs_of(request) / request.name) if request.name else None
+    if needs is Needs.CHECKPOINT_IF_NAMED and named and named.checkpoint_files:
+        wants = wants or "best"
     if needs is Needs.NOTHING or wants is None:
-        return RunFolder(runs_of(request) / request.name) if request.name else new_run(request), None
+        return named or new_run(request), None
     if wants in ("best", "last"):
         folder = find_run(request, request.name or NEWEST)
         path = folder.checkpoints / f"{wants}.ckpt"

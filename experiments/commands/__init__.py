@@ -33,7 +33,7 @@ class Needs(Enum):
 
     NOTHING = "nothing"
     CHECKPOINT = "checkpoint"  # the best of the newest run where none is named
-    CHECKPOINT_IF_NAMED = "checkpoint if named"
+    CHECKPOINT_IF_NAMED = "checkpoint if named"  # by --ckpt_path, or by --name of a run that has one
 
 
 @dataclass(frozen=True, kw_only=True)
