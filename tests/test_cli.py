@@ -14,7 +14,7 @@ import torch
 import yaml
 from jsonargparse import set_parsing_settings
 from lightning import Callback
-from tiny_run import QUIET, TinyRuns
+from tiny_run import QUIET, PretrainedNet, TinyRuns
 from torch import Tensor
 
 from callbacks.segment_figures import SegmentFigures
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyRuns:
     """A fresh working directory; nothing is drawn, and configurations may take the tiny network of the tests."""
-    set_parsing_settings(import_path_allowlist=["tiny_segment"])
+    set_parsing_settings(import_path_allowlist=["tiny_segment", "tiny_run"])
     monkeypatch.chdir(tmp_path)
     without_figures = replace(TASKS["segment"].parts(), figures=Callback)
     monkeypatch.setitem(TASKS, "segment", replace(TASKS["segment"], parts=lambda: without_figures))
@@ -215,6 +215,20 @@ def test_init_from_takes_weights_and_nothing_else(tiny: TinyRuns) -> None:
     assert torch.load(last, weights_only=True)["global_step"] == 1
     # The configuration knows where it began, so it repeats this run too.
     assert yaml.safe_load((tiny.folder("sample-2") / "config.yaml").read_text())["init_from"] == str(best)
+
+
+def test_pretrained_weights_are_looked_for_only_where_they_are_used(
+    tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PretrainedNet, "asked", [])
+    net = ("--model.net", "tiny_run.PretrainedNet", "--model.net.pretrained", "auto")
+    best = str(tiny.folder() / "checkpoints/best.ckpt")
+    for words in ([], ["--init_from", best], ["prepare"]):
+        assert tiny.run(*net, *words) == 0
+    assert main(["--task", "segment", "validate", "--ckpt_path", best, *QUIET]) == 0
+    assert PretrainedNet.asked == ["auto", "none", "none", "none"]
+    saved = yaml.safe_load((tiny.folder("sample-2") / "config.yaml").read_text())
+    assert saved["model"]["net"]["init_args"]["pretrained"] == "auto"  # what was asked for, not what came of it
 
 
 def test_averaged_weights(tiny: TinyRuns) -> None:

@@ -1,9 +1,11 @@
 """The real command line on a tiny network and tiny pictures."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import tiny_pictures
 import yaml
+from tiny_segment import DiscNet
 
 from experiments.front import main
 
@@ -16,6 +18,16 @@ QUIET = (
     "--trainer.enable_model_summary=false",
     "--trainer.num_sanity_val_steps=0",
 )
+
+
+class PretrainedNet(DiscNet):
+    """Notes what it was asked to start from."""
+
+    asked: ClassVar[list[str]] = []
+
+    def __init__(self, *, pretrained: str = "none") -> None:
+        super().__init__()
+        self.asked.append(pretrained)
 
 
 class TinyRuns:
