@@ -12,6 +12,7 @@ _LOGGERS = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.trainer.
 _KNOWN = (
     r"Found \d+ module\(s\) in eval mode at the start of training",  # frozen layers
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # lightning under torch 2.11 and later
+    r"Precision \S+ is not supported by the model summary",  # a guess at megabytes
     r"The '\w+' does not have many workers",  # a small machine has no more; the option is data.num_workers
 )
 
