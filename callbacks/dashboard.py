@@ -53,7 +53,8 @@ class Dashboard(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes what holds for the whole run; a resumed run goes on with its scores."""
         step = trainer.global_step
-        origin = getattr(pl_module.net, "weights_origin", "not told by the network")
+        known = [getattr(part, "weights_origin", None) for part in (pl_module, pl_module.net)]
+        origin = next((told for told in known if told), "not told by the network")
         parameters = hyperparameters(self.configuration, _stages(trainer))
         scores = {_hp(name): self._best.get(name, math.nan) for name in self.scores}
         for logger in _loggers(trainer):
@@ -90,7 +91,7 @@ class Dashboard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Writes where the run stands when Lightning writes the step's metrics, under the same step."""
-        self._clock.end(time.perf_counter(), len(batch["image"]) * trainer.world_size)
+        self._clock.end(time.perf_counter(), len(batch["name"]) * trainer.world_size)
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         due = trainer.global_step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]

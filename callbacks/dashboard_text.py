@@ -14,7 +14,9 @@ Scalar = bool | int | float | str
 LAYOUT: dict[str, dict[str, list[Any]]] = {
     "how well the network does": {
         "loss": ["Multiline", [r"^train/loss$", r"^val/loss$"]],
-        "validation scores": ["Multiline", [r"^val/(?!loss$)[^/]+$"]],
+        "PSNR in dB, beside bicubic enlargement": ["Multiline", [r"^val/(bicubic_)?psnr$"]],
+        "SSIM, beside bicubic enlargement": ["Multiline", [r"^val/(bicubic_)?ssim$"]],
+        "validation scores": ["Multiline", [r"^val/(?!loss$|(bicubic_)?psnr$|(bicubic_)?ssim$)[^/]+$"]],
         "parts of the training loss": ["Multiline", [r"^train/loss/.+$"]],
         "IoU of every class": ["Multiline", [r"^val/iou/.+$"]],
     },

@@ -20,7 +20,7 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
 
     Args:
         trainer: an attached trainer whose data module gives ``rehearsal_batch(stage)``.
-        module: gives ``parts(batch)`` with the total under ``"loss"``.
+        module: an ``ImageTask``: gives ``parts(batch)`` with the total under ``"loss"``.
         stages: what will be trained; of stages with the same size and batch only the one with most to train is tried.
 
     Raises:
@@ -30,11 +30,12 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
     task: Any = module
     tried: set[tuple[int, int, int | None]] = set()
     with _untouched(module):
-        module.requires_grad_(True)  # the most memory any stage can ask for
         for stage in sorted(stages, key=lambda s: s.batch_size * s.size**2 * (s.scale or 1) ** 2, reverse=True):
             if (shape := (stage.size, stage.batch_size, stage.scale)) in tried:
                 continue
             tried.add(shape)
+            task.set_stage(stage)
+            module.requires_grad_(True)  # the most memory any stage can ask for
             try:
                 batch = trainer.strategy.batch_to_device(data.rehearsal_batch(stage))
                 with trainer.precision_plugin.train_step_context():
@@ -47,6 +48,8 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
                     "them and use --trainer.accumulate_grad_batches 2 or --trainer.precision bf16-mixed"
                 ) from error
             module.zero_grad(set_to_none=True)
+        if task.stage is not None:
+            task.set_stage(task.stage)
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated() / 2**30
         rank_zero_info(f"all {len(stages)} stages fit: at most {peak:.1f} GiB of GPU memory")

@@ -111,6 +111,8 @@ def _paste(canvas: Image.Image, panel: Panel, corner: tuple[int, int]) -> None:
 
 def _write_legend(canvas: Image.Image, legend: Sequence[Key], corner: tuple[int, int], width: int) -> None:
     """Writes coloured squares with their names into a box; many entries make small ones."""
+    if not legend:
+        return
     rows = _rows(legend, width)
     draw, line = ImageDraw.Draw(canvas), min(LINE, (canvas.height - corner[1]) / max(1, len(rows)))
     font = ImageFont.load_default(LETTER * line / LINE)

@@ -35,6 +35,34 @@ class PredictBatch(TypedDict):
     problem: list[str]  # N reasons why a picture could not be read; "" where it was
 
 
+class PairBatch(TypedDict):
+    """Spoiled or small pictures and what they were made from, as the training and validation loaders give them."""
+
+    low: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
+    high: Tensor  # (N, 3, scale * S, scale * S) float32, RGB in [0, 1]
+    name: list[str]  # N names relative to the data's root
+
+
+class NativePairBatch(TypedDict):
+    """Whole pictures to be judged, each at its own size, as the test loader gives them."""
+
+    low: list[Tensor]  # N of (3, H, W) float32, RGB in [0, 1]
+    high: list[Tensor]  # N of (3, scale * H, scale * W) float32, RGB in [0, 1]
+    name: list[str]
+
+
+class PairOutput(TypedDict):
+    """What a super-resolution step hands to the trainer (``loss``) and to the figures (the rest, detached)."""
+
+    loss: Tensor  # () float32
+    preds: Tensor  # (N, 3, scale * S, scale * S) float32, RGB, about [0, 1]
+    score: Tensor  # (N,) float32, PSNR in dB, for "worst of the epoch"
+    ssim: Tensor  # (N,) float32
+    bicubic: Tensor  # (N, 3, scale * S, scale * S) float32, the input enlarged by bicubic interpolation
+    bicubic_psnr: Tensor  # (N,) float32
+    bicubic_ssim: Tensor  # (N,) float32
+
+
 class SegmentOutput(TypedDict):
     """What a segmentation step hands to the trainer (``loss``) and to the figures (the rest, detached)."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from datamodules.mask_values import MaskValues
 from datamodules.masks import read_mask_values
 from datamodules.read import read_image
-from datamodules.resize import resize_classes, resize_coverage, resize_image
+from datamodules.resize import resize_classes, resize_coverage, resize_image, resize_to
 
 
 class Kind(Protocol):
@@ -52,6 +52,36 @@ class ImageKind:
         """See ``Kind``."""
         # Twice the side: then the copy is within 2 grey levels of one made from the full picture (47 dB and more).
         return resize_image(read_image(path, at_least=2 * size), size)
+
+
+@dataclass(frozen=True)
+class PhotoKind:
+    """Whole pictures with their own proportions: the shorter side becomes ``size``, and is never made longer.
+
+    Args:
+        height: of the picture as displayed.
+        width: of the picture as displayed.
+    """
+
+    height: int
+    width: int
+
+    @property
+    def label(self) -> str:
+        """See ``Kind``."""
+        return "photo"
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        """See ``Kind``."""
+        shorter = min(self.height, self.width)
+        if shorter <= size:
+            return (self.height, self.width, 3)
+        return (round(self.height * size / shorter), round(self.width * size / shorter), 3)
+
+    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
+        """See ``Kind``."""
+        height, width, _ = self.shape(size)
+        return resize_to(read_image(path, at_least=2 * size), height, width)
 
 
 @dataclass(frozen=True)

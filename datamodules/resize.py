@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 def resize_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Squashes a picture ``(H, W, 3)`` to ``(size, size, 3)``: area means where it shrinks, cubic where it grows."""
-    return _area_then(image, size, cv2.INTER_CUBIC)
+    return _area_then(image, size, size, cv2.INTER_CUBIC)
+
+
+def resize_to(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resizes a picture ``(H, W, 3)`` to any height and width: area means where it shrinks, cubic where it grows."""
+    return _area_then(image, height, width, cv2.INTER_CUBIC)
 
 
 def resize_classes(mask: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -25,14 +30,13 @@ def resize_coverage(mask: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     Returns:
         ``(size, size)``, 0 for none to 255 for all of the pixel; linear in between where the mask grows.
     """
-    return _area_then(mask * np.uint8(255), size, cv2.INTER_LINEAR)
+    return _area_then(mask * np.uint8(255), size, size, cv2.INTER_LINEAR)
 
 
-def _area_then(pixels: NDArray[np.uint8], size: int, growing: int) -> NDArray[np.uint8]:
+def _area_then(pixels: NDArray[np.uint8], height: int, width: int, growing: int) -> NDArray[np.uint8]:
     """Each axis on its own: OpenCV's area mode is only that when no axis grows."""
-    height, width = pixels.shape[:2]
-    shrunk = _resized(pixels, min(height, size), min(width, size), cv2.INTER_AREA)
-    return _resized(shrunk, size, size, growing)
+    shrunk = _resized(pixels, min(pixels.shape[0], height), min(pixels.shape[1], width), cv2.INTER_AREA)
+    return _resized(shrunk, height, width, growing)
 
 
 def _resized(pixels: NDArray[np.uint8], height: int, width: int, how: int) -> NDArray[np.uint8]:

@@ -12,7 +12,8 @@ class Stage:
 
     Args:
         name: shown in the progress bar, in TensorBoard and in messages.
-        size: side of the square training pictures in pixels.
+        size: side of the square pictures that go into the network, in pixels; super-resolution's targets are
+            ``scale`` times as large.
         batch_size: pictures per optimiser step over *all* processes and accumulated batches.
         epochs: passes over the training data.
         lr: peak learning rate of the last layer group.
@@ -24,7 +25,7 @@ class Stage:
         augment: whether training pictures are augmented.
         div: the one-cycle starts at ``lr / div``.
         warmup: share of the stage's steps in which the rate climbs (the lesson's ``1 / pct``).
-        scale: magnification trained in this stage (super-resolution only).
+        scale: magnification trained in this stage: 2, 4, ..., or 1 for repairs (super-resolution only).
 
     Raises:
         ValueError: if a value is out of its range; the message names stage and field.

@@ -4,9 +4,10 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from datamodules.check import Facts
 from datamodules.labels import Labels
@@ -25,11 +26,21 @@ def stamp_path(folder: Path, pairs: Sequence[Pair], labels: Labels) -> Path:
         pairs: what was, or is to be, checked.
         labels: the class list.
     """
-    digest = hashlib.sha256(f"{_FORMAT} {labels}".encode())
-    for pair in pairs:
-        for path in (pair.image, pair.mask):
-            status = path.stat()
-            digest.update(f"\n{path} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+    return stamp_of_files(folder, (path for pair in pairs for path in (pair.image, pair.mask)), about=str(labels))
+
+
+def stamp_of_files(folder: Path, files: Iterable[Path], *, about: str) -> Path:
+    """Names the stamp of ``files`` as they are now.
+
+    Args:
+        folder: where stamps are kept.
+        files: what was, or is to be, checked.
+        about: what else the check depends on.
+    """
+    digest = hashlib.sha256(f"{_FORMAT} {about}".encode())
+    for path in files:
+        status = path.stat()
+        digest.update(f"\n{path} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
     return folder / f"{digest.hexdigest()[:32]}.json"
 
 
@@ -49,10 +60,23 @@ def read_stamp(path: Path) -> Facts | None:
 
 def write_stamp(path: Path, facts: Facts) -> None:
     """Writes a stamp in one piece, so that several processes may do so at once."""
+    write_json(path, asdict(facts))
+
+
+def read_json(path: Path) -> Any:
+    """Reads what ``write_json`` wrote; ``None`` where there is nothing, or it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes plain values in one piece."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(asdict(facts), file)
+        json.dump(content, file)
         file.flush()
         os.fsync(file.fileno())
     Path(temporary).replace(path)

@@ -2,14 +2,14 @@
 
 import json
 from argparse import ArgumentError
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace, get_loader
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -21,12 +21,13 @@ from experiments.commands import CommandModule
 from experiments.expected import FAILURES, MISTAKES
 from experiments.fit_callbacks import Averaging, Saving, fit_callbacks
 from experiments.layers import Settings
-from experiments.loaded import FORMAT, Loaded, load, put_weights
+from experiments.loaded import FORMAT, Loaded, put_weights
 from experiments.plain_errors import plain
 from experiments.request import OPTIONS
 from experiments.run_folder import RunFolder
 from experiments.suggest import UsageError
 from experiments.tasks import Task
+from lightning_modules.base import ImageTask
 
 # Not among them: deterministic=True. On a CPU runs repeat to the last bit without it, and under it torchmetrics counts
 # by comparing every pixel with every bin, which takes gigabytes.
@@ -75,14 +76,16 @@ class DarkroomCLI(LightningCLI):
         trainer: built; logs and saves in ``fit`` only.
         stages: the stages of the recipe.
         stage: the stage ``loaded`` was saved in; without a checkpoint, the first one.
+        started: names of the tensors that came from the file of ``--init_from``.
 
     Args:
         plan: what to do.
     """
 
     datamodule: ImageDataModule
-    model: LightningModule
+    model: ImageTask
     trainer: Trainer
+    started: Collection[str] = ()
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -129,10 +132,8 @@ class DarkroomCLI(LightningCLI):
             UsageError: if a class refuses what it was given.
         """
         config = self.config.clone()
-        weights = self.loaded
-        if weights is None and config.init_from is not None:
-            weights = load(config.init_from, self.plan.task_name)
-        if weights is not None or self.plan.command_name not in ("fit", "lr-find"):
+        training = self.plan.command_name in ("fit", "lr-find")
+        if self.loaded is not None or config.init_from is not None or not training:
             without_pretrained(config.model)  # nothing to look for or to download
         with _refusals():
             self.config_init = self.parser.instantiate(config)
@@ -141,10 +142,15 @@ class DarkroomCLI(LightningCLI):
             raise UsageError("stages is empty: a run needs at least one, see the shipped recipes")
         self.stage = self.loaded.stage if self.loaded else self.stages[0]
         self.datamodule, self.model = self.config_init.data, self.config_init.model
+        with _refusals():
+            for stage in (*self.stages, self.stage):
+                self.model.set_stage(stage)
+        if self.loaded is None and config.init_from is not None:
+            self.started = self.parts.start_from(self.model, config.init_from)
         self.trainer = self.instantiate_trainer()
         self.datamodule.set_stage(self.stage)
-        if weights is not None and not self.plan.resumes:  # a resumed fit restores them with everything else
-            put_weights(self.model, weights)
+        if self.loaded is not None and not self.plan.resumes:  # a resumed fit restores them with everything else
+            put_weights(self.model, self.loaded)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Builds the trainer, with all that a run needs where the command is ``fit``."""

@@ -58,11 +58,12 @@ def fit_callbacks(cli: DarkroomCLI) -> list[Callback]:
     return [
         RunConfig(cli.folder.config, cli.config_text()),
         ProgressiveResizing(cli.stages),
+        *cli.parts.start(cli.model, cli.started),
         StatelessRandomness(cli.config.seed_everything),
         NonFiniteGuard(),
         cli.parts.figures(),
         *_average(cli.config_init.ema),
-        Dashboard(configuration=cli.plain_config(), monitor=task.monitor, mode=task.mode),
+        Dashboard(configuration=cli.plain_config(), monitor=task.monitor, mode=task.mode, scores=task.scores),
         SaveOnSignal(checkpoint),
         checkpoint,
     ]

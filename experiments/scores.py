@@ -9,6 +9,7 @@ from experiments.cli import DarkroomCLI
 from experiments.run_folder import relative_to_here
 
 SHOWN = 5
+SHOWN_PICTURES = 100  # as many as the field's largest benchmarks have
 
 
 def report(cli: DarkroomCLI, scores: Mapping[str, float], table: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -25,9 +26,41 @@ def report(cli: DarkroomCLI, scores: Mapping[str, float], table: Sequence[Mappin
     content = {"checkpoint": cli.loaded.path.name, "size": cli.stage.size, "scores": dict(scores), "pictures": table}
     with whole_file(path) as file:
         file.write(json.dumps(content, indent=1).encode())
-    for row in table[:SHOWN]:
-        print("  worst: " + "  ".join(_cell(key, value) for key, value in row.items()))
+    for line in cli.parts.table_lines(table):
+        print(line)
     print(f"measured {relative_to_here(cli.loaded.path)} at {cli.stage.size} px; all figures: {relative_to_here(path)}")
+
+
+def worst_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Writes the first rows of a table, without a head."""
+    return ["  worst: " + "  ".join(_cell(key, value) for key, value in row.items()) for row in table[:SHOWN]]
+
+
+def sr_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Writes what super-resolution reached on each picture, bicubic beside it, and the mean; many pictures are cut.
+
+    >>> row = {"name": "a.png", "psnr": 30.0, "bicubic_psnr": 28.5, "ssim": 0.91, "bicubic_ssim": 0.9}
+    >>> for line in sr_lines([row]):
+    ...     print(line)
+    picture    PSNR  bicubic   gain    SSIM  bicubic
+    a.png     30.00    28.50  +1.50  0.9100   0.9000
+    mean      30.00    28.50  +1.50  0.9100   0.9000
+    """
+    if not table:
+        return []
+    keys = ("psnr", "bicubic_psnr", "ssim", "bicubic_ssim")
+    rows = [(str(row["name"]), *(float(row[key]) for key in keys)) for row in table]
+    mean = ("mean", *(sum(column) / len(rows) for column in list(zip(*rows, strict=True))[1:]))
+    shown = [*rows[:SHOWN_PICTURES], mean]
+    width = max(len("picture"), *(len(row[0]) for row in shown))
+    lines = [f"{'picture':{width}} {'PSNR':>7} {'bicubic':>8} {'gain':>6} {'SSIM':>7} {'bicubic':>8}"]
+    for name, psnr, bicubic, ssim, bicubic_ssim in shown:
+        lines.append(
+            f"{name:{width}} {psnr:7.2f} {bicubic:8.2f} {psnr - bicubic:+6.2f} {ssim:7.4f} {bicubic_ssim:8.4f}"
+        )
+    if len(rows) > SHOWN_PICTURES:
+        lines.insert(-1, f"... and {len(rows) - SHOWN_PICTURES} better ones")
+    return lines
 
 
 def _cell(key: str, value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,12 +25,18 @@ class Parts:
         data: the base of what it can be trained on; the recipe chooses one.
         figures: makes the callback that draws what the network does.
         picture_table: gives a tested module's scores picture by picture, the worst first.
+        table_lines: writes such a table for the screen.
+        start_from: puts the weights of a file into a new module and names the tensors that it took.
+        start: makes the callbacks that start a new module's weights, apart from the tensors named.
     """
 
     module: type[ImageTask]
     data: type[ImageDataModule]
     figures: Callable[[], Callback]
     picture_table: Callable[[Any], list[Any]]
+    table_lines: Callable[[Sequence[Any]], list[str]]
+    start_from: Callable[[ImageTask, Path], Collection[str]]
+    start: Callable[[ImageTask, Collection[str]], list[Callback]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,7 @@ class Task:
         recipe: the one that is taken when none is named.
         monitor: the metric that decides which epoch was the best.
         mode: whether more (``"max"``) or less of it is better.
+        scores: metrics shown beside the settings of a run, to compare runs by.
         parts: imports and gives the classes.
     """
 
@@ -51,6 +58,7 @@ class Task:
     recipe: str
     monitor: str
     mode: Literal["min", "max"]
+    scores: tuple[str, ...]
     parts: Callable[[], Parts]
 
     def recipe_file(self, name: str) -> Path:
@@ -65,17 +73,54 @@ class Task:
 def _segment() -> Parts:
     from callbacks.segment_figures import SegmentFigures
     from datamodules.base import ImageDataModule
+    from experiments.loaded import load, put_weights
+    from experiments.scores import worst_lines
     from lightning_modules.segment_metrics import PictureScore
     from lightning_modules.segmentation import SegmentationModule
 
     def picture_table(module: SegmentationModule) -> list[PictureScore]:
         return module.test_table
 
+    def start_from(module: ImageTask, path: Path) -> Collection[str]:
+        loaded = load(path, "segment")
+        put_weights(module, loaded)
+        return loaded.weights
+
     return Parts(
         module=SegmentationModule,
         data=ImageDataModule,  # type: ignore[type-abstract]  # the recipe names a class that is not
         figures=SegmentFigures,
         picture_table=picture_table,
+        table_lines=worst_lines,
+        start_from=start_from,
+        start=lambda module, kept: [],  # noqa: ARG005 - a segmentation net starts as it was built
+    )
+
+
+def _sr() -> Parts:
+    from callbacks.icnr import ICNRInit
+    from callbacks.sr_figures import SrFigures
+    from datamodules.base import ImageDataModule
+    from experiments.scores import sr_lines
+    from experiments.transplanted import start_from
+    from lightning_modules.super_resolution import PictureScore, SuperResolutionModule
+    from models.subpixel import SubpixelUpsample
+
+    def picture_table(module: SuperResolutionModule) -> list[PictureScore]:
+        return module.test_table
+
+    def start(module: ImageTask, kept: Collection[str]) -> list[Callback]:
+        enlarges = any(isinstance(part, SubpixelUpsample) for part in module.modules())
+        return [ICNRInit(keep=kept)] if enlarges else []
+
+    return Parts(
+        module=SuperResolutionModule,
+        data=ImageDataModule,  # type: ignore[type-abstract]  # the recipe names a class that is not
+        figures=SrFigures,
+        picture_table=picture_table,
+        table_lines=sr_lines,
+        start_from=start_from,
+        start=start,
     )
 
 
@@ -86,6 +131,16 @@ TASKS = {
         recipe="sample",
         monitor="val/dice",
         mode="max",
+        scores=("val/dice", "val/iou", "val/accuracy", "val/loss"),
         parts=_segment,
+    ),
+    "sr": Task(
+        summary="make photographs 2 or 4 times larger, or mend them: noise, JPEG, lost colours",
+        recipes=RECIPES / "sr",
+        recipe="sample",
+        monitor="val/psnr",
+        mode="max",
+        scores=("val/psnr", "val/ssim", "val/bicubic_psnr", "val/bicubic_ssim", "val/loss"),
+        parts=_sr,
     ),
 }

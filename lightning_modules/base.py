@@ -53,6 +53,9 @@ class ImageTask(LightningModule):
         """Forward pass and losses by name; ``"loss"`` is their total. Logs nothing: stages are rehearsed with it."""
         raise NotImplementedError
 
+    def set_stage(self, stage: Stage) -> None:
+        """Lets the net work as ``stage`` says, in training or not; most nets work in all stages alike."""
+
     def begin_stage(self, stage: Stage, steps: int) -> None:
         """Freezes what ``stage`` freezes and remembers its rates for the next ``configure_optimizers``.
 
@@ -61,6 +64,7 @@ class ImageTask(LightningModule):
             steps: optimiser steps of the whole stage.
         """
         self.stage, self.stage_steps, self.lr = stage, steps, stage.lr
+        self.set_stage(stage)
         groups = self._groups()
         freeze_(groups, frozen_count(len(groups), stage.frozen))
         self.train(self.training)

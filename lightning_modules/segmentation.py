@@ -1,12 +1,12 @@
 """Segmentation: batches of pictures and masks to losses, scores and probabilities."""
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datamodules.batches import NativeSegmentBatch, SegmentBatch, SegmentOutput
 from lightning_modules.base import ImageTask
+from lightning_modules.gather import gathered
 from lightning_modules.segment_metrics import (
     PictureScore,
     SegmentScores,
@@ -178,12 +178,3 @@ def at_size(probs: Tensor, size: tuple[int, int]) -> Tensor:
     """Resizes probabilities ``(N, C, h, w)`` to ``size`` (height, width), bilinear, without aliasing when shrinking."""
     shrinks = size[0] < probs.shape[-2] or size[1] < probs.shape[-1]
     return F.interpolate(probs, size=size, mode="bilinear", align_corners=False, antialias=shrinks)
-
-
-def gathered(rows: list[PictureScore]) -> list[PictureScore]:
-    """Puts the rows of all processes together; in a single process these are the rows themselves."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return rows
-    shares: list[list[PictureScore]] = [[]] * dist.get_world_size()
-    dist.all_gather_object(shares, rows)
-    return [row for share in shares for row in share]

@@ -25,18 +25,19 @@ def brightness(images: Tensor) -> Tensor:
     >>> brightness(torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)).flatten().tolist()
     [16.0, 235.0]
     """
-    pixels = (images.float().clamp(0, 1) * 255).round() / 255
+    pixels = _levels(images) / 255
     weights = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
     return 16 + (pixels * weights).sum(1, keepdim=True)
 
 
-def psnr(preds: Tensor, target: Tensor, *, border: int) -> Tensor:
+def psnr(preds: Tensor, target: Tensor, *, border: int, colour: bool = False) -> Tensor:
     """Peak signal-to-noise ratio of the brightness, ``10 log10(255^2 / mean squared error)``, picture by picture.
 
     Args:
         preds: (N, 3, H, W), RGB, about [0, 1].
         target: the same shape.
         border: pixels left out on each side; the field leaves out as many as the scale.
+        colour: measure red, green and blue, rounded to 8 bits, in place of the brightness.
 
     Returns:
         (N,) float32 in dB, at most ``EQUAL_PSNR``.
@@ -44,7 +45,7 @@ def psnr(preds: Tensor, target: Tensor, *, border: int) -> Tensor:
     Raises:
         ValueError: if the shapes differ or the border leaves too little.
     """
-    a, b = _inner(preds, target, border)
+    a, b = _inner(preds, target, border, colour=colour)
     error = (a - b).square().mean((1, 2, 3))
     return (10 * (255**2 / error).log10()).clamp_max(EQUAL_PSNR)
 
@@ -104,6 +105,11 @@ class SrScores(Metric):
         return {"psnr": self.psnr_sum / self.count, "ssim": self.ssim_sum / self.count}
 
 
+def _levels(images: Tensor) -> Tensor:
+    """Pictures as if they were saved: whole numbers from 0 to 255."""
+    return (images.float().clamp(0, 1) * 255).round()
+
+
 def _window() -> Tensor:
     """One axis of the window, (1, 1, 1, 11), which adds up to 1."""
     distance = torch.arange(_WINDOW) - _WINDOW // 2
@@ -111,7 +117,7 @@ def _window() -> Tensor:
     return (weights / weights.sum()).view(1, 1, 1, -1)
 
 
-def _inner(preds: Tensor, target: Tensor, border: int) -> tuple[Tensor, Tensor]:
+def _inner(preds: Tensor, target: Tensor, border: int, *, colour: bool = False) -> tuple[Tensor, Tensor]:
     if preds.shape != target.shape or preds.ndim != 4 or preds.shape[1] != 3:
         raise ValueError(f"both must be (N, 3, H, W), not {tuple(preds.shape)} and {tuple(target.shape)}")
     height, width = preds.shape[2:]
@@ -121,4 +127,5 @@ def _inner(preds: Tensor, target: Tensor, border: int) -> tuple[Tensor, Tensor]:
             f"without a border of {border} each side needs {_WINDOW}"
         )
     inside = slice(border, height - border), slice(border, width - border)
-    return brightness(preds)[:, :, *inside], brightness(target)[:, :, *inside]
+    seen = _levels if colour else brightness
+    return seen(preds)[:, :, *inside], seen(target)[:, :, *inside]

@@ -1,0 +1,114 @@
+"""Photographs in a folder: found at any depth, looked at once, remembered as sound."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.errors import DataError
+from datamodules.kinds import PhotoKind
+from datamodules.pairs import pictures_below
+from datamodules.parallel import map_files
+from datamodules.problems import Problem, refuse
+from datamodules.read import SUFFIXES, image_size, read_image
+from datamodules.stamp import read_json, stamp_of_files, write_json
+
+_SMALL = 64  # JPEGs are decoded at a fraction, ten times faster: the whole file is read in any case
+_NAMED = 5  # files that are left out, spelt out
+_ABOUT = "photographs"
+WAY_OUT = "Correct or remove these files, then run again; nothing was trained."
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photograph.
+
+    Args:
+        name: path below the data's root, with ``/``: what messages and tables show, and what splits go by.
+        path: the file.
+        kind: its size, and with it the way it is copied into the cache.
+    """
+
+    name: str
+    path: Path
+    kind: PhotoKind
+
+    def shorter(self, side: int) -> int:
+        """Its shorter side in pixels, once it is stored with ``side`` at most."""
+        return min(self.kind.shape(side)[:2])
+
+
+def find_photos(root: Path, *, stamps: Path, workers: int) -> list[Photo]:
+    """Finds every picture below ``root`` and decodes each once, unless an earlier check is remembered.
+
+    Args:
+        root: searched at any depth.
+        stamps: folder in which checks are remembered.
+        workers: processes that share the work.
+
+    Returns:
+        The photographs sorted by path.
+
+    Raises:
+        DataError: if there is none, or naming those that cannot be read.
+    """
+    paths = pictures_below(root)
+    if not paths:
+        raise DataError(f"{root} holds no pictures ({', '.join(sorted(SUFFIXES))}): name a folder of photographs")
+    stamp = stamp_of_files(stamps, paths, about=_ABOUT)
+    names = [path.relative_to(root).as_posix() for path in paths]
+    sizes = _sizes(read_json(stamp), names)
+    if sizes is None:
+        sizes = check_photos(root, paths, workers=workers)
+        write_json(stamp, {name: list(size) for name, size in sizes.items()})
+    return [Photo(name, path, PhotoKind(*sizes[name])) for name, path in zip(names, paths, strict=True)]
+
+
+def check_photos(root: Path, paths: Sequence[Path], *, workers: int) -> dict[str, tuple[int, int]]:
+    """Decodes every picture, in parallel.
+
+    Returns:
+        Height and width as displayed, by name.
+
+    Raises:
+        DataError: naming the first twenty that cannot be read and counting all.
+    """
+    outcomes = map_files(_look, paths, workers=workers, title="checking photographs")
+    problems, sizes = [], {}
+    for path, outcome in zip(paths, outcomes, strict=True):
+        name = path.relative_to(root).as_posix()
+        if isinstance(outcome, DataError):
+            problems.append(Problem("file that cannot be read", name, str(outcome).removeprefix(f"{path}: ")))
+        else:
+            sizes[name] = outcome
+    refuse(root, problems, WAY_OUT)
+    return sizes
+
+
+def left_out(root: Path) -> list[str]:
+    """Names the files below ``root`` that are no pictures by their suffix: films, PDFs, lists. Sorted, not hidden."""
+    found: list[str] = []
+    for place, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (Path(place, name) for name in files if not name.startswith("."))
+        found += [path.relative_to(root).as_posix() for path in paths if path.suffix.lower() not in SUFFIXES]
+    return sorted(found)
+
+
+def left_out_line(names: Sequence[str]) -> str:
+    """Says in one line which files were left out."""
+    shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return f"  left out, no pictures by their names: {len(names)} ({shown})"
+
+
+def _look(path: Path) -> tuple[int, int]:
+    read_image(path, at_least=_SMALL)
+    return image_size(path)
+
+
+def _sizes(stored: object, names: Sequence[str]) -> Mapping[str, tuple[int, int]] | None:
+    """What a stamp says, or ``None`` where it does not say it of exactly these names."""
+    if not isinstance(stored, dict) or stored.keys() != set(names):
+        return None
+    sound = all(isinstance(s, list) and len(s) == 2 and all(isinstance(n, int) for n in s) for s in stored.values())
+    return {name: (size[0], size[1]) for name, size in stored.items()} if sound else None

@@ -1,0 +1,202 @@
+"""Super-resolution and repairs: batches of pairs to losses, scores and pictures."""
+
+from typing import Any, Protocol, TypedDict, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from datamodules.batches import NativePairBatch, PairBatch, PairOutput
+from datamodules.stage import Stage
+from lightning_modules.base import ImageTask
+from lightning_modules.gather import gathered
+from lightning_modules.sr_metrics import SrScores, psnr, ssim
+from models.feature_loss import FeatureLoss
+from models.sr_resnet import enlarge
+from models.symmetries import self_ensemble
+from models.tiles import enlarge_in_tiles
+
+
+@runtime_checkable
+class Enlarger(Protocol):
+    """A net that enlarges ``active_scale`` times."""
+
+    active_scale: int
+
+
+class PictureScore(TypedDict):
+    """One line of the per-picture table of a test."""
+
+    name: str  # relative to the data's root
+    psnr: float  # dB
+    bicubic_psnr: float
+    ssim: float
+    bicubic_ssim: float
+
+
+class SuperResolutionModule(ImageTask):
+    """Trains ``net`` to make of a small or spoiled picture what it was made from.
+
+    Scores: PSNR and SSIM as the field has them (brightness, borders of ``scale`` pixels left out, means over
+    pictures), and beside each that of bicubic enlargement; at scale 1 that is the input itself.
+
+    Args:
+        net: maps pictures ``(N, 3, H, W)`` in [0, 1] to ``active_scale`` times larger ones; it has ``layer_groups()``.
+        loss: maps pictures made and wanted to parts by name, whose sum is the loss (``models/pixel_losses.py``,
+            ``models/feature_loss.py``).
+        colour: judge all three channels by PSNR and not their brightness: for colourising, where the brightness is
+            given.
+        ensemble: whether ``test`` and ``predict`` average over the 8 symmetries: better, and 8 times slower.
+        weight_decay: see ``ImageTask``.
+        momentum: see ``ImageTask``.
+        channels_last: see ``ImageTask``.
+
+    Raises:
+        TypeError: if ``net`` has no ``active_scale``.
+    """
+
+    def __init__(
+        self,
+        *,
+        net: nn.Module,
+        loss: nn.Module,
+        colour: bool = False,
+        ensemble: bool = False,
+        weight_decay: float = 1e-7,
+        momentum: float | tuple[float, float] = 0.9,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__(net=net, weight_decay=weight_decay, momentum=momentum, channels_last=channels_last)
+        if not isinstance(net, Enlarger):
+            raise TypeError(f"{type(net).__name__} needs an active_scale that says how many times it enlarges")
+        self.loss, self.colour, self.ensemble = loss, colour, ensemble
+        self.val_loss = MeanMetric()
+        self.val_scores, self.val_bicubic = SrScores(), SrScores()
+        self.test_scores, self.test_bicubic = SrScores(), SrScores()
+        self.test_table: list[PictureScore] = []
+
+    @property
+    def scale(self) -> int:
+        """How many times larger the net's pictures are now."""
+        net: Any = self.net  # checked in __init__
+        return int(net.active_scale)
+
+    @property
+    def weights_origin(self) -> str:
+        """Where the weights in use came from, in words."""
+        features = f"; features of the loss: {self.loss.weights_origin}" if isinstance(self.loss, FeatureLoss) else ""
+        return f"random weights, upsampling as nearest neighbour (ICNR){features}"
+
+    def set_stage(self, stage: Stage) -> None:
+        """Lets the net enlarge as ``stage`` says.
+
+        Raises:
+            ValueError: if the stage names no scale, or one that the net does not have.
+        """
+        if stage.scale is None:
+            raise ValueError(f"stage '{stage.name}' names no scale: add scale: 2 (or 4, ...; 1 for repairs)")
+        net: Any = self.net
+        try:
+            net.active_scale = stage.scale
+        except ValueError as error:
+            raise ValueError(f"stage '{stage.name}': {error}") from error
+
+    def setup(self, stage: str) -> None:
+        """Loads what the loss looks with, where a loss is needed."""
+        if stage in ("fit", "validate") and isinstance(self.loss, FeatureLoss):
+            self.loss.load()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Enlarges a picture of any size, in tiles where it is large.
+
+        Args:
+            image: ``(1, 3, H, W)`` float32, RGB in [0, 1].
+
+        Returns:
+            float32 ``(1, 3, scale * H, scale * W)``, about [0, 1]; averaged over the symmetries if ``ensemble`` is set.
+        """
+
+        def run(tile: Tensor) -> Tensor:
+            made: Tensor = self_ensemble(self.net, tile) if self.ensemble else self.net(tile)
+            return made
+
+        return enlarge_in_tiles(run, image, scale=self.scale)
+
+    def parts(self, batch: PairBatch) -> dict[str, Tensor]:
+        """Losses of a batch by name, with their sum under ``"loss"``."""
+        return self._losses(self.net(batch["low"]), batch["high"])
+
+    def training_step(self, batch: PairBatch) -> Tensor:
+        """Learns from a batch."""
+        losses = self.parts(batch)
+        loss = losses.pop("loss")
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        if len(losses) > 1:
+            self.log_dict({f"train/loss/{name}": part.detach() for name, part in losses.items()})
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forgets a validation that was cut short."""
+        for metric in (self.val_loss, self.val_scores, self.val_bicubic):
+            metric.reset()
+
+    def validation_step(self, batch: PairBatch) -> PairOutput:
+        """Judges a batch of patches."""
+        low, high = batch["low"], batch["high"]
+        preds, bicubic = self.net(low).float(), enlarge(low, self.scale)
+        loss = self._losses(preds, high)["loss"]
+        ours, theirs = self._scores(preds, high), self._scores(bicubic, high)
+        self.val_loss.update(loss, weight=len(low))
+        self.val_scores.update(*ours)
+        self.val_bicubic.update(*theirs)
+        return {
+            "loss": loss,
+            "preds": preds,
+            "score": ours[0],
+            "ssim": ours[1],
+            "bicubic": bicubic,
+            "bicubic_psnr": theirs[0],
+            "bicubic_ssim": theirs[1],
+        }
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the scores of the whole set; every process takes part, whether or not it had pictures."""
+        ours, theirs = self.val_scores.compute(), self.val_bicubic.compute()
+        # All processes hold the same values already; saying so keeps Lightning from warning about it.
+        self.log("val/psnr", ours["psnr"], prog_bar=True, batch_size=1, sync_dist=True)
+        others = {"val/ssim": ours["ssim"], "val/loss": self.val_loss.compute()}
+        others |= {f"val/bicubic_{name}": score for name, score in theirs.items()}
+        self.log_dict(others, batch_size=1, sync_dist=True)
+
+    def on_test_epoch_start(self) -> None:
+        """Begins a new table."""
+        self.test_scores.reset()
+        self.test_bicubic.reset()
+        self.test_table = []
+
+    def test_step(self, batch: NativePairBatch) -> None:
+        """Judges whole pictures, one by one."""
+        for low, high, name in zip(batch["low"], batch["high"], batch["name"], strict=True):
+            ours = self._scores(self(low[None]), high[None])
+            theirs = self._scores(enlarge(low[None], self.scale).clamp(0, 1), high[None])
+            self.test_scores.update(*ours)
+            self.test_bicubic.update(*theirs)
+            (our_psnr, our_ssim), (psnr_, ssim_) = ((float(p), float(s)) for p, s in (ours, theirs))
+            self.test_table.append(
+                {"name": name, "psnr": our_psnr, "bicubic_psnr": psnr_, "ssim": our_ssim, "bicubic_ssim": ssim_}
+            )
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the scores of the whole set and completes ``test_table``, the worst picture first, on every process."""
+        scores = {f"test/{name}": score for name, score in self.test_scores.compute().items()}
+        scores |= {f"test/bicubic_{name}": score for name, score in self.test_bicubic.compute().items()}
+        self.log_dict(scores, batch_size=1, sync_dist=True)
+        self.test_table = sorted(gathered(self.test_table), key=lambda row: (row["psnr"], row["name"]))
+
+    def _scores(self, preds: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        border = self.scale
+        return psnr(preds, high, border=border, colour=self.colour), ssim(preds, high, border=border)
+
+    def _losses(self, preds: Tensor, high: Tensor) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = self.loss(preds, high)
+        return {**losses, "loss": torch.stack(list(losses.values())).sum()}

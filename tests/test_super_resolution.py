@@ -1,0 +1,147 @@
+"""Super-resolution through the real command line: runs, scores, start from other weights, bad input."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from datamodules.shrink import shrink
+from experiments.front import main
+from tests.test_photographs import photographs
+from tests.tiny_pictures import noise, save
+from tests.tiny_segment import read_events
+
+# lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
+pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
+TASK = ["--task", "sr"]
+DATA = ["--data.root=photos", "--data.cache_dir=cache", "--data.num_workers=0", "--data.crops=1", "--data.val_size=24"]
+NET = ["--model.net.width=8", "--model.net.blocks=1"]
+QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+TWO = "{name: 2x, scale: 2, size: 12, batch_size: 4, epochs: 1, lr: 0.001}"
+FOUR = "{name: 4x, scale: 4, size: 8, batch_size: 4, epochs: 1, lr: 0.001, frozen: 1}"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a run of two stages, 2x and 4x."""
+    folder = tmp_path_factory.mktemp("sr")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("DARKROOM_RUN_FOLDER", "")
+        photographs(folder / "photos", 12, 100, 120)
+        assert main([*TASK, *DATA, *NET, *QUIET, "--name=both", f"--stages=[{TWO}, {FOUR}]"]) == 0
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")
+
+
+def test_a_run_grows_from_2x_to_4x_and_shows_it(trained: Path) -> None:
+    run = trained / "runs/sr/both"
+    events = read_events(run)
+    scalars = set(events.Tags()["scalars"])
+    assert {"val/psnr", "val/ssim", "val/bicubic_psnr", "val/bicubic_ssim", "val/loss", "train/loss"} <= scalars
+    assert [event.value for event in events.Scalars("stage/index")][-1] == 2
+    assert {"figures/validation_1", "figures/training_batch"} <= set(events.Tags()["images"])
+    pictures = {path.name for path in (run / "pictures").iterdir()}
+    assert {"validation_1.png", "worst_1.png", "training_batch.png"} <= pictures
+    first, last = (
+        torch.load(run / f"checkpoints/stage-{number}.ckpt", weights_only=True)["state_dict"] for number in (1, 2)
+    )
+    assert first.keys() == last.keys()
+    moved = {name for name in first if not torch.equal(first[name], last[name])}
+    assert any(name.startswith("net.upsampling.1") for name in moved)
+    assert not any(name.startswith("net.blocks") for name in moved)  # frozen in the second stage
+
+
+def test_test_prints_every_picture_beside_bicubic(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TASK, "test", "--ckpt_path", "best"]) == 0
+    told = capsys.readouterr().out
+    assert "picture" in told
+    assert "bicubic" in told
+    report = json.loads((trained / "runs/sr/both/test.json").read_text())
+    (row,) = report["pictures"]
+    assert report["scores"]["test/psnr"] == pytest.approx(row["psnr"], abs=1e-4)
+    assert report["scores"]["test/bicubic_psnr"] == pytest.approx(row["bicubic_psnr"], abs=1e-4)
+
+
+def test_a_benchmark_takes_pairs_and_pictures(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(2):
+        high = noise(number, 48, 64)
+        save(trained / f"bench/x4/p{number}_HR.png", high)
+        save(trained / f"bench/x4/p{number}_LR.png", shrink(high, 4, "bicubic"))
+        save(trained / f"plain/p{number}.png", noise(number, 50, 65))
+    assert main([*TASK, "test", "--data.benchmark=bench"]) == 0
+    told = capsys.readouterr().out
+    assert "p0_HR.png" in told
+    assert "p1_HR.png" in told
+    assert "mean" in told
+    assert main([*TASK, "test", "--data.benchmark=plain", "--data.root=gone"]) == 0  # the root is not looked at
+    assert "p0.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([f"--stages=[{TWO.replace('scale: 2', 'scale: 3')}]"], "stage '2x': scale must be 1, 2, 4, 8, ..., not 3"),
+        ([f"--stages=[{TWO.replace('scale: 2', 'scale: 8')}]"], "more than the network's max_scale of 4"),
+        ([f"--stages=[{TWO.replace('scale: 2, ', '')}]"], "stage '2x' names no scale"),
+        (["--init_from=photos/n0/p0.png"], "cannot be read as weights"),
+        (["--model.loss=models.pixel_losses.Nothing"], "models.pixel_losses.Nothing"),
+        (["--data.crops=0"], "crops and val_size must be at least 1"),
+    ],
+)
+def test_mistakes_are_one_line_before_the_first_step(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main([*TASK, *DATA, *NET, *QUIET, "--name=never", *words]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith("run.py: ")
+    assert message in told
+
+
+def test_a_benchmark_whose_sizes_do_not_fit_is_refused(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(trained / "misfit/a_HR.png", noise(1, 48, 64))
+    save(trained / "misfit/a_LR.png", noise(1, 24, 32))
+    save(trained / "misfit/b_HR.png", noise(1, 48, 64))
+    assert main([*TASK, "test", "--data.benchmark=misfit"]) == 2
+    told = capsys.readouterr().err
+    assert "a_HR.png: pair that does not fit the scale (64 x 48, and a_LR.png is 32 x 24, not 16 x 12)" in told
+    assert "b_HR.png: picture without its LR" in told
+    save(trained / "other/x2/a_HR.png", noise(1, 48, 64))
+    assert main([*TASK, "test", "--data.benchmark=other"]) == 2
+    assert "has pictures for x2 and none for x4" in capsys.readouterr().err
+    assert main([*TASK, "test", "--data.benchmark=nowhere"]) == 2
+    assert "--data.benchmark nowhere is not a folder" in capsys.readouterr().err
+
+
+def test_weights_move_into_another_net_with_an_account(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = torch.load(trained / "runs/sr/both/checkpoints/stage-1.ckpt", weights_only=True)
+    others = {name.replace("net.", "module."): value for name, value in checkpoint["state_dict"].items()}
+    del others["module.upsampling.1.conv.weight"], others["module.upsampling.1.conv.bias"]
+    others["module.extra"] = torch.zeros(2)
+    torch.save({"params": others}, trained / "foreign.pth")
+    words = ["--init_from=foreign.pth", "--name=moved", f"--stages=[{TWO.replace('0.001', '1e-12')}]"]
+    assert main([*TASK, *DATA, *NET, *QUIET, *words]) == 0
+    told = capsys.readouterr().out
+    assert "new, as the net was started: 2 tensors\n  upsampling.1.conv.weight 32 x 8 x 3 x 3" in told
+    assert "extra: the net has no such tensor" in told
+    moved = torch.load(trained / "runs/sr/moved/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    for name, value in checkpoint["state_dict"].items():
+        if "upsampling.1" not in name:
+            torch.testing.assert_close(moved[name], value, rtol=0, atol=1e-6)
+    fresh = moved["net.upsampling.1.conv.weight"]  # ICNR: four channels in a row share one kernel
+    torch.testing.assert_close(fresh[0::4], fresh[1::4], rtol=0, atol=1e-6)
+    kept = moved["net.upsampling.0.conv.weight"]
+    assert not torch.equal(kept[0::4], kept[1::4])
+
+
+def test_saved_figures_are_pictures(trained: Path) -> None:
+    with Image.open(trained / "runs/sr/both/pictures/validation_1.png") as image:
+        assert image.size[0] == 972
