@@ -1,13 +1,22 @@
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.interpolate import PchipInterpolator
 
 from datamodules.sample_cars import draw_car, ensure_sample_cars
-from datamodules.sample_cars.camera import EYE, heading, project, rays, turn
+from datamodules.sample_cars.camera import AXES, EYE, FOCAL, HEIGHT, WIDTH, heading, project, rays, turn
+from datamodules.sample_cars.car import build_car
+from datamodules.sample_cars.curves import through
+from datamodules.sample_cars.design import PAINTS, SHAPES, design_car
+from datamodules.sample_cars.mesh import Part, grid
+from datamodules.sample_cars.picture import photograph
+from datamodules.sample_cars.raster import place_meshes, rasterise
+from datamodules.sample_cars.solids import pod
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +105,87 @@ def test_mask_is_one_piece_and_stands_on_the_turntable() -> None:
     rows = np.flatnonzero(mask.any(axis=1))
     assert 100 < rows[0] < 480
     assert 750 < rows[-1] < 1000
+
+
+def seen_by_opencv(points: np.ndarray) -> np.ndarray:
+    """Pixel positions by OpenCV's camera model."""
+    inner = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
+    rotation, _ = cv2.Rodrigues(AXES)
+    return cv2.projectPoints(points.astype(np.float64), rotation, -AXES @ EYE, inner, None)[0][:, 0]
+
+
+def test_mask_reaches_as_far_as_the_projected_car() -> None:
+    design = replace(design_car(0, 2), yaw=0.0, off_centre=(0.0, 0.0))
+    mask = photograph(design, 6, views=16, grain=np.random.default_rng(0))[1]
+    points = np.concatenate([part.mesh.points[part.mesh.faces.reshape(-1)] for part in build_car(design).outer])
+    pixels = seen_by_opencv(points @ turn(heading(6, 16)).T)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    assert [columns[0], rows[0]] == pytest.approx(pixels.min(axis=0), abs=3)
+    assert [columns[-1] + 1, rows[-1] + 1] == pytest.approx(pixels.max(axis=0), abs=3)
+
+
+def test_paint_changes_nothing_outside_the_mask() -> None:
+    design = design_car(0, 1)
+    pictures = [
+        photograph(replace(design, paint=PAINTS[name]), 3, views=16, grain=np.random.default_rng(0))
+        for name in ("White", "Black")
+    ]
+    (white, mask), (black, other) = pictures
+    assert np.array_equal(mask, other)
+    near = cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0  # pixels that are car by less than half are mixed
+    assert np.array_equal(white[~near], black[~near])
+    assert white[mask > 0].mean() > black[mask > 0].mean() + 40
+
+
+def test_coverage_of_a_square_is_its_area() -> None:
+    x, z = np.meshgrid(np.linspace(-1, 1, 21), np.linspace(0.3, 1.3, 11), indexing="ij")
+    square = grid(np.stack([x, np.zeros_like(x), z], axis=-1), np.zeros((21, 11, 2)), closed=True)
+    seen = rasterise(place_meshes([Part(square)], [], np.eye(3), np.zeros(3)))
+    corners = seen_by_opencv(np.array([[-1, 0, 0.3], [1, 0, 0.3], [1, 0, 1.3], [-1, 0, 1.3]]))
+    assert (seen.front >= 0).mean() * seen.front.size / 4 == pytest.approx(
+        cv2.contourArea(corners.astype(np.float32)), rel=5e-3
+    )
+    assert (seen.behind < 0).all()
+
+
+def test_mask_is_where_more_than_half_of_a_pixel_is_car() -> None:
+    design = replace(design_car(0, 2), yaw=0.0, off_centre=(0.0, 0.0))
+    mask = photograph(design, 9, views=16, grain=np.random.default_rng(0))[1]
+    car = build_car(design)
+    seen = rasterise(place_meshes(car.outer, car.inner, turn(heading(9, 16)), np.zeros(3)))
+    rows, columns = seen.front.shape[0] // 2, seen.front.shape[1] // 2
+    share = cv2.resize((seen.front >= 0).astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
+    part = mask[seen.top : seen.top + rows, seen.left : seen.left + columns]
+    assert np.array_equal(part, share > 0.5)
+    assert mask.sum() == part.sum()
+    assert (share == 0.5).sum() > 0  # so that the limit itself was tried
+
+
+def test_curve_agrees_with_scipys_between_the_ends() -> None:
+    knots = ((0.0, 0.2), (0.5, 0.9), (1.1, 0.9), (1.5, 0.3), (2.6, 0.1), (3.0, 1.0))
+    x = np.linspace(0.5, 2.6, 50)
+    expected = PchipInterpolator(*zip(*knots, strict=True))(x)
+    assert through(knots, x) == pytest.approx(expected, abs=1e-12)
+    assert through(knots, [-1.0, 9.0]) == pytest.approx([0.2, 1.0])
+
+
+def test_a_round_pod_is_a_sphere_turned_outwards() -> None:
+    ball = pod((0.5, 0.5, 0.5), 2.0, (0.0, 0.0), steps=24)
+    a, b, c = (ball.points[ball.faces[:, k]] for k in range(3))
+    volume = np.einsum("ij,ij->", a, np.cross(b, c)) / 6
+    assert volume == pytest.approx(4 / 3 * np.pi * 0.5**3, rel=0.02)
+    assert (ball.normals * ball.points / 0.5).sum(axis=1).min() > 0.98
+
+
+def test_a_set_shows_every_shape_and_never_the_same_paint_twice() -> None:
+    designs = [design_car(5, car) for car in range(12)]
+    assert {design.shape.name for design in designs} == {shape.name for shape in SHAPES}
+    assert len({design.paint_name for design in designs}) == 12
+    assert {design.paint_name for design in designs} >= {"White", "Silver", "Pearl"}  # nearly the colour of the wall
+
+
+@pytest.mark.slow
+def test_several_workers_draw_the_same_bytes(tmp_path: Path) -> None:
+    one = ensure_sample_cars(tmp_path / "one", cars=2, views=6, seed=9, workers=1)
+    two = ensure_sample_cars(tmp_path / "two", cars=2, views=6, seed=9, workers=2)
+    assert contents(one) == contents(two)

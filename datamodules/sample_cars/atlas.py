@@ -150,11 +150,15 @@ class Atlas:
         return FinishedAtlas(_with_smaller_copies(colour), _with_smaller_copies(finish), _with_smaller_copies(bump))
 
     def _blend(self, left: int, top: int, mask: NDArray[np.float32], finish: Finish) -> None:
-        rows, columns = np.nonzero(mask > 1 / 512)
+        box = np.s_[top : top + mask.shape[0], left : left + mask.shape[1]]
+        whole = mask > 1 - 1 / 512
+        rows, columns = np.nonzero((mask > 1 / 512) & ~whole)
         share = mask[rows, columns][:, None]
         for layer, value in zip((self._colour, self._finish), _stored(finish), strict=True):
-            old = layer[rows + top, columns + left].astype(np.float32)
-            layer[rows + top, columns + left] = (old + (value - old) * share + np.float32(0.5)).astype(np.uint8)
+            part = layer[box]
+            part[whole] = value
+            old = part[rows, columns].astype(np.float32)
+            part[rows, columns] = (old + (value - old) * share + np.float32(0.5)).astype(np.uint8)
 
     def _raise(self, left: int, top: int, mask: NDArray[np.float32], by: float) -> None:
         self._bump[top : top + mask.shape[0], left : left + mask.shape[1]] += by * mask
@@ -191,11 +195,11 @@ def slope(bump: NDArray[np.uint8]) -> NDArray[np.float32]:
     return (bump.astype(np.float32) - LEVEL) * np.float32(_STEEPEST / 127)
 
 
-def _stored(finish: Finish) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _stored(finish: Finish) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A finish as texels of the two layers."""
-    colour = 255 * np.sqrt(np.asarray(finish.colour, dtype=np.float32))
-    look = 255 * np.array([finish.coat, finish.metal, finish.gloss, finish.see], dtype=np.float32)
-    return colour, look
+    colour = np.sqrt(np.asarray(finish.colour))
+    look = np.array([finish.coat, finish.metal, finish.gloss, finish.see])
+    return np.round(255 * colour).astype(np.uint8), np.round(255 * look).astype(np.uint8)
 
 
 def _with_smaller_copies(layer: NDArray[np.uint8]) -> NDArray[np.uint8]:

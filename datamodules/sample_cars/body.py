@@ -10,14 +10,15 @@ from datamodules.sample_cars.curves import Array, smoothstep, superellipse, thro
 from datamodules.sample_cars.design import Shape
 from datamodules.sample_cars.mesh import Mesh, both_sides, grid
 
-_SIDE_ROWS, _STEP = 15, 0.065
+_SIDE_ROWS, _STEP = 15, 0.075
 _FREE = 9 / 14  # share of the side's rows that are squeezed where a wheel arch is cut out
 ARCH_GAP = 0.058  # air between tyre and wheel arch
 _SIDE = ((0.0, 0.10), (0.07, 0.035), (0.22, 0.012), (0.46, 0.0), (0.70, 0.010), (0.90, 0.034), (1.0, 0.075))
 _NOSE = ((0.0, 0.13), (0.12, 0.05), (0.30, 0.0), (0.45, 0.005), (0.60, 0.022), (0.85, 0.055), (1.0, 0.125))
 _TAIL = ((0.0, 0.16), (0.12, 0.05), (0.30, 0.0), (0.45, 0.0), (0.52, 0.03), (0.80, 0.045), (1.0, 0.07))
-# across the top, from the shoulder (0) to the middle (1); fine where a pickup's bed drops
-_TOP_ROWS = np.array([0.0, 0.02, 0.045, 0.075, 0.095, 0.105, 0.115, 0.16, 0.24, 0.36, 0.5, 0.66, 0.83, 1.0])
+# across the top, from the shoulder (0) to the middle (1)
+_TOP_ROWS = np.array([0.0, 0.025, 0.06, 0.11, 0.19, 0.32, 0.5, 0.75, 1.0])
+_BED_ROWS = np.array([0.0, 0.02, 0.045, 0.075, 0.095, 0.105, 0.115, 0.16, 0.24, 0.36, 0.5, 0.66, 0.83, 1.0])
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Body:
         x: (U,) place along the car of the outline at its widest.
         edge: (U, 3) the shoulder: where side and top meet.
         mesh: the skin.
-        sides: the part of it below the shoulder.
+        lining: the part of it below the shoulder, coarser, to be seen from within.
         bed: a pickup's bed, which is no part of the skin; no faces on other cars.
     """
 
@@ -39,7 +40,7 @@ class Body:
     x: Array
     edge: Array
     mesh: Mesh
-    sides: Mesh
+    lining: Mesh
     bed: Mesh
 
     def u_at(self, x: float) -> float:
@@ -107,7 +108,7 @@ def build_body(shape: Shape, cabin: Array) -> Body:
     side[0, :, 1] = side[-1, :, 1] = 0.0
     edge = side[:, -1]
 
-    across = _TOP_ROWS[None, 1:]
+    across = (_BED_ROWS if shape.bed else _TOP_ROWS)[None, 1:]
     top_x = np.broadcast_to(edge[:, :1], (len(u), across.shape[1]))
     top = np.stack([top_x, edge[:, 1:2] * (1 - across), _top_height(shape, top_x, across)], axis=-1)
     if shape.bed:
@@ -121,8 +122,9 @@ def build_body(shape: Shape, cabin: Array) -> Body:
     in_bed = keep & _inside_bed(shape, points[:, _SIDE_ROWS - 1 :])
     tops = grid(points[:, _SIDE_ROWS - 1 :], chart_top, keep=keep & ~in_bed)
     bed = grid(points[:, _SIDE_ROWS - 1 :], chart_top, keep=in_bed)
+    lining = grid(points[:, :_SIDE_ROWS:2], chart_side[:, ::2])
     sides, tops = _one_normal_along_the_edge(sides, tops, len(u))
-    return Body(shape, u, x, edge, _joined_sides(sides, tops), both_sides(sides), both_sides(bed))
+    return Body(shape, u, x, edge, _joined_sides(sides, tops), both_sides(lining), both_sides(bed))
 
 
 def _joined_sides(sides: Mesh, tops: Mesh) -> Mesh:

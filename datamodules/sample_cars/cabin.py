@@ -11,7 +11,8 @@ from datamodules.sample_cars.design import Shape
 from datamodules.sample_cars.mesh import Mesh, both_sides, grid, inside_out
 
 WALL = 0.62  # the walls' height in the chart, whatever it is on the car
-_WALL_ROWS, _ROOF_ROWS = 11, 9
+_WALL_ROWS, _ROOF_ROWS = 11, 7
+NODES = 75  # along one half of its outline
 _POWERS = (4.2, 5.0)
 
 
@@ -41,7 +42,7 @@ class Cabin:
 
 
 def _angles() -> Array:
-    return np.linspace(0.0, np.pi, 91)
+    return np.linspace(0.0, np.pi, NODES)
 
 
 def foot_outline(shape: Shape) -> Array:

@@ -46,7 +46,7 @@ def build_car(design: Design) -> Car:
     draw_cabin(atlas, design, cabin)
     draw_wheel(atlas, design)
     lining = np.array(atlas.swatch(Finish((0.03, 0.029, 0.028))))
-    shell = inside_out(body.sides, np.broadcast_to(lining, body.sides.uv.shape).copy())
+    shell = inside_out(body.lining, np.broadcast_to(lining, body.lining.uv.shape))
     wheel_outer, wheel_inner = wheels(atlas, design, body)
     # the camera stands above the body's shoulder, so where both are seen the cabin covers the body
     outer = [Part(body.mesh), Part(cabin.outer, nearer=0.25), *wheel_outer, *fittings(atlas, design, body, cabin)]

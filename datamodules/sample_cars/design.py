@@ -25,6 +25,10 @@ class Shape:
         pillars: where the side windows are parted, as shares of the way from cowl to rear; a pillar or door gap each.
         glass_to: how far back the side windows reach, likewise.
         doors: shut lines of the doors, as shares of the way between the wheel arches.
+        tall: whether nose and lamps are tall.
+        rugged: whether sills and wheel arches are clad in black.
+        bed: whether there is an open bed behind the cabin.
+        rails: whether the roof has rails.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Shape:
     pillars: tuple[float, ...]
     glass_to: float
     doors: tuple[float, ...]
+    tall: bool = False
+    rugged: bool = False
     bed: bool = False
     rails: bool = False
 
@@ -66,15 +72,15 @@ HATCHBACK = Shape(
 )  # fmt: skip
 SUV = Shape(
     "SUV", 4.78, 1.93, 1.74, 2.82, 0.94, 0.375, 1.36, 2.05, 4.28, 4.68, 0.92, 1.13, (1.09, 1.15), 1.12, 0.29,
-    (9.5, 15.0), (0.37, 0.64), 0.93, (0.02, 0.50, 0.95), rails=True,
+    (9.5, 15.0), (0.37, 0.64), 0.93, (0.02, 0.50, 0.95), tall=True, rugged=True, rails=True,
 )  # fmt: skip
 PICKUP = Shape(
     "Pickup", 5.25, 1.86, 1.75, 3.22, 0.92, 0.38, 1.34, 1.98, 3.02, 3.26, 0.95, 1.12, (1.10, 1.13), 1.10, 0.34,
-    (11.0, 22.0), (0.66,), 0.88, (0.02, 0.42), bed=True,
+    (11.0, 22.0), (0.66,), 0.88, (0.02, 0.42), tall=True, rugged=True, bed=True,
 )  # fmt: skip
 VAN = Shape(
     "Van", 4.92, 1.95, 1.93, 3.02, 0.93, 0.345, 0.98, 1.72, 4.62, 4.86, 0.88, 1.12, (1.08, 1.10), 1.08, 0.22,
-    (8.5, 18.0), (0.35, 0.66), 0.95, (0.02, 0.38, 0.80),
+    (8.5, 18.0), (0.35, 0.66), 0.95, (0.02, 0.38, 0.80), tall=True,
 )  # fmt: skip
 COUPE = Shape(
     "Coupe", 4.58, 1.86, 1.35, 2.74, 0.92, 0.345, 1.42, 2.12, 3.02, 4.20, 0.69, 0.93, (0.89, 0.97), 0.97, 0.17,
@@ -129,6 +135,7 @@ class Design:
     grille_bars: int
     twin_lamps: bool
     sunroof: bool
+    panelled: bool
     mast: float
     yaw: float
     off_centre: tuple[float, float]
@@ -167,7 +174,7 @@ def design_car(seed: int, car: int) -> Design:
     name = list(PAINTS)[paints[car % len(PAINTS)]]
     shape = _varied(SHAPES[shapes[car % len(SHAPES)]], rng)
     tint = float(rng.choice([0.62, 0.55, 0.45]))
-    dark = shape.name in ("SUV", "Van") or rng.random() < 0.25
+    dark = (shape.tall and not shape.bed) or rng.random() < 0.25
     rim_light = float(rng.choice([0.62, 0.50, 0.04], p=[0.5, 0.3, 0.2]))
     lining = float(rng.choice([0.035, 0.10, 0.22], p=[0.5, 0.3, 0.2]))
     letters = "".join(rng.choice(list("ABCDEFGHJKLMNPRSTUVWXYZ"), 3))
@@ -186,6 +193,7 @@ def design_car(seed: int, car: int) -> Design:
         grille_bars=int(rng.integers(3, 8)),
         twin_lamps=bool(rng.random() < 0.5),
         sunroof=bool(rng.random() < 0.35) and not shape.bed,
+        panelled=shape.tall and not shape.rugged and bool(rng.random() < 0.4),
         mast=float(rng.choice([0.0, 0.22, 0.42, 0.75])),
         yaw=float(rng.uniform(-0.03, 0.03)),
         off_centre=(float(rng.uniform(-0.12, 0.12)), float(rng.uniform(-0.08, 0.08))),

@@ -6,7 +6,7 @@ import numpy as np
 
 from datamodules.sample_cars.atlas import PLATE_FRONT, PLATE_REAR, Atlas, Chart, Finish
 from datamodules.sample_cars.body import Body, axles, front_of
-from datamodules.sample_cars.cabin import Cabin
+from datamodules.sample_cars.cabin import NODES, Cabin
 from datamodules.sample_cars.design import Design
 from datamodules.sample_cars.mesh import Mesh, Part, both_sides, grid, joined, moved
 from datamodules.sample_cars.solids import pod, rod
@@ -36,7 +36,7 @@ def mirrors(atlas: Atlas, design: Design, body: Body) -> list[Mesh]:
     x = front_of(shape) - shape.cowl - 0.42
     y, z = body.side(x, shape.belt[0] - 0.02) + 0.11, shape.belt[0] + 0.085
     tall = 0.075 if shape.height < 1.6 else 0.105
-    shell = moved(pod((0.065, 0.105, tall), 3.6, atlas.swatch(design.paint), steps=14), (x, y, z))
+    shell = moved(pod((0.065, 0.105, tall), 3.6, atlas.swatch(design.paint), steps=12), (x, y, z))
     facing = shell.normals[shell.faces].mean(axis=1)
     low = shell.points[shell.faces].mean(axis=1)[:, 2] < z - 0.62 * tall
     back = (facing[:, 0] < -0.75) & ~low
@@ -127,9 +127,9 @@ def _rails(atlas: Atlas, design: Design, cabin: Cabin) -> Mesh:
 
 
 def _wipers(atlas: Atlas, cabin: Cabin) -> Mesh:
-    points = cabin.outer.points.reshape(2, 91, -1, 3)
+    points = cabin.outer.points.reshape(2, NODES, -1, 3)
     parts = []
-    for side, (start, end) in ((0, (3, 19)), (1, (16, 1))):
+    for side, (start, end) in ((0, (2, 16)), (1, (13, 1))):
         picks = np.linspace(start, end, 8).round().astype(int)
         line = points[side, picks, 1] + [0.016, 0.0, 0.012]
         parts.append(rod([tuple(map(float, p)) for p in line], [0.007] * len(line), atlas.swatch(BLACK), around=4))  # type: ignore[misc]

@@ -72,7 +72,7 @@ def _side_windows(atlas: Atlas, design: Design, cabin: Cabin, start: float, stop
 
     last = min(along(shape.glass_to), stop)
     high = 0.885 * WALL
-    slant = 0.02 if shape.bed or shape.name == "Van" else 0.12
+    slant = 0.02 if shape.tall and not shape.rails else 0.12
     frame: Outline = [
         (start - 0.01, 0.005),
         (last + 0.02, 0.005),
@@ -98,8 +98,8 @@ def _side_windows(atlas: Atlas, design: Design, cabin: Cabin, start: float, stop
         low = 0.022
         pane: Outline = [(left, low), (right, low), (right - lean, high - 0.012), (left, high - 0.012)]
         glass = design.glass if k == 0 else design.rear_glass
-        if shape.name == "Van" and k > 0 and design.year % 2:
-            glass = design.paint  # a panel van
+        if design.panelled and k > 0:
+            glass = design.paint
         atlas.area(CABIN, pane, glass, round_by=0.035)
     # the small triangle that carries the mirror
     atlas.area(CABIN, [(start - 0.01, 0.005), (start + 0.13, 0.005), (start - 0.01, 0.15)], _GLOSS_BLACK)

@@ -53,7 +53,7 @@ def _seat(top: float, cloth: Texel, stem: Texel) -> Mesh:
     parts = [moved(back, (0.0, 0.0, min(-0.10, top - 0.35)))]
     if top > 0.22:
         parts.append(moved(pod((0.05, 0.13, 0.08), 3.0, cloth, steps=7), (-0.09, 0.0, top - 0.08)))
-        parts.append(rod([(-0.07, 0.0, top - 0.26), (-0.08, 0.0, top - 0.12)], [0.05, 0.05], stem))
+        parts.append(rod([(-0.07, 0.0, top - 0.26), (-0.08, 0.0, top - 0.12)], [0.022, 0.022], stem))
     return joined(parts)
 
 

@@ -99,21 +99,18 @@ def _colours(car: Car, scene: Scene, seen: Seen, samples: _Samples, picture: Flo
     """(3, N) linear colours of samples; where they see glass or a hole, with what is behind it."""
     front = seen.front[samples.row, samples.column]
     room = environment()
-    hit = np.flatnonzero(front >= 0)
-    light = shade(scene, car.atlas, room, front[hit], samples.x[hit], samples.y[hit])
-    out = np.empty((3, len(front)), np.float32)
-    out[:, hit] = light.own
-    clear = np.flatnonzero(light.through[1] > _CLEAR)
-    through = np.ones((3, len(front)), np.float32)
-    through[:, hit] = light.through
-    open_to = np.concatenate([np.flatnonzero(front < 0), hit[clear]])
-    back = ((picture[samples.pixel[open_to]] / (255 * gain)) ** 2).T.astype(np.float32)
+    # samples that see no car are shaded as if they saw the first triangle, and then made wholly clear
+    light = shade(scene, car.atlas, room, np.maximum(front, 0), samples.x, samples.y)
+    nothing = np.flatnonzero(front < 0)
+    light.own[:, nothing] = 0.0
+    light.through[:, nothing] = 1.0
 
-    second = seen.behind[samples.row[open_to], samples.column[open_to]]
-    inside = np.flatnonzero((second >= 0) & (second != front[open_to]))
-    at = open_to[inside]
-    light = shade(scene, car.atlas, room, second[inside], samples.x[at], samples.y[at])
-    back[:, inside] = light.own + light.through * back[:, inside]
-    out[:, front < 0] = 0.0
-    out[:, open_to] += through[:, open_to] * back
-    return out
+    clear = np.flatnonzero(light.through[1] > _CLEAR)
+    back = ((picture[samples.pixel[clear]] / (255 * gain)) ** 2).T.astype(np.float32)
+    second = seen.behind[samples.row[clear], samples.column[clear]]
+    inside = np.flatnonzero((second >= 0) & (second != front[clear]))
+    at = clear[inside]
+    deeper = shade(scene, car.atlas, room, second[inside], samples.x[at], samples.y[at])
+    back[:, inside] = deeper.own + deeper.through * back[:, inside]
+    light.own[:, clear] += light.through[:, clear] * back
+    return light.own

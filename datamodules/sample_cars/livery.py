@@ -28,8 +28,7 @@ def _sides(atlas: Atlas, design: Design, body: Body) -> None:
     doors = door_lines(design)
     low, (belt, belt_rear) = shape.sill, shape.belt
     end = float(body.u[-1])
-    rugged = shape.name in ("SUV", "Pickup")
-    strip = 0.13 if rugged else 0.065
+    strip = 0.13 if shape.rugged else 0.065
     atlas.area(BODY, [(0.3, 0), (end - 0.3, 0), (end - 0.3, low + strip), (0.3, low + strip)], BLACK)
     atlas.raise_stroke(BODY, [(0.6, low + strip), (end - 0.6, low + strip)], 0.012, -0.004, soft=0.006)
     for axle in axles(shape):
@@ -39,7 +38,7 @@ def _sides(atlas: Atlas, design: Design, body: Body) -> None:
             for t in np.linspace(-0.5, np.pi + 0.5, 40)
             for r in (shape.wheel + ARCH_GAP,)
         ]
-        if rugged:
+        if shape.rugged:
             atlas.stroke(BODY, arch, 0.11, BLACK)
         atlas.raise_stroke(BODY, arch, 0.045, 0.007, soft=0.009)
         atlas.stroke(BODY, arch, 0.010, _INSIDE)

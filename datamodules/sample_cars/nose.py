@@ -36,9 +36,8 @@ def draw_nose(atlas: Atlas, design: Design) -> None:
     """Everything forward of the front wheels; ``u`` counts from the middle of the nose."""
     shape = design.shape
     b, top, low = shape.width / 2, shape.nose, shape.sill
-    tall = shape.name in ("SUV", "Pickup", "Van")
     atlas.gap(BODY, [(-0.05, top - 0.052), (0.45 * b, top - 0.052), (0.60 * b, top - 0.03), (1.25 * b, top + 0.035)])
-    _grille(atlas, design, b, top - 0.070, top - (0.335 if tall else 0.255))
+    _grille(atlas, design, b, top - 0.070, top - (0.335 if shape.tall else 0.255))
     mouth = [(-0.4, low + 0.085), (0.60 * b, low + 0.085), (0.66 * b, low + 0.19), (-0.4, low + 0.175)]
     atlas.raise_area(BODY, mouth, -0.014, round_by=0.03, soft=0.008)
     atlas.area(BODY, mouth, _INSIDE, round_by=0.03)
@@ -47,7 +46,7 @@ def draw_nose(atlas: Atlas, design: Design) -> None:
         atlas.stroke(BODY, [(-0.05, z), (0.61 * b, z)], 0.008, _BAR)
     atlas.area(BODY, box(-0.1, 0, 1.3 * b, low + 0.045), BLACK)
     _fog_lamp(atlas, b, low)
-    _headlamp(atlas, b, top - 0.035, 0.20 if tall else 0.135, twin=design.twin_lamps)
+    _headlamp(atlas, b, top - 0.035, 0.20 if shape.tall else 0.135, twin=design.twin_lamps)
     # a crease from the lamps down to the mouth, and a parting line round the bumper
     atlas.raise_stroke(
         BODY, [(0.50 * b, top - 0.26), (0.64 * b, low + 0.26), (0.70 * b, low + 0.21)], 0.03, 0.006, soft=0.012

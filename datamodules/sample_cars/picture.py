@@ -38,23 +38,23 @@ def photograph(
     design: Design, view: int, *, views: int, grain: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Photographs a car of any design; ``grain`` says where the sensor's noise lies."""
-    car, ground = _built(design)
+    car, room, ground = _built(design)
     turn = camera.turn(camera.heading(view, views))
-    gain = _gain(design)
-    picture = backdrop() * gain
+    picture = room.copy()
     onto_picture(ground, turn, picture)
     place = _place(design)
     shift = turn @ np.array([place[0, 2], place[1, 2], 0.0])
     scene = place_meshes(car.outer, car.inner, turn @ camera.turn(design.yaw), shift)
-    mask = lay_over(car, scene, rasterise(scene), gain, picture)
+    mask = lay_over(car, scene, rasterise(scene), _gain(design), picture)
     down, right = grain.integers(0, _TILE, 2)
     noise = _noise()[down : down + camera.HEIGHT, right : right + camera.WIDTH]
     return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U), dtype=np.uint8), mask
 
 
 @lru_cache(maxsize=2)
-def _built(design: Design) -> tuple[Car, Floats]:
-    return build_car(design), draw_ground(design, _place(design))
+def _built(design: Design) -> tuple[Car, Floats, Floats]:
+    """The car, the empty studio as exposed for it, and its shadow on the turntable."""
+    return build_car(design), backdrop() * _gain(design), draw_ground(design, _place(design))
 
 
 def _place(design: Design) -> Array:

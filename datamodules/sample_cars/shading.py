@@ -55,8 +55,9 @@ def shade(
 def _shade(
     scene: Scene, look: atlas.FinishedAtlas, room: Environment, triangle: NDArray[np.int32], x: Floats, y: Floats
 ) -> tuple[Floats, Floats]:
-    shares, depth = _shares(scene.weights[triangle].T, x, y)
-    corners = scene.looks[triangle].T
+    which = triangle.astype(np.intp)
+    shares, depth = _shares(scene.weights.take(which, axis=1), x, y)
+    corners = scene.looks.take(which, axis=1)
     normal_x, normal_y, normal_z, u, v = (
         shares[0] * corners[k] + shares[1] * corners[5 + k] + shares[2] * corners[10 + k] for k in range(5)
     )
@@ -64,7 +65,7 @@ def _shade(
     bump = _pick(look.bump, u, v)
     bent = np.flatnonzero((bump[0] != atlas.LEVEL) | (bump[1] != atlas.LEVEL))
     if len(bent):
-        frame, slopes = scene.frame[triangle[bent]].T, atlas.slope(bump[:, bent])
+        frame, slopes = scene.frame.take(which[bent], axis=1), atlas.slope(bump[:, bent])
         normal[:, bent] -= slopes[0] * frame[:3] + slopes[1] * frame[3:]
     normal /= np.sqrt(_dot(normal, normal)) + np.float32(1e-6)
 

@@ -30,6 +30,7 @@ _FLOOR = (
 )
 _WALL = ((_LEDGE, 254.0), (1.5, 251.0), (2.6, 244.0), (5.2, 231.0))
 _LETTER = 88.0
+_BAND = 32  # rows
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _look(origin: Array, direction: Array, letters: NDArray[np.float32] | None) 
     px, py, pz = origin[0] + reach * x, origin[1] + reach * y, origin[2] + reach * z
     path = np.where(to_floor < to_wall, np.hypot(px, py - _BACK) - _ROOM, pz)
     light = np.where(path < _LEDGE, _table(_FLOOR, path), _table(_WALL, path))
-    if letters is not None:
+    if letters is not None and pz.max() > _LEDGE:
         along = np.arctan2(px, py - _BACK) * _ROOM
         ink = lettering_at(letters, along, pz - _LEDGE - 0.06)
         ink = ink * (pz < _LEDGE + 0.1 + TALL) * (to_wall <= to_floor)
@@ -69,32 +70,45 @@ def _look(origin: Array, direction: Array, letters: NDArray[np.float32] | None) 
     return light, px, py
 
 
+@lru_cache(maxsize=2)
+def _values(knots: tuple[tuple[float, float], ...]) -> Array:
+    return through(knots, np.linspace(knots[0][0], knots[-1][0], 4096))
+
+
 def _table(knots: tuple[tuple[float, float], ...], x: Array) -> Array:
     """``through`` looked up in 4096 steps."""
     low, high = knots[0][0], knots[-1][0]
-    values = through(knots, np.linspace(low, high, 4096))
+    values = _values(knots)
     return values[np.clip((x - low) * (4095 / (high - low)), 0, 4095).astype(np.int32)]
 
 
 @lru_cache(maxsize=1)
 def backdrop() -> NDArray[np.float32]:
     """The studio without a car and without the turntable's marks, as photographed: float32 (H, W, 3), 0 to 255."""
-    x, y = np.meshgrid(np.arange(camera.WIDTH) + 0.5, np.arange(camera.HEIGHT) + 0.5)
-    light, px, py = _look(camera.EYE, camera.rays(x, y), lettering())
+    letters = lettering()
+    picture = np.empty((camera.HEIGHT, camera.WIDTH, 3), np.float32)
+    for top in range(0, camera.HEIGHT, _BAND):
+        picture[top : top + _BAND] = _band(top, letters)
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.75), dtype=np.float32)
+
+
+def _band(top: int, letters: NDArray[np.float32]) -> Array:
+    """A few rows of the backdrop: few enough for a core's cache."""
+    x, y = np.meshgrid(np.arange(camera.WIDTH) + 0.5, np.arange(top, top + _BAND) + 0.5)
+    light, px, py = _look(camera.EYE, camera.rays(x, y), letters)
     from_middle = np.hypot(px, py)
     footprint = np.hypot(px, py + camera.DISTANCE) / camera.FOCAL * 4.0
     table = smoothstep(TABLE + 0.004, TABLE - 0.004, from_middle)
-    floor = py < 5.6
     # warmer and a little darker than the floor, worn towards its rim, with a dark joint round it
     glow = 8.0 * np.exp(-((px / 3.5) ** 2) - ((py + 1.5) / 3.0) ** 2)
     colour = np.stack([light * tint for tint in (0.992, 1.0, 1.012)], axis=-1)
     warm = np.stack([(light - 13.0 + glow) * tint for tint in (1.008, 0.994, 0.952)], axis=-1)
-    colour += (table * floor)[..., None] * (warm - colour)
+    colour += table[..., None] * (warm - colour)
     joint = np.exp(-(((from_middle - TABLE) / np.maximum(footprint, 0.012)) ** 2))
-    colour *= 1.0 - (0.42 * floor * joint * np.minimum(1.0, 0.012 / np.maximum(footprint, 1e-6) + 0.35))[..., None]
+    colour *= 1.0 - (0.42 * joint * np.minimum(1.0, 0.012 / np.maximum(footprint, 1e-6) + 0.35))[..., None]
     across, down = (x / camera.WIDTH - 0.5) * 2, (y / camera.HEIGHT - 0.5) * 2
     colour *= (1.0 - 0.050 * (across**2 + 0.6 * down**2) ** 1.5)[..., None]
-    return np.asarray(cv2.GaussianBlur(colour.astype(np.float32), (0, 0), 0.75), dtype=np.float32)
+    return colour
 
 
 @lru_cache(maxsize=1)

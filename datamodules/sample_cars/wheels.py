@@ -112,7 +112,8 @@ def _house(atlas: Atlas, body: Body, place: tuple[float, float, float]) -> Mesh:
     arch = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
     arch = np.concatenate([[[radius, low]], arch, [[-radius, low]]])
     skin = [
-        body.side(axle, hub + float(z)) + 0.008 * float(smoothstep(-0.15, 0.15, z)) - face - 0.010 for z in arch[:, 1]
+        body.side(axle + float(x), hub + float(z)) + 0.008 * float(smoothstep(-0.15, 0.15, z)) - face - 0.010
+        for x, z in arch
     ]
     y = np.stack([np.array(skin), *(np.full(len(arch), depth) for depth in (-0.22, -0.40, -0.40))], axis=-1)
     flat = arch[:, None] * np.array([1.0, 1.0, 1.0, 0.0])[None, :, None]
