@@ -21,6 +21,7 @@ from datamodules.sample_cars.picture import draw_car
 DRAWING = 3  # raise it whenever the pictures change, so that older ones are not taken for new ones
 _JPEG_QUALITY = 90
 _COMPLETE = "complete"
+_MOST_WORKERS = 8  # each takes half a gigabyte
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def ensure_sample_cars(
         cars: how many cars.
         views: pictures of each, evenly round the turntable.
         seed: of the cars' shapes and paints.
-        workers: processes; one for each core unless given.
+        workers: processes; one for each core unless given, but no more than eight.
 
     Returns:
         The set's own folder with ``train/<id>_<view>.jpg``, ``train_masks/<id>_<view>_mask.gif`` (0 and 1),
@@ -58,7 +59,7 @@ def ensure_sample_cars(
         return root
     for name in ("train", "train_masks"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    processes = len(os.sched_getaffinity(0)) if workers is None else workers
+    processes = min(len(os.sched_getaffinity(0)), _MOST_WORKERS) if workers is None else workers
     shots = [_Shot(car, view) for car in range(cars) for view in range(1, views + 1)]
     # files come to the workers in chunks: let each have a car of its own, which it need not build twice
     shots.sort(key=lambda shot: (shot.car // max(processes, 1), (shot.view - 1) // 8, shot.car, shot.view))
