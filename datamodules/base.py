@@ -60,7 +60,8 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def prepare_data(self) -> None:
         """Prepares what is planned, on one process of every machine, while the others wait."""
-        self.prepare(self.planned)
+        if self.planned:
+            self.prepare(self.planned)
 
     @abstractmethod
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:

@@ -106,8 +106,7 @@ class SegmentDataModule(ImageDataModule):
             DataError: naming everything that is wrong with the data.
         """
         ready = self._load()
-        if stages:
-            print("\n".join(describe(ready, self.labels)))
+        print("\n".join(describe(ready, self.labels)))
         for size in sorted({stage.size for stage in stages}):
             start = time.monotonic()
             self._cache.fill(_items(ready), size, workers=self._workers() + 1)  # nothing trains yet: all cores

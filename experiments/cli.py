@@ -111,6 +111,10 @@ class DarkroomCLI(LightningCLI):
         parser.add_argument("--init_from", type=Path | None, default=None, help="checkpoint to take first weights from")
         parser.add_argument("--ema", type=Averaging, default=Averaging(), help="averaged weights")
         parser.add_argument("--checkpoint", type=Saving, default=Saving(), help="when checkpoints are written")
+        # the run has one seed, and what the data are decides what the network has to tell apart
+        parser.link_arguments("seed_everything", "data.init_args.seed")
+        for link in self.parts.links:
+            parser.link_arguments(link.source, link.target, compute_fn=link.through, apply_on="instantiate")
         self.plan.command.add_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:

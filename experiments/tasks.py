@@ -17,6 +17,21 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Link:
+    """One thing that would have to be said twice.
+
+    Args:
+        source: an attribute of the data module, ``data.<name>``.
+        target: the argument of the module or network that gets it.
+        through: what is made of it on the way.
+    """
+
+    source: str
+    target: str
+    through: Callable[..., object] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parts:
     """The classes of a task.
 
@@ -28,6 +43,7 @@ class Parts:
         table_lines: writes such a table for the screen.
         start_from: puts the weights of a file into a new module and names the tensors that it took.
         start: makes the callbacks that start a new module's weights, apart from the tensors named.
+        links: what the module takes over from the data.
     """
 
     module: type[ImageTask]
@@ -37,6 +53,7 @@ class Parts:
     table_lines: Callable[[Sequence[Any]], list[str]]
     start_from: Callable[[ImageTask, Path], Collection[str]]
     start: Callable[[ImageTask, Collection[str]], list[Callback]]
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +111,10 @@ def _segment() -> Parts:
         table_lines=worst_lines,
         start_from=start_from,
         start=lambda module, kept: [],  # noqa: ARG005 - a segmentation net starts as it was built
+        links=(
+            Link(source="data.class_names", target="model.classes"),
+            Link(source="data.class_names", target="model.net.init_args.classes", through=len),
+        ),
     )
 
 

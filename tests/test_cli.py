@@ -98,13 +98,13 @@ def test_fit_leaves_one_folder_and_says_what_next(
 
 
 def test_the_saved_configuration_repeats_the_run(tiny: TinyRuns) -> None:
-    assert tiny.run("--stages.0.lr", "2e-2", "--data.seed", "7") == 0
+    assert tiny.run("--stages.0.lr", "2e-2", "--seed_everything", "7") == 0
     config = tiny.folder() / "config.yaml"
     assert "ckpt_path" not in config.read_text(encoding="utf-8")
     assert main(["--task", "segment", "--config", str(config)]) == 0
     assert same(tiny.folder() / "checkpoints/last.ckpt", tiny.folder("sample-2") / "checkpoints/last.ckpt")
     assert (tiny.folder("sample-2") / "config.yaml").read_text() == config.read_text()
-    assert main(["--task", "segment", "--config", str(config), "--data.seed", "8"]) == 0
+    assert main(["--task", "segment", "--config", str(config), "--seed_everything", "8"]) == 0
     assert not same(tiny.folder() / "checkpoints/last.ckpt", tiny.folder("sample-3") / "checkpoints/last.ckpt")
 
 
@@ -127,7 +127,7 @@ def test_settings_lie_over_each_other(tiny: TinyRuns, capsys: pytest.CaptureFixt
     assert (trainer["min_epochs"], trainer["max_epochs"], trainer["max_steps"]) == (31, 21, 12)
     assert config["data"]["init_args"]["rotate"] == 2.0  # given without init_args
     assert config["data"]["init_args"]["root"] == str(tiny.place / "cars")
-    assert config["model"]["classes"] == ["car"]  # the recipe's
+    assert config["model"]["dice_weight"] == 1.0  # the recipe's
     over = printed_config(tiny, capsys, "--trainer.max_epochs", "41", "--config", second)
     assert over["trainer"]["max_epochs"] == 41
 
