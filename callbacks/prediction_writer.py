@@ -42,11 +42,11 @@ class Picture:
 class ResultFiles(Protocol):
     """Writes the files of one picture; each task has its own. Called from several threads at once."""
 
-    def write(self, prediction: NDArray[np.float32], picture: Picture) -> str | None:
+    def write(self, prediction: NDArray[Any], picture: Picture) -> str | None:
         """Writes them.
 
         Args:
-            prediction: (C, S, S), what the net said of the picture.
+            prediction: (C, H, W), what the net said of the picture.
             picture: the picture itself.
 
         Returns:
@@ -86,10 +86,18 @@ class PredictionWriter(Callback):
         table: the text file that collects the lines of ``files``; pictures stand in it in the order they were
             listed, whatever the number of processes.
         progress: whether the first process shows a bar that counts its pictures as their files are written.
+        waiting: how many predictions may wait to be written; each is in memory.
     """
 
-    def __init__(self, *, files: ResultFiles, table: Table | None = None, progress: bool = False) -> None:
-        self.files, self.table, self.progress = files, table, progress
+    def __init__(
+        self,
+        *,
+        files: ResultFiles,
+        table: Table | None = None,
+        progress: bool = False,
+        waiting: int = 2 * _THREADS,
+    ) -> None:
+        self.files, self.table, self.progress, self.waiting = files, table, progress, waiting
         self.written = 0
         self.problems: list[str] = []
         self._failed: list[tuple[int, str]] = []
@@ -123,7 +131,8 @@ class PredictionWriter(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Hands the batch's pictures to the threads, and waits while more than a few are unfinished."""
-        predictions = outputs.detach().float().cpu().numpy()
+        outputs = outputs.detach().float() if outputs.is_floating_point() else outputs
+        predictions = outputs.cpu().numpy()
         for place, prediction in enumerate(predictions):
             index, problem = batch["index"][place], batch["problem"][place]
             if problem:
@@ -138,11 +147,11 @@ class PredictionWriter(Callback):
             )
             self._submit(index, prediction, picture)
 
-    def _submit(self, index: int, prediction: NDArray[np.float32], picture: Picture) -> None:
+    def _submit(self, index: int, prediction: NDArray[Any], picture: Picture) -> None:
         if self._pool is None:
             raise RuntimeError("on_predict_start has to come before the first batch")
         self._pending.append((index, self._pool.submit(self.files.write, prediction, picture)))
-        while len(self._pending) > 2 * _THREADS:  # each holds a picture at full size
+        while len(self._pending) > self.waiting:
             self._finish_one()
 
     def _finish_one(self) -> None:

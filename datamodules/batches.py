@@ -1,6 +1,6 @@
 """What flows from the loaders to the modules and on to the figures: the one vocabulary everybody may import."""
 
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,22 @@ class PredictBatch(TypedDict):
     path: list[str]  # N files, as the user named them
     name: list[str]  # N names for results: relative, with "/", without a suffix, all different
     problem: list[str]  # N reasons why a picture could not be read; "" where it was
+
+
+class PhotoBatch(PredictBatch):
+    """One picture to enlarge or mend: as ``PredictBatch``, but ``image`` has the picture's own size and depth.
+
+    ``image`` is (1, 3, H, W), uint8, or int32 from 0 to 65535 where the file has 16 bits.
+    """
+
+
+class PhotoExtras(NamedTuple):
+    """What a picture has besides its colours, to be kept in a result."""
+
+    grey: bool  # whether its colours are grey by the file's own word
+    alpha: NDArray[np.uint8] | NDArray[np.uint16] | None  # (H, W) as displayed; None where all is opaque
+    icc: bytes | None  # colour profile
+    exif: bytes | None  # with the orientation set to upright
 
 
 class PairBatch(TypedDict):

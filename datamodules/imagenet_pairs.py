@@ -161,10 +161,11 @@ class ImageNetPairsDataModule(PhotographsDataModule):
             DataError: if no picture is.
         """
         photos, patch = self.photographs().splits[split], self._patch(stage, split)
+        lower = "lower the stage's size" if split == "train" or self._val_size is None else "lower --data.val_size"
         if patch > self.side:
             raise DataError(
                 f"stage '{stage.name}' cuts {split} patches of {patch} px out of pictures that are kept with a shorter "
-                f"side of {self.side}: raise --data.side, or lower the stage's size"
+                f"side of {self.side}: raise --data.side, or {lower}"
             )
         large = [photo for photo in photos if photo.shorter(self.side) >= patch]
         number, what = len(photos) - len(large), "left out" if self._small == "skip" else "enlarged"
@@ -174,8 +175,8 @@ class ImageNetPairsDataModule(PhotographsDataModule):
             return photos
         if not large:
             raise DataError(
-                f"none of the {len(photos)} {split} pictures has the {patch} px that stage '{stage.name}' cuts: lower "
-                "its size, or set --data.small enlarge"
+                f"none of the {len(photos)} {split} pictures has the {patch} px that stage '{stage.name}' cuts: "
+                f"{lower}, or set --data.small enlarge"
             )
         return large
 

@@ -91,7 +91,7 @@ def read_header(path: Path) -> Header:
     Raises:
         DataError: as ``read_image``, except for damage behind the header.
     """
-    return _guarded(path, _header)
+    return guarded(path, _header)
 
 
 def load(path: Path, *, at_least: int | None = None) -> tuple[Image.Image, int]:
@@ -112,7 +112,7 @@ def load(path: Path, *, at_least: int | None = None) -> tuple[Image.Image, int]:
         # Pillow turns a TIFF by itself while loading, and only a TIFF.
         return image, 1 if isinstance(image, TiffImagePlugin.TiffImageFile) else orientation
 
-    return _guarded(path, decode)
+    return guarded(path, decode)
 
 
 def upright(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:
@@ -144,8 +144,16 @@ def _header(image: Image.Image) -> Header:
     return Header(height=int(height), width=int(width), orientation=int(orientation))
 
 
-def _guarded(path: Path, work: Callable[[Image.Image], T]) -> T:
-    """Opens ``path`` for ``work``; whatever goes wrong in Pillow becomes a ``DataError`` that names the file."""
+def guarded(path: Path, work: Callable[[Image.Image], T]) -> T:
+    """Opens ``path`` for ``work``; whatever goes wrong in Pillow becomes a ``DataError`` that names the file.
+
+    Args:
+        path: a picture file.
+        work: gets the opened picture, its pixels not decoded yet.
+
+    Raises:
+        DataError: as ``read_image``.
+    """
     try:
         status = path.stat()
     except OSError as error:

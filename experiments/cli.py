@@ -116,6 +116,8 @@ class DarkroomCLI(LightningCLI):
         for link in self.parts.links:
             parser.link_arguments(link.source, link.target, compute_fn=link.through, apply_on="instantiate")
         self.plan.command.add_arguments(parser)
+        if (add_task_options := self.parts.options.get(self.plan.command_name)) is not None:
+            add_task_options(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses without the stock warning about ``sys.argv``, which stays whole for the other processes' start.

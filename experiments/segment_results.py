@@ -10,14 +10,21 @@ from jsonargparse import ArgumentParser, Namespace
 from callbacks.drawing import palette
 from callbacks.prediction_writer import Table
 from callbacks.segmentation_files import KINDS, NEEDS_PICTURE, SegmentationFiles
+from datamodules.base import loader_processes
 from datamodules.picture_list import Listed
+from datamodules.predict_set import PredictData
 from datamodules.read import read_image
 from datamodules.rle import encode_rle
+from experiments.cli import DarkroomCLI
+from experiments.results import Results
 from experiments.suggest import UsageError, unknown
 from lightning_modules.segmentation import SegmentationModule
 
 SUBMISSION = "submission"
 WITHOUT_CHOICE = "mask,cutout,overlay"
+
+# Pictures at their own size are in memory too, a few batches of them.
+_LARGEST_BATCH = 8
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -38,6 +45,28 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--flip", action="store_true", help="average with the mirrored picture: a little better, twice the time"
     )
+
+
+def results(cli: DarkroomCLI, pictures: Sequence[Listed], folder: Path) -> Results:
+    """Says what is read and written, before the first picture.
+
+    Raises:
+        UsageError: for an output or a class that does not exist, or outputs that do not go together.
+        DataError: if the background cannot be read.
+    """
+    model = cli.model
+    if not isinstance(model, SegmentationModule):
+        raise TypeError(f"{type(model).__name__} is no SegmentationModule")
+    wanted = SegmentResults(options=cli.config, model=model, pictures=pictures, folder=folder)
+    trainer = cli.trainer
+    data = PredictData(
+        pictures=pictures,
+        size=cli.stage.size,
+        batch_size=max(1, min(_LARGEST_BATCH, cli.stage.batch_size // trainer.world_size)),
+        num_workers=loader_processes(cli.datamodule.num_workers, processes=trainer.num_devices),
+        keep_pictures=wanted.needs_pictures,
+    )
+    return Results(data=data, files=wanted.files, table=wanted.table)
 
 
 class SegmentResults:

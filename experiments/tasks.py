@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # torch takes seconds to import; a mistake of spelling must not
+    from jsonargparse import ArgumentParser
     from lightning import Callback
 
     from datamodules.base import ImageDataModule
+    from datamodules.picture_list import Listed
+    from experiments.cli import DarkroomCLI
+    from experiments.results import Results
     from lightning_modules.base import ImageTask
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -43,6 +47,8 @@ class Parts:
         table_lines: writes such a table for the screen.
         start_from: puts the weights of a file into a new module and names the tensors that it took.
         start: makes the callbacks that start a new module's weights, apart from the tensors named.
+        options: adds the task's own options to a command, by the command's name.
+        results: says what ``predict`` reads and writes: the options, the pictures, the folder of the results.
         links: what the module takes over from the data.
     """
 
@@ -53,6 +59,8 @@ class Parts:
     table_lines: Callable[[Sequence[Any]], list[str]]
     start_from: Callable[[ImageTask, Path], Collection[str]]
     start: Callable[[ImageTask, Collection[str]], list[Callback]]
+    options: Mapping[str, Callable[[ArgumentParser], None]]
+    results: Callable[[DarkroomCLI, Sequence[Listed], Path], Results]
     links: tuple[Link, ...] = ()
 
 
@@ -90,6 +98,7 @@ class Task:
 def _segment() -> Parts:
     from callbacks.segment_figures import SegmentFigures
     from datamodules.base import ImageDataModule
+    from experiments import segment_results
     from experiments.loaded import load, put_weights
     from experiments.scores import worst_lines
     from lightning_modules.segment_metrics import PictureScore
@@ -111,6 +120,8 @@ def _segment() -> Parts:
         table_lines=worst_lines,
         start_from=start_from,
         start=lambda module, kept: [],  # noqa: ARG005 - a segmentation net starts as it was built
+        options={"predict": segment_results.add_arguments},
+        results=segment_results.results,
         links=(
             Link(source="data.class_names", target="model.classes"),
             Link(source="data.class_names", target="model.net.init_args.classes", through=len),
@@ -122,6 +133,7 @@ def _sr() -> Parts:
     from callbacks.icnr import ICNRInit
     from callbacks.sr_figures import SrFigures
     from datamodules.base import ImageDataModule
+    from experiments import sr_results
     from experiments.scores import sr_lines
     from experiments.transplanted import start_from
     from lightning_modules.super_resolution import PictureScore, SuperResolutionModule
@@ -142,6 +154,8 @@ def _sr() -> Parts:
         table_lines=sr_lines,
         start_from=start_from,
         start=start,
+        options={"predict": sr_results.add_arguments},
+        results=sr_results.results,
     )
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from datamodules.batches import NativePairBatch, PairBatch, PairOutput
+from datamodules.batches import NativePairBatch, PairBatch, PairOutput, PhotoBatch
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
 from lightning_modules.gather import gathered
@@ -15,6 +15,9 @@ from models.feature_loss import FeatureLoss
 from models.sr_resnet import enlarge
 from models.symmetries import self_ensemble
 from models.tiles import enlarge_in_tiles
+
+#: White in whole numbers.
+_TOPS = {torch.uint8: 255, torch.int32: 65535}
 
 
 @runtime_checkable
@@ -110,13 +113,16 @@ class SuperResolutionModule(ImageTask):
         """Enlarges a picture of any size, in tiles where it is large.
 
         Args:
-            image: ``(1, 3, H, W)`` float32, RGB in [0, 1].
+            image: ``(1, 3, H, W)`` RGB: float in [0, 1], uint8, or int32 from 0 to 65535. Whole numbers become floats
+                tile by tile, so that a large picture is never in memory as such.
 
         Returns:
             float32 ``(1, 3, scale * H, scale * W)``, about [0, 1]; averaged over the symmetries if ``ensemble`` is set.
         """
+        top = _TOPS.get(image.dtype, 1)
 
         def run(tile: Tensor) -> Tensor:
+            tile = tile.float() / top
             made: Tensor = self_ensemble(self.net, tile) if self.ensemble else self.net(tile)
             return made
 
@@ -192,6 +198,13 @@ class SuperResolutionModule(ImageTask):
         scores |= {f"test/bicubic_{name}": score for name, score in self.test_bicubic.compute().items()}
         self.log_dict(scores, batch_size=1, sync_dist=True)
         self.test_table = sorted(gathered(self.test_table), key=lambda row: (row["psnr"], row["name"]))
+
+    def predict_step(self, batch: PhotoBatch) -> Tensor:
+        """Gives the enlarged picture ``(1, 3, scale * H, scale * W)`` as it is saved: uint8, or uint16 for 16 bits."""
+        image = batch["image"]
+        deep = image.dtype == torch.int32
+        made: Tensor = self(image).clamp_(0, 1).mul_(_TOPS[image.dtype]).round_()  # in place: it can be half a gigabyte
+        return made.to(torch.uint16 if deep else torch.uint8)
 
     def _scores(self, preds: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
         border = self.scale

@@ -6,18 +6,9 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from callbacks.prediction_writer import PredictionWriter
-from datamodules.base import loader_processes
 from datamodules.picture_list import list_pictures
-from datamodules.predict_set import PredictData
-from experiments import segment_results
 from experiments.cli import DarkroomCLI
 from experiments.run_folder import relative_to_here
-from experiments.segment_results import SegmentResults
-from experiments.suggest import UsageError
-from lightning_modules.segmentation import SegmentationModule
-
-# Pictures at their own size are in memory too, a few batches of them.
-_LARGEST_BATCH = 8
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -26,7 +17,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path | None, default=None, help="folder of the results (default: predictions/ of the run)"
     )
-    segment_results.add_arguments(parser)
 
 
 def run(cli: DarkroomCLI) -> int:
@@ -37,25 +27,18 @@ def run(cli: DarkroomCLI) -> int:
     """
     out: Path = cli.config.out or cli.folder.predictions
     pictures = list_pictures(cli.config.pictures, leave_out=out)
-    if not isinstance(cli.model, SegmentationModule):
-        raise UsageError(f"predict knows what to write for segmentation only, not for --task {cli.plan.task_name}")
-    results = SegmentResults(options=cli.config, model=cli.model, pictures=pictures, folder=out)
+    results = cli.parts.results(cli, pictures, out)
     replaced = sum(any(file.exists() for file in results.files.paths(listed.name)) for listed in pictures)
     trainer = cli.trainer
-    data = PredictData(
-        pictures=pictures,
-        size=cli.stage.size,
-        batch_size=max(1, min(_LARGEST_BATCH, cli.stage.batch_size // trainer.world_size)),
-        num_workers=loader_processes(cli.datamodule.num_workers, processes=trainer.num_devices),
-        keep_pictures=results.needs_pictures,
-    )
     bar = trainer.progress_bar_callback
     if bar is not None:
         bar.disable()  # it counts batches that went through the net; ours counts pictures whose files are there
-    writer = PredictionWriter(files=results.files, table=results.table, progress=bar is not None)
+    writer = PredictionWriter(
+        files=results.files, table=results.table, progress=bar is not None, waiting=results.waiting
+    )
     trainer.callbacks.append(writer)  # type: ignore[attr-defined] # lightning does not declare it
     start = time.monotonic()
-    trainer.predict(cli.model, datamodule=data, return_predictions=False)
+    trainer.predict(cli.model, datamodule=results.data, return_predictions=False)
     if trainer.is_global_zero:
         print(summary(writer, out=out, seconds=time.monotonic() - start, replaced=replaced))
     return 1 if writer.problems else 0
