@@ -15,6 +15,8 @@ from datamodules.photographs import PhotographsDataModule
 from datamodules.splits import SPLIT_SEED, Split
 from datamodules.stage import Stage
 
+_JUDGED = 11  # side of SSIM's window
+
 
 class ImageNetPairsDataModule(PhotographsDataModule):
     """Pairs of a patch and its small or spoiled copy, cut from any folder of photographs.
@@ -113,7 +115,17 @@ class ImageNetPairsDataModule(PhotographsDataModule):
         return self._patches("train", stage, crops=self._crops, random_crop=True, symmetries=stage.augment)
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The middle of the held-out pictures."""
+        """The middle of the held-out pictures.
+
+        Raises:
+            DataError: if it is too small to be judged.
+        """
+        patch, least = self._patch(stage, "val"), _JUDGED + 2 * scale_of(stage)
+        if patch < least:
+            raise DataError(
+                f"stage '{stage.name}' validates patches of {patch} px, and SSIM needs {least} with the border that is "
+                "left out: raise --data.val_size"
+            )
         return self._patches("val", stage, crops=1, random_crop=False, symmetries=False)
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:

@@ -215,6 +215,13 @@ def test_a_stage_without_scale_is_refused(tmp_path: Path) -> None:
         module(photographs(tmp_path / "photos")).train_set(stage)
 
 
+def test_patches_too_small_to_be_judged_are_refused(tmp_path: Path) -> None:
+    stage = Stage(name="repair", size=12, scale=1, batch_size=1, epochs=1, lr=1)
+    with pytest.raises(DataError, match=r"SSIM needs 13 .* raise --data\.val_size"):
+        module(photographs(tmp_path / "photos")).val_set(stage)
+    assert module(tmp_path / "photos", val_size=13).val_set(stage)[Key(0, 0)]["low"].shape == (3, 13, 13)
+
+
 def test_the_sample_is_there_without_data_and_holds_pictures_out_whole(tmp_path: Path) -> None:
     data = ImageNetPairsDataModule(cache_dir=tmp_path, num_workers=0)
     assert names(data, "val") == ["val/chelsea.png", "val/coffee.png", "val/rocket.png"]
