@@ -24,7 +24,7 @@ class ImageTask(LightningModule):
         weight_decay: L2 penalty added to the gradient, as Adam has it (the lesson's 1e-7).
         momentum: Adam's first beta, or ``(low, high)`` to let it move against the rate (the full one-cycle).
         channels_last: whether the net's weights lie with their channels innermost: the same numbers, faster with
-            bf16 and on recent GPUs (on two CPU cores 1.3x for a U-Net in bf16), slower for instance norm in float32.
+            bf16 and on recent GPUs, slower for instance norm in float32 on a CPU.
 
     Raises:
         TypeError: if ``net`` does not say what its layer groups are.
