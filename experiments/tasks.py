@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:  # torch takes seconds to import; a mistake of spelling must not
     from jsonargparse import ArgumentParser
     from lightning import Callback
+    from torch import Tensor
 
     from datamodules.base import ImageDataModule
     from datamodules.picture_list import Listed
@@ -43,6 +44,7 @@ class Parts:
         module: what is trained; fixed for the task, its network is chosen in the recipe.
         data: the base of what it can be trained on; the recipe chooses one.
         figures: makes the callback that draws what the network does.
+        draw_batch: draws the first so many pictures of a training batch of the module's, with a note.
         picture_table: gives a tested module's scores picture by picture, the worst first.
         table_lines: writes such a table for the screen.
         start_from: puts the weights of a file into a new module and names the tensors that it took.
@@ -55,6 +57,7 @@ class Parts:
     module: type[ImageTask]
     data: type[ImageDataModule]
     figures: Callable[[], Callback]
+    draw_batch: Callable[[Any, Mapping[str, Any], int, str], Tensor]
     picture_table: Callable[[Any], list[Any]]
     table_lines: Callable[[Sequence[Any]], list[str]]
     start_from: Callable[[ImageTask, Path], Collection[str]]
@@ -96,13 +99,16 @@ class Task:
 
 
 def _segment() -> Parts:
-    from callbacks.segment_figures import SegmentFigures
+    from callbacks.segment_figures import SegmentFigures, batch_sheet
     from datamodules.base import ImageDataModule
     from experiments import segment_results
     from experiments.loaded import load, put_weights
     from experiments.scores import worst_lines
     from lightning_modules.segment_metrics import PictureScore
     from lightning_modules.segmentation import SegmentationModule
+
+    def draw_batch(module: SegmentationModule, batch: Mapping[str, Any], count: int, note: str) -> Tensor:
+        return batch_sheet(batch["image"][:count], batch["mask"][:count], note=note, names=module.classes)
 
     def picture_table(module: SegmentationModule) -> list[PictureScore]:
         return module.test_table
@@ -116,6 +122,7 @@ def _segment() -> Parts:
         module=SegmentationModule,
         data=ImageDataModule,  # type: ignore[type-abstract]  # the recipe names a class that is not
         figures=SegmentFigures,
+        draw_batch=draw_batch,
         picture_table=picture_table,
         table_lines=worst_lines,
         start_from=start_from,
@@ -131,13 +138,17 @@ def _segment() -> Parts:
 
 def _sr() -> Parts:
     from callbacks.icnr import ICNRInit
-    from callbacks.sr_figures import SrFigures
+    from callbacks.sr_figures import SrFigures, pairs_sheet
     from datamodules.base import ImageDataModule
     from experiments import sr_results
     from experiments.scores import sr_lines
     from experiments.transplanted import start_from
     from lightning_modules.super_resolution import PictureScore, SuperResolutionModule
     from models.subpixel import SubpixelUpsample
+
+    def draw_batch(module: SuperResolutionModule, batch: Mapping[str, Any], count: int, note: str) -> Tensor:  # noqa: ARG001
+        count = min(count, 4)  # a row of the sheet
+        return pairs_sheet(batch["low"][:count], batch["high"][:count], note=note)
 
     def picture_table(module: SuperResolutionModule) -> list[PictureScore]:
         return module.test_table
@@ -150,6 +161,7 @@ def _sr() -> Parts:
         module=SuperResolutionModule,
         data=ImageDataModule,  # type: ignore[type-abstract]  # the recipe names a class that is not
         figures=SrFigures,
+        draw_batch=draw_batch,
         picture_table=picture_table,
         table_lines=sr_lines,
         start_from=start_from,

@@ -102,3 +102,14 @@ def test_bad_shapes_are_refused() -> None:
         psnr(torch.rand(1, 3, 20, 20), torch.rand(1, 3, 20, 21), border=2)
     with pytest.raises(ValueError, match="16 x 14 pixels are too small to be judged: without a border of 2"):
         ssim(torch.rand(1, 3, 14, 16), torch.rand(1, 3, 14, 16), border=2)
+
+
+def test_colours_are_judged_by_all_three_channels() -> None:
+    preds, target = pair()
+    inner = slice(2, 38), slice(2, 50)
+    expected = metrics.peak_signal_noise_ratio(target[inner], preds[inner], data_range=255)
+    assert psnr(tensor(preds), tensor(target), border=2, colour=True).item() == pytest.approx(expected, abs=1e-3)
+    swapped = target[..., ::-1].copy()  # about the same brightness is no comfort
+    assert psnr(tensor(swapped), tensor(target), border=2, colour=True) < psnr(
+        tensor(swapped), tensor(target), border=2
+    )

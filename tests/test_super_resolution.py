@@ -145,3 +145,23 @@ def test_weights_move_into_another_net_with_an_account(trained: Path, capsys: py
 def test_saved_figures_are_pictures(trained: Path) -> None:
     with Image.open(trained / "runs/sr/both/pictures/validation_1.png") as image:
         assert image.size[0] == 972
+
+
+def test_show_draws_the_pairs_of_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TASK, "show", "--ckpt_path", "best", "--name", "both", "--out", "drawn"]) == 0
+    assert {path.name for path in Path("drawn").iterdir()} == {"batch-1-2x.png", "batch-2-4x.png"}
+    assert "best and worst: test" in capsys.readouterr().out
+
+
+def test_a_resumed_run_ends_as_a_whole_one(trained: Path) -> None:
+    whole = [*TASK, *DATA, *NET, *QUIET, f"--stages=[{TWO}, {FOUR}]"]
+    assert main([*whole, "--name=whole"]) == 0
+    with pytest.warns(UserWarning, match="ends the run before its stages do"):
+        assert main([*whole, "--name=cut", "--trainer.max_epochs=1"]) == 0  # on the boundary of the stages
+    assert main([*TASK, "--resume", "runs/sr/cut", "--trainer.max_epochs=2"]) == 0
+    first, second = (
+        torch.load(trained / f"runs/sr/{name}/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "cut")
+    )
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=0, atol=0)

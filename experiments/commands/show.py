@@ -9,7 +9,6 @@ from lightning import Trainer
 from torch import Tensor
 
 from callbacks.extremes import Extremes
-from callbacks.segment_figures import batch_sheet
 from callbacks.whole_file import save_png
 from datamodules.stage import Stage
 from experiments.cli import DarkroomCLI
@@ -33,26 +32,25 @@ def run(cli: DarkroomCLI) -> int:
     Returns:
         0.
     """
-    if not isinstance(cli.model, SegmentationModule):
-        raise UsageError(f"show knows how to draw segmentation only, not --task {cli.plan.task_name}")
     if cli.config.count < 1:
         raise UsageError(f"--count must be at least 1, not {cli.config.count}")
     out: Path = cli.config.out or cli.folder.pictures
     cli.datamodule.prepare_data()
     cli.datamodule.setup("fit")
     for number, stage in enumerate(cli.stages, start=1):
-        _draw_batch(cli, cli.model, stage, number, out)
-    if cli.loaded is not None:
+        _draw_batch(cli, stage, number, out)
+    if cli.loaded is not None and isinstance(cli.model, SegmentationModule):
         _draw_extremes(cli, cli.model, out)
+    elif cli.loaded is not None:
+        print("what a network makes of the validation pictures is in its run's pictures/; best and worst: test")
     return 0
 
 
-def _draw_batch(cli: DarkroomCLI, model: SegmentationModule, stage: Stage, number: int, out: Path) -> None:
+def _draw_batch(cli: DarkroomCLI, stage: Stage, number: int, out: Path) -> None:
     batch = cli.datamodule.rehearsal_batch(stage)
-    count = cli.config.count
     note = f"stage {stage.name}: {stage.size} px, batch of {stage.batch_size}"
     note += "" if stage.augment else ", not augmented"
-    drawn = batch_sheet(batch["image"][:count], batch["mask"][:count], note=note, names=model.classes)
+    drawn = cli.parts.draw_batch(cli.model, batch, cli.config.count, note)
     _save(drawn, out / f"batch-{number}-{re.sub(r'[^A-Za-z0-9]+', '-', stage.name).strip('-')}.png")
 
 
