@@ -24,7 +24,7 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
         stages: what will be trained; of stages with the same size and batch only the one with most to train is tried.
 
     Raises:
-        StageError: if a stage does not fit in memory; the message names it and what to change.
+        StageError: if a stage does not fit in memory, or the net refuses its size; the message names it.
     """
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     task: Any = module
@@ -47,6 +47,8 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
                     f"{stage.batch_size} on {trainer.world_size} process(es): lower its batch_size or size, or keep "
                     "them and use --trainer.accumulate_grad_batches 2 or --trainer.precision bf16-mixed"
                 ) from error
+            except ValueError as error:  # what a net says of pictures that are too small for it
+                raise StageError(f"stage '{stage.name}' at {stage.size} px cannot be trained: {error}") from error
             module.zero_grad(set_to_none=True)
         if task.stage is not None:
             task.set_stage(task.stage)

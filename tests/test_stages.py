@@ -11,7 +11,6 @@ from torch import nn
 
 from callbacks.errors import StageError
 from callbacks.progressive_resizing import ProgressiveResizing
-from callbacks.rehearsal import rehearse
 from datamodules.stage import Stage
 from models.layer_groups import frozen_count, param_groups
 
@@ -104,7 +103,19 @@ def test_a_stage_that_does_not_fit_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(StageError, match=r"stage 'large all' does not fit in memory at 12 px with batch_size 2"):
         tiny_trainer(tmp_path).fit(Greedy(net=TinyNet()), datamodule=TinyData(seed=SEED, num_workers=0))
-    assert rehearse  # the message comes from callbacks/rehearsal.py
+
+
+def test_a_size_that_the_net_refuses_is_said_before_the_first_step(tmp_path: Path) -> None:
+    class Fussy(TinyTask):
+        def parts(self, batch: Any) -> dict[str, torch.Tensor]:
+            if batch["image"].shape[-1] < 12:
+                raise ValueError("a picture of 8 x 8 pixels is too small for this net: each side needs at least 12")
+            return super().parts(batch)
+
+    with pytest.raises(
+        StageError, match=r"stage 'small head' at 8 px cannot be trained: .* each side needs at least 12"
+    ):
+        tiny_trainer(tmp_path).fit(Fussy(net=TinyNet()), datamodule=TinyData(seed=SEED, num_workers=0))
 
 
 @pytest.mark.parametrize(
