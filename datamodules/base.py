@@ -1,6 +1,5 @@
 """What the data modules of all tasks share: stages, stateless loaders, sharing out over processes."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from datamodules.errors import DataError
+from datamodules.parallel import usable_cores
 from datamodules.sampler import EvalBatches, TrainBatches
 from datamodules.stage import Stage
 
@@ -195,8 +195,7 @@ def loader_processes(wanted: int | Literal["auto"], *, processes: int) -> int:
     """
     if wanted != "auto":
         return wanted
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(0, min(8, cores // max(1, processes) - 1))
+    return max(0, min(8, usable_cores() // max(1, processes) - 1))
 
 
 def one_thread(_worker: int) -> None:

@@ -23,6 +23,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def usable_cores() -> int:
+    """Cores that this process may use, which on a shared machine are fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def map_files(
     function: Callable[[Item], Result], items: Sequence[Item], *, workers: int, title: str
 ) -> list[Result | DataError]:

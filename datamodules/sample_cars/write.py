@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.parallel import map_files
+from datamodules.parallel import map_files, usable_cores
 from datamodules.rle import encode_rle
 from datamodules.sample_cars.design import design_car
 from datamodules.sample_cars.picture import draw_car
@@ -59,7 +59,7 @@ def ensure_sample_cars(
         return root
     for name in ("train", "train_masks"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    processes = min(len(os.sched_getaffinity(0)), _MOST_WORKERS) if workers is None else workers
+    processes = min(usable_cores(), _MOST_WORKERS) if workers is None else workers
     shots = [_Shot(car, view) for car in range(cars) for view in range(1, views + 1)]
     # files come to the workers in chunks: let each have a car of its own, which it need not build twice
     shots.sort(key=lambda shot: (shot.car // max(processes, 1), (shot.view - 1) // 8, shot.car, shot.view))
