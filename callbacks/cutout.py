@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
+
+from models.at_size import at_size
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -27,10 +28,8 @@ def resize_probability(prob: Floats, size: tuple[int, int]) -> Floats:
     Returns:
         (H, W) in [0, 1].
     """
-    shrinks = size[0] < prob.shape[0] or size[1] < prob.shape[1]
     maps = torch.from_numpy(np.ascontiguousarray(prob))[None, None]
-    scaled = F.interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=shrinks)
-    return np.asarray(scaled[0, 0].numpy(), np.float32)
+    return np.asarray(at_size(maps, size)[0, 0].numpy(), np.float32)
 
 
 def likeliest_class(probs: Floats, size: tuple[int, int]) -> Bytes:

@@ -53,6 +53,15 @@ class ImageTask(LightningModule):
         """Forward pass and losses by name; ``"loss"`` is their total. Logs nothing: stages are rehearsed with it."""
         raise NotImplementedError
 
+    def training_step(self, batch: Any) -> Tensor:
+        """Learns from a batch; what it logs costs two calls at most, half a millisecond each."""
+        losses = self.parts(batch)
+        loss = losses.pop("loss")
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        if len(losses) > 1:
+            self.log_dict({f"train/loss/{name}": part.detach() for name, part in losses.items()})
+        return loss
+
     def set_stage(self, stage: Stage) -> None:
         """Lets the net work as ``stage`` says, in training or not; most nets work in all stages alike."""
 

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from datamodules.batches import NativeSegmentBatch, SegmentBatch, SegmentOutput
 from lightning_modules.base import ImageTask
@@ -15,6 +14,7 @@ from lightning_modules.segment_metrics import (
     picture_dice,
     score_table,
 )
+from models.at_size import at_size
 from models.losses import binary_losses, class_losses
 
 
@@ -98,15 +98,6 @@ class SegmentationModule(ImageTask):
         """Losses of a batch by name, with their sum under ``"loss"``."""
         return self._losses(self.net(batch["image"]), batch["mask"])
 
-    def training_step(self, batch: SegmentBatch) -> Tensor:
-        """Learns from a batch; what it logs costs two calls at most, half a millisecond each."""
-        losses = self.parts(batch)
-        loss = losses.pop("loss")
-        self.log("train/loss", loss.detach(), prog_bar=True)
-        if len(losses) > 1:
-            self.log_dict({f"train/loss/{name}": part.detach() for name, part in losses.items()})
-        return loss
-
     def on_validation_epoch_start(self) -> None:
         """Forgets a validation that was cut short."""
         self.val_scores.reset()
@@ -172,9 +163,3 @@ class SegmentationModule(ImageTask):
         known = {name: score for name, score in scores.items() if not score.isnan()}
         # All processes hold the same value already; saying so keeps Lightning from warning about it.
         self.log_dict(known, batch_size=1, sync_dist=True)
-
-
-def at_size(probs: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resizes probabilities ``(N, C, h, w)`` to ``size`` (height, width), bilinear, without aliasing when shrinking."""
-    shrinks = size[0] < probs.shape[-2] or size[1] < probs.shape[-1]
-    return F.interpolate(probs, size=size, mode="bilinear", align_corners=False, antialias=shrinks)

@@ -132,15 +132,6 @@ class SuperResolutionModule(ImageTask):
         """Losses of a batch by name, with their sum under ``"loss"``."""
         return self._losses(self.net(batch["low"]), batch["high"])
 
-    def training_step(self, batch: PairBatch) -> Tensor:
-        """Learns from a batch."""
-        losses = self.parts(batch)
-        loss = losses.pop("loss")
-        self.log("train/loss", loss.detach(), prog_bar=True)
-        if len(losses) > 1:
-            self.log_dict({f"train/loss/{name}": part.detach() for name, part in losses.items()})
-        return loss
-
     def on_validation_epoch_start(self) -> None:
         """Forgets a validation that was cut short."""
         for metric in (self.val_loss, self.val_scores, self.val_bicubic):

@@ -9,7 +9,8 @@ from torch.utils.data import DataLoader
 
 from datamodules.batches import SegmentBatch
 from datamodules.stage import Stage
-from lightning_modules.segmentation import SegmentationModule, at_size
+from lightning_modules.segmentation import SegmentationModule
+from models.at_size import at_size
 
 
 class Echo(nn.Module):
