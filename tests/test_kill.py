@@ -44,7 +44,8 @@ def test_killed_and_resumed_run_ends_as_the_whole_one(tmp_path: Path) -> None:
     run = start(tmp_path, *WORDS, "--name", "cut")
     last = tmp_path / "runs/segment/cut/checkpoints/last.ckpt"
     deadline = time.monotonic() + 120
-    # beyond the first stage's end and not at the end of the run: ten pictures in pairs make five steps an epoch
+    # At the first stage's end: ten pictures in pairs make five steps an epoch. `last` is renewed a moment after the
+    # stage's file, so the kill may leave it one step behind.
     while not (tmp_path / "runs/segment/cut/checkpoints/stage-1.ckpt").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     run.send_signal(signal.SIGKILL)
@@ -53,7 +54,7 @@ def test_killed_and_resumed_run_ends_as_the_whole_one(tmp_path: Path) -> None:
     cut = torch.load(last, weights_only=True)["global_step"]
     finish(start(tmp_path, "--task", "segment", "--resume", "runs/segment/cut"))
     whole, resumed = end(tmp_path, "whole"), end(tmp_path, "cut")
-    assert 10 <= cut < whole["global_step"] == resumed["global_step"] == 20
+    assert 9 <= cut < whole["global_step"] == resumed["global_step"] == 20
     for name, tensor in whole["state_dict"].items():
         assert torch.equal(tensor, resumed["state_dict"][name]), name
     assert whole["callbacks"]["RunCheckpoint"] == resumed["callbacks"]["RunCheckpoint"]
