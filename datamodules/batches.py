@@ -79,6 +79,21 @@ class PairOutput(TypedDict):
     bicubic_ssim: Tensor  # (N,) float32
 
 
+class StyleBatch(TypedDict):
+    """Photographs to be repainted, patches of one stage size, as the training, validation and test loaders give them."""
+
+    content: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
+    name: list[str]  # N names relative to the data's root
+
+
+class StyleOutput(TypedDict):
+    """What a style step hands to the trainer (``loss``) and to the figures (the rest, detached)."""
+
+    loss: Tensor  # () float32
+    preds: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]: the photographs in the manner of the painting
+    score: Tensor  # (N,) float32, each picture's combined loss, for "worst of the epoch": the higher, the worse
+
+
 class SegmentOutput(TypedDict):
     """What a segmentation step hands to the trainer (``loss``) and to the figures (the rest, detached)."""
 
