@@ -80,7 +80,7 @@ class PairOutput(TypedDict):
 
 
 class StyleBatch(TypedDict):
-    """Photographs to be repainted, patches of one stage size, as the training, validation and test loaders give them."""
+    """Photographs to be repainted: patches of one stage size, from the loaders of training, validation and test."""
 
     content: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
     name: list[str]  # N names relative to the data's root
