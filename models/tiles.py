@@ -11,7 +11,13 @@ TILE, OVERLAP = 320, 48
 
 
 def enlarge_in_tiles(
-    net: Callable[[Tensor], Tensor], image: Tensor, *, scale: int, tile: int = TILE, overlap: int = OVERLAP
+    net: Callable[[Tensor], Tensor],
+    image: Tensor,
+    *,
+    scale: int,
+    tile: int = TILE,
+    overlap: int = OVERLAP,
+    multiple: int = 1,
 ) -> Tensor:
     """Sends a picture through ``net`` tile by tile.
 
@@ -20,25 +26,31 @@ def enlarge_in_tiles(
     network sees around a pixel (20 for SrResnet's 8 blocks), the result is that of the whole picture; with less, it
     differs by what such far pixels add, which is little. Tiles are of one size and spread evenly.
 
+    A network with strided layers sees a picture on a grid of steps. Where tiles begin on that grid too (``multiple``),
+    they meet the pixels as the whole picture does; the last ones are then smaller by less than a step.
+
     Args:
         net: maps (1, 3, h, w) to (1, 3, scale * h, scale * w).
         image: (1, 3, H, W).
         scale: of the network.
         tile: side of a tile in pixels of the input; a picture that fits in one goes through whole.
         overlap: of neighbouring tiles.
+        multiple: tiles begin at multiples of so many pixels.
 
     Returns:
         float32 (1, 3, scale * H, scale * W).
 
     Raises:
-        ValueError: if the overlap is not below the tile's side.
+        ValueError: if the overlap is not below the tile's side, or one of them is no multiple of ``multiple``.
     """
     if not 0 <= overlap < tile:
         raise ValueError(f"overlap must be at least 0 and below the tile's side of {tile}, not {overlap}")
+    if tile % multiple or overlap % multiple:
+        raise ValueError(f"tile and overlap must be multiples of {multiple}, not {tile} and {overlap}")
     _, channels, height, width = image.shape
     if height <= tile and width <= tile:
         return net(image).float()
-    rows, columns = (_axis(length, tile, overlap, scale) for length in (height, width))
+    rows, columns = (_axis(length, tile, overlap, scale, multiple) for length in (height, width))
     out = image.new_zeros((1, channels, height * scale, width * scale), dtype=torch.float32)
     for top, rise in rows:
         for left, across in columns:
@@ -49,26 +61,32 @@ def enlarge_in_tiles(
     return out
 
 
-def _axis(length: int, tile: int, overlap: int, scale: int) -> list[tuple[int, Tensor]]:
+def _axis(length: int, tile: int, overlap: int, scale: int, multiple: int) -> list[tuple[int, Tensor]]:
     """Where tiles start along one axis, and the weight of each of their pixels (of the output); weights add up to 1."""
-    starts = tile_starts(length, tile, overlap)
-    side = min(tile, length) * scale
-    weights = [torch.ones(side) for _ in starts]
+    starts = tile_starts(length, tile, overlap, multiple)
+    weights = [torch.ones(min(tile, length - start) * scale) for start in starts]
     for number, (first, second) in enumerate(pairwise(starts)):
         shared = (first + tile - second) * scale
         rise = ((torch.arange(shared) + 0.5 - shared * 3 / 8) / (shared / 4)).clamp(0, 1)
         weights[number + 1][:shared] *= rise
-        weights[number][side - shared :] *= 1 - rise
-    return list(zip(starts, weights, strict=True))
+        weights[number][tile * scale - shared :] *= 1 - rise
+    total = torch.zeros(length * scale)  # 1, but for three tiles that share a pixel
+    for start, weight in zip(starts, weights, strict=True):
+        total[start * scale : start * scale + len(weight)] += weight
+    return [
+        (start, weight / total[start * scale : start * scale + len(weight)])
+        for start, weight in zip(starts, weights, strict=True)
+    ]
 
 
-def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
-    """Spreads tiles evenly over ``length``, neighbours sharing ``overlap`` or more.
+def tile_starts(length: int, tile: int, overlap: int, multiple: int = 1) -> list[int]:
+    """Spreads tiles evenly over ``length``, neighbours sharing ``overlap`` or more, each starting at a ``multiple``.
 
-    >>> tile_starts(100, 40, 10), tile_starts(30, 40, 10)
-    ([0, 30, 60], [0])
+    >>> tile_starts(100, 40, 10), tile_starts(30, 40, 10), tile_starts(101, 40, 12, 4)
+    ([0, 30, 60], [0], [0, 20, 40, 64])
     """
     if length <= tile:
         return [0]
-    steps = -(-(length - tile) // (tile - overlap))
-    return [number * (length - tile) // steps for number in range(steps + 1)]
+    last, most = -(-(length - tile) // multiple), (tile - overlap) // multiple  # in units of ``multiple``
+    steps = -(-last // most)
+    return [number * last // steps * multiple for number in range(steps + 1)]

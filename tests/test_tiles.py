@@ -1,11 +1,14 @@
 """Tiles and symmetries: the network's answer for a picture does not depend on how it was cut."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from models.sr_resnet import SrResnet, enlarge
+from models.style_resnet import StyleResnet
 from models.symmetries import self_ensemble
 from models.tiles import enlarge_in_tiles, tile_starts
 
@@ -58,6 +61,32 @@ def test_tiles_cover_everything_and_share_enough() -> None:
         assert starts[0] == 0
         assert ends[-1] == length
         assert all(end - start >= 16 for end, start in zip(ends[:-1], starts[1:], strict=True))
+
+
+def test_tiles_that_begin_on_the_grid_of_a_strided_net_are_the_whole() -> None:
+    torch.manual_seed(0)
+    net = StyleResnet(width=4, blocks=1).eval()
+    torch.nn.init.normal_(net.tail.weight, std=0.5)  # contrast as that of a trained net
+    for size in ((97, 131), (128, 97), (99, 64)):
+        image = picture(*size)
+        with torch.no_grad():
+            whole = net(image)
+            tiled = enlarge_in_tiles(net, image, scale=1, tile=96, overlap=76, multiple=4)  # 28 of 76: its reach
+            off = enlarge_in_tiles(net, image, scale=1, tile=96, overlap=76)
+        torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+        assert (off - whole).abs().max() > 1 / 255
+
+
+def test_tiles_on_a_grid_cover_everything_and_share_enough() -> None:
+    for length in range(1, 300):
+        starts = tile_starts(length, 64, 16, 4)
+        ends = [min(start + 64, length) for start in starts]
+        assert starts[0] == 0
+        assert ends[-1] == length
+        assert all(start % 4 == 0 for start in starts)
+        assert all(first + 64 - second >= 16 for first, second in pairwise(starts))
+    with pytest.raises(ValueError, match="multiples of 4, not 64 and 18"):
+        enlarge_in_tiles(lambda tile: tile, picture(80, 80), scale=1, tile=64, overlap=18, multiple=4)
 
 
 def test_an_overlap_as_large_as_the_tile_is_refused() -> None:

@@ -1,0 +1,188 @@
+"""StyleResnet: its promises as a network, its border against NumPy's reflection, its blocks against a case by hand."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from models.layer_groups import LayerGroups
+from models.style_resnet import StyleResnet, UnpaddedBlock, reflect
+
+KINDS = [("batch", "nearest"), ("batch", "bilinear"), ("instance", "nearest"), ("instance", "bilinear")]
+
+
+def small_net(**options: object) -> StyleResnet:
+    torch.manual_seed(0)
+    return StyleResnet(**({"width": 4, "blocks": 2} | options))  # type: ignore[arg-type]
+
+
+def learnt_net(**options: object) -> StyleResnet:
+    """With statistics and scales as training leaves them: not zero and one."""
+    net = small_net(**options)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)  # type: ignore[arg-type]
+            nn.init.uniform_(module.running_var, 0.05, 0.2)  # type: ignore[arg-type]
+    return net.eval()
+
+
+def pictures(height: int, width: int, *, count: int = 2) -> torch.Tensor:
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(("norm", "upsample"), KINDS)
+def test_any_size_gives_the_same_size_in_the_range_of_colours(norm: str, upsample: str) -> None:
+    net = small_net(norm=norm, upsample=upsample).eval()
+    for side in range(1, 71):
+        result = net(pictures(side, 71 - side, count=1))
+        assert result.shape == (1, 3, side, 71 - side)
+        assert result.dtype == torch.float32
+        assert 0 <= result.min() <= result.max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 40), (41, 90)])
+def test_the_border_is_numpys_reflection(size: tuple[int, int]) -> None:
+    images = pictures(*size)
+    height, width = (max(8, -(-length // 4) * 4) for length in size)
+    below, right = height - size[0], width - size[1]
+    expected = np.pad(images.numpy(), ((0, 0), (0, 0), (40, 40 + below), (40, 40 + right)), mode="reflect")
+    assert np.array_equal(reflect(images, 40, least=8, multiple=4).numpy(), expected)
+
+
+def test_the_shortcut_is_cropped_in_the_middle() -> None:
+    """By hand: first convolution the middle pixel times 2, second its left neighbour times 3, norms untrained."""
+    block = UnpaddedBlock(width=1, norm="batch").eval()
+    for conv, place, factor in ((block.conv1, (1, 1), 2.0), (block.conv2, (1, 0), 3.0)):
+        nn.init.zeros_(conv.weight)
+        conv.weight.data[0, 0, place[0], place[1]] = factor
+    x = torch.arange(1.0, 37.0).view(1, 1, 6, 6)
+    expected = torch.tensor([[15 + 6 * 14, 16 + 6 * 15], [21 + 6 * 20, 22 + 6 * 21]]).float()
+    torch.testing.assert_close(block(x)[0, 0], expected, rtol=1e-4, atol=0)
+
+
+def test_parameters_counted_by_hand() -> None:
+    down = 3 * 32 * 81 + 64 + 32 * 64 * 9 + 128 + 64 * 128 * 9 + 256
+    blocks = 5 * 2 * (128 * 128 * 9 + 256)
+    up = 128 * 64 * 9 + 128 + 64 * 32 * 9 + 64 + 32 * 3 * 81 + 3
+    for norm in ("batch", "instance"):
+        assert sum(p.numel() for p in StyleResnet(norm=norm).parameters()) == down + blocks + up == 1_677_635
+
+
+@pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
+def test_inside_it_is_the_plain_computation_without_any_padding(upsample: str) -> None:
+    """What is far from the rim is what torch's functions make of it with no padding at all."""
+    net = learnt_net(upsample=upsample)
+    images = pictures(100, 112)
+
+    def norm(x: torch.Tensor, layer: nn.Module) -> torch.Tensor:
+        own = layer.state_dict()
+        mean, var = own["running_mean"].view(-1, 1, 1), own["running_var"].view(-1, 1, 1)
+        return (x - mean) / (var + 1e-5).sqrt() * own["weight"].view(-1, 1, 1) + own["bias"].view(-1, 1, 1)
+
+    # each map is cut so that the next, strided one begins on a multiple of its step
+    x = F.relu(norm(F.conv2d(images, net.down[0][0].weight), net.down[0][1]))  # begins at pixel 4 of the picture
+    x = F.relu(norm(F.conv2d(x[:, :, 3:, 3:], net.down[1][0].weight, stride=2), net.down[1][1]))  # at 8, every 2nd
+    x = F.relu(norm(F.conv2d(x[:, :, 1:, 1:], net.down[2][0].weight, stride=2), net.down[2][1]))  # at 12, every 4th
+    for block in net.blocks:
+        y = F.relu(norm(F.conv2d(x, block.conv1.weight), block.norm1))
+        x = x[:, :, 2:-2, 2:-2] + norm(F.conv2d(y, block.conv2.weight), block.norm2)  # two blocks: at 28
+    for block in net.up:
+        x = F.interpolate(x, scale_factor=2, mode=upsample)
+        x = F.relu(norm(F.conv2d(x, block[0].weight), block[1]))  # at 30, then at 31
+    x = torch.sigmoid(F.conv2d(x, net.tail.weight, net.tail.bias))  # at 35
+    inner = x[:, :, 4:-4, 4:-4]  # bilinear enlarging meets the cut edge
+    height, width = inner.shape[2:]
+    assert height > 20
+    torch.testing.assert_close(inner, net(images)[:, :, 39 : 39 + height, 39 : 39 + width], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
+def test_reach_is_as_far_as_it_sees(upsample: str) -> None:
+    net = learnt_net(upsample=upsample)
+    images = pictures(100, 100, count=1).double()
+    net.double()
+    changed = images.clone()
+    changed[..., 47] = 1 - changed[..., 47]
+    changed_columns = (net(images) - net(changed)).abs().amax((0, 1, 2)).nonzero().flatten()
+    far = int((changed_columns - 47).abs().max())
+    assert net.reach - 8 < far <= net.reach
+
+
+def test_batch_norm_keeps_pictures_apart_from_far_pixels_and_instance_norm_does_not() -> None:
+    images = pictures(160, 160, count=1)
+    changed = images.clone()
+    changed[..., :8] = 0
+    for norm, apart in (("batch", True), ("instance", False)):
+        net = learnt_net(norm=norm)
+        assert torch.equal(net(images)[..., 80:], net(changed)[..., 80:]) == apart
+
+
+def test_flat_pictures_stay_flat_up_to_the_rim() -> None:
+    """Maps continued by zeros would show as a frame; continued by reflection they do not show at all."""
+    for norm, upsample in KINDS:
+        result = learnt_net(norm=norm, upsample=upsample)(torch.full((1, 3, 60, 61), 0.6))
+        spread = result.amax((2, 3)) - result.amin((2, 3))
+        assert spread.max() < 1e-3  # instance norm enlarges what rounding leaves
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_every_weight_learns_and_is_in_exactly_one_group(norm: str) -> None:
+    net = small_net(norm=norm)
+    assert isinstance(net, LayerGroups)
+    net.train()(pictures(21, 34)).square().mean().backward()
+    assert [name for name, p in net.named_parameters() if p.grad is None] == []
+    groups = net.layer_groups()
+    assert len(groups) == 3
+    grouped = [id(p) for group in groups for module in group for p in module.parameters()]
+    assert sorted(grouped) == sorted(id(p) for p in net.parameters())
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_eval_repeats_itself_and_a_state_dict_is_enough(norm: str) -> None:
+    net, images = learnt_net(norm=norm), pictures(18, 23)
+    before, first = images.clone(), net(images)
+    assert torch.equal(first, net(images))
+    assert torch.equal(images, before)
+    torch.testing.assert_close(net(images[:1]), first[:1], rtol=1e-4, atol=1e-5)
+    file = io.BytesIO()
+    torch.save(net.state_dict(), file)
+    file.seek(0)
+    again = StyleResnet(width=4, blocks=2, norm=norm).eval()
+    again.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(again(images), first)
+
+
+def test_channels_last_and_bf16_give_about_the_same() -> None:
+    net, images = learnt_net(), pictures(18, 23)
+    expected = net(images)
+    net.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(net(images), expected, rtol=1e-4, atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        result = net(images)
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result, expected, rtol=0, atol=0.05)
+
+
+@pytest.mark.slow
+def test_exports_with_free_height_and_width() -> None:
+    net = learnt_net()
+    dim = torch.export.Dim
+    free = {0: dim("n", min=1, max=64), 2: 4 * dim("h", min=4, max=512), 3: 4 * dim("w", min=4, max=512)}
+    exported = torch.export.export(net, (pictures(64, 80),), dynamic_shapes=(free,), strict=False).module()
+    images = pictures(76, 128, count=3)
+    torch.testing.assert_close(exported(images), net(images), rtol=1e-4, atol=1e-5)
+
+
+def test_bad_input_is_refused() -> None:
+    with pytest.raises(ValueError, match="width and blocks must be at least 1, not 4 and 0"):
+        small_net(blocks=0)
+    with pytest.raises(ValueError, match="norm must be batch or instance, not 'layer'"):
+        small_net(norm="layer")
+    with pytest.raises(ValueError, match="upsample must be nearest or bilinear, not 'cubic'"):
+        small_net(upsample="cubic")
+    for shape in ((2, 1, 8, 8), (3, 8, 8), (1, 3, 0, 8)):
+        with pytest.raises(ValueError, match=r"\(N, 3, H, W\), not"):
+            small_net()(torch.rand(shape))
