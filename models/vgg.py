@@ -1,6 +1,7 @@
 """What a frozen VGG sees in pictures: the measure of perceptual losses."""
 
 import logging
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Literal, Self, get_args
 
@@ -39,6 +40,7 @@ class VggFeatures(nn.Module):
     Attributes:
         weights_origin: where the weights came from, in words.
         random: whether they are random.
+        checksum: 32 bits that tell whether two machines see with the same weights.
 
     Raises:
         ValueError: unknown name, or layers that it does not have.
@@ -49,25 +51,26 @@ class VggFeatures(nn.Module):
         self, *, name: VggName = "vgg16_bn", layers: Sequence[int] = (5, 12, 22), weights: str = "auto", seed: int = 0
     ) -> None:
         super().__init__()
-        self.layers = _checked(layers)
-        with torch.device("meta"):  # the head alone would take 0.5 GB
-            classifier = _build(name)
-        if self.layers[-1] >= len(classifier.features):
-            raise ValueError(f"layers={list(layers)}: the features of {name} are 0 to {len(classifier.features) - 1}")
+        classifier = _without_weights(name)
+        self.layers = _checked(layers, name, classifier.features)
         features = classifier.features[: self.layers[-1] + 1]
         features.to_empty(device="cpu")
         _start_(features, seed)
         self.weights_origin, self.random = _load_(classifier, self.layers[-1], name=name, weights=weights)
+        # Random weights may differ in their last bits between machines: what they are drawn by is what counts.
+        drawn = f"{name} {self.layers} {seed}"
+        self.checksum = zlib.crc32(drawn.encode()) if self.random else _checksum(features)
         _keep_outputs_(features, self.layers)
         self.least_size = 2 ** sum(isinstance(layer, nn.MaxPool2d) for layer in features)
         # In a list, so that nn.Module does not take it for a part of this module.
         self._held = [nn.Sequential(Normalize(mean=_MEAN, std=_STD), *features).eval().requires_grad_(False)]
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(self, images: Tensor, *, up_to: int | None = None) -> list[Tensor]:
         """Looks at pictures.
 
         Args:
             images: (N, 3, H, W), RGB in [0, 1], each side at least ``least_size``.
+            up_to: the last layer wanted this time; nothing behind it is run.
 
         Returns:
             For each of ``layers`` its output (N, C, about H / 2^k, about W / 2^k) behind k max-pools; in the precision
@@ -80,7 +83,7 @@ class VggFeatures(nn.Module):
         normalize, *features = self._held[0]
         x = normalize(images)
         found = []
-        for number, layer in enumerate(features):
+        for number, layer in enumerate(features[: None if up_to is None else up_to + 1]):
             x = layer(x)
             if number in self.layers:
                 found.append(x)
@@ -94,10 +97,41 @@ class VggFeatures(nn.Module):
         return self
 
 
-def _checked(layers: Sequence[int]) -> tuple[int, ...]:
+def layers_before_pools(name: VggName) -> tuple[int, ...]:
+    """Places of the activations just before the five max-pools.
+
+    >>> layers_before_pools("vgg16_bn"), layers_before_pools("vgg16")
+    ((5, 12, 22, 32, 42), (3, 8, 15, 22, 29))
+    """
+    features = _without_weights(name).features
+    return tuple(number - 1 for number, layer in enumerate(features) if isinstance(layer, nn.MaxPool2d))
+
+
+def channels_of(name: VggName, layers: Sequence[int]) -> list[int]:
+    """How many channels the outputs of ``layers`` have.
+
+    Raises:
+        ValueError: layers that it does not have.
+
+    >>> channels_of("vgg16", (3, 8, 9, 15))
+    [64, 128, 128, 256]
+    """
+    features = _without_weights(name).features
+    _checked(layers, name, features)
+    return [[x.out_channels for x in features[: n + 1] if isinstance(x, nn.Conv2d)][-1] for n in layers]
+
+
+def _without_weights(name: VggName) -> torchvision.models.VGG:
+    with torch.device("meta"):  # the head alone would take 0.5 GB
+        return _build(name)
+
+
+def _checked(layers: Sequence[int], name: str, features: nn.Sequential) -> tuple[int, ...]:
     given = tuple(layers)
     if not given or given[0] < 0 or list(given) != sorted(set(given)):
         raise ValueError(f"layers={list(given)}: name at least one, from 0 on, in rising order")
+    if given[-1] >= len(features):
+        raise ValueError(f"layers={list(given)}: the features of {name} are 0 to {len(features) - 1}")
     return given
 
 
@@ -133,6 +167,13 @@ def _load_(classifier: nn.Module, last: int, *, name: str, weights: str) -> tupl
             raise
         _log.warning("PICTURES ARE COMPARED BY RANDOM FEATURES, which costs quality: %s", error)
         return f"random weights (auto found none for {name})", True
+
+
+def _checksum(features: nn.Sequential) -> int:
+    crc = 0
+    for tensor in features.state_dict().values():
+        crc = zlib.crc32(tensor.numpy().tobytes(), crc)
+    return crc
 
 
 def _keep_outputs_(features: nn.Sequential, layers: Sequence[int]) -> None:

@@ -1,10 +1,25 @@
 """Settings every test shares."""
 
 import os
+import urllib.error
+import urllib.request
+from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the registry, 2 s when offline
 
+import pytest
 import torch
 
 # On two cores the suite is 4x faster with one thread: the tensors are small and the pools fight.
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty cache of torch hub, and no network."""
+
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise urllib.error.URLError("no network here")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(urllib.request, "urlopen", fail)

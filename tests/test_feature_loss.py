@@ -3,9 +3,6 @@
 import copy
 import io
 import logging
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,52 +14,11 @@ from models.errors import WeightsError
 from models.feature_loss import FeatureLoss
 from models.pixel_losses import CharbonnierLoss, L1Loss, MSELoss
 from models.vgg import VggFeatures
-
-
-@pytest.fixture
-def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty cache of torch hub, and no network."""
-
-    def fail(*_args: object, **_kwargs: object) -> None:
-        raise urllib.error.URLError("no network here")
-
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    monkeypatch.setattr(urllib.request, "urlopen", fail)
+from tests.tiny_vgg import file_of, plainly, theirs
 
 
 def pictures(seed: int = 1, size: tuple[int, int] = (24, 33)) -> Tensor:
     return torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(seed))
-
-
-def theirs(name: str, *, up_to: int) -> nn.Sequential:
-    """The first layers of a VGG as torchvision builds it, with batch norm that has seen something."""
-    with torch.device("meta"):
-        vgg = torchvision.models.get_model(name, weights=None)
-    torch.manual_seed(5)
-    layers = vgg.features[: up_to + 1].to_empty(device="cpu")
-    for layer in layers:
-        if isinstance(layer, nn.Conv2d | nn.BatchNorm2d):
-            layer.reset_parameters()
-        if isinstance(layer, nn.BatchNorm2d):
-            nn.init.uniform_(layer.running_var, 0.01, 0.05)
-            nn.init.uniform_(layer.running_mean, -0.2, 0.2)
-    return layers.eval()
-
-
-def file_of(layers: nn.Sequential, tmp_path: Path) -> str:
-    torch.save({f"features.{name}": value for name, value in layers.state_dict().items()}, tmp_path / "vgg.pth")
-    return str(tmp_path / "vgg.pth")
-
-
-def plainly(layers: nn.Sequential, wanted: Sequence[int], images: Tensor) -> list[Tensor]:
-    """Every activation, copied before the next layer could overwrite it."""
-    transform = torchvision.transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    x, found = transform(images), []
-    for number, layer in enumerate(layers):
-        x = layer(x)
-        if number in wanted:
-            found.append(x.clone())
-    return found
 
 
 @pytest.mark.parametrize(

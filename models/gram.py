@@ -1,0 +1,29 @@
+"""Gram matrices: which features occur together in a picture, wherever they are. Its style, after Gatys et al. 2016."""
+
+import torch
+from torch import Tensor
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Products of all pairs of channels, averaged over the places of a picture.
+
+    Every picture has its own matrix. A product over the whole batch at once, as in fast.ai's lesson 14, would let
+    pictures answer for each other.
+
+    Args:
+        features: (N, C, H, W).
+
+    Returns:
+        (N, C, C), float32 also under autocast (float64 for float64): the sum over places divided by C * H * W (Johnson
+        et al. 2016), so that pictures of different size can be compared.
+
+    >>> gram_matrix(torch.ones(1, 2, 8, 8))
+    tensor([[[0.5000, 0.5000],
+             [0.5000, 0.5000]]])
+    """
+    _, channels, height, width = features.shape
+    with torch.autocast(features.device.type, enabled=False):
+        rows = features.flatten(2)
+        if rows.dtype != torch.float64:
+            rows = rows.float()
+        return torch.bmm(rows, rows.transpose(1, 2)) / (channels * height * width)

@@ -1,0 +1,257 @@
+"""The loss of style transfer: like the photograph in what is shown, like the painting in how (Johnson et al. 2016)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.errors import WeightsError
+from models.gram import gram_matrix
+from models.vgg import VggFeatures, VggName, channels_of, layers_before_pools
+
+#: Smallest unit of a part, relative to the mean square of what is compared: keeps a photograph that is flat, or the
+#: painting itself, from making it infinite.
+_LEAST = 1e-6
+
+
+class StyleLoss(nn.Module):
+    """Content at one layer of a VGG, Gram matrices at several, total variation if wanted.
+
+    With ``balance``, each part is measured in units of what it is for untouched photographs: a layer's style is 1 where
+    the picture is as far from the painting as they are, content is 1 where nothing is left of the photograph but its
+    average, total variation is 1 where the picture is as restless as they are. ``calibrate()`` measures the units. So
+    the weights are plain ratios, which hold for any painting and any VGG. Without it the parts are the bare mean
+    squared errors, whose sizes lie many orders of magnitude apart: fast.ai's lesson 14 calls them touchy, and gives
+    1e4 for content, 1e12 for style (its Gram matrices are 1e6 times ours) and (0.025, 0.275, 5.0, 0.2) for the layers.
+
+    The painting's Gram matrices and the units are buffers, and so part of a checkpoint. The VGG is not
+    (``models/vgg.py``); it is loaded by ``load()``, and to use a trained network it is not needed.
+
+    Args:
+        name: of torchvision's VGG.
+        layers: places in its ``features`` whose Gram matrices are compared; ``None`` takes the activations just before
+            its last four max-pools: 12, 22, 32, 42 in vgg16_bn, 8, 15, 22, 29 in vgg16.
+        content_layer: one of ``layers``; ``None`` takes the last but one.
+        layer_weights: of each layer's style.
+        content_weight: of the content.
+        style_weight: of all styles.
+        tv_weight: of the total variation; at 0 it is not computed.
+        balance: whether parts are measured in units of untouched photographs.
+        weights: of the VGG: ``"imagenet"``, the path of a file, ``"none"`` for random ones, or ``"auto"``: ImageNet's
+            if they can be had, else random ones and a warning.
+        seed: of random weights.
+
+    Attributes:
+        weights_origin: where the VGG's weights came from, in words.
+        random: whether they are random.
+
+    Raises:
+        ValueError: unknown name; layers that it does not have; a weight that is negative or missing.
+    """
+
+    units: Tensor
+    seen_by: Tensor
+    row: Tensor
+
+    def __init__(
+        self,
+        *,
+        name: VggName = "vgg16_bn",
+        layers: Sequence[int] | None = None,
+        content_layer: int | None = None,
+        layer_weights: Sequence[float] = (0.25, 0.25, 0.25, 0.25),
+        content_weight: float = 1.0,
+        style_weight: float = 1.0,
+        tv_weight: float = 0.0,
+        balance: bool = True,
+        weights: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.name, self.weights, self.seed, self.balance = name, weights, seed, balance
+        self.layers = tuple(layers_before_pools(name)[-4:] if layers is None else layers)
+        self.content_layer = self.layers[-2:][0] if content_layer is None else content_layer
+        if self.content_layer not in self.layers:
+            raise ValueError(f"content_layer={content_layer} must be one of the layers {list(self.layers)}")
+        if len(self.layers) != len(layer_weights):
+            raise ValueError(
+                f"layer_weights has {len(layer_weights)} numbers for {len(self.layers)} layers: one for each"
+            )
+        if min(*layer_weights, content_weight, style_weight, tv_weight) < 0:
+            raise ValueError("no weight may be negative")
+        names = ["content", *(f"style_{layer}" for layer in self.layers), "tv"]
+        weights_ = [content_weight, *(style_weight * weight for weight in layer_weights), tv_weight]
+        #: Weight of every part by its name.
+        self.part_weights = dict(zip(names, weights_, strict=True))
+        for layer, channels in zip(self.layers, channels_of(name, self.layers), strict=True):
+            self.register_buffer(f"gram_{layer}", torch.zeros(channels, channels))
+        self.register_buffer("units", torch.zeros(len(names)))  # in the order of part_weights; 0: not measured
+        self.register_buffer("seen_by", torch.zeros(5))  # 1 if there is a style, and the checksum of the VGG it is of
+        self.register_buffer("row", torch.tensor(weights_), persistent=False)
+        self.features: VggFeatures | None = None
+        self.weights_origin, self.random = "not loaded", False
+        self._ready = False
+
+    @property
+    def has_style(self) -> bool:
+        """Whether a painting was given, here or in the checkpoint that was read."""
+        return bool(self.seen_by[0])
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the units are known."""
+        return bool(self.units[0])
+
+    def load(self) -> None:
+        """Loads the VGG, once.
+
+        Raises:
+            ValueError: layers that the VGG does not have.
+            WeightsError: weights that cannot be had, do not fit, or are not those by which the style was taken.
+        """
+        features = self._vgg()
+        if self.has_style and not torch.equal(self.seen_by, self._mark(features)):
+            raise WeightsError(
+                "the painting was looked at with other VGG weights than those found now "
+                f"({self.weights_origin}): name their file with --model.loss.weights FILE, or train anew"
+            )
+
+    @torch.no_grad()
+    def set_style(self, picture: Tensor) -> None:
+        """Takes the Gram matrices of a painting, and forgets the units that held for another.
+
+        Args:
+            picture: (3, h, w) float32, RGB in [0, 1]. Its size decides how large the brush strokes are, and need not be
+                that of the photographs.
+        """
+        self.seen_by.zero_()
+        self.units.zero_()
+        for layer, features in zip(self.layers, self._see(picture[None]), strict=True):
+            self.get_buffer(f"gram_{layer}").copy_(gram_matrix(features)[0])
+        self.seen_by.copy_(self._mark(self._vgg()))
+        self._ready = False
+
+    @torch.no_grad()
+    def calibrate(self, photographs: Tensor) -> dict[str, float]:
+        """Measures the units on untouched photographs, one by one.
+
+        Args:
+            photographs: (N, 3, H, W) float32, RGB in [0, 1]; the same ones on every process.
+
+        Returns:
+            The unit of every part by its name.
+
+        Raises:
+            RuntimeError: if there is no style yet.
+        """
+        if not self.has_style:
+            raise RuntimeError("StyleLoss has no style yet: call set_style(picture) before calibrate(photographs)")
+        units = torch.stack([self._units_of(photograph[None]) for photograph in photographs])
+        self.units.copy_(units.double().mean(0))
+        self._ready = False
+        return dict(zip(self.part_weights, self.units.tolist(), strict=True))
+
+    def forward(self, preds: Tensor, content: Tensor) -> dict[str, Tensor]:
+        """Judges pictures.
+
+        Args:
+            preds: (N, 3, H, W), RGB, about [0, 1]; gradients flow to it.
+            content: the photographs they were made of, the same shape; none flow to it.
+
+        Returns:
+            ``{"content": ..., "style_12": ..., ...}``, float32 scalars, each already times its weight; the loss is
+            their sum.
+
+        Raises:
+            RuntimeError: if there is no style, or no units where they are needed.
+        """
+        means = self._parts(preds, content).mean(1)
+        named = zip(self.part_weights.items(), means.unbind(), strict=True)
+        return {name: part for (name, weight), part in named if weight}
+
+    def per_picture(self, preds: Tensor, content: Tensor) -> Tensor:
+        """Gives the loss of each picture by itself, (N,); arguments and errors as in ``forward``."""
+        return self._parts(preds, content).sum(0)
+
+    def _parts(self, preds: Tensor, content: Tensor) -> Tensor:
+        """All parts of all pictures, (parts, N)."""
+        if preds.shape != content.shape:
+            raise ValueError(f"pictures {tuple(preds.shape)} cannot be made of photographs {tuple(content.shape)}")
+        if not self._ready:  # asked once: on a GPU each answer waits for all that is under way
+            self._check()
+        with torch.no_grad():
+            *_, wanted = self._see(content, up_to=self.content_layer)
+        found = self._see(preds)
+        parts = [_mse(found[self.layers.index(self.content_layer)], wanted), *self._style_parts(found)]
+        parts.append(total_variation(preds))
+        weights = self.row / self.units if self.balance else self.row
+        return torch.stack(parts) * weights[:, None]
+
+    def _units_of(self, photograph: Tensor) -> Tensor:
+        """The units of one photograph, (parts,)."""
+        found = self._see(photograph)
+        shown = _full(found[self.layers.index(self.content_layer)])
+        content = shown.var((2, 3), correction=0).mean().clamp(min=_LEAST * shown.square().mean())
+        styles = [
+            part[0].clamp(min=_LEAST * self.get_buffer(f"gram_{layer}").square().mean())
+            for layer, part in zip(self.layers, self._style_parts(found), strict=True)
+        ]
+        return torch.stack([content, *styles, total_variation(photograph)[0].clamp(min=_LEAST)])
+
+    def _style_parts(self, found: list[Tensor]) -> list[Tensor]:
+        return [
+            _mse(gram_matrix(features), self.get_buffer(f"gram_{layer}").expand(len(features), -1, -1))
+            for layer, features in zip(self.layers, found, strict=True)
+        ]
+
+    def _see(self, images: Tensor, *, up_to: int | None = None) -> list[Tensor]:
+        """What the VGG makes of pictures, in its own place and precision."""
+        seen: list[Tensor] = self._vgg()(images.to(self.units), up_to=up_to)
+        return seen
+
+    def _vgg(self) -> VggFeatures:
+        if self.features is None:
+            self.features = VggFeatures(name=self.name, layers=self.layers, weights=self.weights, seed=self.seed)
+            self.features.to(self.units)
+            self.weights_origin, self.random = self.features.weights_origin, self.features.random
+        return self.features
+
+    def _check(self) -> None:
+        self.load()
+        if not self.has_style:
+            raise RuntimeError("StyleLoss has no style yet: call set_style(picture)")
+        if self.balance and not self.calibrated:
+            raise RuntimeError("a balanced StyleLoss has no units yet: call calibrate(photographs)")
+        self._ready = True
+
+    def _mark(self, features: VggFeatures) -> Tensor:
+        """1 and four bytes: numbers that survive every precision and an average with themselves."""
+        return self.seen_by.new_tensor([1, *features.checksum.to_bytes(4, "big")])
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        """What is loaded has to be checked again."""
+        self._ready = False
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Mean absolute difference of neighbours, downwards plus sideways.
+
+    Args:
+        images: (N, C, H, W), each side at least 2.
+
+    Returns:
+        (N,), float32 (float64 for float64).
+    """
+    x = _full(images)
+    return x.diff(dim=2).abs().mean((1, 2, 3)) + x.diff(dim=3).abs().mean((1, 2, 3))
+
+
+def _mse(a: Tensor, b: Tensor) -> Tensor:
+    """Mean squared error of each picture, (N,)."""
+    return (_full(a) - _full(b)).square().flatten(1).mean(1)
+
+
+def _full(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
