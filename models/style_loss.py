@@ -103,6 +103,11 @@ class StyleLoss(nn.Module):
         """Whether the units are known."""
         return bool(self.units[0])
 
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """Names of the parts that count, in their order."""
+        return tuple(name for name, weight in self.part_weights.items() if weight)
+
     def load(self) -> None:
         """Loads the VGG, once.
 
@@ -166,8 +171,11 @@ class StyleLoss(nn.Module):
         Raises:
             RuntimeError: if there is no style, or no units where they are needed.
         """
-        means = self._parts(preds, content).mean(1)
-        named = zip(self.part_weights.items(), means.unbind(), strict=True)
+        return {name: part.mean() for name, part in self.parts_per_picture(preds, content).items()}
+
+    def parts_per_picture(self, preds: Tensor, content: Tensor) -> dict[str, Tensor]:
+        """Gives the parts of each picture by itself, (N,) each; arguments and errors as in ``forward``."""
+        named = zip(self.part_weights.items(), self._parts(preds, content).unbind(), strict=True)
         return {name: part for (name, weight), part in named if weight}
 
     def per_picture(self, preds: Tensor, content: Tensor) -> Tensor:

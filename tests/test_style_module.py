@@ -1,0 +1,182 @@
+"""StyleModule: what it asks of loss and data, its scores against figures by hand, its tiles against the picture."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+from lightning import Trainer
+from torch import Tensor, nn
+
+from datamodules.batches import PhotoBatch
+from lightning_modules.style import StyleModule
+from models.style_resnet import StyleResnet
+from tests.tiny_segment import DiscData
+from tests.tiny_style import GREYS, PAINTING, STAGE, Halving, Means, grey_task
+
+#: By hand: a photograph of grey g becomes g / 2; content 2 (g / 2)^2, style (g / 2 - 0.75)^2, untouched (g - 0.75)^2.
+CONTENT = (0.0, 0.03125, 0.125, 0.28125, 0.5)
+STYLED = (0.5625, 0.390625, 0.25, 0.140625, 0.0625)
+UNTOUCHED = (0.5625, 0.25, 0.0625, 0.0, 0.0625)
+
+
+def quiet_trainer(**options: Any) -> Trainer:
+    return Trainer(
+        accelerator="cpu",
+        devices=1,
+        use_distributed_sampler=False,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+
+
+def module_of(net: nn.Module, **options: Any) -> StyleModule:
+    return StyleModule(net=net, loss=cast(Any, Means()), **options)
+
+
+def painter(norm: str = "batch") -> StyleResnet:
+    torch.manual_seed(0)
+    net = StyleResnet(width=4, blocks=1, norm=norm).eval()  # type: ignore[arg-type]
+    nn.init.normal_(net.tail.weight, std=0.5)  # contrast as that of a trained net
+    return net
+
+
+def photo(image: Tensor) -> PhotoBatch:
+    return cast(PhotoBatch, {"image": image})
+
+
+def test_validation_means_are_exact_although_the_last_batch_is_short() -> None:
+    module, data = grey_task()
+    (scores,) = quiet_trainer().validate(module, data, verbose=False)
+    content, styled, untouched = (sum(values) / 5 for values in (CONTENT, STYLED, UNTOUCHED))
+    assert scores == {
+        "val/loss": pytest.approx(content + styled),
+        "val/loss/content": pytest.approx(content),
+        "val/loss/style_1": pytest.approx(styled),
+        "val/relative": pytest.approx((content + styled) / untouched),
+    }
+
+
+def test_the_table_has_every_picture_beside_the_untouched_one_the_worst_first() -> None:
+    module, data = grey_task()
+    (scores,) = quiet_trainer().test(module, data, verbose=False)
+    ours = [content + styled for content, styled in zip(CONTENT, STYLED, strict=True)]
+    assert scores["test/relative"] == pytest.approx(sum(ours) / sum(UNTOUCHED))
+    rows = {row["name"]: row for row in module.test_table}
+    assert [row["relative"] for row in rows.values()] == sorted((r["relative"] for r in rows.values()), reverse=True)
+    for number, (loss, untouched) in enumerate(zip(ours, UNTOUCHED, strict=True)):
+        row = rows[f"grey {number}.png"]
+        assert (row["loss"], row["untouched"]) == (pytest.approx(loss), pytest.approx(untouched))
+    assert rows["grey 3.png"]["relative"] == float("inf")  # as light as the painting: nothing is left to be gained
+
+
+def test_a_step_gives_every_pictures_own_score() -> None:
+    module, data = grey_task()
+    module.loss.set_style(data.style())
+    output = module.validation_step(next(iter(data.val_dataloader())))
+    assert output is not None
+    assert output["preds"][2].unique().tolist() == [0.25]
+    assert output["score"].tolist() == pytest.approx([CONTENT[n] + STYLED[n] for n in range(3)])
+    assert output["loss"].item() == pytest.approx(output["score"].mean().item())
+
+
+def test_training_moves_the_net_and_logs_every_part() -> None:
+    module, data = grey_task()
+    module.begin_stage(STAGE, 2)
+    trainer = quiet_trainer(max_epochs=1, limit_train_batches=1)
+    trainer.fit(module, data)
+    logged = trainer.logged_metrics
+    assert {"train/loss", "train/loss/content", "train/loss/style_1"} <= set(logged)
+    assert logged["train/loss"] == pytest.approx(float(logged["train/loss/content"] + logged["train/loss/style_1"]))
+    assert module.net.factor.weight.item() != 0.5  # type: ignore[union-attr]
+
+
+def test_the_loss_is_shown_the_painting_once_and_not_for_predictions() -> None:
+    module, data = grey_task()
+    loss = cast(Any, module.loss)
+    trainer = quiet_trainer()
+    trainer.validate(module, data, verbose=False)
+    assert loss.asked == ["load", "style", f"calibrate {len(GREYS)}"]
+    assert loss.mean == PAINTING
+    trainer.test(module, data, verbose=False)
+    assert loss.asked == ["load", "style", f"calibrate {len(GREYS)}", "load"]
+    other, _ = grey_task()
+    other.setup("predict")
+    assert cast(Any, other.loss).asked == []
+
+
+def test_data_without_a_painting_are_refused() -> None:
+    module, _ = grey_task()
+    data = DiscData(num_workers=0)
+    data.set_stage(STAGE)
+    with pytest.raises(TypeError, match="DiscData brings no painting along"):
+        quiet_trainer().validate(module, data, verbose=False)
+
+
+def test_tiles_of_batch_norm_are_the_whole_picture_and_those_of_instance_norm_are_not() -> None:
+    image = torch.rand(1, 3, 203, 318, generator=torch.Generator().manual_seed(1))
+    for norm, same in (("batch", True), ("instance", False)):
+        net = painter(norm)
+        module = module_of(net, tile=160).eval()
+        assert module.net.reach == 28  # type: ignore[union-attr]
+        with torch.no_grad():
+            difference = (module(image) - net(image)).abs().max()
+        assert (difference < 1e-5) == same
+
+
+@pytest.mark.parametrize(
+    ("dtype", "top", "saved"), [(torch.uint8, 255, torch.uint8), (torch.int32, 65535, torch.uint16)]
+)
+def test_a_prediction_is_as_deep_as_the_picture(dtype: torch.dtype, top: int, saved: torch.dtype) -> None:
+    image = torch.arange(12).reshape(1, 3, 2, 2) * (top // 11)
+    made = module_of(Halving()).predict_step(photo(image.to(dtype)))
+    assert made.dtype == saved
+    assert made.shape == image.shape
+    assert (made.long() - image / 2).abs().max() <= 0.5
+
+
+def test_a_float_picture_is_taken_as_it_is() -> None:
+    image = torch.rand(1, 3, 5, 7)
+    with torch.no_grad():
+        torch.testing.assert_close(module_of(Halving())(image), image / 2)
+
+
+def test_bad_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="tile=128 is too small for a net that sees 28 px around each pixel: at least"):
+        module_of(painter(), tile=128)
+    blind = nn.Conv2d(3, 3, 1)
+    blind.layer_groups = lambda: [[blind]]  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="Conv2d needs reach and multiple"):
+        module_of(blind)
+
+
+def test_the_origin_of_the_weights_names_the_measure() -> None:
+    assert module_of(Halving()).weights_origin == "random weights; features of the loss: none"
+
+
+@pytest.mark.slow
+def test_two_processes_with_three_and_two_pictures_score_as_one(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "PYTEST"))}
+    run = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("tiny_style_ddp.py")), str(tmp_path)],
+        env=environment | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text(encoding="utf-8")) for rank in (0, 1))
+    assert first == second
+    module, data = grey_task()
+    trainer = quiet_trainer()
+    assert first["val"] == pytest.approx(trainer.validate(module, data, verbose=False)[0])
+    assert first["test"] == pytest.approx(trainer.test(module, data, verbose=False)[0])
+    assert [row["name"] for row in first["table"]] == [row["name"] for row in module.test_table]
