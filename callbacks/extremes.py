@@ -1,36 +1,11 @@
 """Keeps the pictures of a validation that came out best and worst, to be looked at."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
-from torch import Tensor
 
-from datamodules.batches import SegmentBatch, SegmentOutput
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """One validated picture, on the CPU.
-
-    Args:
-        name: of the picture, relative to the data's root.
-        score: its Dice (one class) or accuracy (several).
-        image: (3, S, S) float32 in [0, 1].
-        mask: (S, S), as in ``SegmentBatch``.
-        probs: (C, S, S) float32 in [0, 1].
-    """
-
-    name: str
-    score: float
-    image: Tensor
-    mask: Tensor
-    probs: Tensor
-
-    @property
-    def order(self) -> tuple[float, str]:
-        """What pictures are sorted by."""
-        return self.score, self.name
+from callbacks.figures import Kept, pick
 
 
 class Extremes(Callback):
@@ -40,21 +15,26 @@ class Extremes(Callback):
 
     Args:
         count: how many of each are kept.
+        mode: whether more (``"max"``) or less of a picture's ``score`` is better.
+
+    Attributes:
+        validated: how many pictures came by.
+        total: the sum of their scores.
     """
 
-    def __init__(self, *, count: int) -> None:
-        self.count = count
-        self.validated = 0
-        self._best: list[Seen] = []
-        self._worst: list[Seen] = []
+    def __init__(self, *, count: int, mode: str) -> None:
+        self.count, self.sign = count, 1 if mode == "max" else -1
+        self.validated, self.total = 0, 0.0
+        self._best: list[Kept] = []
+        self._worst: list[Kept] = []
 
     @property
-    def worst(self) -> list[Seen]:
+    def worst(self) -> list[Kept]:
         """The worst first; at most the worse half of all."""
         return self._worst[: -(-self.validated // 2)]
 
     @property
-    def best(self) -> list[Seen]:
+    def best(self) -> list[Kept]:
         """The best first; at most the better half of all."""
         return self._best[: self.validated // 2]
 
@@ -63,30 +43,34 @@ class Extremes(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,
-        batch: SegmentBatch,
+        batch: Any,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Compares the batch's pictures with those kept."""
         self.observe(batch, outputs)
 
-    def observe(self, batch: SegmentBatch, output: SegmentOutput) -> None:
-        """Compares pictures with those kept; only what is kept is copied to the CPU."""
+    def observe(self, batch: Mapping[str, Any], output: Mapping[str, Any]) -> None:
+        """Compares pictures with those kept; only what is kept is copied to the CPU.
+
+        Args:
+            batch: has ``name``.
+            output: has ``score``, one for each picture.
+        """
         for place, (name, score) in enumerate(zip(batch["name"], output["score"].tolist(), strict=True)):
             self.validated += 1
-            order = (score, name)  # of equal scores the name decides, so that no picture is in both lists
-            best = len(self._best) < self.count or order > self._best[-1].order
-            worst = len(self._worst) < self.count or order < self._worst[-1].order
+            self.total += score
+            rank = (self.sign * score, name)  # of equal scores the name decides, so that no picture is in both lists
+            best = len(self._best) < self.count or rank > _rank(self._best[-1])
+            worst = len(self._worst) < self.count or rank < _rank(self._worst[-1])
             if not best and not worst:
                 continue
-            seen = Seen(
-                name=name,
-                score=score,
-                image=batch["image"][place].detach().float().cpu().clone(),
-                mask=batch["mask"][place].detach().cpu().clone(),
-                probs=output["probs"][place].detach().float().cpu().clone(),
-            )
+            kept = Kept(order=rank[0], name=name, score=score, item=pick(batch, place), output=pick(output, place))
             if best:
-                self._best = sorted([*self._best, seen], key=lambda one: one.order, reverse=True)[: self.count]
+                self._best = sorted([*self._best, kept], key=_rank, reverse=True)[: self.count]
             if worst:
-                self._worst = sorted([*self._worst, seen], key=lambda one: one.order)[: self.count]
+                self._worst = sorted([*self._worst, kept], key=_rank)[: self.count]
+
+
+def _rank(kept: Kept) -> tuple[float, str]:
+    return kept.order, kept.name

@@ -71,7 +71,7 @@ class Figures(Callback, ABC):
                 (self._worst, score, self.worst),
             ):
                 if len(kept) < limit or (limit and order < kept[-1].order):
-                    item, made = _one(batch, index), _one(output, index)
+                    item, made = pick(batch, index), pick(output, index)
                     kept.append(Kept(order=order, name=name, score=score, item=item, output=made))
                     kept.sort(key=lambda entry: entry.order)
                     del kept[limit:]
@@ -141,6 +141,15 @@ class Figures(Callback, ABC):
             self._warned = True
 
 
+def pick(fields: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """Copies one picture out of a batch to the CPU; what has no first dimension (the loss) is left."""
+    return {
+        key: value[index].detach().cpu().clone() if isinstance(value, Tensor) else value[index]
+        for key, value in fields.items()
+        if not (isinstance(value, Tensor) and value.ndim == 0)
+    }
+
+
 def _watching(trainer: Trainer) -> bool:
     return trainer.is_global_zero and trainer.state.fn == "fit" and not trainer.sanity_checking
 
@@ -153,12 +162,3 @@ def _note(trainer: Trainer, module: LightningModule) -> str:
 
 def _on_cpu(batch: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value.detach().cpu() if isinstance(value, Tensor) else value for key, value in batch.items()}
-
-
-def _one(fields: Mapping[str, Any], index: int) -> dict[str, Any]:
-    """Picks one picture out of a batch; what has no first dimension (the loss) is left."""
-    return {
-        key: value[index].detach().cpu() if isinstance(value, Tensor) else value[index]
-        for key, value in fields.items()
-        if not (isinstance(value, Tensor) and value.ndim == 0)
-    }

@@ -35,10 +35,10 @@ class Key(NamedTuple):
 
 
 def grid(panels: Sequence[Panel], *, title: str, note: str, legend: Sequence[Key]) -> Tensor:
-    """Puts up to eight small pictures on one sheet, four in a row.
+    """Puts small pictures on one sheet, four in a row.
 
     Args:
-        panels: one to eight pictures of side ``SMALL``.
+        panels: pictures of side ``SMALL``, at least one.
         title: large, first line; shortened in the middle if it is too long.
         note: smaller, second line.
         legend: what the colours mean.

@@ -1,6 +1,6 @@
 """The figures of super-resolution: small picture, bicubic, result and target side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,59 +24,44 @@ class SrFigures(Figures):
     """
 
     def draw_picture(self, kept: Kept, note: str) -> Tensor:
-        """Draws one validated picture."""
-        return strip(
-            kept.item["low"],
-            kept.output["bicubic"],
-            kept.output["preds"],
-            kept.item["high"],
-            bicubic_scores=(float(kept.output["bicubic_psnr"]), float(kept.output["bicubic_ssim"])),
-            scores=(kept.score, float(kept.output["ssim"])),
-            name=kept.name,
-            note=note,
-        )
+        """Draws the middle of one validated picture four times."""
+        output = kept.output
+        note = f"SSIM {float(output['ssim']):.3f}, {_rival(kept)} {float(output['bicubic_ssim']):.3f}; {note}"
+        return grid(strip(kept), title=kept.name, note=note, legend=[])
 
     def draw_batch(self, batch: Mapping[str, Any], note: str) -> Tensor:
         """Draws up to four pairs of a training batch, the low patches above the high ones."""
         return pairs_sheet(batch["low"][:4], batch["high"][:4], note=note)
 
 
-def strip(
-    low: Tensor,
-    bicubic: Tensor,
-    preds: Tensor,
-    high: Tensor,
-    *,
-    bicubic_scores: tuple[float, float],
-    scores: tuple[float, float],
-    name: str,
-    note: str,
-) -> Tensor:
-    """Draws the middle of one picture four times.
+def strip(kept: Kept) -> list[Panel]:
+    """Shows the middle of one validated picture: input, bicubic, result and target, with PSNR.
+
+    At scale 1 the input is what the result is compared with, and stands there once.
+    """
+    low, high, output = kept.item["low"], kept.item["high"], kept.output
+    small = [Panel("input", middle(low, SHOWN * low.shape[-1] // high.shape[-1]))] if _enlarged(kept) else []
+    return [
+        *small,
+        Panel(f"{_rival(kept)} {float(output['bicubic_psnr']):.2f} dB", middle(output["bicubic"], SHOWN)),
+        Panel(f"result {kept.score:.2f} dB", middle(output["preds"], SHOWN)),
+        Panel("target", middle(high, SHOWN)),
+    ]
+
+
+def scored_sheet(pictures: Sequence[Kept], *, title: str, note: str) -> Tensor:
+    """Draws validated pictures below each other, each in a row as ``strip`` shows it.
 
     Args:
-        low: ``(3, S, S)`` float32 in [0, 1], what the network got.
-        bicubic: ``(3, scale * S, scale * S)``, enlarged by interpolation.
-        preds: the same shape, what the network made of it.
-        high: the same shape, the truth.
-        bicubic_scores: PSNR in dB and SSIM of ``bicubic``.
-        scores: those of ``preds``.
-        name: of the picture.
+        pictures: in the order they are shown; at least one.
+        title: first line.
         note: second line.
 
     Returns:
         uint8 ``(3, H, W)``.
     """
-    enlarged = low.shape != high.shape  # at scale 1 the input is what the result is compared with
-    rival = "bicubic" if enlarged else "input"
-    panels = [
-        *([Panel("input", middle(low, SHOWN * low.shape[-1] // high.shape[-1]))] if enlarged else []),
-        Panel(f"{rival} {bicubic_scores[0]:.2f} dB", middle(bicubic, SHOWN)),
-        Panel(f"result {scores[0]:.2f} dB", middle(preds, SHOWN)),
-        Panel("target", middle(high, SHOWN)),
-    ]
-    note = f"SSIM {scores[1]:.3f}, {rival} {bicubic_scores[1]:.3f}; {note}"
-    return grid(panels, title=name, note=note, legend=[])
+    panels = [panel for kept in pictures for panel in _row(strip(kept))]
+    return grid(panels, title=title, note=note, legend=[])
 
 
 def pairs_sheet(low: Tensor, high: Tensor, *, note: str) -> Tensor:
@@ -90,9 +75,7 @@ def pairs_sheet(low: Tensor, high: Tensor, *, note: str) -> Tensor:
     Returns:
         uint8 ``(3, H, W)``: low patches in the first row, high ones in the second.
     """
-    blank = torch.full((3, SMALL, SMALL), 255, dtype=torch.uint8)
-    panels = [Panel("input", squares(image)) for image in low]
-    panels += [Panel("", blank)] * (4 - len(low))
+    panels = _row([Panel("input", squares(image)) for image in low])
     panels += [Panel("target", squares(image)) for image in high]
     return grid(panels, title="training pairs", note=note, legend=[])
 
@@ -110,3 +93,16 @@ def squares(image: Tensor) -> Tensor:
         return show(image, SMALL)
     large = F.interpolate(image[None].float(), size=(SMALL, SMALL), mode="nearest-exact")[0]
     return (large.clamp(0, 1) * 255).round().byte()
+
+
+def _row(panels: list[Panel]) -> list[Panel]:
+    """Fills a row of a sheet up with white."""
+    return panels + [Panel("", torch.full((3, SMALL, SMALL), 255, dtype=torch.uint8))] * (4 - len(panels))
+
+
+def _enlarged(kept: Kept) -> bool:
+    return bool(kept.item["low"].shape != kept.item["high"].shape)
+
+
+def _rival(kept: Kept) -> str:
+    return "bicubic" if _enlarged(kept) else "input"

@@ -17,12 +17,12 @@ from callbacks.drawing import (
     show_any,
     show_classes,
 )
-from callbacks.extremes import Seen
+from callbacks.figures import Kept
 from callbacks.sheets import SMALL, Key, Panel, grid
 from models.losses import IGNORE
 
 
-def scored_sheet(pictures: Sequence[Seen], *, title: str, note: str, names: Sequence[str], threshold: float) -> Tensor:
+def scored_sheet(pictures: Sequence[Kept], *, title: str, note: str, names: Sequence[str], threshold: float) -> Tensor:
     """Draws predictions over photographs, wrong pixels in colours of their own, each with its score.
 
     Args:
@@ -36,22 +36,22 @@ def scored_sheet(pictures: Sequence[Seen], *, title: str, note: str, names: Sequ
         uint8 ``(3, H, W)``.
     """
     one = len(names) == 1
-    drawn = [_one_class(seen, threshold) if one else _classes(seen, len(names)) for seen in pictures]
-    labels = [f"{seen.score:.4f}" for seen in pictures]  # names are too long to stand here
+    drawn = [_one_class(kept, threshold) if one else _classes(kept, len(names)) for kept in pictures]
+    labels = [f"{kept.score:.4f}" for kept in pictures]  # names are too long to stand here
     panels = [Panel(label, picture) for label, picture in zip(labels, drawn, strict=True)]
     marks = [Key("missed", MISSED), Key("too much", EXTRA)] if one else [Key("wrong", WRONG)]
     legend = [*(Key(name, colour) for name, colour in zip(names, palette(len(names)), strict=True)), *marks]
     return grid(panels, title=title, note=note, legend=legend)
 
 
-def _one_class(seen: Seen, threshold: float) -> Tensor:
-    target, found = seen.mask >= 0.5, seen.probs[0] >= threshold
-    drawn = paint(show(seen.image, SMALL), show_classes(found, SMALL) > 0, PALETTE[0])
+def _one_class(kept: Kept, threshold: float) -> Tensor:
+    target, found = kept.item["mask"] >= 0.5, kept.output["probs"][0] >= threshold
+    drawn = paint(show(kept.item["image"], SMALL), show_classes(found, SMALL) > 0, PALETTE[0])
     drawn = blend(drawn, show_any(target & ~found, SMALL), MISSED, 1.0)
     return blend(drawn, show_any(found & ~target, SMALL), EXTRA, 1.0)
 
 
-def _classes(seen: Seen, classes: int) -> Tensor:
-    found = seen.probs.argmax(0)
-    drawn = paint_classes(show(seen.image, SMALL), show_classes(found, SMALL), palette(classes))
-    return blend(drawn, show_any((found != seen.mask) & (seen.mask != IGNORE), SMALL), WRONG, 0.8)
+def _classes(kept: Kept, classes: int) -> Tensor:
+    target, found = kept.item["mask"], kept.output["probs"].argmax(0)
+    drawn = paint_classes(show(kept.item["image"], SMALL), show_classes(found, SMALL), palette(classes))
+    return blend(drawn, show_any((found != target) & (target != IGNORE), SMALL), WRONG, 0.8)

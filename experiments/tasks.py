@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # torch takes seconds to import; a mistake of spelling must n
     from lightning import Callback
     from torch import Tensor
 
+    from callbacks.figures import Kept
     from datamodules.base import ImageDataModule
     from datamodules.picture_list import Listed
     from experiments.cli import DarkroomCLI
@@ -45,6 +46,8 @@ class Parts:
         data: the base of what it can be trained on; the recipe chooses one.
         figures: makes the callback that draws what the network does.
         draw_batch: draws the first so many pictures of a training batch of the module's, with a note.
+        draw_scored: draws validated pictures, each with its score, under a title and a note.
+        score_text: writes the score of one picture, with what it is.
         picture_table: gives a tested module's scores picture by picture, the worst first.
         table_lines: writes such a table for the screen.
         start_from: puts the weights of a file into a new module and names the tensors that it took.
@@ -58,6 +61,8 @@ class Parts:
     data: type[ImageDataModule]
     figures: Callable[[], Callback]
     draw_batch: Callable[[Any, Mapping[str, Any], int, str], Tensor]
+    draw_scored: Callable[[Any, Sequence[Kept], str, str], Tensor]
+    score_text: Callable[[Any, float], str]
     picture_table: Callable[[Any], list[Any]]
     table_lines: Callable[[Sequence[Any]], list[str]]
     start_from: Callable[[ImageTask, Path], Collection[str]]
@@ -104,11 +109,18 @@ def _segment() -> Parts:
     from experiments import segment_results
     from experiments.loaded import load, put_weights
     from experiments.scores import worst_lines
+    from experiments.segment_sheets import scored_sheet
     from lightning_modules.segment_metrics import PictureScore
     from lightning_modules.segmentation import SegmentationModule
 
     def draw_batch(module: SegmentationModule, batch: Mapping[str, Any], count: int, note: str) -> Tensor:
         return batch_sheet(batch["image"][:count], batch["mask"][:count], note=note, names=module.classes)
+
+    def draw_scored(module: SegmentationModule, kept: Sequence[Kept], title: str, note: str) -> Tensor:
+        return scored_sheet(kept, title=title, note=note, names=module.classes, threshold=module.threshold)
+
+    def score_text(module: SegmentationModule, score: float) -> str:
+        return f"{'Dice' if len(module.classes) == 1 else 'accuracy'} {score:.4f}"
 
     def picture_table(module: SegmentationModule) -> list[PictureScore]:
         return module.test_table
@@ -123,6 +135,8 @@ def _segment() -> Parts:
         data=ImageDataModule,  # type: ignore[type-abstract]  # the recipe names a class that is not
         figures=SegmentFigures,
         draw_batch=draw_batch,
+        draw_scored=draw_scored,
+        score_text=score_text,
         picture_table=picture_table,
         table_lines=worst_lines,
         start_from=start_from,
@@ -138,7 +152,7 @@ def _segment() -> Parts:
 
 def _sr() -> Parts:
     from callbacks.icnr import ICNRInit
-    from callbacks.sr_figures import SrFigures, pairs_sheet
+    from callbacks.sr_figures import SrFigures, pairs_sheet, scored_sheet
     from datamodules.base import ImageDataModule
     from experiments import sr_results
     from experiments.scores import sr_lines
@@ -149,6 +163,12 @@ def _sr() -> Parts:
     def draw_batch(module: SuperResolutionModule, batch: Mapping[str, Any], count: int, note: str) -> Tensor:  # noqa: ARG001
         count = min(count, 4)  # a row of the sheet
         return pairs_sheet(batch["low"][:count], batch["high"][:count], note=note)
+
+    def draw_scored(module: SuperResolutionModule, kept: Sequence[Kept], title: str, note: str) -> Tensor:  # noqa: ARG001
+        return scored_sheet(kept, title=title, note=note)
+
+    def score_text(module: SuperResolutionModule, score: float) -> str:  # noqa: ARG001
+        return f"{score:.2f} dB"
 
     def picture_table(module: SuperResolutionModule) -> list[PictureScore]:
         return module.test_table
@@ -162,6 +182,8 @@ def _sr() -> Parts:
         data=ImageDataModule,  # type: ignore[type-abstract]  # the recipe names a class that is not
         figures=SrFigures,
         draw_batch=draw_batch,
+        draw_scored=draw_scored,
+        score_text=score_text,
         picture_table=picture_table,
         table_lines=sr_lines,
         start_from=start_from,

@@ -1,16 +1,19 @@
 """Best and worst pictures of a validation, and the sheets they are drawn on."""
 
+import pytest
 import torch
 from lightning import Trainer
 
+from callbacks import sr_figures
 from callbacks.drawing import EXTRA, MISSED
-from callbacks.extremes import Extremes, Seen
+from callbacks.extremes import Extremes
+from callbacks.figures import Kept
 from datamodules.batches import SegmentBatch, SegmentOutput
 from experiments.segment_sheets import scored_sheet
 
 
-def observed(scores: list[float], *, count: int, batch_size: int = 3) -> Extremes:
-    extremes = Extremes(count=count)
+def observed(scores: list[float], *, count: int, batch_size: int = 3, mode: str = "max") -> Extremes:
+    extremes = Extremes(count=count, mode=mode)
     for first in range(0, len(scores), batch_size):
         part = scores[first : first + batch_size]
         size = len(part)
@@ -26,6 +29,13 @@ def test_best_and_worst_come_from_all_batches() -> None:
     extremes = observed([0.5, 0.9, 0.1, 0.7, 0.95, 0.3, 0.6], count=2)
     assert [seen.name for seen in extremes.best] == ["4", "1"]
     assert [seen.name for seen in extremes.worst] == ["2", "5"]
+    assert extremes.total / extremes.validated == pytest.approx(4.05 / 7)
+
+
+def test_where_less_is_better_the_smallest_is_the_best() -> None:
+    extremes = observed([0.5, 0.9, 0.1, 0.7], count=2, mode="min")
+    assert [seen.name for seen in extremes.best] == ["2", "0"]
+    assert [seen.name for seen in extremes.worst] == ["1", "3"]
 
 
 def test_few_pictures_and_equal_scores_are_in_one_list_only() -> None:
@@ -37,11 +47,11 @@ def test_few_pictures_and_equal_scores_are_in_one_list_only() -> None:
 
 def test_what_is_kept_does_not_hold_its_whole_batch() -> None:
     (seen, *_) = observed([0.5, 0.9, 0.1], count=1).worst
-    assert seen.image.untyped_storage().nbytes() == 3 * 4 * 4 * 4
+    assert seen.item["image"].untyped_storage().nbytes() == 3 * 4 * 4 * 4
 
 
 def test_the_callback_hears_every_batch_of_a_validation() -> None:
-    extremes = Extremes(count=1)
+    extremes = Extremes(count=1, mode="max")
     batch = SegmentBatch(image=torch.zeros(1, 3, 4, 4), mask=torch.zeros(1, 4, 4), name=["x"])
     output = SegmentOutput(loss=torch.tensor(0.0), probs=torch.zeros(1, 1, 4, 4), score=torch.tensor([0.4]))
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
@@ -54,8 +64,9 @@ def colours_in(picture: torch.Tensor) -> set[tuple[int, ...]]:
     return {tuple(colour) for colour in picture.flatten(1).T.unique(dim=0).tolist()}
 
 
-def seen(mask: torch.Tensor, probs: torch.Tensor) -> Seen:
-    return Seen(name="train/car.jpg", score=0.5, image=torch.full((3, 64, 64), 0.5), mask=mask, probs=probs)
+def seen(mask: torch.Tensor, probs: torch.Tensor) -> Kept:
+    item = {"image": torch.full((3, 64, 64), 0.5), "mask": mask}
+    return Kept(order=0.5, name="train/car.jpg", score=0.5, item=item, output={"probs": probs})
 
 
 def test_missed_and_surplus_pixels_have_their_own_colours() -> None:
@@ -80,3 +91,29 @@ def test_ignored_pixels_are_never_wrong() -> None:
     ignored = scored_sheet([seen(mask, probs)], title="t", note="n", names=("road", "car"), threshold=0.5)
     wrong = scored_sheet([seen(mask * 0, probs)], title="t", note="n", names=("road", "car"), threshold=0.5)
     assert not torch.equal(ignored, wrong)
+
+
+def mended(side: int, *, scale: int) -> Kept:
+    """A grey picture that came out red, at a target of ``side`` px."""
+    grey = torch.full((3, side, side), 0.5)
+    red = torch.zeros(3, side, side)
+    red[0] = 1
+    scores = {name: torch.tensor(0.5) for name in ("ssim", "bicubic_psnr", "bicubic_ssim")}
+    return Kept(
+        order=30.0,
+        name="a.png",
+        score=30.0,
+        item={"low": grey[:, : side // scale, : side // scale], "high": grey},
+        output={"preds": red, "bicubic": grey, **scores},
+    )
+
+
+def test_enlarged_pictures_stand_in_rows_of_four_and_mended_ones_in_rows_of_three() -> None:
+    def red_at(kept: Kept) -> list[int]:
+        sheet = sr_figures.scored_sheet([kept, kept], title="t", note="n")
+        assert sheet.shape == (3, 92 + 2 * 244, 972)
+        first_row = sheet[:, 92 + 100, 120::244]
+        return [column for column in range(4) if first_row[:, column].tolist() == [255, 0, 0]]
+
+    assert red_at(mended(64, scale=2)) == [2]
+    assert red_at(mended(64, scale=1)) == [1]

@@ -1,6 +1,7 @@
 """Super-resolution through the real command line: runs, scores, start from other weights, bad input."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,10 +148,18 @@ def test_saved_figures_are_pictures(trained: Path) -> None:
         assert image.size[0] == 972
 
 
-def test_show_draws_the_pairs_of_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*TASK, "show", "--ckpt_path", "best", "--name", "both", "--out", "drawn"]) == 0
-    assert {path.name for path in Path("drawn").iterdir()} == {"batch-1-2x.png", "batch-2-4x.png"}
-    assert "best and worst: test" in capsys.readouterr().out
+def test_show_draws_the_pairs_of_every_stage_and_the_best_and_worst(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main([*TASK, *QUIET, "show", "--ckpt_path", "best", "--name", "both", "--out", "drawn", "--data.val_share=0.2"])
+        == 0
+    )
+    assert {path.name for path in Path("drawn").iterdir()} == {
+        "batch-1-2x.png", "batch-2-4x.png", "best.png", "worst.png"
+    }  # fmt: skip
+    told = capsys.readouterr().out
+    (mean,) = re.findall(r"each at 8 px; the mean of all 2: ([\d.]+) dB", told)
+    scores = [float(found) for found in re.findall(r"^  ([\d.]+) dB  n\d/p\d+\.png$", told, flags=re.MULTILINE)]
+    assert sum(scores) / 2 == pytest.approx(float(mean), abs=0.011)
 
 
 def test_a_resumed_run_ends_as_a_whole_one(trained: Path) -> None:

@@ -1,6 +1,7 @@
 """``show``: pictures of what a network is given and, with a checkpoint, of what it makes of it."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,7 @@ from callbacks.whole_file import save_png
 from datamodules.stage import Stage
 from experiments.cli import DarkroomCLI
 from experiments.run_folder import relative_to_here
-from experiments.segment_sheets import scored_sheet
 from experiments.suggest import UsageError
-from lightning_modules.segmentation import SegmentationModule
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -39,10 +38,8 @@ def run(cli: DarkroomCLI) -> int:
     cli.datamodule.setup("fit")
     for number, stage in enumerate(cli.stages, start=1):
         _draw_batch(cli, stage, number, out)
-    if cli.loaded is not None and isinstance(cli.model, SegmentationModule):
-        _draw_extremes(cli, cli.model, out)
-    elif cli.loaded is not None:
-        print("what a network makes of the validation pictures is in its run's pictures/; best and worst: test")
+    if cli.loaded is not None:
+        _draw_extremes(cli, out)
     return 0
 
 
@@ -54,23 +51,22 @@ def _draw_batch(cli: DarkroomCLI, stage: Stage, number: int, out: Path) -> None:
     _save(drawn, out / f"batch-{number}-{re.sub(r'[^A-Za-z0-9]+', '-', stage.name).strip('-')}.png")
 
 
-def _draw_extremes(cli: DarkroomCLI, model: SegmentationModule, out: Path) -> None:
-    extremes = Extremes(count=cli.config.count)
+def _draw_extremes(cli: DarkroomCLI, out: Path) -> None:
+    extremes = Extremes(count=cli.config.count, mode=cli.plan.task.mode)
     given = cli.config.trainer
     trainer = Trainer(  # the command line's may have several devices, each of which would see its own share only
         accelerator=given.accelerator, devices=1, precision=given.precision, use_distributed_sampler=False,
         logger=False, enable_checkpointing=False, enable_model_summary=False, callbacks=[extremes],
     )  # fmt: skip
-    (scores,) = trainer.validate(model, datamodule=cli.datamodule, verbose=False)
-    score = "Dice" if len(model.classes) == 1 else "accuracy"
-    note = f"{score} of each at {cli.stage.size} px; mean Dice of all {extremes.validated}: {scores['val/dice']:.4f}"
+    trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
+    number, score = extremes.validated, partial(cli.parts.score_text, cli.model)
+    note = f"each at {cli.stage.size} px; the mean of all {number}: {score(extremes.total / number)}"
     print(note)
     for name, pictures in (("worst", extremes.worst), ("best", extremes.best)):
         if pictures:
-            title = f"the {len(pictures)} {name} of {extremes.validated} validation pictures"
-            drawn = scored_sheet(pictures, title=title, note=note, names=model.classes, threshold=model.threshold)
-            _save(drawn, out / f"{name}.png")
-            print("\n".join(f"  {seen.score:.4f}  {seen.name}" for seen in pictures))
+            title = f"the {len(pictures)} {name} of {number} validation pictures"
+            _save(cli.parts.draw_scored(cli.model, pictures, title, note), out / f"{name}.png")
+            print("\n".join(f"  {score(kept.score)}  {kept.name}" for kept in pictures))
 
 
 def _save(drawn: Tensor, path: Path) -> None:
