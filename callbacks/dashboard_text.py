@@ -18,6 +18,7 @@ LAYOUT: dict[str, dict[str, list[Any]]] = {
         "SSIM, beside bicubic enlargement": ["Multiline", [r"^val/(bicubic_)?ssim$"]],
         "validation scores": ["Multiline", [r"^val/(?!loss$|(bicubic_)?psnr$|(bicubic_)?ssim$)[^/]+$"]],
         "parts of the training loss": ["Multiline", [r"^train/loss/.+$"]],
+        "parts of the validation loss": ["Multiline", [r"^val/loss/.+$"]],
         "IoU of every class": ["Multiline", [r"^val/iou/.+$"]],
     },
     "where the run stands": {

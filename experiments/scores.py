@@ -63,5 +63,29 @@ def sr_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
+def style_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Writes the loss of each repainted picture beside that of the untouched photograph; many pictures are cut.
+
+    >>> for line in style_lines([{"name": "a.png", "loss": 0.25, "untouched": 1.25, "relative": 0.2}]):
+    ...     print(line)
+    picture     loss  untouched  share
+    a.png     0.2500     1.2500   20 %
+    mean      0.2500     1.2500   20 %
+    """
+    if not table:
+        return []
+    rows = [(str(row["name"]), float(row["loss"]), float(row["untouched"])) for row in table]
+    mean = ("mean", sum(row[1] for row in rows) / len(rows), sum(row[2] for row in rows) / len(rows))
+    shown = [*rows[:SHOWN_PICTURES], mean]
+    width = max(len("picture"), *(len(row[0]) for row in shown))
+    lines = [f"{'picture':{width}} {'loss':>8} {'untouched':>10} {'share':>6}"]
+    for name, loss, untouched in shown:
+        share = f"{loss / untouched:.0%}".replace("%", " %") if untouched else "-"
+        lines.append(f"{name:{width}} {loss:8.4f} {untouched:10.4f} {share:>6}")
+    if len(rows) > SHOWN_PICTURES:
+        lines.insert(-1, f"... and {len(rows) - SHOWN_PICTURES} better ones")
+    return lines
+
+
 def _cell(key: str, value: Any) -> str:
     return f"{key} {value:.4f}" if isinstance(value, float) else str(value)
