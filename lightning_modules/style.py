@@ -93,19 +93,28 @@ class StyleModule(ImageTask):
         super().__init__(net=net, weight_decay=weight_decay, momentum=momentum, channels_last=channels_last)
         if not isinstance(net, Painter):
             raise TypeError(f"{type(net).__name__} needs reach and multiple, which say how its tiles have to be")
-        # Three eighths of the overlap are left out on each side; all tiles and overlaps are multiples of ``multiple``.
-        self._multiple = net.multiple
-        self._overlap = -(-net.reach * 8 // (3 * self._multiple)) * self._multiple
-        if tile < 2 * self._overlap:
-            raise ValueError(
-                f"tile={tile} is too small for a net that sees {net.reach} px around each pixel: at least "
-                f"{2 * self._overlap}"
-            )
+        # Three eighths of the overlap are left out on each side.
+        self._multiple, self._reach = net.multiple, net.reach
+        self._overlap = -(-self._reach * 8 // (3 * self._multiple)) * self._multiple
         self.loss, self.tile = loss, tile
         self.val_loss, self.val_untouched = MeanMetric(), MeanMetric()
         self.val_parts = nn.ModuleDict({name: MeanMetric() for name in loss.part_names})
         self.test_loss, self.test_untouched = MeanMetric(), MeanMetric()
         self.test_table: list[StyleScore] = []
+
+    @property
+    def tile(self) -> int:
+        """Side of the tiles that large pictures go through in, in pixels."""
+        return self._tile
+
+    @tile.setter
+    def tile(self, side: int) -> None:
+        if side < 2 * self._overlap:
+            raise ValueError(
+                f"tile={side} is too small for a net that sees {self._reach} px around each pixel: at least "
+                f"{2 * self._overlap}"
+            )
+        self._tile = side - side % self._multiple
 
     @property
     def weights_origin(self) -> str:
@@ -145,8 +154,7 @@ class StyleModule(ImageTask):
             made: Tensor = self.net(tile.float() / top)
             return made
 
-        side = self.tile - self.tile % self._multiple
-        return enlarge_in_tiles(run, image, scale=1, tile=side, overlap=self._overlap, multiple=self._multiple)
+        return enlarge_in_tiles(run, image, scale=1, tile=self.tile, overlap=self._overlap, multiple=self._multiple)
 
     def parts(self, batch: StyleBatch) -> dict[str, Tensor]:
         """Losses of a batch by name, with their sum under ``"loss"``."""

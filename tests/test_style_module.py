@@ -151,6 +151,10 @@ def test_a_float_picture_is_taken_as_it_is() -> None:
 def test_bad_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="tile=128 is too small for a net that sees 28 px around each pixel: at least"):
         module_of(painter(), tile=128)
+    module = module_of(painter(), tile=323)
+    assert module.tile == 320  # a multiple of 4, on which the strided convolutions meet the same pixels
+    with pytest.raises(ValueError, match="tile=100 is too small"):
+        module.tile = 100
     blind = nn.Conv2d(3, 3, 1)
     blind.layer_groups = lambda: [[blind]]  # type: ignore[assignment]
     with pytest.raises(TypeError, match="Conv2d needs reach and multiple"):
