@@ -24,13 +24,14 @@ class SrResnet(nn.Module):
     layer group and take no gradient (DDP would wait for it).
 
     The paper's sizes: ``blocks=16, width=64, residual_scale=1.0`` (baseline) and ``blocks=32, width=256,
-    residual_scale=0.1``, both with ``image_skip=False``. The lesson's form: ``tail_norm=True, feature_skip=False,
-    image_skip=False``.
+    residual_scale=0.1``, both with ``image_skip=False``. The lesson's form: ``residual_scale=0.1, tail_norm=True,
+    feature_skip=False, image_skip=False``.
 
     Args:
         width: channels of the feature maps.
         blocks: residual blocks.
-        residual_scale: factor of a block's output before it joins the shortcut.
+        residual_scale: factor of a block's output before it joins the shortcut. At this width 1 learns faster than the
+            lesson's 0.1 (Set5 at 2x after the same 872 steps: 36.83 against 36.63 dB); wide networks need the 0.1.
         max_scale: 1, 2, 4, ...; the largest magnification. ``active_scale`` starts there.
         tail_norm: batch norm in front of the last convolution, as the lesson has it.
         feature_skip: add the first features to those after the body.
@@ -45,7 +46,7 @@ class SrResnet(nn.Module):
         *,
         width: int = 64,
         blocks: int = 8,
-        residual_scale: float = 0.1,
+        residual_scale: float = 1.0,
         max_scale: int = 4,
         tail_norm: bool = False,
         feature_skip: bool = True,
