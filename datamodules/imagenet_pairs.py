@@ -7,18 +7,19 @@ from typing import Any, Literal
 from torch.utils.data import Dataset
 
 from datamodules.benchmark import BenchmarkDataset, find_benchmark
+from datamodules.compat import A
+from datamodules.cutter import PatchCutter
 from datamodules.degrade import Degradation
 from datamodules.errors import DataError
+from datamodules.patch_photographs import PatchesDataModule
 from datamodules.patches import NativePairDataset, PatchDataset, collate_pairs
-from datamodules.photo_check import Photo
-from datamodules.photographs import PhotographsDataModule
-from datamodules.splits import SPLIT_SEED, Split
+from datamodules.splits import SPLIT_SEED
 from datamodules.stage import Stage
 
 _JUDGED = 11  # side of SSIM's window
 
 
-class ImageNetPairsDataModule(PhotographsDataModule):
+class ImageNetPairsDataModule(PatchesDataModule):
     """Pairs of a patch and its small or spoiled copy, cut from any folder of photographs.
 
     A stage's ``size`` is the side of the small patches, its ``scale`` how many times larger the targets are. Training
@@ -67,6 +68,10 @@ class ImageNetPairsDataModule(PhotographsDataModule):
         cache_dir: Path | None = None,
     ) -> None:
         super().__init__(
+            crops=crops,
+            val_size=val_size,
+            small=small,
+            squash=squash,
             root=root,
             keep_pct=keep_pct,
             val_share=val_share,
@@ -77,11 +82,7 @@ class ImageNetPairsDataModule(PhotographsDataModule):
             num_workers=num_workers,
             cache_dir=cache_dir,
         )
-        if crops < 1 or (val_size or 1) < 1:
-            raise ValueError(f"crops and val_size must be at least 1, not {crops} and {val_size}")
-        self._degrade = degrade or Degradation()
-        self._crops, self._val_size, self._small = crops, val_size, small
-        self._squash, self._benchmark = squash, benchmark
+        self._degrade, self._benchmark = degrade or Degradation(), benchmark
 
     def prepare(self, stages: Sequence[Stage]) -> None:
         """Checks the photographs, tells what they are, and makes the small copies that ``stages`` read.
@@ -91,19 +92,7 @@ class ImageNetPairsDataModule(PhotographsDataModule):
         """
         if self._benchmark is not None and not stages:
             return  # `test` looks at the benchmark alone
-        found = self.photographs()
-        if not stages:
-            return
-        print("\n".join(self.describe()))
-        photos = [*found.splits["train"], *found.splits["val"]]
-        if self._squash:
-            for patch in sorted({self._patch(stage) for stage in stages}):
-                self.fill_cache(patch, photos, whole=False)
-            return
-        for stage in stages:
-            for split in ("train", "val"):
-                self._large_enough(split, stage, say=True)
-        self.fill_cache(self.side, photos, whole=True)
+        super().prepare(stages)
 
     def setup(self, stage: str) -> None:
         """Reads what the check found."""
@@ -112,7 +101,8 @@ class ImageNetPairsDataModule(PhotographsDataModule):
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """Patches from anywhere in the training pictures, in one of 8 symmetries if the stage augments."""
-        return self._patches("train", stage, crops=self._crops, random_crop=True, symmetries=stage.augment)
+        symmetries = [A.D4(p=1.0)] if stage.augment else []
+        return self._pairs(self.cutter("train", stage, augment=symmetries), stage)
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The middle of the held-out pictures.
@@ -120,13 +110,13 @@ class ImageNetPairsDataModule(PhotographsDataModule):
         Raises:
             DataError: if it is too small to be judged.
         """
-        patch, least = self._patch(stage, "val"), _JUDGED + 2 * scale_of(stage)
+        patch, least = self.patch(stage, "val"), _JUDGED + 2 * scale_of(stage)
         if patch < least:
             raise DataError(
                 f"stage '{stage.name}' validates patches of {patch} px, and SSIM needs {least} with the border that is "
                 "left out: raise --data.val_size"
             )
-        return self._patches("val", stage, crops=1, random_crop=False, symmetries=False)
+        return self._pairs(self.cutter("val", stage), stage)
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The benchmark, or the whole of the held-out pictures."""
@@ -143,54 +133,12 @@ class ImageNetPairsDataModule(PhotographsDataModule):
         """Lists pictures."""
         return dict(collate_pairs(samples))
 
-    def _patches(
-        self, split: Split, stage: Stage, *, crops: int, random_crop: bool, symmetries: bool
-    ) -> Dataset[dict[str, Any]]:
-        scale = scale_of(stage)
-        return PatchDataset(
-            self.photographs().splits[split] if self._squash else self._large_enough(split, stage),
-            cache=self.cache,
-            side=self.side,
-            size=self._patch(stage, split) // scale,
-            scale=scale,
-            degrade=self._degrade,
-            crops=crops,
-            random_crop=random_crop,
-            symmetries=symmetries,
-            squash=self._squash,
-            seed=self.seed,
-        )
+    def magnification(self, stage: Stage) -> int:
+        """The stage's scale."""
+        return scale_of(stage)
 
-    def _patch(self, stage: Stage, split: Split = "train") -> int:
-        """Side of the target patches."""
-        own = self._val_size if split == "val" and not self._squash else None
-        return (own or stage.size) * scale_of(stage)
-
-    def _large_enough(self, split: Split, stage: Stage, *, say: bool = False) -> list[Photo]:
-        """The pictures of a split from which a patch can be cut.
-
-        Raises:
-            DataError: if no picture is.
-        """
-        photos, patch = self.photographs().splits[split], self._patch(stage, split)
-        lower = "lower the stage's size" if split == "train" or self._val_size is None else "lower --data.val_size"
-        if patch > self.side:
-            raise DataError(
-                f"stage '{stage.name}' cuts {split} patches of {patch} px out of pictures that are kept with a shorter "
-                f"side of {self.side}: raise --data.side, or {lower}"
-            )
-        large = [photo for photo in photos if photo.shorter(self.side) >= patch]
-        number, what = len(photos) - len(large), "left out" if self._small == "skip" else "enlarged"
-        if say and number:
-            print(f"  stage {stage.name}: {number} of {len(photos)} {split} pictures are below {patch} px: {what}")
-        if self._small == "enlarge":
-            return photos
-        if not large:
-            raise DataError(
-                f"none of the {len(photos)} {split} pictures has the {patch} px that stage '{stage.name}' cuts: "
-                f"{lower}, or set --data.small enlarge"
-            )
-        return large
+    def _pairs(self, cutter: PatchCutter, stage: Stage) -> Dataset[dict[str, Any]]:
+        return PatchDataset(cutter, scale=scale_of(stage), degrade=self._degrade)
 
 
 def scale_of(stage: Stage) -> int:

@@ -10,12 +10,11 @@ from torch.utils.data import Dataset
 
 from datamodules.batches import NativePairBatch
 from datamodules.cache import PictureCache
-from datamodules.compat import A, reseed, strict_compose
+from datamodules.cutter import PatchCutter
 from datamodules.degrade import Degradation
 from datamodules.photo_check import Photo
 from datamodules.randomness import Key, sample_seed
-from datamodules.resize import resize_to
-from datamodules.segment_dataset import IMAGE, image_tensor
+from datamodules.segment_dataset import image_tensor
 
 
 class PatchDataset(Dataset[dict[str, Any]]):
@@ -25,43 +24,16 @@ class PatchDataset(Dataset[dict[str, Any]]):
     turned and mirrored alike. What is drawn is a function of (seed, epoch, index).
 
     Args:
-        photos: in the order of their index; a picture gives ``crops`` neighbouring samples.
-        cache: gives pictures with the shorter side ``side``.
-        side: as the cache was filled with.
-        size: side of the low patches.
+        cutter: cuts the high patches.
         scale: how many times larger the high ones are.
         degrade: makes the low ones.
-        crops: patches of each picture in one epoch.
-        random_crop: cut anywhere, or in the middle.
-        symmetries: whether one of the 8 symmetries of the square is drawn.
-        squash: squash the whole picture to the patch (the lesson's way) instead of cutting.
-        seed: of everything that is drawn.
     """
 
-    def __init__(
-        self,
-        photos: Sequence[Photo],
-        *,
-        cache: PictureCache,
-        side: int,
-        size: int,
-        scale: int,
-        degrade: Degradation,
-        crops: int,
-        random_crop: bool,
-        symmetries: bool,
-        squash: bool,
-        seed: int,
-    ) -> None:
-        self._photos, self._cache, self._side = photos, cache, side
-        self._patch, self._scale, self._degrade = size * scale, scale, degrade
-        self._crops, self._squash, self._seed = crops, squash, seed
-        cut = A.RandomCrop if random_crop else A.CenterCrop
-        cutting = [] if squash else [cut(height=self._patch, width=self._patch, p=1.0)]
-        self._compose = strict_compose([*cutting, *([A.D4(p=1.0)] if symmetries else [])])
+    def __init__(self, cutter: PatchCutter, *, scale: int, degrade: Degradation) -> None:
+        self._cutter, self._scale, self._degrade = cutter, scale, degrade
 
     def __len__(self) -> int:
-        return len(self._photos) * self._crops
+        return len(self._cutter)
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Gives one pair of one epoch.
@@ -69,17 +41,10 @@ class PatchDataset(Dataset[dict[str, Any]]):
         Raises:
             DataError: if a file has gone or changed for the worse since it was checked.
         """
-        photo = self._photos[key.index // self._crops]
-        seed = sample_seed(self._seed, key.epoch, key.index)
-        if self._squash:
-            pixels = self._cache.get(photo.path, self._patch, IMAGE)
-        else:
-            pixels = _at_least(self._cache.get(photo.path, self._side, photo.kind), self._patch)
-        reseed(self._compose, seed)
-        high = np.ascontiguousarray(self._compose(image=pixels)["image"])
+        high = self._cutter.cut(key)
         # Another stream than the one that cut: strong noise shall not always come with the upper left corner.
-        low = self._degrade(high, scale=self._scale, seed=sample_seed(seed, 0, 1))
-        return {"low": image_tensor(low), "high": image_tensor(high), "name": photo.name}
+        low = self._degrade(high, scale=self._scale, seed=sample_seed(self._cutter.seed(key), 0, 1))
+        return {"low": image_tensor(low), "high": image_tensor(high), "name": self._cutter.name(key)}
 
 
 class NativePairDataset(Dataset[dict[str, Any]]):
@@ -134,12 +99,3 @@ def collate_pairs(samples: Sequence[dict[str, Any]]) -> NativePairBatch:
     """Lists pictures, which differ in size."""
     low: list[torch.Tensor] = [sample["low"] for sample in samples]
     return {"low": low, "high": [sample["high"] for sample in samples], "name": [sample["name"] for sample in samples]}
-
-
-def _at_least(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Enlarges a picture whose shorter side is below ``side`` to just that."""
-    height, width = image.shape[:2]
-    shorter = min(height, width)
-    if shorter >= side:
-        return image
-    return resize_to(image, max(side, round(height * side / shorter)), max(side, round(width * side / shorter)))
