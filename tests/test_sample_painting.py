@@ -1,0 +1,117 @@
+"""The painting that the project paints itself: a picture worth learning from, the same everywhere."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from datamodules.sample_painting import ensure_sample_painting, paint_night
+from datamodules.sample_painting.brush import Brush, Canvas, level, relief, upright
+from datamodules.sample_painting.pigments import mix
+
+Picture = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def night() -> Picture:
+    return paint_night(0)
+
+
+def test_it_is_a_colourful_picture_of_its_size(night: Picture) -> None:
+    assert night.shape == (800, 1024, 3)
+    assert night.dtype == np.uint8
+    hue, saturation, value = np.moveaxis(cv2.cvtColor(night, cv2.COLOR_RGB2HSV), 2, 0)
+    strong = (saturation > 90) & (value > 60)
+    blue = strong & (hue > 100) & (hue < 125)  # of 180
+    warm = strong & (hue > 8) & (hue < 32)
+    green = strong & (hue > 35) & (hue < 90)
+    assert blue.mean() > 0.35
+    assert warm.mean() > 0.05
+    assert green.mean() > 0.02
+    assert night.max() > 245
+    assert np.percentile(night, 2) < 25
+
+
+def test_its_texture_runs_along_strokes_and_is_no_noise(night: Picture) -> None:
+    grey = cv2.cvtColor(night, cv2.COLOR_RGB2GRAY).astype(np.float64) / 255
+    small = cv2.resize(grey, (327, 256), interpolation=cv2.INTER_AREA)  # as the loss sees it
+    for picture, window in ((grey, 12), (small, 4)):
+        dx, dy = cv2.Sobel(picture, cv2.CV_64F, 1, 0), cv2.Sobel(picture, cv2.CV_64F, 0, 1)
+        xx, yy, xy = (cv2.GaussianBlur(part, (0, 0), window) for part in (dx * dx, dy * dy, dx * dy))
+        # the structure tensor: 1 where all edges of a neighbourhood run one way, near 0 in noise
+        coherence = np.hypot(xx - yy, 2 * xy) / (xx + yy)
+        assert np.median(coherence) > 0.4
+        assert np.sqrt(xx + yy).mean() > 0.2  # and there are edges nearly everywhere
+        noise = np.random.default_rng(0).random(picture.shape)
+        dx, dy = cv2.Sobel(noise, cv2.CV_64F, 1, 0), cv2.Sobel(noise, cv2.CV_64F, 0, 1)
+        xx, yy, xy = (cv2.GaussianBlur(part, (0, 0), window) for part in (dx * dx, dy * dy, dx * dy))
+        assert np.median(np.hypot(xx - yy, 2 * xy) / (xx + yy)) < 0.2
+
+
+def test_the_same_seed_gives_the_same_file_and_it_is_painted_once(
+    night: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ensure_sample_painting(tmp_path / "one")
+    np.testing.assert_array_equal(np.asarray(Image.open(first)), night)
+    assert [path.name for path in first.parent.iterdir()] == [first.name]  # nothing half-written is left
+    monkeypatch.setattr("datamodules.sample_painting.write.paint_night", None)
+    assert ensure_sample_painting(tmp_path / "one") == first
+
+
+def test_a_cut_off_painting_is_painted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, night: Picture) -> None:
+    def cut_off(seed: int, *, progress: bool) -> Picture:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("datamodules.sample_painting.write.paint_night", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        ensure_sample_painting(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("datamodules.sample_painting.write.paint_night", lambda seed, progress: night)
+    assert ensure_sample_painting(tmp_path).is_file()
+
+
+@pytest.mark.slow
+def test_another_seed_is_another_night(night: Picture) -> None:
+    other = paint_night(1)
+    assert np.abs(other.astype(int) - night).mean() > 10
+    np.testing.assert_allclose(other.mean((0, 1)), night.mean((0, 1)), atol=15)  # of the same kind
+
+
+@pytest.mark.parametrize(("flow", "long", "short"), [(level, 1, 0), (upright, 0, 1)])
+def test_a_stroke_follows_its_flow(flow: object, long: int, short: int) -> None:
+    canvas = Canvas(100, 100, (0, 0, 0))
+    brush = Brush(width=10, length=60, hair=2)
+    canvas.strokes(np.random.default_rng(0), np.array([[50.0, 50.0]]), np.array([[200.0, 100.0, 50.0]]), flow, brush)  # type: ignore[arg-type]
+    found = np.argwhere(canvas.paint[..., 0] > 60)
+    extent = np.ptp(found, axis=0)
+    assert 30 <= extent[long] <= 88
+    assert 6 <= extent[short] <= 16
+    red, green, blue = canvas.paint[found[:, 0], found[:, 1], :3].mean(0)
+    assert red > 1.5 * green > 2 * blue
+
+
+def test_hairs_of_a_stroke_differ() -> None:
+    canvas = Canvas(100, 60, (0, 0, 0))
+    brush = Brush(width=30, length=80, hair=3)
+    canvas.strokes(np.random.default_rng(0), np.array([[50.0, 30.0]]), np.array([[128.0] * 3]), level, brush)
+    across = canvas.paint[18:42, 50]
+    assert across[:, :3].mean(1).std() > 4
+    assert across[:, 3].std() > 15
+
+
+def test_light_falls_from_the_upper_left() -> None:
+    paint = np.full((20, 20, 4), 100, np.uint8)
+    paint[6:14, 6:14, 3] = 200
+    lit = relief(paint, 10).astype(int)[..., 0]
+    assert lit[6, 6] > 100 > lit[13, 13]
+    assert (lit[:3] == 100).all()
+    assert lit[10, 10] == 100
+
+
+def test_neighbours_on_the_palette_are_mixed() -> None:
+    row = ((0, 0, 0), (100, 50, 10), (200, 0, 255))
+    expected = [[0, 0, 0], [50, 25, 5], [150, 25, 132.5], [200, 0, 255]]
+    np.testing.assert_allclose(mix(row, np.array([-1, 0.25, 0.75, 2])), expected)

@@ -1,0 +1,142 @@
+"""The data of style transfer: patches of photographs, and one painting of any kind."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datamodules.errors import DataError
+from datamodules.randomness import Key
+from datamodules.stage import Stage
+from datamodules.style import StyleDataModule
+from datamodules.style_picture import read_style
+from tests.test_photographs import photographs, pixels
+from tests.tiny_pictures import noise, save
+
+STAGE = Stage(name="all", size=16, batch_size=2, epochs=1, lr=1e-3)
+PLAIN = Stage(name="plain", size=16, batch_size=2, epochs=1, lr=1e-3, augment=False)
+
+
+def module(folder: Path, **options: object) -> StyleDataModule:
+    root = folder / "photos"
+    if not root.exists():
+        photographs(root)
+        save(folder / "painting.png", noise(77, 80, 120))
+    options = {"style_image": folder / "painting.png", "style_size": 40} | options
+    data = StyleDataModule(root=root, cache_dir=folder / "cache", num_workers=0, **options)  # type: ignore[arg-type]
+    data.set_stage(STAGE)
+    return data
+
+
+def picture(path: Path) -> np.ndarray:  # type: ignore[type-arg]
+    return np.asarray(Image.open(path))
+
+
+def test_patches_have_the_stages_size_and_come_from_their_pictures(tmp_path: Path) -> None:
+    data = module(tmp_path, crops=3)
+    patches = data.train_set(PLAIN)
+    assert len(patches) == 9 * 3  # type: ignore[arg-type]
+    sample = patches[Key(0, 7)]
+    assert sample.keys() == {"content", "name"}
+    assert sample["content"].shape == (3, 16, 16)
+    assert sample["content"].dtype == torch.float32
+    windows = np.lib.stride_tricks.sliding_window_view(picture(tmp_path / "photos" / sample["name"]), (16, 16, 3))
+    assert any(np.array_equal(window, pixels(sample["content"])) for window in windows.reshape(-1, 16, 16, 3))
+    batch = next(iter(data.train_dataloader()))
+    assert batch["content"].shape == (2, 3, 16, 16)
+    assert len(batch["name"]) == 2
+
+
+def test_patches_follow_from_epoch_and_index_alone(tmp_path: Path) -> None:
+    patches, again = (module(tmp_path, crops=2).train_set(STAGE) for _ in range(2))
+    torch.testing.assert_close(patches[Key(3, 1)]["content"], again[Key(3, 1)]["content"], rtol=0, atol=0)
+    assert not torch.equal(patches[Key(0, 1)]["content"], patches[Key(1, 1)]["content"])
+    assert not torch.equal(patches[Key(0, 0)]["content"], patches[Key(0, 1)]["content"])  # another crop of the same
+
+
+def test_photographs_are_mirrored_but_never_upside_down(tmp_path: Path) -> None:
+    photographs(tmp_path / "photos", 2, 16, 16)  # a patch is the whole picture
+    data = module(tmp_path, val_share=0.5, style_image=save(tmp_path / "p.png", noise(1, 50, 50)))
+    shown = picture(tmp_path / "photos" / data.photographs().splits["train"][0].name)
+    augmented, plain = data.train_set(STAGE), data.train_set(PLAIN)
+    drawn = {pixels(augmented[Key(epoch, 0)]["content"]).tobytes() for epoch in range(20)}
+    assert drawn == {shown.tobytes(), shown[:, ::-1].tobytes()}
+    assert {pixels(plain[Key(epoch, 0)]["content"]).tobytes() for epoch in range(9)} == {shown.tobytes()}
+
+
+def test_validation_and_test_look_at_the_middle(tmp_path: Path) -> None:
+    data = module(tmp_path)
+    for patches in (data.val_set(STAGE), data.test_set(STAGE)):
+        sample = patches[Key(5, 0)]
+        shown = picture(tmp_path / "photos" / sample["name"])
+        np.testing.assert_array_equal(pixels(sample["content"]), shown[12:28, 22:38])
+
+
+def test_the_painting_is_taken_at_its_own_size(tmp_path: Path) -> None:
+    data = module(tmp_path)
+    style = data.style()
+    assert style.shape == (3, 40, 60)  # 80 x 120 with the shorter side 40
+    assert style.dtype == torch.float32
+    assert 0 <= style.min() < style.max() <= 1
+    halves = noise(77, 80, 120).reshape(40, 2, 60, 2, 3).mean((1, 3)) / 255
+    np.testing.assert_allclose(style.permute(1, 2, 0).numpy(), halves, atol=0.6 / 255)
+    square = module(tmp_path, style_crop=True).style()
+    torch.testing.assert_close(square, style[:, :, 10:50], rtol=0, atol=0)
+
+
+def test_what_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module(tmp_path).prepare([STAGE])
+    assert f"style: {tmp_path / 'painting.png'}, 120 x 80 px, taken at 60 x 40" in capsys.readouterr().out
+    grey = save(tmp_path / "grey.jpg", np.repeat(noise(3, 60, 60)[..., :1], 3, axis=2))
+    data = module(tmp_path, style_image=grey)
+    data.prepare([STAGE])
+    assert "it is grey, and so will be what is made after it" in capsys.readouterr().out
+    assert data.style().shape == (3, 40, 40)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGBA", "P", "1", "I;16"])
+def test_any_mode_will_do(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(noise(5, 60, 60))
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+    else:
+        image = image.convert(mode)
+    path = tmp_path / ("style.jpg" if mode == "CMYK" else "style.png")
+    image.save(path)
+    taken = read_style(path, size=40, crop=False)
+    assert taken.pixels.shape == (40, 40, 3)
+    assert taken.grey == (mode in ("L", "1", "I;16"))
+    assert taken.pixels.std() > 10
+
+
+def test_a_painting_that_cannot_be_used_is_refused_before_the_photographs_are_looked_at(tmp_path: Path) -> None:
+    module(tmp_path)
+    save(tmp_path / "small.png", noise(1, 30, 50))
+    (tmp_path / "torn.png").write_bytes((tmp_path / "painting.png").read_bytes()[:200])
+    (tmp_path / "text.txt").write_text("no picture")
+    for name, reason in {
+        "gone.png": r"gone\.png is not there: name a picture with --data\.style_image FILE",
+        "photos": r"photos is a folder: name a picture",
+        "small.png": r"small\.png: has 50 x 30 px, .* 40: name a larger picture, or lower --data\.style_size to 30",
+        "torn.png": r"the style picture .*torn\.png: is damaged or cut short",
+        "text.txt": r"text\.txt: is not a picture that can be read",
+    }.items():
+        data = module(tmp_path, style_image=tmp_path / name)
+        with pytest.raises(DataError, match=reason):
+            data.prepare([STAGE])
+        assert data._found is None
+    with pytest.raises(ValueError, match="style_size must be at least 32, not 31"):
+        module(tmp_path, style_size=31)
+
+
+def test_it_prepares_and_runs_without_any_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    painting = save(tmp_path / "sample_painting" / "night.png", noise(1, 50, 50))
+    asked: list[Path] = []
+    monkeypatch.setattr("datamodules.style.ensure_sample_painting", lambda folder: asked.append(folder) or painting)
+    data = StyleDataModule(style_size=40, cache_dir=tmp_path, num_workers=0)
+    data.setup("fit")
+    assert asked == [tmp_path / "sample_painting"]
+    assert data.style().shape == (3, 40, 40)
+    assert len(data.val_set(STAGE)) == 3  # type: ignore[arg-type]
