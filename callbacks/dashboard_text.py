@@ -16,7 +16,8 @@ LAYOUT: dict[str, dict[str, list[Any]]] = {
         "loss": ["Multiline", [r"^train/loss$", r"^val/loss$"]],
         "PSNR in dB, beside bicubic enlargement": ["Multiline", [r"^val/(bicubic_)?psnr$"]],
         "SSIM, beside bicubic enlargement": ["Multiline", [r"^val/(bicubic_)?ssim$"]],
-        "validation scores": ["Multiline", [r"^val/(?!loss$|(bicubic_)?psnr$|(bicubic_)?ssim$)[^/]+$"]],
+        "loss as a share of the untouched photographs' loss": ["Multiline", [r"^val/relative$"]],
+        "validation scores": ["Multiline", [r"^val/(?!loss$|relative$|(bicubic_)?psnr$|(bicubic_)?ssim$)[^/]+$"]],
         "parts of the training loss": ["Multiline", [r"^train/loss/.+$"]],
         "parts of the validation loss": ["Multiline", [r"^val/loss/.+$"]],
         "IoU of every class": ["Multiline", [r"^val/iou/.+$"]],
@@ -42,9 +43,10 @@ GUIDE = """
 | `lr/group0`, ... | learning rate of every layer group that trains, the first is nearest to the input |
 | `speed/data_wait_share` | 0: the network is the slower part; near 1: the loaders are, give them more workers |
 | Images, `figures/validation_...` | the same validation pictures every time; large: where they are wrong |
-| Images, `figures/worst_...` | the pictures with the lowest score of this epoch |
+| Images, `figures/worst_...` | the pictures that came out worst in this epoch |
 | Images, `figures/training_batch` | what the network gets to see, drawn when a stage begins |
-| Images, `figures/precision_recall` | for every threshold: how much of what is found is right, how much is found |
+| Images, `figures/painting` | style: the painting as the loss sees it |
+| Images, `figures/precision_recall` | masks: for every threshold, how much of the found is right, how much is found |
 | HParams | settings and best scores of this run; point TensorBoard at the folder above to compare runs |
 """
 

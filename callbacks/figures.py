@@ -35,13 +35,15 @@ class Figures(Callback, ABC):
     process 0 validates: the choice depends on nothing that changes in a run, and spreads over a set whose
     neighbours look alike. The worst of the epoch are also looked for among the pictures of process 0.
 
-    A subclass draws; it gets batches with ``name`` and step outputs with ``score``.
+    A subclass draws; it gets batches with ``name`` and step outputs with ``score``, and says whether more is worse.
 
     Args:
         fixed: how many pictures are shown every time.
         worst: how many of the epoch's worst are shown.
         folder: where the latest of every figure is also saved as PNG; ``None`` is ``pictures`` in the run's folder.
     """
+
+    more_is_worse = False
 
     def __init__(self, *, fixed: int = 4, worst: int = 2, folder: Path | None = None) -> None:
         self.fixed, self.worst, self.folder = fixed, worst, folder
@@ -68,7 +70,7 @@ class Figures(Callback, ABC):
         for index, (name, score) in enumerate(zip(names, scores, strict=True)):
             for kept, order, limit in (
                 (self._fixed, float(crc32(name.encode())), self.fixed),
-                (self._worst, score, self.worst),
+                (self._worst, -score if self.more_is_worse else score, self.worst),
             ):
                 if len(kept) < limit or (limit and order < kept[-1].order):
                     item, made = pick(batch, index), pick(output, index)

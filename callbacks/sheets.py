@@ -79,6 +79,22 @@ def comparison(small: Sequence[Panel], large: Panel, *, title: str, note: str, l
     return _tensor(canvas)
 
 
+def single(picture: Tensor, *, title: str, note: str) -> Tensor:
+    """Puts one picture of any shape, no wider than a sheet, under a title.
+
+    Args:
+        picture: uint8 ``(3, H, W)``.
+        title: large, first line.
+        note: smaller, second line.
+
+    Returns:
+        uint8 ``(3, HEAD + H, 4 * SMALL + 3 * GAP)``.
+    """
+    canvas = _paper(picture.shape[1], title, note)
+    _paste(canvas, Panel("", picture), ((WIDTH - picture.shape[2]) // 2, HEAD))
+    return _tensor(canvas)
+
+
 def shortened(text: str, font: Font, width: float) -> str:
     """Takes letters out of the middle of ``text`` until it fits ``width`` pixels."""
     keep, short = len(text), text

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -32,6 +33,7 @@ class StyleDataModule(PatchesDataModule):
         style_size: its shorter side in pixels as the loss sees it: brush strokes grow and shrink with it.
         style_crop: take only the square in its middle, as the lesson does.
         crops: patches of each training picture in one epoch.
+        val_size: side of the patches in validation and ``test``; ``None`` is the stage's size.
         small: what becomes of pictures smaller than a patch: left out, or enlarged.
         keep_pct: share of the pictures that is used, for quick experiments.
         val_share: share of the kept pictures that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
@@ -54,6 +56,7 @@ class StyleDataModule(PatchesDataModule):
         style_size: int = 256,
         style_crop: bool = False,
         crops: int = 1,
+        val_size: int | None = None,
         small: Literal["skip", "enlarge"] = "skip",
         keep_pct: float = 1.0,
         val_share: float | None = None,
@@ -66,7 +69,7 @@ class StyleDataModule(PatchesDataModule):
     ) -> None:
         super().__init__(
             crops=crops,
-            val_size=None,
+            val_size=val_size,
             small=small,
             squash=False,
             root=root,
@@ -91,6 +94,23 @@ class StyleDataModule(PatchesDataModule):
             DataError: if the file cannot be used.
         """
         return image_tensor(self._painting().pixels)
+
+    def calibration_pictures(self, count: int) -> Tensor:
+        """Training patches of the stage, spread over all of them: the same ones on every process and after a restart.
+
+        Args:
+            count: how many at most.
+
+        Returns:
+            (N, 3, S, S) float32 RGB in [0, 1].
+
+        Raises:
+            DataError: if no picture is large enough.
+        """
+        patches = ContentDataset(self.cutter("train", self.stage))
+        count = min(count, len(patches))
+        places = (number * len(patches) // count for number in range(count))
+        return torch.stack([patches[Key(0, place)]["content"] for place in places])
 
     def describe(self) -> list[str]:
         """Adds which painting is taken."""

@@ -140,3 +140,23 @@ def test_it_prepares_and_runs_without_any_data(tmp_path: Path, monkeypatch: pyte
     assert asked == [tmp_path / "sample_painting"]
     assert data.style().shape == (3, 40, 40)
     assert len(data.val_set(STAGE)) == 3  # type: ignore[arg-type]
+
+
+def test_calibration_pictures_are_spread_over_the_training_pictures(tmp_path: Path) -> None:
+    data = module(tmp_path, crops=4)
+    pictures = data.calibration_pictures(9)
+    assert pictures.shape == (9, 3, 16, 16)
+    torch.testing.assert_close(pictures, module(tmp_path, crops=4).calibration_pictures(9), rtol=0, atol=0)
+    patches = data.train_set(PLAIN)
+    torch.testing.assert_close(pictures[8], patches[Key(0, 32)]["content"], rtol=0, atol=0)
+    assert {patches[Key(0, 4 * place)]["name"] for place in range(9)} == {
+        photo.name for photo in data.photographs().splits["train"]
+    }
+    assert len(data.calibration_pictures(100)) == 36
+
+
+def test_validation_may_have_a_size_of_its_own(tmp_path: Path) -> None:
+    data = module(tmp_path, val_size=24)
+    assert data.val_set(STAGE)[Key(0, 0)]["content"].shape == (3, 24, 24)
+    assert data.test_set(STAGE)[Key(0, 0)]["content"].shape == (3, 24, 24)
+    assert data.train_set(STAGE)[Key(0, 0)]["content"].shape == (3, 16, 16)
