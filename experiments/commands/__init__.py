@@ -68,6 +68,11 @@ COMMANDS = {
         summary="apply a checkpoint to your pictures and write the results",
         needs=Needs.CHECKPOINT,
     ),
+    "gatys": Command(
+        module="experiments.commands.gatys",
+        summary="style: repaint one photograph without training, by optimising its pixels (slow, the yardstick)",
+        needs=Needs.CHECKPOINT_IF_NAMED,
+    ),
     "lr-find": Command(module="experiments.commands.lr_find", summary="look for a good learning rate and draw it"),
     "prepare": Command(module="experiments.commands.prepare", summary="check the data and fill its cache"),
     "show": Command(
