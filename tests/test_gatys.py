@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from experiments.front import main
 from models.gatys import adam, lbfgs, paint
 from models.style_loss import StyleLoss
 
@@ -84,3 +85,9 @@ def test_style_comes_over_and_content_stays() -> None:
     assert parts["content"] < 0.25
     red, blue = done.picture[0, 0].mean(), done.picture[0, 2].mean()
     assert red > blue + 0.1
+
+
+def test_other_tasks_have_no_gatys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--task", "sr", "gatys", "--content", "photo.jpg"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "run.py: gatys paints after a style picture, and 'sr' has none: use --task style"
