@@ -129,12 +129,12 @@ def _paint_village(rng: np.random.Generator, canvas: Canvas, hills: Range) -> No
 
 
 def _paint_house(rng: np.random.Generator, canvas: Canvas, left: float, foot: float, width: float) -> None:
-    height, count = width * 0.5, round(width / 4)
+    height, count = width * 0.6, round(width / 3)
     walls = np.stack([left + width * rng.random(count), foot - height * rng.random(count)], axis=1)
     canvas.strokes(rng, walls, mix(WALLS, rng.random(count)), upright, Brush(width=9, length=height, hair=2))
-    at = np.linspace(0, 1, count)
-    roof = np.stack([left + width * at, foot - height * (1.05 + 0.5 * (1 - np.abs(2 * at - 1)))], axis=1)
-    canvas.strokes(rng, roof, mix(ROOFS, rng.random(count)), level, Brush(width=9, length=width * 0.6, hair=2))
+    at = np.linspace(0.15, 0.85, count)
+    roof = np.stack([left + width * at, foot - height * (1.0 + 0.6 * (1 - np.abs(2 * at - 1)))], axis=1)
+    canvas.strokes(rng, roof, mix(ROOFS, rng.random(count)), level, Brush(width=8, length=width * 0.4, hair=2))
     panes = np.stack([left + width * (0.2 + 0.6 * rng.random(2)), foot - height * (0.2 + 0.4 * rng.random(2))], axis=1)
     canvas.strokes(rng, panes, mix(WINDOWS, rng.random(2)), upright, Brush(width=5, length=8, hair=2, uneven=0.1))
 

@@ -82,7 +82,7 @@ class Sky:
             far = np.hypot(x - star.x, y - star.y) / star.radius
             ring = (far - 0.2) / 0.8
             if star is self.moon:  # amber in the middle, so that the crescent stands out
-                ring = np.where(far < _DISC, 0.62, 0.25 + (far - _DISC) * 0.9)
+                ring = np.where(far < _DISC, 0.66, 0.36 + (far - _DISC) * 0.75)
             ring = ring + 0.16 * (chance - 0.5) + 0.07 * np.sin(far * 21)
             share = np.clip((1.12 - far) / 0.45, 0.0, 1.0) * np.where(chance < 0.8, 1.0, 0.55)
             colours = colours * (1 - share[:, None]) + share[:, None] * mix(LIGHT, ring)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from datamodules.sample_painting.picture import paint_night
 
-PAINTING = 1  # raise it whenever the picture changes, so that an older one is not taken for the new one
+PAINTING = 2  # raise it whenever the picture changes, so that an older one is not taken for the new one
 
 
 def ensure_sample_painting(folder: Path, *, seed: int = 0) -> Path:
