@@ -69,9 +69,10 @@ def ssim(preds: Tensor, target: Tensor, *, border: int) -> Tensor:
     """
     a, b = _inner(preds, target, border)
     window = _window().to(a.device)
-    mean_a, mean_b, square_a, square_b, product = (
-        F.conv2d(F.conv2d(x, window), window.mT) for x in (a, b, a * a, b * b, a * b)
-    )
+    with torch.autocast(a.device.type, enabled=False):  # variances are small differences of large numbers
+        mean_a, mean_b, square_a, square_b, product = (
+            F.conv2d(F.conv2d(x, window), window.mT) for x in (a, b, a * a, b * b, a * b)
+        )
     var_a, var_b, covariance = square_a - mean_a**2, square_b - mean_b**2, product - mean_a * mean_b
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     similar = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)

@@ -113,3 +113,13 @@ def test_colours_are_judged_by_all_three_channels() -> None:
     assert psnr(tensor(swapped), tensor(target), border=2, colour=True) < psnr(
         tensor(swapped), tensor(target), border=2
     )
+
+
+def test_scores_do_not_depend_on_the_precision_that_the_net_runs_in() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = torch.rand(1, 3, 40, 40, generator=generator)
+    preds = target + 0.02 * torch.randn(1, 3, 40, 40, generator=generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = psnr(preds, target, border=2), ssim(preds, target, border=2)
+    assert torch.equal(mixed[0], psnr(preds, target, border=2))
+    assert torch.equal(mixed[1], ssim(preds, target, border=2))
