@@ -1,6 +1,6 @@
 """A folder of test pictures as the field hands them around: HR files, with or without the LR files made from them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from datamodules.read import image_size, read_image
 from datamodules.segment_dataset import image_tensor
 
 HIGH, LOW = "HR", "LR"
+_WINDOW = 11  # side of SSIM's window
 WAY_OUT = "Correct or remove these files, or name another --data.benchmark folder; nothing was measured."
 
 
@@ -54,7 +55,8 @@ def find_benchmark(folder: Path, scale: int) -> list[TestPicture]:
         The pictures sorted by name.
 
     Raises:
-        DataError: if there are none, or naming files without a partner and pairs whose sizes do not fit the scale.
+        DataError: if there are none, or naming files without a partner, pairs whose sizes do not fit the scale, and
+            pictures too small to be judged.
     """
     if not folder.is_dir():
         raise DataError(f"--data.benchmark {folder} is not a folder")
@@ -65,6 +67,7 @@ def find_benchmark(folder: Path, scale: int) -> list[TestPicture]:
     if not parts:
         raise DataError(f"{place} holds no pictures to measure on")
     if all(kind is None for _, _, kind in parts):
+        refuse(place, _too_small([path for path, _, _ in parts], place, scale), WAY_OUT)
         return [TestPicture(path.relative_to(place).as_posix(), path, None) for path, _, _ in parts]
     highs = {key: path for path, key, kind in parts if kind == HIGH}
     lows = {key: path for path, key, kind in parts if kind == LOW}
@@ -81,8 +84,14 @@ def find_benchmark(folder: Path, scale: int) -> list[TestPicture]:
         for key, high in highs.items()
         if key in lows and (misfit := _misfit(high, lows[key], scale))
     ]
+    problems += _too_small(highs.values(), place, scale)
     refuse(place, sorted(problems), WAY_OUT)
     return [TestPicture(path.relative_to(place).as_posix(), path, lows.get(key)) for key, path in sorted(highs.items())]
+
+
+def least_side(scale: int) -> int:
+    """Gives the shorter side that SSIM needs: its window inside the border of ``scale`` pixels that is left out."""
+    return _WINDOW + 2 * scale
 
 
 class BenchmarkDataset(Dataset[dict[str, Any]]):
@@ -135,3 +144,13 @@ def _misfit(high: Path, low: Path, scale: int) -> str | None:
     if (height // scale, width // scale) == (low_height, low_width):
         return None
     return f"{width} x {height}, and {low.name} is {low_width} x {low_height}, not {width // scale} x {height // scale}"
+
+
+def _too_small(highs: Iterable[Path], root: Path, scale: int) -> list[Problem]:
+    found = []
+    for path in highs:
+        height, width = image_size(path)
+        if min(height, width) // scale * scale < least_side(scale):
+            detail = f"{width} x {height}; each side needs {least_side(scale)}"
+            found.append(Problem("picture too small to be judged", path.relative_to(root).as_posix(), detail))
+    return found

@@ -1,12 +1,13 @@
 """Photographs to pairs: super-resolution and repairs on ImageNet or anyone's pictures."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from torch.utils.data import Dataset
 
-from datamodules.benchmark import BenchmarkDataset, find_benchmark
+from datamodules.benchmark import BenchmarkDataset, find_benchmark, least_side
 from datamodules.compat import A
 from datamodules.cutter import PatchCutter
 from datamodules.degrade import Degradation
@@ -16,7 +17,7 @@ from datamodules.patches import NativePairDataset, PatchDataset, collate_pairs
 from datamodules.splits import SPLIT_SEED
 from datamodules.stage import Stage
 
-_JUDGED = 11  # side of SSIM's window
+_log = logging.getLogger("darkroom")
 
 
 class ImageNetPairsDataModule(PatchesDataModule):
@@ -110,7 +111,7 @@ class ImageNetPairsDataModule(PatchesDataModule):
         Raises:
             DataError: if it is too small to be judged.
         """
-        patch, least = self.patch(stage, "val"), _JUDGED + 2 * scale_of(stage)
+        patch, least = self.patch(stage, "val"), least_side(scale_of(stage))
         if patch < least:
             raise DataError(
                 f"stage '{stage.name}' validates patches of {patch} px, and SSIM needs {least} with the border that is "
@@ -119,12 +120,21 @@ class ImageNetPairsDataModule(PatchesDataModule):
         return self._pairs(self.cutter("val", stage), stage)
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The benchmark, or the whole of the held-out pictures."""
+        """The benchmark, or the whole of the held-out pictures but those too small to be judged, which are counted.
+
+        Raises:
+            DataError: if a benchmark cannot be used, or no held-out picture is large enough.
+        """
         scale = scale_of(stage)
         if self._benchmark is not None:
             pictures = find_benchmark(self._benchmark, scale)
             return BenchmarkDataset(pictures, scale=scale, degrade=self._degrade, seed=self.seed)
-        photos = self.photographs().splits["test"]
+        held_out, least = self.photographs().splits["test"], least_side(scale)
+        photos = [photo for photo in held_out if photo.shorter(self.side) // scale * scale >= least]
+        if not photos:
+            raise DataError(f"none of the {len(held_out)} held-out pictures has the {least} px a side that SSIM needs")
+        if number := len(held_out) - len(photos):
+            _log.warning("%d of %d held-out pictures are below %d px: left out", number, len(held_out), least)
         return NativePairDataset(
             photos, cache=self.cache, side=self.side, scale=scale, degrade=self._degrade, seed=self.seed
         )

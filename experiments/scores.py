@@ -36,33 +36,6 @@ def worst_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["  worst: " + "  ".join(_cell(key, value) for key, value in row.items()) for row in table[:SHOWN]]
 
 
-def sr_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Writes what super-resolution reached on each picture, bicubic beside it, and the mean; many pictures are cut.
-
-    >>> row = {"name": "a.png", "psnr": 30.0, "bicubic_psnr": 28.5, "ssim": 0.91, "bicubic_ssim": 0.9}
-    >>> for line in sr_lines([row]):
-    ...     print(line)
-    picture    PSNR  bicubic   gain    SSIM  bicubic
-    a.png     30.00    28.50  +1.50  0.9100   0.9000
-    mean      30.00    28.50  +1.50  0.9100   0.9000
-    """
-    if not table:
-        return []
-    keys = ("psnr", "bicubic_psnr", "ssim", "bicubic_ssim")
-    rows = [(str(row["name"]), *(float(row[key]) for key in keys)) for row in table]
-    mean = ("mean", *(sum(column) / len(rows) for column in list(zip(*rows, strict=True))[1:]))
-    shown = [*rows[:SHOWN_PICTURES], mean]
-    width = max(len("picture"), *(len(row[0]) for row in shown))
-    lines = [f"{'picture':{width}} {'PSNR':>7} {'bicubic':>8} {'gain':>6} {'SSIM':>7} {'bicubic':>8}"]
-    for name, psnr, bicubic, ssim, bicubic_ssim in shown:
-        lines.append(
-            f"{name:{width}} {psnr:7.2f} {bicubic:8.2f} {psnr - bicubic:+6.2f} {ssim:7.4f} {bicubic_ssim:8.4f}"
-        )
-    if len(rows) > SHOWN_PICTURES:
-        lines.insert(-1, f"... and {len(rows) - SHOWN_PICTURES} better ones")
-    return lines
-
-
 def style_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:
     """Writes the loss of each repainted picture beside that of the untouched photograph; many pictures are cut.
 

@@ -155,7 +155,7 @@ def _sr() -> Parts:
     from callbacks.sr_figures import SrFigures, pairs_sheet, scored_sheet
     from datamodules.base import ImageDataModule
     from experiments import sr_results
-    from experiments.scores import sr_lines
+    from experiments.sr_table import sr_lines
     from experiments.transplanted import start_from
     from lightning_modules.super_resolution import PictureScore, SuperResolutionModule
     from models.subpixel import SubpixelUpsample

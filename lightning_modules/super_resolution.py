@@ -1,6 +1,7 @@
 """Super-resolution and repairs: batches of pairs to losses, scores and pictures."""
 
-from typing import Any, Protocol, TypedDict, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NotRequired, Protocol, TypedDict, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
 from lightning_modules.gather import gathered
 from lightning_modules.sr_metrics import SrScores, psnr, ssim
+from lightning_modules.sr_perception import Lpips, blur
 from models.feature_loss import FeatureLoss
 from models.sr_resnet import enlarge
 from models.symmetries import self_ensemble
@@ -35,13 +37,20 @@ class PictureScore(TypedDict):
     bicubic_psnr: float
     ssim: float
     bicubic_ssim: float
+    blur: float  # 0 sharp, 1 blurred; without the truth
+    bicubic_blur: float
+    target_blur: float
+    lpips: NotRequired[float]  # 0 alike; where its weights can be had and the picture is large enough
+    bicubic_lpips: NotRequired[float]
 
 
 class SuperResolutionModule(ImageTask):
     """Trains ``net`` to make of a small or spoiled picture what it was made from.
 
     Scores: PSNR and SSIM as the field has them (brightness, borders of ``scale`` pixels left out, means over
-    pictures), and beside each that of bicubic enlargement; at scale 1 that is the input itself.
+    pictures), and beside each that of bicubic enlargement; at scale 1 that is the input itself. ``test`` adds how
+    blurred the pictures are and how alike they look (``lightning_modules/sr_perception.py``), which a loss that sees is
+    for and PSNR does not tell.
 
     Args:
         net: maps pictures ``(N, 3, H, W)`` in [0, 1] to ``active_scale`` times larger ones; it has ``layer_groups()``.
@@ -49,6 +58,7 @@ class SuperResolutionModule(ImageTask):
             ``models/feature_loss.py``).
         colour: judge all three channels by PSNR and not their brightness: for colourising, where the brightness is
             given.
+        lpips: ``"auto"`` lets ``test`` measure LPIPS where AlexNet's weights can be had, ``"none"`` never.
         ensemble: whether ``test`` and ``predict`` average over the 8 symmetries: better, and 8 times slower.
         weight_decay: see ``ImageTask``.
         momentum: see ``ImageTask``.
@@ -64,6 +74,7 @@ class SuperResolutionModule(ImageTask):
         net: nn.Module,
         loss: nn.Module,
         colour: bool = False,
+        lpips: Literal["auto", "none"] = "auto",
         ensemble: bool = False,
         weight_decay: float = 1e-7,
         momentum: float | tuple[float, float] = 0.9,
@@ -75,7 +86,7 @@ class SuperResolutionModule(ImageTask):
         self.loss, self.colour, self.ensemble = loss, colour, ensemble
         self.val_loss = MeanMetric()
         self.val_scores, self.val_bicubic = SrScores(), SrScores()
-        self.test_scores, self.test_bicubic = SrScores(), SrScores()
+        self.lpips = Lpips(lpips)
         self.test_table: list[PictureScore] = []
 
     @property
@@ -167,28 +178,20 @@ class SuperResolutionModule(ImageTask):
 
     def on_test_epoch_start(self) -> None:
         """Begins a new table."""
-        self.test_scores.reset()
-        self.test_bicubic.reset()
+        self.lpips.load(self.device)
         self.test_table = []
 
     def test_step(self, batch: NativePairBatch) -> None:
         """Judges whole pictures, one by one."""
         for low, high, name in zip(batch["low"], batch["high"], batch["name"], strict=True):
-            ours = self._scores(self(low[None]), high[None])
-            theirs = self._scores(enlarge(low[None], self.scale).clamp(0, 1), high[None])
-            self.test_scores.update(*ours)
-            self.test_bicubic.update(*theirs)
-            (our_psnr, our_ssim), (psnr_, ssim_) = ((float(p), float(s)) for p, s in (ours, theirs))
-            self.test_table.append(
-                {"name": name, "psnr": our_psnr, "bicubic_psnr": psnr_, "ssim": our_ssim, "bicubic_ssim": ssim_}
-            )
+            self.test_table.append(self._judged(low[None], high[None], name))
 
     def on_test_epoch_end(self) -> None:
-        """Logs the scores of the whole set and completes ``test_table``, the worst picture first, on every process."""
-        scores = {f"test/{name}": score for name, score in self.test_scores.compute().items()}
-        scores |= {f"test/bicubic_{name}": score for name, score in self.test_bicubic.compute().items()}
-        self.log_dict(scores, batch_size=1, sync_dist=True)
+        """Completes ``test_table``, the worst picture first, and logs its means, on every process."""
         self.test_table = sorted(gathered(self.test_table), key=lambda row: (row["psnr"], row["name"]))
+        means = {f"test/{name}": mean for name, mean in mean_scores(self.test_table).items()}
+        # All processes hold the same values already; saying so keeps Lightning from warning about it.
+        self.log_dict(means, batch_size=1, sync_dist=True)
 
     def predict_step(self, batch: PhotoBatch) -> Tensor:
         """Gives the enlarged picture ``(1, 3, scale * H, scale * W)`` as it is saved: uint8, or uint16 for 16 bits."""
@@ -197,6 +200,25 @@ class SuperResolutionModule(ImageTask):
         made: Tensor = self(image).clamp_(0, 1).mul_(_TOPS[image.dtype]).round_()  # in place: it can be half a gigabyte
         return made.to(torch.uint16 if deep else torch.uint8)
 
+    def _judged(self, low: Tensor, high: Tensor, name: str) -> PictureScore:
+        """Judges one picture (1, 3, H, W)."""
+        preds, bicubic = self(low), enlarge(low, self.scale).clamp(0, 1)
+        ours, theirs = self._scores(preds, high), self._scores(bicubic, high)
+        row = PictureScore(
+            name=name,
+            psnr=float(ours[0]),
+            bicubic_psnr=float(theirs[0]),
+            ssim=float(ours[1]),
+            bicubic_ssim=float(theirs[1]),
+            blur=blur(preds, border=self.scale)[0],
+            bicubic_blur=blur(bicubic, border=self.scale)[0],
+            target_blur=blur(high, border=self.scale)[0],
+        )
+        alike, bicubic_alike = self.lpips(preds, high), self.lpips(bicubic, high)
+        if alike is not None and bicubic_alike is not None:
+            row |= {"lpips": alike, "bicubic_lpips": bicubic_alike}
+        return row
+
     def _scores(self, preds: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
         border = self.scale
         return psnr(preds, high, border=border, colour=self.colour), ssim(preds, high, border=border)
@@ -204,3 +226,18 @@ class SuperResolutionModule(ImageTask):
     def _losses(self, preds: Tensor, high: Tensor) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = self.loss(preds, high)
         return {**losses, "loss": torch.stack(list(losses.values())).sum()}
+
+
+def mean_scores(table: Sequence[Mapping[str, object]]) -> dict[str, float]:
+    """Averages each figure of a table over the pictures that have it.
+
+    >>> row = {"name": "a", "psnr": 30.0}
+    >>> mean_scores([row, {"name": "b", "psnr": 32.0, "lpips": 0.25}])
+    {'psnr': 31.0, 'lpips': 0.25}
+    """
+    columns: dict[str, list[float]] = {}
+    for row in table:
+        for name, figure in row.items():
+            if isinstance(figure, float):
+                columns.setdefault(name, []).append(figure)
+    return {name: sum(column) / len(column) for name, column in columns.items()}

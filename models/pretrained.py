@@ -46,11 +46,12 @@ def load_pretrained_(classifier: nn.Module, *, name: str, trunk: Collection[str]
         return "random weights"
     if pretrained in ("auto", "imagenet"):
         try:
-            path = _imagenet_file(name)
+            path = imagenet_file(name)
         except WeightsError as error:
+            ways = f"{error}. Or name a file of yours (pretrained: PATH)"
             if pretrained == "imagenet":
-                raise
-            _log.warning("TRAINING STARTS FROM RANDOM WEIGHTS, which costs accuracy: %s", error)
+                raise WeightsError(ways) from error
+            _log.warning("TRAINING STARTS FROM RANDOM WEIGHTS, which costs accuracy: %s", ways)
             return f"random weights (pretrained: auto found none for {name})"
         origin = f"ImageNet, {path.name}"
     else:
@@ -58,6 +59,33 @@ def load_pretrained_(classifier: nn.Module, *, name: str, trunk: Collection[str]
         origin = f"file {path.name}, sha256 {_digest(path)}"
     _fit_(classifier, read_state_dict(path), trunk=trunk, name=name, path=path)
     return origin
+
+
+def imagenet_file(name: str) -> Path:
+    """Finds the file of torchvision's best ImageNet weights in torch hub's cache; downloads it if it is not there yet.
+
+    Args:
+        name: of the classifier in torchvision.
+
+    Raises:
+        WeightsError: if it can neither be found nor downloaded.
+    """
+    weights = get_model_weights(name).DEFAULT
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
+    if path.is_file():
+        return path
+    try:
+        _check_answer(weights.url)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        checksum = re.search(r"-([0-9a-f]{8,})\.", path.name)
+        with _read_timeout(READ_SECONDS):
+            torch.hub.download_url_to_file(weights.url, str(path), checksum.group(1) if checksum else None)
+    except (OSError, RuntimeError) as error:  # RuntimeError: the checksum is wrong
+        raise WeightsError(
+            f"no ImageNet weights for {name} ({error}): put {path.name} into {path.parent}, or let this machine reach "
+            f"{weights.url}"
+        ) from error
+    return path
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -130,26 +158,6 @@ def _local_file(pretrained: str) -> Path:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:8]
-
-
-def _imagenet_file(name: str) -> Path:
-    """The file of torchvision's weights in torch hub's cache, downloaded if it is not there yet."""
-    weights = get_model_weights(name).DEFAULT
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
-    if path.is_file():
-        return path
-    try:
-        _check_answer(weights.url)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        checksum = re.search(r"-([0-9a-f]{8,})\.", path.name)
-        with _read_timeout(READ_SECONDS):
-            torch.hub.download_url_to_file(weights.url, str(path), checksum.group(1) if checksum else None)
-    except (OSError, RuntimeError) as error:  # RuntimeError: the checksum is wrong
-        raise WeightsError(
-            f"no ImageNet weights for {name} ({error}). There are three ways: name a file (pretrained: PATH); "
-            f"put {path.name} into {path.parent}; or let this machine reach {weights.url}"
-        ) from error
-    return path
 
 
 def _check_answer(url: str) -> None:

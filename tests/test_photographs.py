@@ -122,6 +122,18 @@ def test_the_whole_picture_is_tested(tmp_path: Path) -> None:
     assert batch["low"][0].shape[1:] == (20, 30)
 
 
+def test_held_out_pictures_too_small_to_be_judged_are_counted_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    photographs(tmp_path / "p" / "train", 3)
+    photographs(tmp_path / "p" / "val", 2, 15, 60)  # the smallest that 2x can judge is 16: even, and 11 + 2 x 2
+    with pytest.raises(DataError, match="none of the 2 held-out pictures has the 15 px"):
+        module(tmp_path / "p").test_set(STAGE)
+    save(tmp_path / "p" / "val" / "good.png", noise(1, 16, 60))
+    assert len(module(tmp_path / "p").test_set(STAGE)) == 1  # type: ignore[arg-type]
+    assert caplog.messages == ["2 of 3 held-out pictures are below 15 px: left out"]
+
+
 def test_squashing_takes_the_whole_picture(tmp_path: Path) -> None:
     data = module(photographs(tmp_path / "photos"), squash=True, degrade=Degradation(kernel="area"))
     sample = data.val_set(STAGE)[Key(0, 0)]

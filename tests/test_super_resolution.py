@@ -19,7 +19,7 @@ from tests.tiny_segment import read_events
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
 TASK = ["--task", "sr"]
 DATA = ["--data.root=photos", "--data.cache_dir=cache", "--data.num_workers=0", "--data.crops=1", "--data.val_size=24"]
-NET = ["--model.net.width=8", "--model.net.blocks=1"]
+NET = ["--model.net.width=8", "--model.net.blocks=1", "--model.lpips=none"]
 QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
 TWO = "{name: 2x, scale: 2, size: 12, batch_size: 4, epochs: 1, lr: 0.001}"
 FOUR = "{name: 4x, scale: 4, size: 8, batch_size: 4, epochs: 1, lr: 0.001, frozen: 1}"
@@ -70,6 +70,7 @@ def test_test_prints_every_picture_beside_bicubic(trained: Path, capsys: pytest.
     (row,) = report["pictures"]
     assert report["scores"]["test/psnr"] == pytest.approx(row["psnr"], abs=1e-4)
     assert report["scores"]["test/bicubic_psnr"] == pytest.approx(row["bicubic_psnr"], abs=1e-4)
+    assert 0 < row["target_blur"] <= report["scores"]["test/bicubic_blur"] <= 1
 
 
 def test_a_benchmark_takes_pairs_and_pictures(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,6 +116,16 @@ def test_a_benchmark_whose_sizes_do_not_fit_is_refused(trained: Path, capsys: py
     told = capsys.readouterr().err
     assert "a_HR.png: pair that does not fit the scale (64 x 48, and a_LR.png is 32 x 24, not 16 x 12)" in told
     assert "b_HR.png: picture without its LR" in told
+    save(trained / "misfit/a_LR.png", noise(1, 12, 16))
+    save(trained / "misfit/b_HR.png", noise(1, 18, 64))
+    save(trained / "misfit/b_LR.png", noise(1, 4, 16))
+    assert main([*TASK, "test", "--data.benchmark=misfit"]) == 2
+    told = capsys.readouterr().err
+    assert "1 problem(s)" in told
+    assert "b_HR.png: picture too small to be judged (64 x 18; each side needs 19)" in told
+    save(trained / "small/a.png", noise(1, 64, 18))
+    assert main([*TASK, "test", "--data.benchmark=small"]) == 2
+    assert "a.png: picture too small to be judged (18 x 64; each side needs 19)" in capsys.readouterr().err
     save(trained / "other/x2/a_HR.png", noise(1, 48, 64))
     assert main([*TASK, "test", "--data.benchmark=other"]) == 2
     assert "has pictures for x2 and none for x4" in capsys.readouterr().err
