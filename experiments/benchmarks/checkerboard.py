@@ -1,0 +1,65 @@
+"""Whether a trained network draws checkerboards: the spectrum of what it makes of flat pictures.
+
+    python -m experiments.benchmarks.checkerboard CHECKPOINT ...
+
+Sub-pixel convolution makes the neighbours in a square of pixels by different kernels. Where they disagree, a flat
+region comes out with a pattern that repeats with that square, and the spectrum has peaks at its frequency and the
+multiples. The table gives the largest of them in grey levels; below half a level, it is rounded away.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from experiments.cli import DarkroomCLI
+from experiments.execute import make_plan
+from experiments.request import read_request
+from lightning_modules.super_resolution import SuperResolutionModule
+
+#: Flat colours: greys from black to white, and saturated ones.
+COLOURS = (*((grey / 8,) * 3 for grey in range(9)), (0.9, 0.1, 0.1), (0.1, 0.7, 0.2), (0.1, 0.2, 0.9), (0.9, 0.7, 0.5))
+_SEEN = 24  # pixels of the input near the border that the result is cut by: there the network sees the border
+_INNER = 8
+
+
+def main(argv: Sequence[str]) -> int:
+    """Prints a line for each checkpoint; see the head of this file."""
+    parser = argparse.ArgumentParser(prog="experiments.benchmarks.checkerboard", description="Peaks of flat pictures.")
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="of super-resolution")
+    for path in parser.parse_args(argv).checkpoints:
+        cli = DarkroomCLI(make_plan(read_request(["--task", "sr", "test", "--ckpt_path", str(path)])))
+        if not isinstance(cli.model, SuperResolutionModule):
+            raise TypeError(f"{type(cli.model).__name__} is no SuperResolutionModule")
+        print(f"{path}: {cli.model.scale}x, {shuffle_peak(cli.model.eval(), scale=cli.model.scale):.3f} grey levels")
+    return 0
+
+
+@torch.no_grad()
+def shuffle_peak(net: Callable[[Tensor], Tensor], *, scale: int) -> float:
+    """Measures the strongest pattern at the pixel shuffle's frequencies in pictures that should be flat.
+
+    Args:
+        net: maps (1, 3, H, W) in [0, 1] to (1, 3, scale * H, scale * W), in eval mode.
+        scale: how many times it enlarges, 2 or more.
+
+    Returns:
+        The largest amplitude of all ``COLOURS`` and channels, in grey levels of 255.
+    """
+    side, cut = _INNER + 2 * _SEEN, _SEEN * scale
+    worst = 0.0
+    for colour in COLOURS:
+        made = net(torch.tensor(colour).view(1, 3, 1, 1).expand(1, 3, side, side).contiguous()).float()
+        inner = made[0, :, cut:-cut, cut:-cut] * 255
+        spectrum = torch.fft.fft2(inner).abs() / inner[0].numel()
+        shuffle = spectrum[:, ::_INNER, ::_INNER].clone()  # frequencies that repeat with the square of the shuffle
+        shuffle[:, 0, 0] = 0  # the mean
+        worst = max(worst, float(shuffle.max()))
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
