@@ -18,14 +18,14 @@ _PNG_LEVEL = 4
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[BinaryIO]:
-    """Opens a hidden file beside ``target`` and gives it that name once everything is on the disk.
+def whole_path(target: Path) -> Iterator[Path]:
+    """Gives a hidden name beside ``target``; what was written there gets the final name once it is on the disk.
 
     Args:
         target: the final file; its folder is made.
 
     Yields:
-        The file to write bytes to.
+        Where to write.
 
     Raises:
         OutputError: if it could not be written; ``target`` is as it was.
@@ -33,9 +33,8 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
+        yield partial
+        with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(target)
     except OSError as error:
@@ -46,6 +45,20 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # there was no folder to write it to
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[BinaryIO]:
+    """Opens a file that is called ``target`` once everything is on the disk; as ``whole_path``, for bytes.
+
+    Yields:
+        The file to write bytes to.
+
+    Raises:
+        OutputError: if it could not be written; ``target`` is as it was.
+    """
+    with whole_path(target) as partial, partial.open("wb") as file:
+        yield file
 
 
 def save_png(
