@@ -1,5 +1,6 @@
 """What flows from the loaders to the modules and on to the figures: the one vocabulary everybody may import."""
 
+from fractions import Fraction
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -40,6 +41,12 @@ class PhotoBatch(PredictBatch):
 
     ``image`` is (1, 3, H, W), uint8, or int32 from 0 to 65535 where the file has 16 bits.
     """
+
+
+class FrameBatch(PhotoBatch):
+    """One frame of a film: as ``PhotoBatch``, always uint8 and always with its ``picture``."""
+
+    time: Fraction  # when it is shown, in seconds
 
 
 class PhotoExtras(NamedTuple):

@@ -1,8 +1,11 @@
 """What ``predict`` needs to know of a task."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from lightning import LightningDataModule
+from numpy.typing import NDArray
 
 from callbacks.prediction_writer import ResultFiles, Table
 
@@ -22,3 +25,16 @@ class Results:
     files: ResultFiles
     table: Table | None = None
     waiting: int = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmLook:
+    """How the frames of films are finished.
+
+    Args:
+        finish: makes of a net's frame and the film's own, both (H, W, 3), what is written.
+        smooth: share of the past in each frame, 0 to below 1.
+    """
+
+    finish: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+    smooth: float = 0.0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # torch takes seconds to import; a mistake of spelling must n
     from datamodules.base import ImageDataModule
     from datamodules.picture_list import Listed
     from experiments.cli import DarkroomCLI
-    from experiments.results import Results
+    from experiments.results import FilmLook, Results
     from lightning_modules.base import ImageTask
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -54,6 +54,7 @@ class Parts:
         start: makes the callbacks that start a new module's weights, apart from the tensors named.
         options: adds the task's own options to a command, by the command's name.
         results: says what ``predict`` reads and writes: the options, the pictures, the folder of the results.
+        film_look: says how ``predict`` finishes frames; without it, the task takes no films.
         links: what the module takes over from the data.
     """
 
@@ -69,6 +70,7 @@ class Parts:
     start: Callable[[ImageTask, Collection[str]], list[Callback]]
     options: Mapping[str, Callable[[ArgumentParser], None]]
     results: Callable[[DarkroomCLI, Sequence[Listed], Path], Results]
+    film_look: Callable[[DarkroomCLI], FilmLook] | None = None
     links: tuple[Link, ...] = ()
 
 

@@ -1,13 +1,17 @@
-"""``predict``: applies a checkpoint to any pictures and writes the results."""
+"""``predict``: applies a checkpoint to any pictures, and films where the task takes them, and writes the results."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
 from callbacks.prediction_writer import PredictionWriter
-from datamodules.picture_list import list_pictures
+from datamodules.film import FILM_SUFFIXES, is_film
+from datamodules.picture_list import Listed, list_pictures
+from datamodules.read import SUFFIXES
 from experiments.cli import DarkroomCLI
+from experiments.films import FilmAccount, do_films, refuse_several_processes
 from experiments.run_folder import relative_to_here
 
 
@@ -20,28 +24,49 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(cli: DarkroomCLI) -> int:
-    """Predicts all pictures, and says at the end how many, how long, and where the results lie.
+    """Predicts all pictures and films, and says at the end how many, how long, and where the results lie.
 
     Returns:
         0 if all were done, 1 if some could not be read.
     """
     out: Path = cli.config.out or cli.folder.predictions
-    pictures = list_pictures(cli.config.pictures, leave_out=out)
+    look = cli.parts.film_look
+    suffixes = SUFFIXES if look is None else SUFFIXES | FILM_SUFFIXES
+    listed = list_pictures(cli.config.pictures, leave_out=out, suffixes=suffixes)
+    films = [] if look is None else [one for one in listed if is_film(one.path)]
+    refuse_several_processes(cli.trainer, films)
+    pictures = [one for one in listed if one not in films]
+    bar = cli.trainer.progress_bar_callback
+    if bar is not None:
+        bar.disable()  # it counts batches that went through the net; ours count what was written
+    problems = do_pictures(cli, pictures, out=out, progress=bar is not None)
+    if look is not None and films:
+        account = do_films(cli.trainer, cli.model, films, out=out, look=look(cli), progress=bar is not None)
+        print(film_summary(account, out=out))
+        problems += account.problems
+    return 1 if problems else 0
+
+
+def do_pictures(cli: DarkroomCLI, pictures: Sequence[Listed], *, out: Path, progress: bool) -> list[str]:
+    """Predicts pictures that are no films.
+
+    Returns:
+        What could not be read.
+    """
     results = cli.parts.results(cli, pictures, out)
+    if not pictures:
+        return []
     replaced = sum(any(file.exists() for file in results.files.paths(listed.name)) for listed in pictures)
     trainer = cli.trainer
-    bar = trainer.progress_bar_callback
-    if bar is not None:
-        bar.disable()  # it counts batches that went through the net; ours counts pictures whose files are there
-    writer = PredictionWriter(
-        files=results.files, table=results.table, progress=bar is not None, waiting=results.waiting
-    )
-    trainer.callbacks.append(writer)  # type: ignore[attr-defined] # lightning does not declare it
+    writer = PredictionWriter(files=results.files, table=results.table, progress=progress, waiting=results.waiting)
+    callbacks: list[object] = trainer.callbacks  # type: ignore[attr-defined] # lightning does not declare it
+    callbacks.append(writer)
     start = time.monotonic()
     trainer.predict(cli.model, datamodule=results.data, return_predictions=False)
+    callbacks.remove(writer)
     if trainer.is_global_zero:
         print(summary(writer, out=out, seconds=time.monotonic() - start, replaced=replaced))
-    return 1 if writer.problems else 0
+    return writer.problems
 
 
 def summary(writer: PredictionWriter, *, out: Path, seconds: float, replaced: int) -> str:
@@ -55,6 +80,15 @@ def summary(writer: PredictionWriter, *, out: Path, seconds: float, replaced: in
     if writer.problems:
         lines.append(f"{_count(len(writer.problems))} could not be read:")
         lines += [f"  {problem}" for problem in writer.problems]
+    return "\n".join(lines)
+
+
+def film_summary(account: FilmAccount, *, out: Path) -> str:
+    """Says what became of the films."""
+    lines = [*account.lines, *([f"the films lie in {relative_to_here(out)}"] if account.lines else [])]
+    if account.problems:
+        lines.append("not all of the films could be read:")
+        lines += [f"  {problem}" for problem in account.problems]
     return "\n".join(lines)
 
 

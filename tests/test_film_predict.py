@@ -1,0 +1,159 @@
+"""Films through a trainer: frames are finished, counted and written, and memory does not grow with the length."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datamodules.batches import FrameBatch
+from datamodules.film import FilmReader
+from datamodules.picture_list import Listed
+from experiments.films import FilmAccount, do_films, refuse_several_processes
+from experiments.results import FilmLook
+from experiments.suggest import UsageError
+from tests.tiny_films import NTSC, cut_inside_frame, film, ramp, sound_packets
+
+
+class Negative(LightningModule):
+    """Stands for a network: turns colours round, and enlarges."""
+
+    def __init__(self, scale: int = 1) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def predict_step(self, batch: FrameBatch) -> Tensor:
+        assert batch["image"].dtype == torch.uint8
+        return (255 - batch["image"]).repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3)
+
+
+def trainer() -> Trainer:
+    return Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, use_distributed_sampler=False,
+    )  # fmt: skip
+
+
+def styled(result: NDArray[np.uint8], original: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return result
+
+
+def run(*films: Path, out: Path, look: FilmLook | None = None, scale: int = 1, progress: bool = False) -> FilmAccount:
+    listed = [Listed(path=path, name=f"deep/{path.stem}") for path in films]
+    look = look or FilmLook(finish=styled)
+    return do_films(trainer(), Negative(scale), listed, out=out, look=look, progress=progress)
+
+
+def test_every_frame_is_repainted_and_the_sound_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = film(tmp_path / "a.mp4", 12)
+    account = run(source, out=tmp_path / "out", progress=True)
+    made = tmp_path / "out/result/deep/a.mp4"
+    frames = list(FilmReader(made))
+    assert [frame.time for frame in frames] == [number / NTSC for number in range(12)]
+    for number, frame in enumerate(frames):
+        assert abs(frame.pixels.astype(int) - (255 - ramp(number).astype(int))).mean() < 4
+    assert sound_packets(made) == sound_packets(source)
+    assert account.problems == []
+    told = "\n".join(account.lines)
+    assert "a.mp4: 12 frames in" in told
+    assert "result/deep/a.mp4  H.264, 64 x 48, sound as it was" in told
+    assert "flicker" in told
+    bar = capsys.readouterr().err
+    assert "a.mp4: 100%" in bar
+    assert "12/12" in bar
+
+
+def test_films_of_all_sizes_follow_each_other(tmp_path: Path) -> None:
+    films = [
+        film(tmp_path / "a.mp4", 3),
+        film(tmp_path / "b.mkv", [ramp(0, 32, 40)] * 4, sound=None),
+        film(tmp_path / "c.gif", 3, codec="gif", sound=None),
+    ]
+    account = run(*films, out=tmp_path, scale=2)
+    sizes = [next(iter(FilmReader(tmp_path / f"result/deep/{n}"))).pixels.shape for n in ("a.mp4", "b.mkv", "c.mp4")]
+    assert sizes == [(96, 128, 3), (64, 80, 3), (96, 128, 3)]
+    assert sum("sound as it was" in line for line in account.lines) == 1
+
+
+def test_frames_are_finished_with_the_films_own(tmp_path: Path) -> None:
+    source = film(tmp_path / "a.mp4", 3)
+    run(source, out=tmp_path / "out", look=FilmLook(finish=lambda result, original: original))
+    for ours, theirs in zip(FilmReader(tmp_path / "out/result/deep/a.mp4"), FilmReader(source), strict=True):
+        assert abs(ours.pixels.astype(int) - theirs.pixels.astype(int)).mean() < 2
+
+
+def test_what_is_there_of_a_cut_film_is_done_and_said(tmp_path: Path) -> None:
+    source = film(tmp_path / "a.mp4", 30, sound=None, options={"movflags": "faststart"})
+    (tmp_path / "b.mp4").write_bytes(b"no film")
+    account = run(tmp_path / "b.mp4", cut_inside_frame(source, 20), out=tmp_path / "out")
+    assert len(list(FilmReader(tmp_path / "out/result/deep/a.mp4"))) == 20
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["a.mp4"]
+    assert any("b.mp4: is not a film" in problem for problem in account.problems)
+    assert any("a.mp4: is cut short" in problem for problem in account.problems)
+
+
+def test_a_film_without_a_whole_frame_leaves_nothing(tmp_path: Path) -> None:
+    source = film(tmp_path / "a.mp4", 10, sound=None, options={"movflags": "faststart"})
+    account = run(cut_inside_frame(source, 0), out=tmp_path / "out")
+    assert len(account.problems) == 1
+    assert "no frame of it can be decoded" in account.problems[0]
+    assert account.lines == []
+    assert not list(tmp_path.rglob("out/**/*.*"))
+
+
+def test_a_second_run_replaces_and_says_so(tmp_path: Path) -> None:
+    source = film(tmp_path / "a.mp4", 2)
+    assert "replaced" not in "".join(run(source, out=tmp_path / "out").lines)
+    assert "the one before was replaced" in "".join(run(source, out=tmp_path / "out").lines)
+
+
+def test_an_error_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def fail(result: NDArray[np.uint8], original: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        calls.append(1)
+        if len(calls) == 5:
+            raise RuntimeError("finished badly")
+        return result
+
+    with pytest.raises(RuntimeError, match="finished badly"):
+        run(film(tmp_path / "a.mp4", 12), out=tmp_path / "out", look=FilmLook(finish=fail))
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_several_processes_are_refused_in_one_line(tmp_path: Path) -> None:
+    films = [Listed(path=Path("a.mp4"), name="a")]
+    several = Trainer(
+        accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False,
+    )  # fmt: skip
+    refuse_several_processes(several, [])
+    refuse_several_processes(trainer(), films)
+    with pytest.raises(UsageError, match=r"a\.mp4: films are for one process: add --trainer\.devices 1"):
+        refuse_several_processes(several, films)
+
+
+_MEASURE = """
+import resource, sys
+from pathlib import Path
+from tests.test_film_predict import run
+run(Path(sys.argv[1]), out=Path(sys.argv[2]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    """600 frames of 640 x 480 are 550 MB of pixels; the film of 60 has a tenth of them."""
+    peaks = []
+    for length in (60, 600):
+        source = film(tmp_path / f"{length}.mp4", length, draw=lambda number: ramp(number, 480, 640))
+        words = [sys.executable, "-W", "ignore", "-c", _MEASURE, str(source), str(tmp_path / "out")]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=600)
+        peaks.append(int(done.stdout.split()[-1]) / 1024)
+    assert peaks[1] - peaks[0] < 60, f"{peaks} MB"
