@@ -11,8 +11,6 @@ Upsample = Literal["nearest", "bilinear"]
 
 #: What each residual block takes off every side, in pixels of the picture: two unpadded 3x3 convolutions at a quarter.
 _BLOCK_BORDER = 8
-#: How far from 0 and 1 a photograph stays in front of the sigmoid, which never gets there.
-_DARKEST = 1 / 64
 #: What all else sees around a pixel: with bilinear enlarging 20, with nearest neighbour 16.
 _OTHERS_BORDER = 20
 
@@ -38,8 +36,6 @@ class StyleResnet(nn.Module):
         blocks: residual blocks.
         norm: batch norm, or instance norm with a learnt scale and shift.
         upsample: how maps are enlarged; neither kind leaves checkerboards as transposed convolutions do.
-        image_skip: add the photograph to the output, in front of the sigmoid. The last convolution then starts at
-            zero, so that an untrained network *is* the photograph: fewer steps are needed until its content is there.
 
     Raises:
         ValueError: if a number is out of its range, or a kind unknown.
@@ -55,7 +51,6 @@ class StyleResnet(nn.Module):
         blocks: int = 5,
         norm: Norm = "batch",
         upsample: Upsample = "nearest",
-        image_skip: bool = False,
     ) -> None:
         super().__init__()
         if width < 1 or blocks < 1:
@@ -64,7 +59,7 @@ class StyleResnet(nn.Module):
             raise ValueError(f"norm must be batch or instance, not {norm!r}")
         if upsample not in ("nearest", "bilinear"):
             raise ValueError(f"upsample must be nearest or bilinear, not {upsample!r}")
-        self.upsample, self.image_skip = upsample, image_skip
+        self.upsample = upsample
         self.border = _BLOCK_BORDER * blocks
         self.down = nn.Sequential(
             _conv_norm_relu(3, width, norm, kernel=9),
@@ -74,9 +69,6 @@ class StyleResnet(nn.Module):
         self.blocks = nn.Sequential(*(UnpaddedBlock(width=4 * width, norm=norm) for _ in range(blocks)))
         self.up = nn.ModuleList([_conv_norm_relu(4 * width, 2 * width, norm), _conv_norm_relu(2 * width, width, norm)])
         self.tail = nn.Conv2d(width, 3, 9, padding=4, padding_mode="reflect")
-        if image_skip:
-            for parameter in self.tail.parameters():
-                nn.init.zeros_(parameter)
 
     @property
     def reach(self) -> int:
@@ -98,8 +90,7 @@ class StyleResnet(nn.Module):
         x = self.blocks(self.down(reflect(images, self.border, least=8, multiple=self.multiple)))
         for block in self.up:
             x = block(F.interpolate(x, scale_factor=2, mode=self.upsample))
-        out = self.tail(x)[:, :, :height, :width].float()
-        return torch.sigmoid(out + torch.logit(images, eps=_DARKEST) if self.image_skip else out)
+        return torch.sigmoid(self.tail(x)[:, :, :height, :width].float())
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """The way down, the residual blocks, the way up."""
