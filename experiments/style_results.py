@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
-from lightning_modules.style import StyleModule
 
 from callbacks.blend import blend
 from callbacks.photo_files import PhotoFiles
@@ -18,6 +17,7 @@ from datamodules.whole_photo import read_colours, read_extras
 from experiments.cli import DarkroomCLI
 from experiments.results import FilmLook, Results
 from experiments.suggest import UsageError
+from lightning_modules.style import StyleModule
 
 _MOST_SMOOTH = 0.98  # fifty frames or so
 

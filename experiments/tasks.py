@@ -195,6 +195,44 @@ def _sr() -> Parts:
     )
 
 
+def _style() -> Parts:
+    from callbacks.calibration import Calibration
+    from callbacks.style_figures import StyleFigures, content_sheet, scored_sheet
+    from datamodules.base import ImageDataModule
+    from experiments import style_results
+    from experiments.scores import style_lines
+    from experiments.transplanted import start_from
+    from lightning_modules.style import StyleModule, StyleScore
+
+    def draw_batch(module: StyleModule, batch: Mapping[str, Any], count: int, note: str) -> Tensor:  # noqa: ARG001
+        return content_sheet(batch["content"][:count], note=note)
+
+    def draw_scored(module: StyleModule, kept: Sequence[Kept], title: str, note: str) -> Tensor:
+        return scored_sheet(kept, title=title, note=note, random=module.loss.random)
+
+    def score_text(module: StyleModule, score: float) -> str:  # noqa: ARG001
+        return f"loss {score:.4f}"
+
+    def picture_table(module: StyleModule) -> list[StyleScore]:
+        return module.test_table
+
+    return Parts(
+        module=StyleModule,
+        data=ImageDataModule,  # type: ignore[type-abstract]  # the recipe names a class that is not
+        figures=StyleFigures,
+        draw_batch=draw_batch,
+        draw_scored=draw_scored,
+        score_text=score_text,
+        picture_table=picture_table,
+        table_lines=style_lines,
+        start_from=start_from,
+        start=lambda module, kept: [Calibration()],  # noqa: ARG005 - it measures the loss, whatever the net starts from
+        options={"predict": style_results.add_arguments},
+        results=style_results.results,
+        film_look=style_results.film_look,
+    )
+
+
 TASKS = {
     "segment": Task(
         summary="find the subject of a photograph: masks and cut-outs",
@@ -213,5 +251,14 @@ TASKS = {
         mode="max",
         scores=("val/psnr", "val/ssim", "val/bicubic_psnr", "val/bicubic_ssim", "val/loss"),
         parts=_sr,
+    ),
+    "style": Task(
+        summary="repaint photographs in the manner of one painting",
+        recipes=RECIPES / "style",
+        recipe="sample",
+        monitor="val/loss",
+        mode="min",
+        scores=("val/relative", "val/loss"),
+        parts=_style,
     ),
 }

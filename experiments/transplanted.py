@@ -1,4 +1,4 @@
-"""``--init_from`` for super-resolution: every tensor that fits is taken from a file of ours or of others."""
+"""``--init_from`` for super-resolution and style: every tensor that fits is taken from a file of ours or of others."""
 
 from collections.abc import Collection
 from pathlib import Path

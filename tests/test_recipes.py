@@ -13,6 +13,7 @@ from experiments.request import read_request
 from experiments.tasks import TASKS
 
 RECIPES = [(name, recipe) for name, task in TASKS.items() for recipe in task.recipe_names()]
+FLAT = ("ImageNetPairsDataModule", "StyleDataModule")  # read photographs and nothing else
 HEAD = ("Source:", "Command:", "Machine:", "Time:", "Reached:")
 
 
@@ -25,7 +26,7 @@ def pictures_for(data_class: str, root: Path) -> Path:
     """Pictures in the layout that a recipe's data module reads."""
     if data_class.endswith("CarvanaDataModule"):
         return tiny_pictures.carvana(root)
-    if data_class.endswith("ImageNetPairsDataModule"):
+    if data_class.endswith(FLAT):
         for number in range(200):  # the lesson keeps 2 %
             tiny_pictures.save(root / f"p{number}.png", tiny_pictures.noise(number))
         return root
@@ -39,11 +40,14 @@ def pictures_for(data_class: str, root: Path) -> Path:
 
 def words_for(settings: Settings) -> list[str]:
     """No downloads, and patches that fit into the pictures."""
-    if not settings["data"]["class_path"].endswith("ImageNetPairsDataModule"):
+    if not settings["data"]["class_path"].endswith(FLAT):
         return ["--stages.all.size", "64", "--model.net.pretrained", "none"]
-    sees = settings["model"]["loss"]["class_path"].endswith("FeatureLoss")
-    small = ["--stages.all.size", "16", "--data.val_size", "16", "--data.small", "enlarge"]
-    return [*small, *(["--model.loss.weights", "none"] if sees else [])]
+    sees = settings["model"]["loss"]["class_path"].endswith(("FeatureLoss", "StyleLoss"))
+    paints = settings["data"]["class_path"].endswith("StyleDataModule")
+    side = "32" if paints else "16"
+    small = ["--stages.all.size", side, "--data.val_size", side, "--data.small", "enlarge"]
+    painting = ["--data.style_size", "64"] if paints else []
+    return [*small, *painting, *(["--model.loss.weights", "none"] if sees else [])]
 
 
 @pytest.mark.parametrize("task", TASKS)

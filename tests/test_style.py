@@ -1,0 +1,149 @@
+"""Style through the real command line: runs, scores, resuming, other weights, bad input."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from experiments.front import main
+from tests.test_photographs import photographs
+from tests.tiny_pictures import noise, save
+from tests.tiny_segment import read_events
+
+# lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
+pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
+TASK = ["--task", "style"]
+DATA = [
+    "--data.root=photos", "--data.style_image=painting.png", "--data.style_size=48", "--data.val_size=40",
+    "--data.cache_dir=cache", "--data.num_workers=0", "--data.crops=1",
+]  # fmt: skip
+NET = ["--model.net.width=4", "--model.net.blocks=1", "--model.channels_last=false"]
+LOSS = [
+    "--model.loss.name=vgg11", "--model.loss.layers=null", "--model.loss.content_layer=null",
+    "--model.loss.weights=none",
+]  # fmt: skip
+QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--trainer.precision=32-true"]
+SMALL = "{name: small, size: 32, batch_size: 4, epochs: 1, lr: 0.001}"
+LARGE = "{name: large, size: 48, batch_size: 2, epochs: 1, lr: 0.001}"
+FIT = [*TASK, *DATA, *NET, *LOSS, *QUIET]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with photographs, two paintings and a run of two stages."""
+    folder = tmp_path_factory.mktemp("style")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("DARKROOM_RUN_FOLDER", "")
+        photographs(folder / "photos", 12, 60, 70)
+        save(folder / "painting.png", noise(50, 80, 100) // 2)
+        save(folder / "other.png", 128 + noise(51, 80, 100) // 2)
+        assert main([*FIT, "--name=both", f"--stages=[{SMALL}, {LARGE}]"]) == 0
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")
+
+
+def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(folder / name, weights_only=True)["state_dict"]
+    return state
+
+
+def test_a_run_of_two_stages_shows_parts_scores_and_pictures(trained: Path) -> None:
+    run = trained / "runs/style/both"
+    events = read_events(run)
+    scalars = set(events.Tags()["scalars"])
+    assert {"val/relative", "val/loss", "val/loss/content", "train/loss", "train/loss/content"} <= scalars
+    assert sum(tag.startswith("train/loss/style_") for tag in scalars) == 4
+    assert [event.value for event in events.Scalars("stage/size")][-1] == 48
+    assert {"figures/validation_1", "figures/training_batch"} <= set(events.Tags()["images"])
+    first, last = (weights(run / "checkpoints", f"stage-{number}.ckpt") for number in (1, 2))
+    grams = [name for name in first if "gram" in name]
+    assert len(grams) == 4
+    assert all(torch.equal(first[name], last[name]) and first[name].any() for name in grams)
+    assert not any("features" in name for name in first)  # the VGG is in no checkpoint
+    assert not torch.equal(first["net.tail.weight"], last["net.tail.weight"])
+
+
+def test_test_prints_every_picture_beside_the_untouched_one(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TASK, "test", "--name=both"]) == 0
+    told = capsys.readouterr().out
+    assert "untouched" in told
+    report = json.loads((trained / "runs/style/both/test.json").read_text())
+    rows = report["pictures"]
+    assert report["scores"]["test/loss"] == pytest.approx(sum(row["loss"] for row in rows) / len(rows))
+    assert rows[0]["relative"] == pytest.approx(rows[0]["loss"] / rows[0]["untouched"], rel=1e-4)
+
+
+def test_validate_gives_what_the_run_had_at_its_best(trained: Path) -> None:
+    assert main([*TASK, "validate", "--name=both"]) == 0
+    report = json.loads((trained / "runs/style/both/validate.json").read_text())
+    logged = [event.value for event in read_events(trained / "runs/style/both").Scalars("val/relative")]
+    assert report["scores"]["val/relative"] == pytest.approx(logged[-1], rel=1e-4)  # the best is of the last stage
+
+
+def test_a_resumed_run_ends_as_a_whole_one(trained: Path) -> None:
+    with pytest.warns(UserWarning, match="ends the run before its stages do"):
+        assert main([*FIT, f"--stages=[{SMALL}, {LARGE}]", "--name=cut", "--trainer.max_epochs=1"]) == 0
+    assert main([*TASK, "--resume", "runs/style/cut", "--trainer.max_epochs=2"]) == 0
+    whole, cut = (weights(trained, f"runs/style/{name}/checkpoints/last.ckpt") for name in ("both", "cut"))
+    for name, value in whole.items():
+        torch.testing.assert_close(cut[name], value, rtol=0, atol=0)
+
+
+def test_another_painting_starts_from_the_weights_of_the_first(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--init_from=runs/style/both/checkpoints/last.ckpt", "--data.style_image=other.png", "--name=moved"]
+    assert main([*FIT, *words, f"--stages=[{SMALL.replace('0.001', '1e-12')}]"]) == 0
+    assert "weights from runs/style/both/checkpoints/last.ckpt" in capsys.readouterr().out
+    first, moved = (weights(trained, f"runs/style/{name}/checkpoints/last.ckpt") for name in ("both", "moved"))
+    for name, value in first.items():
+        if name.startswith("net.") and "running" not in name and "tracked" not in name:
+            torch.testing.assert_close(moved[name], value, rtol=0, atol=1e-6)
+        elif "gram" in name:
+            assert not torch.equal(moved[name], value)
+
+
+def test_predict_repaints_at_the_picture_s_own_size(trained: Path) -> None:
+    save(trained / "odd.png", noise(7, 61, 83))
+    assert main([*TASK, "predict", "--name=both", "--out=painted", "odd.png"]) == 0
+    (file,) = (trained / "painted").rglob("odd.png")
+    with Image.open(file) as image:
+        assert image.size == (83, 61)
+
+
+def test_lr_find_measures_the_loss_by_itself(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*FIT, "lr-find", "--name=finder", f"--stages=[{SMALL}]", "--steps=15"]) == 0
+    assert "curve: runs/style/finder/lr_find.png" in capsys.readouterr().out
+
+
+def test_show_draws_the_batches_and_what_was_made_of_the_held_out_picture(trained: Path) -> None:
+    assert main([*TASK, "show", "--name=both", "--ckpt_path=best", "--out=drawn"]) == 0
+    drawn = {path.name for path in (trained / "drawn").iterdir()}
+    assert drawn == {"batch-1-small.png", "batch-2-large.png", "worst.png"}  # one picture is held out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model.tile=64"], "tile=64 is too small for a net that sees 28 px around each pixel: at least 152"),
+        (["--model.net.norm=layer"], "model.net.norm"),
+        (["--model.loss.layer_weights=[1, 2]"], "layer_weights has 2 numbers for 4 layers: one for each"),
+        (["--data.style_image=gone.png"], "gone.png"),
+    ],
+)
+def test_mistakes_are_one_line_before_the_first_step(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main([*FIT, "--name=never", f"--stages=[{SMALL}]", *words]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith("run.py: ")
+    assert message in told
