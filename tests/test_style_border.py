@@ -1,0 +1,68 @@
+"""No frames: the rim of a repainted flat picture is as restless as its middle, in a network that was trained."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from lightning import Trainer
+from torch import Tensor, nn
+
+from callbacks.progressive_resizing import ProgressiveResizing
+from callbacks.randomness import StatelessRandomness
+from datamodules.stage import Stage
+from datamodules.style import StyleDataModule
+from experiments.benchmarks.border import restlessness
+from lightning_modules.style import StyleModule
+from models.style_loss import StyleLoss
+from models.style_resnet import StyleResnet
+
+
+def test_steps_are_measured_where_they_are() -> None:
+    """Stripes of 8 grey levels, two pixels wide, in the middle alone: a step of 8 in every second pixel across."""
+
+    def striped(images: Tensor) -> Tensor:
+        made = torch.zeros_like(images)
+        made[..., 18::4] = 8 / 255
+        made[..., 19::4] = 8 / 255
+        made[..., :16] = made[..., -16:] = 0
+        made[..., :16, :] = made[..., -16:, :] = 0
+        return made
+
+    rim, middle = restlessness(striped)
+    assert middle == pytest.approx(8 / 2 / 2, rel=0.01)  # half of the steps across, none down
+    assert rim < 0.3  # the stripes' ends
+
+
+def trained(cache: Path, padding: str) -> StyleModule:
+    """The network, small, through the real module and data for 56 steps."""
+    torch.manual_seed(0)
+    net = StyleResnet(width=8, blocks=2)
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d) and layer.padding_mode == "reflect":
+            layer.padding_mode = padding
+    loss = StyleLoss(name="vgg11", layers=(2, 5, 10), content_layer=5, layer_weights=(1, 1, 1), weights="none")
+    module = StyleModule(net=net, loss=loss)
+    stage = Stage(name="48 px", size=48, batch_size=4, epochs=4, lr=5e-3, warmup=0.1)
+    data = StyleDataModule(cache_dir=cache, num_workers=0, crops=8, style_size=96)
+    data.planned = [stage]
+    trainer = Trainer(
+        max_epochs=stage.epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        limit_val_batches=0,
+        callbacks=[ProgressiveResizing([stage], rehearse=False), StatelessRandomness(0)],
+    )
+    trainer.fit(module, data)
+    return module.eval()
+
+
+@pytest.mark.slow
+def test_a_trained_network_paints_no_frame(tmp_path: Path) -> None:
+    rim, middle = restlessness(trained(tmp_path, "reflect"))
+    assert rim == pytest.approx(middle, rel=0.2)
+    framed, plain = restlessness(trained(tmp_path, "zeros"))
+    assert framed > 5 * plain  # what zeros around the maps would paint
