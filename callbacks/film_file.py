@@ -113,10 +113,7 @@ class FilmFile:
         """
         frame = VideoFrame.from_ndarray(pixels, format="rgb24")
         frame = frame.reformat(
-            format=self._picture.pix_fmt,
-            dst_colorspace=Colorspace.ITU709,
-            src_color_range=ColorRange.JPEG,  # older PyAV does not know that RGB uses all values
-            dst_color_range=ColorRange.MPEG,
+            format=self._picture.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
         frame.pts, frame.time_base = round(time / self.clock), self.clock
         self._film.mux(self._picture.encode(frame))
