@@ -1,0 +1,123 @@
+"""``predict`` for style through the real command line: photographs and films."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from datamodules.film import FilmReader
+from experiments.front import main
+from tests.test_photographs import photographs
+from tests.test_style import FIT, SMALL, TASK
+from tests.tiny_films import cut_inside_frame, film, ramp, sound_packets
+from tests.tiny_pictures import noise, save
+
+# lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
+pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a run of a few steps."""
+    folder = tmp_path_factory.mktemp("style")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("DARKROOM_RUN_FOLDER", "")
+        photographs(folder / "photos", 12, 60, 70)
+        save(folder / "painting.png", noise(50, 80, 100) // 2)
+        assert main([*FIT, f"--stages=[{SMALL}]"]) == 0
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")
+
+
+def predict(*words: str) -> int:
+    return main([*TASK, "predict", *words])
+
+
+def result(out: str, name: str) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(Path(out) / "result" / f"{name}.png"))
+
+
+def test_strength_and_colours_of_photographs(capsys: pytest.CaptureFixture[str]) -> None:
+    picture = noise(1, 37, 51)
+    save(Path("mine/deep/odd.png"), picture)
+    for out, words in {
+        "full": [],
+        "none": ["--strength=0"],
+        "half": ["--strength=0.5"],
+        "own": ["--keep_colors"],
+    }.items():
+        assert predict("mine", "--out", out, *words) == 0
+    full, half = (result(out, "deep/odd").astype(int) for out in ("full", "half"))
+    assert full.shape == picture.shape
+    assert abs(full - picture).mean() > 10
+    np.testing.assert_array_equal(result("none", "deep/odd"), picture)
+    assert abs(half - (full + picture) / 2).max() <= 0.5
+    own, old = (np.asarray(Image.fromarray(x).convert("YCbCr")) for x in (result("own", "deep/odd"), picture))
+    assert abs(own[..., 1:].astype(int) - old[..., 1:]).max() <= 2
+    told = capsys.readouterr().out
+    assert "repainted, at a strength of 0.5" in told
+    assert "in the photograph's own colours" in told
+
+
+def test_alpha_and_16_bits_are_kept() -> None:
+    fine = np.tile(np.linspace(1000, 60000, 40).astype(np.uint16), (24, 1))
+    Path("kept").mkdir(exist_ok=True)
+    cv2.imwrite("kept/deep.png", np.dstack([fine, fine[::-1], fine // 2]))
+    Image.fromarray(np.dstack([noise(2, 20, 30), np.full((20, 30), 77, np.uint8)])).save("kept/clear.png")
+    assert predict("kept", "--out", "kept-out", "--strength=0.5") == 0
+    assert cv2.imread("kept-out/result/deep.png", cv2.IMREAD_UNCHANGED).dtype == np.uint16
+    assert (result("kept-out", "clear")[..., 3] == 77).all()
+
+
+def test_films_and_photographs_of_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    source = film(Path("mixed/clip.mp4"), 6)
+    save(Path("mixed/clip.png"), noise(3))
+    assert predict("mixed", "--out", "mixed-out", "--strength=0", "--smooth=0.8") == 0
+    assert sorted(path.name for path in Path("mixed-out/result").iterdir()) == ["clip-2.png", "clip.mp4"]
+    made = list(FilmReader(Path("mixed-out/result/clip.mp4")))
+    assert len(made) == 6
+    for number, frame in enumerate(made):  # smoothing is of what is painted, not of the film
+        assert abs(frame.pixels.astype(int) - ramp(number)).mean() < 4
+    assert sound_packets(Path("mixed-out/result/clip.mp4")) == sound_packets(source)
+    told = capsys.readouterr().out
+    assert "1 picture in" in told
+    assert "clip.mp4: 6 frames in" in told
+    assert "flicker" in told
+
+
+def test_a_cut_film_is_kept_as_far_as_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    cut_inside_frame(film(Path("cut/a.mp4"), 20, sound=None, options={"movflags": "faststart"}), 10)
+    assert predict("cut/a.mp4", "--out", "cut-out") == 1
+    assert len(list(FilmReader(Path("cut-out/result/a.mp4")))) == 10
+    assert "a.mp4: is cut short" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["photos", "--strength=1.5"], "--strength 1.5: must lie between 0 and 1"),
+        (["photos", "--smooth=1"], "--smooth 1: must lie between 0 and 0.98"),
+        (["photos", "--tile=3"], "--tile 3: "),
+        (["clip.mp4", "--trainer.devices=2", "--trainer.strategy=ddp"], "films are for one process"),
+        ([], "no picture to work on"),
+    ],
+)
+def test_mistakes_are_one_line_before_the_first_picture(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    film(Path("clip.mp4"), 2)
+    assert predict(*words, *(["--out", "never"] if words else [])) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith("run.py: ")
+    assert message in told
+    assert not Path("never").exists()
