@@ -95,6 +95,17 @@ def single(picture: Tensor, *, title: str, note: str) -> Tensor:
     return _tensor(canvas)
 
 
+def labelled(panel: Panel) -> Tensor:
+    """Writes a picture's label on it; the picture given stays as it is.
+
+    Returns:
+        uint8 ``(3, H, W)``, as large as the picture.
+    """
+    canvas = Image.new("RGB", (panel.picture.shape[2], panel.picture.shape[1]))
+    _paste(canvas, panel, (0, 0))
+    return _tensor(canvas)
+
+
 def shortened(text: str, font: Font, width: float) -> str:
     """Takes letters out of the middle of ``text`` until it fits ``width`` pixels."""
     keep, short = len(text), text

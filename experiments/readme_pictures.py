@@ -1,49 +1,91 @@
-"""Makes the README's pictures from a finished run of the sample recipe.
+"""Makes the README's pictures from finished runs of the sample recipes.
 
 python experiments/run.py --task segment
 python experiments/run.py --task segment predict PHOTO ...
 python experiments/screenshot_tensorboard.py runs/segment/sample --tab images --out /tmp
-python experiments/readme_pictures.py runs/segment/sample PHOTO ... --screenshot /tmp/tensorboard-images.png
+python experiments/readme_pictures.py segment runs/segment/sample PHOTO ...
+python experiments/readme_pictures.py tensorboard /tmp/tensorboard-images.png
+
+python experiments/run.py --task style
+python experiments/run.py --task style predict PHOTO ...
+python experiments/readme_pictures.py style runs/style/sample PHOTO ...
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
 
 from callbacks.cutout import composite
+from callbacks.sheets import Panel, labelled
 from callbacks.whole_file import save_jpeg
+from datamodules.pairs import pictures_below
+from datamodules.places import user_cache_dir
 from datamodules.read import read_image
+from datamodules.sample_painting import ensure_sample_painting
 
 PICTURES = Path(__file__).parent / "pictures"
-WIDTH = 640  # of one picture in the sheet
+WIDTH, HEIGHT = 640, 480  # of one picture in a sheet; segmentation's keep their own height
 TOP, BOTTOM = (38, 70, 83), (233, 196, 106)  # the backdrop that cut-outs are put before
 
 
-def main() -> int:
-    """Writes ``segment.jpg`` and, from a screenshot, ``tensorboard.jpg``."""
-    parser = argparse.ArgumentParser(description="Make the README's pictures.", allow_abbrev=False)
-    parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("photos", type=Path, nargs="+", help="photographs that predict was given")
-    parser.add_argument("--screenshot", type=Path, help="TensorBoard as screenshot_tensorboard.py saw it")
-    options = parser.parse_args()
-    rows = [np.hstack([_scaled(picture) for picture in _three(options.run, photo)]) for photo in options.photos]
-    save_jpeg(PICTURES / "segment.jpg", np.vstack(rows))
-    if options.screenshot:
-        save_jpeg(PICTURES / "tensorboard.jpg", read_image(options.screenshot))
-    print(f"saved in {PICTURES}")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes ``segment.jpg``, ``style.jpg`` or ``tensorboard.jpg``."""
+    options = _parser().parse_args(arguments)
+    if options.what == "tensorboard":
+        sheet = read_image(options.screenshot)
+    elif options.what == "segment":
+        sheet = np.vstack([np.hstack(_mask_and_cutout(options.run, photo)) for photo in options.photos])
+    else:
+        painting = options.painting or ensure_sample_painting(user_cache_dir() / "sample_painting")
+        result = "result, random features" if options.random else "result"
+        rows = [_repainted(options.run, photo, painting, result) for photo in options.photos]
+        sheet = np.vstack([np.hstack(row) for row in rows])
+    options.out.mkdir(parents=True, exist_ok=True)
+    save_jpeg(options.out / f"{options.what}.jpg", sheet)
+    print(f"saved: {options.out / options.what}.jpg")
     return 0
 
 
-def _three(run: Path, photo: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Make the README's pictures.", allow_abbrev=False)
+    parser.add_argument("--out", type=Path, default=PICTURES, help="folder of the pictures")
+    kinds = parser.add_subparsers(dest="what", required=True)
+    segment, style = (kinds.add_parser(task, allow_abbrev=False) for task in ("segment", "style"))
+    for task in (segment, style):
+        task.add_argument("run", type=Path, help="folder of the run")
+        task.add_argument("photos", type=Path, nargs="+", help="photographs that predict was given")
+    style.add_argument("--painting", type=Path, help="the style picture, if it was not the project's own")
+    style.add_argument("--random", action="store_true", help="the loss had no trained features: say so on the results")
+    kinds.add_parser("tensorboard", allow_abbrev=False).add_argument(
+        "screenshot", type=Path, help="TensorBoard as screenshot_tensorboard.py saw it"
+    )
+    return parser
+
+
+def _mask_and_cutout(run: Path, photo: Path) -> list[np.ndarray]:
     """The photograph, the mask that was found, and the cut-out before another backdrop."""
     cutout = np.asarray(Image.open(run / "predictions" / "cutout" / f"{photo.stem}.png"))
-    return (
-        read_image(photo),
-        read_image(run / "predictions" / "mask" / f"{photo.stem}.png"),
-        composite(cutout, _backdrop(cutout.shape[0], cutout.shape[1])),
-    )
+    mask = read_image(run / "predictions" / "mask" / f"{photo.stem}.png")
+    backdrop = _backdrop(cutout.shape[0], cutout.shape[1])
+    return [_scaled(picture) for picture in (read_image(photo), mask, composite(cutout, backdrop))]
+
+
+def _repainted(run: Path, photo: Path, painting: Path, result: str) -> list[np.ndarray]:
+    """The photograph, the painting and the photograph in its manner, cut to one shape, each with its name on it."""
+    (made,) = [path for path in pictures_below(run / "predictions") if path.stem == photo.stem]
+    named = {"photograph": photo, "painting": painting, result: made}
+    return [_labelled(read_image(path), label) for label, path in named.items()]
+
+
+def _labelled(picture: np.ndarray, label: str) -> np.ndarray:
+    fitted = np.array(ImageOps.fit(Image.fromarray(picture), (WIDTH, HEIGHT), Image.Resampling.LANCZOS))
+    sheet: Tensor = labelled(Panel(label, torch.from_numpy(fitted).permute(2, 0, 1)))
+    return sheet.permute(1, 2, 0).numpy()
 
 
 def _backdrop(height: int, width: int) -> np.ndarray:

@@ -1,0 +1,43 @@
+"""The README's picture of style: photograph, painting and result, and an honest label."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datamodules.read import read_image
+from experiments.readme_pictures import HEIGHT, WIDTH, main
+from tests.tiny_pictures import save
+
+
+def flat(path: Path, grey: int, height: int, width: int) -> Path:
+    return save(path, np.full((height, width, 3), grey, np.uint8))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    flat(tmp_path / "run/predictions/cat.jpg", 150, 300, 700)
+    flat(tmp_path / "run/predictions/dog.jpg", 200, 300, 700)
+    return tmp_path / "run"
+
+
+def sheet(run: Path, *more: str) -> np.ndarray:  # type: ignore[type-arg]
+    root = run.parent
+    photos = [str(flat(root / f"{name}.png", grey, 700, 300)) for name, grey in (("cat", 10), ("dog", 50))]
+    painting = flat(root / "painting.png", 100, 500, 500)
+    assert main(["--out", str(root / "made"), "style", str(run), *photos, "--painting", str(painting), *more]) == 0
+    return read_image(root / "made" / "style.jpg")
+
+
+def test_photograph_painting_and_result_stand_side_by_side(run: Path) -> None:
+    made = sheet(run)
+    assert made.shape == (2 * HEIGHT, 3 * WIDTH, 3)
+    middles = made[HEIGHT // 2 :: HEIGHT, WIDTH // 2 :: WIDTH, 0].astype(int)
+    np.testing.assert_allclose(middles, [[10, 100, 150], [50, 100, 200]], atol=2)
+
+
+def test_results_of_random_features_are_labelled_so(run: Path) -> None:
+    plain, random = sheet(run), sheet(run, "--random")
+    plates = [(abs(made[:HEIGHT, 2 * WIDTH :].astype(int) - 20) < 8).sum() for made in (plain, random)]
+    assert plates[1] > 2 * plates[0] > 0
+    np.testing.assert_allclose(plain[:, : 2 * WIDTH], random[:, : 2 * WIDTH])
