@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +27,7 @@ class PatchCutter:
         augment: what is done to a patch afterwards.
         squash: squash the whole picture to the patch (the lesson's way) instead of cutting.
         seed: of everything that is drawn.
+        margin: pixels of the surroundings that are cut along on every side; beyond its border a picture is mirrored.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class PatchCutter:
         augment: Sequence[A.BasicTransform],
         squash: bool,
         seed: int,
+        margin: int = 0,
     ) -> None:
         self._photos, self._cache, self._side = photos, cache, side
         self._patch, self._crops, self._squash, self._seed = patch, crops, squash, seed
-        cut = A.RandomCrop if random_crop else A.CenterCrop
-        cutting = [] if squash else [cut(height=patch, width=patch, p=1.0)]
+        self._margin = margin
+        cut, whole = A.RandomCrop if random_crop else A.CenterCrop, patch + 2 * margin
+        cutting = [] if squash else [cut(height=whole, width=whole, p=1.0)]
         self._compose = strict_compose([*cutting, *augment])
 
     def __len__(self) -> int:
@@ -60,7 +64,7 @@ class PatchCutter:
         return self._photos[key.index // self._crops].name
 
     def cut(self, key: Key) -> NDArray[np.uint8]:
-        """Gives one patch ``(patch, patch, 3)`` RGB of one epoch.
+        """Gives one patch ``(patch, patch, 3)`` RGB of one epoch, its sides longer by ``2 * margin``.
 
         Raises:
             DataError: if a file has gone or changed for the worse since it was checked.
@@ -70,6 +74,8 @@ class PatchCutter:
             pixels = self._cache.get(photo.path, self._patch, IMAGE)
         else:
             pixels = at_least(self._cache.get(photo.path, self._side, photo.kind), self._patch)
+        border = (self._margin,) * 4
+        pixels = np.asarray(cv2.copyMakeBorder(pixels, *border, cv2.BORDER_REFLECT), dtype=np.uint8)
         reseed(self._compose, self.seed(key))
         return np.ascontiguousarray(self._compose(image=pixels)["image"])
 

@@ -9,12 +9,11 @@ from torch.utils.data import Dataset
 
 from datamodules.benchmark import BenchmarkDataset, find_benchmark, least_side
 from datamodules.compat import A
-from datamodules.cutter import PatchCutter
 from datamodules.degrade import Degradation
 from datamodules.errors import DataError
 from datamodules.patch_photographs import PatchesDataModule
-from datamodules.patches import NativePairDataset, PatchDataset, collate_pairs
-from datamodules.splits import SPLIT_SEED
+from datamodules.patches import MARGIN, NativePairDataset, PatchDataset, collate_pairs
+from datamodules.splits import SPLIT_SEED, Split
 from datamodules.stage import Stage
 
 _log = logging.getLogger("darkroom")
@@ -103,7 +102,7 @@ class ImageNetPairsDataModule(PatchesDataModule):
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """Patches from anywhere in the training pictures, in one of 8 symmetries if the stage augments."""
         symmetries = [A.D4(p=1.0)] if stage.augment else []
-        return self._pairs(self.cutter("train", stage, augment=symmetries), stage)
+        return self._pairs("train", stage, augment=symmetries)
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The middle of the held-out pictures.
@@ -117,7 +116,7 @@ class ImageNetPairsDataModule(PatchesDataModule):
                 f"stage '{stage.name}' validates patches of {patch} px, and SSIM needs {least} with the border that is "
                 "left out: raise --data.val_size"
             )
-        return self._pairs(self.cutter("val", stage), stage)
+        return self._pairs("val", stage)
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The benchmark, or the whole of the held-out pictures but those too small to be judged, which are counted.
@@ -147,8 +146,12 @@ class ImageNetPairsDataModule(PatchesDataModule):
         """The stage's scale."""
         return scale_of(stage)
 
-    def _pairs(self, cutter: PatchCutter, stage: Stage) -> Dataset[dict[str, Any]]:
-        return PatchDataset(cutter, scale=scale_of(stage), degrade=self._degrade)
+    def _pairs(
+        self, split: Split, stage: Stage, *, augment: Sequence[A.BasicTransform] = ()
+    ) -> Dataset[dict[str, Any]]:
+        scale, margin = scale_of(stage), 0 if self._squash else MARGIN
+        cutter = self.cutter(split, stage, augment=augment, margin=margin * scale)
+        return PatchDataset(cutter, scale=scale, degrade=self._degrade, margin=margin)
 
 
 def scale_of(stage: Stage) -> int:

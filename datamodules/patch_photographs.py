@@ -105,13 +105,16 @@ class PatchesDataModule(PhotographsDataModule):
         own = self._val_size if split != "train" and not self._squash else None
         return (own or stage.size) * self.magnification(stage)
 
-    def cutter(self, split: Split, stage: Stage, *, augment: Sequence[A.BasicTransform] = ()) -> PatchCutter:
+    def cutter(
+        self, split: Split, stage: Stage, *, augment: Sequence[A.BasicTransform] = (), margin: int = 0
+    ) -> PatchCutter:
         """Cuts a split's patches for a stage: anywhere in training pictures, else from the middle.
 
         Args:
             split: whose pictures.
             stage: says how large.
             augment: what is done to a patch afterwards.
+            margin: pixels of the surroundings that are cut along on every side; none where pictures are squashed.
 
         Raises:
             DataError: if no picture of the split is large enough.
@@ -127,6 +130,7 @@ class PatchesDataModule(PhotographsDataModule):
             augment=augment,
             squash=self._squash,
             seed=self.seed,
+            margin=0 if self._squash else margin,
         )
 
     def _large_enough(self, split: Split, stage: Stage, *, say: bool = False) -> list[Photo]:

@@ -16,6 +16,10 @@ from datamodules.photo_check import Photo
 from datamodules.randomness import Key, sample_seed
 from datamodules.segment_dataset import image_tensor
 
+#: Pixels around a low patch that are cut off again after shrinking: a kernel of four pixels reaches two beyond the
+#: border, and would weigh the patch's last ones otherwise than it does inside a picture.
+MARGIN = 4
+
 
 class PatchDataset(Dataset[dict[str, Any]]):
     """Pairs of patches: ``low`` (3, S, S) and ``high`` (3, scale * S, scale * S), float32 in [0, 1], and ``name``.
@@ -27,10 +31,11 @@ class PatchDataset(Dataset[dict[str, Any]]):
         cutter: cuts the high patches.
         scale: how many times larger the high ones are.
         degrade: makes the low ones.
+        margin: pixels on each side of a low patch that are cut off again, ``scale`` times as many of a high one.
     """
 
-    def __init__(self, cutter: PatchCutter, *, scale: int, degrade: Degradation) -> None:
-        self._cutter, self._scale, self._degrade = cutter, scale, degrade
+    def __init__(self, cutter: PatchCutter, *, scale: int, degrade: Degradation, margin: int) -> None:
+        self._cutter, self._scale, self._degrade, self._margin = cutter, scale, degrade, margin
 
     def __len__(self) -> int:
         return len(self._cutter)
@@ -44,6 +49,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
         high = self._cutter.cut(key)
         # Another stream than the one that cut: strong noise shall not always come with the upper left corner.
         low = self._degrade(high, scale=self._scale, seed=sample_seed(self._cutter.seed(key), 0, 1))
+        low, high = _inner(low, self._margin), _inner(high, self._margin * self._scale)
         return {"low": image_tensor(low), "high": image_tensor(high), "name": self._cutter.name(key)}
 
 
@@ -99,3 +105,8 @@ def collate_pairs(samples: Sequence[dict[str, Any]]) -> NativePairBatch:
     """Lists pictures, which differ in size."""
     low: list[torch.Tensor] = [sample["low"] for sample in samples]
     return {"low": low, "high": [sample["high"] for sample in samples], "name": [sample["name"] for sample in samples]}
+
+
+def _inner(image: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    return np.ascontiguousarray(image[margin : height - margin, margin : width - margin])

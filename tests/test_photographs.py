@@ -14,6 +14,7 @@ from datamodules.imagenet_pairs import ImageNetPairsDataModule
 from datamodules.kinds import PhotoKind
 from datamodules.randomness import Key
 from datamodules.sample_photographs import ensure_sample_photographs
+from datamodules.shrink import shrink
 from datamodules.splits import Split
 from datamodules.spoil import Noise
 from datamodules.stage import Stage
@@ -110,6 +111,17 @@ def test_validation_is_the_middle_of_the_picture(tmp_path: Path) -> None:
     sample = data.val_set(STAGE)[Key(0, 0)]
     picture = cv2.cvtColor(cv2.imread(str(root / sample["name"])), cv2.COLOR_BGR2RGB)
     np.testing.assert_array_equal(pixels(sample["high"]), picture[10:30, 20:40])
+    # as if the whole picture had been made small: nothing of it ends at the patch's border
+    np.testing.assert_array_equal(pixels(sample["low"]), shrink(picture, 2, "bicubic")[5:15, 10:20])
+
+
+def test_at_the_pictures_own_border_it_goes_on_mirrored(tmp_path: Path) -> None:
+    root = photographs(tmp_path / "photos", 2, 16, 16)  # a patch is the whole picture
+    sample = module(root, val_share=0.5).val_set(STAGE)[Key(0, 0)]
+    picture = cv2.cvtColor(cv2.imread(str(root / sample["name"])), cv2.COLOR_BGR2RGB)
+    mirrored = np.pad(picture, ((8, 8), (8, 8), (0, 0)), "symmetric")
+    np.testing.assert_array_equal(pixels(sample["high"]), picture)
+    np.testing.assert_array_equal(pixels(sample["low"]), shrink(mirrored, 2, "bicubic")[4:12, 4:12])
 
 
 def test_the_whole_picture_is_tested(tmp_path: Path) -> None:
