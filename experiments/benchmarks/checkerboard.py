@@ -15,10 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from experiments.cli import DarkroomCLI
-from experiments.execute import make_plan
-from experiments.request import read_request
-from lightning_modules.super_resolution import SuperResolutionModule
+from experiments.trained import trained_module
 
 #: Flat colours: greys from black to white, and saturated ones.
 COLOURS = (*((grey / 8,) * 3 for grey in range(9)), (0.9, 0.1, 0.1), (0.1, 0.7, 0.2), (0.1, 0.2, 0.9), (0.9, 0.7, 0.5))
@@ -31,10 +28,8 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.checkerboard", description="Peaks of flat pictures.")
     parser.add_argument("checkpoints", type=Path, nargs="+", help="of super-resolution")
     for path in parser.parse_args(argv).checkpoints:
-        cli = DarkroomCLI(make_plan(read_request(["--task", "sr", "test", "--ckpt_path", str(path)])))
-        if not isinstance(cli.model, SuperResolutionModule):
-            raise TypeError(f"{type(cli.model).__name__} is no SuperResolutionModule")
-        print(f"{path}: {cli.model.scale}x, {shuffle_peak(cli.model.eval(), scale=cli.model.scale):.3f} grey levels")
+        module = trained_module(path)
+        print(f"{path}: {module.scale}x, {shuffle_peak(module, scale=module.scale):.3f} grey levels")
     return 0
 
 

@@ -1,0 +1,108 @@
+"""How much memory ``predict`` takes for a large photograph, and how visible the seams of its tiles are.
+
+    python -m experiments.benchmarks.predict_memory CHECKPOINT [--size 4000x3000] [--precision bf16-mixed]
+
+The photograph is put together from those that ship with scikit-image, with some noise, and goes through the real
+command. Memory is that of all its processes together, what they share counted once (PSS, Linux only). Seams are
+looked for in a smaller part of it: the largest difference between the result of tiles and of the whole at once.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from callbacks.whole_file import save_jpeg
+from datamodules.resize import resize_to
+from datamodules.segment_dataset import image_tensor
+from experiments.trained import trained_module
+
+SEAMS = 900, 1200  # height and width of the part that also goes through whole: that takes some GB
+_EVERY = 0.2  # seconds
+
+
+def main(argv: Sequence[str]) -> int:
+    """Prints both figures; see the head of this file."""
+    parser = argparse.ArgumentParser(prog="experiments.benchmarks.predict_memory", description="Memory of predict.")
+    parser.add_argument("checkpoint", type=Path, help="of super-resolution")
+    parser.add_argument("--size", default="4000x3000", help="width x height of the photograph")
+    parser.add_argument("--precision", default="32-true", help="as --trainer.precision")
+    options = parser.parse_args(argv)
+    width, height = (int(side) for side in options.size.split("x"))
+    picture = photograph(height, width)
+    with tempfile.TemporaryDirectory() as folder:
+        save_jpeg(Path(folder, "photo.jpg"), picture)
+        run = [sys.executable, str(Path(__file__).parents[1] / "run.py"), "--task", "sr", "predict"]
+        words = ["--ckpt_path", str(options.checkpoint.absolute()), "--trainer.precision", options.precision]
+        start = time.monotonic()
+        peak = peak_memory([*run, str(Path(folder, "photo.jpg")), *words, "--out", str(Path(folder, "out"))])
+    print(f"{width} x {height}, {options.precision}: {peak:.2f} GB at most, {time.monotonic() - start:.0f} s")
+    print(f"seams: {seams(options.checkpoint, picture[: SEAMS[0], : SEAMS[1]], options.precision):.4f} grey levels")
+    return 0
+
+
+def photograph(height: int, width: int) -> NDArray[np.uint8]:
+    """Puts photographs beside each other, enlarged to 1000 px, with noise of 4 grey levels, ``(height, width, 3)``."""
+    from skimage import data
+
+    tiles = [resize_to(image(), 1000, 1000) for image in (data.astronaut, data.chelsea, data.coffee)]
+    rows, columns = -(-height // 1000), -(-width // 1000)
+    lines = [np.hstack([tiles[(row + column) % 3] for column in range(columns)]) for row in range(rows)]
+    whole = np.vstack(lines)[:height, :width]
+    noise = np.random.default_rng(0).normal(0, 4, whole.shape)
+    return np.asarray((whole + noise).round().clip(0, 255), dtype=np.uint8)
+
+
+def peak_memory(command: Sequence[str]) -> float:
+    """Runs a command to its end and gives the most memory that its processes had together, in GB of 10^9 bytes.
+
+    Raises:
+        RuntimeError: if it fails.
+    """
+    process, peak = subprocess.Popen(command), 0
+    while process.poll() is None:
+        peak = max(peak, sum(_memory(pid) for pid in _family(process.pid)))
+        time.sleep(_EVERY)
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    return peak / 1e9
+
+
+@torch.no_grad()
+def seams(checkpoint: Path, picture: NDArray[np.uint8], precision: str) -> float:
+    """Gives the largest difference in grey levels between a picture enlarged in tiles and at once."""
+    module, image = trained_module(checkpoint), image_tensor(picture)[None]
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision.startswith("bf16")):
+        tiled, whole = module(image), module.net(image).float()
+    return float((tiled.clamp(0, 1) - whole.clamp(0, 1)).abs().max() * 255)
+
+
+def _family(pid: int) -> Iterator[int]:
+    """A process and all that it started, as far as they still run."""
+    yield pid
+    for line in _read(f"/proc/{pid}/task/{pid}/children").split():
+        yield from _family(int(line))
+
+
+def _memory(pid: int) -> int:
+    """Bytes of a process, pages shared by n processes counted as an n-th."""
+    lines = _read(f"/proc/{pid}/smaps_rollup").splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except OSError:  # the process has ended
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
