@@ -13,6 +13,7 @@ from datamodules.degrade import Degradation
 from datamodules.errors import DataError
 from datamodules.patch_photographs import PatchesDataModule
 from datamodules.patches import MARGIN, NativePairDataset, PatchDataset, collate_pairs
+from datamodules.photo_check import Photo
 from datamodules.splits import SPLIT_SEED, Split
 from datamodules.stage import Stage
 
@@ -33,6 +34,7 @@ class ImageNetPairsDataModule(PatchesDataModule):
         val_size: side of the small patches in validation; ``None`` is the stage's size.
         small: what becomes of pictures smaller than a patch: left out, or enlarged.
         squash: the lesson's way: squash whole pictures to the patch instead of cutting.
+        grey: whether pictures without colours are kept or skipped: of colours they teach nothing.
         benchmark: folder of test pictures, HR or HR with LR (``datamodules/benchmark.py``), for ``test``.
         keep_pct: share of the pictures that is used, for quick experiments.
         val_share: share of the kept pictures that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
@@ -57,6 +59,7 @@ class ImageNetPairsDataModule(PatchesDataModule):
         val_size: int | None = None,
         small: Literal["skip", "enlarge"] = "skip",
         squash: bool = False,
+        grey: Literal["keep", "skip"] = "keep",
         benchmark: Path | None = None,
         keep_pct: float = 1.0,
         val_share: float | None = None,
@@ -83,6 +86,7 @@ class ImageNetPairsDataModule(PatchesDataModule):
             cache_dir=cache_dir,
         )
         self._degrade, self._benchmark = degrade or Degradation(), benchmark
+        self._grey = grey
 
     def prepare(self, stages: Sequence[Stage]) -> None:
         """Checks the photographs, tells what they are, and makes the small copies that ``stages`` read.
@@ -93,6 +97,10 @@ class ImageNetPairsDataModule(PatchesDataModule):
         if self._benchmark is not None and not stages:
             return  # `test` looks at the benchmark alone
         super().prepare(stages)
+
+    def wants(self, photo: Photo) -> bool:
+        """Whether it has colours, where that is asked for."""
+        return self._grey == "keep" or not photo.grey
 
     def setup(self, stage: str) -> None:
         """Reads what the check found."""

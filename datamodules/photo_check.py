@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from datamodules.errors import DataError
 from datamodules.kinds import PhotoKind
 from datamodules.pairs import pictures_below
@@ -13,10 +15,15 @@ from datamodules.problems import Problem, refuse
 from datamodules.read import SUFFIXES, image_size, read_image
 from datamodules.stamp import read_json, stamp_of_files, write_json
 
+_COLOURLESS = 2  # grey levels between the channels, in the mean; JPEG makes less of a grey picture
 _SMALL = 64  # JPEGs are decoded at a fraction, ten times faster: the whole file is read in any case
 _NAMED = 5  # files that are left out, spelt out
 _ABOUT = "photographs"
 WAY_OUT = "Correct or remove these files, then run again; nothing was trained."
+
+
+#: Height and width as displayed, and 1 for grey, 0 for coloured.
+Look = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -27,11 +34,13 @@ class Photo:
         name: path below the data's root, with ``/``: what messages and tables show, and what splits go by.
         path: the file.
         kind: its size, and with it the way it is copied into the cache.
+        grey: whether it has no colours, by its pixels: a grey picture may be stored as RGB.
     """
 
     name: str
     path: Path
     kind: PhotoKind
+    grey: bool
 
     def shorter(self, side: int) -> int:
         """Its shorter side in pixels, once it is stored with ``side`` at most."""
@@ -57,32 +66,35 @@ def find_photos(root: Path, *, stamps: Path, workers: int) -> list[Photo]:
         raise DataError(f"{root} holds no pictures ({', '.join(sorted(SUFFIXES))}): name a folder of photographs")
     stamp = stamp_of_files(stamps, paths, about=_ABOUT)
     names = [path.relative_to(root).as_posix() for path in paths]
-    sizes = _sizes(read_json(stamp), names)
-    if sizes is None:
-        sizes = check_photos(root, paths, workers=workers)
-        write_json(stamp, {name: list(size) for name, size in sizes.items()})
-    return [Photo(name, path, PhotoKind(*sizes[name])) for name, path in zip(names, paths, strict=True)]
+    looks = _looks(read_json(stamp), names)
+    if looks is None:
+        looks = check_photos(root, paths, workers=workers)
+        write_json(stamp, {name: list(look) for name, look in looks.items()})
+    return [
+        Photo(name, path, PhotoKind(*looks[name][:2]), bool(looks[name][2]))
+        for name, path in zip(names, paths, strict=True)
+    ]
 
 
-def check_photos(root: Path, paths: Sequence[Path], *, workers: int) -> dict[str, tuple[int, int]]:
+def check_photos(root: Path, paths: Sequence[Path], *, workers: int) -> dict[str, Look]:
     """Decodes every picture, in parallel.
 
     Returns:
-        Height and width as displayed, by name.
+        What was seen, by name.
 
     Raises:
         DataError: naming the first twenty that cannot be read and counting all.
     """
     outcomes = map_files(_look, paths, workers=workers, title="checking photographs")
-    problems, sizes = [], {}
+    problems, looks = [], {}
     for path, outcome in zip(paths, outcomes, strict=True):
         name = path.relative_to(root).as_posix()
         if isinstance(outcome, DataError):
             problems.append(Problem("file that cannot be read", name, str(outcome).removeprefix(f"{path}: ")))
         else:
-            sizes[name] = outcome
+            looks[name] = outcome
     refuse(root, problems, WAY_OUT)
-    return sizes
+    return looks
 
 
 def left_out(root: Path) -> list[str]:
@@ -101,14 +113,15 @@ def left_out_line(names: Sequence[str]) -> str:
     return f"  left out, no pictures by their names: {len(names)} ({shown})"
 
 
-def _look(path: Path) -> tuple[int, int]:
-    read_image(path, at_least=_SMALL)
-    return image_size(path)
+def _look(path: Path) -> Look:
+    pixels = read_image(path, at_least=_SMALL).astype(np.int16)
+    grey = float((pixels.max(2) - pixels.min(2)).mean()) < _COLOURLESS
+    return (*image_size(path), int(grey))
 
 
-def _sizes(stored: object, names: Sequence[str]) -> Mapping[str, tuple[int, int]] | None:
+def _looks(stored: object, names: Sequence[str]) -> Mapping[str, Look] | None:
     """What a stamp says, or ``None`` where it does not say it of exactly these names."""
     if not isinstance(stored, dict) or stored.keys() != set(names):
         return None
-    sound = all(isinstance(s, list) and len(s) == 2 and all(isinstance(n, int) for n in s) for s in stored.values())
-    return {name: (size[0], size[1]) for name, size in stored.items()} if sound else None
+    sound = all(isinstance(s, list) and len(s) == 3 and all(isinstance(n, int) for n in s) for s in stored.values())
+    return {name: (look[0], look[1], look[2]) for name, look in stored.items()} if sound else None

@@ -72,6 +72,7 @@ class PhotographsDataModule(ImageDataModule):
         self._cache_folder = cache_dir or user_cache_dir()
         self.cache = PictureCache(self._cache_folder / "pictures", limit_gb=cache_gb)
         self._found: Photographs | None = None
+        self._unwanted = 0
 
     def data_root(self) -> Path:
         """The named folder, or that of the sample photographs.
@@ -85,6 +86,10 @@ class PhotographsDataModule(ImageDataModule):
             raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
         return self.root.absolute()
 
+    def wants(self, photo: Photo) -> bool:  # noqa: ARG002 - a subclass may be choosier
+        """Whether a photograph is used at all."""
+        return True
+
     def photographs(self) -> Photographs:
         """The checked and split photographs; looked at on the first call.
 
@@ -93,7 +98,11 @@ class PhotographsDataModule(ImageDataModule):
         """
         if self._found is None:
             root = self.data_root()
-            photos = find_photos(root, stamps=self._cache_folder / "checks", workers=self._workers() + 1)
+            found = find_photos(root, stamps=self._cache_folder / "checks", workers=self._workers() + 1)
+            photos = [photo for photo in found if self.wants(photo)]
+            self._unwanted = len(found) - len(photos)
+            if not photos:
+                raise DataError(f"all {len(found)} pictures in {root} are without colours, and left out")
             self._found = Photographs(root=root, splits=self._split(root, photos))
         return self._found
 
@@ -110,6 +119,8 @@ class PhotographsDataModule(ImageDataModule):
             f"  shorter sides: {shorter[0]} to {shorter[-1]} px, half of them {shorter[len(shorter) // 2]} or more; "
             f"used with {self.side} at most",
         ]
+        if self._unwanted:
+            lines.append(f"  left out, without colours: {self._unwanted}")
         others = left_out(found.root) if self.root is not None else []
         return [*lines, left_out_line(others)] if others else lines
 

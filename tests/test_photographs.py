@@ -213,11 +213,27 @@ def test_films_are_named_and_damaged_pictures_refused(tmp_path: Path, capsys: py
     assert "torn.png" in str(caught.value)
 
 
+def test_pictures_without_colours_can_be_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = photographs(tmp_path / "photos", 6)
+    for number, name in enumerate(("rgb.jpg", "l.png")):
+        grey = np.repeat(noise(number, 40, 60)[..., :1], 3, axis=2)
+        save(root / name, grey if name.startswith("rgb") else grey[..., 0])
+    assert len(names(module(root), "train")) == 7
+    data = module(root, grey="skip")
+    data.prepare([STAGE])
+    assert "  left out, without colours: 2\n" in capsys.readouterr().out
+    assert {name[:1] for name in names(data, "train") + names(data, "val")} == {"n"}
+    for path in root.glob("n*/*"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"all 2 pictures in .* are without colours"):
+        module(root, grey="skip").photographs()
+
+
 def test_a_check_is_remembered_until_a_picture_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = photographs(tmp_path / "photos")
     module(root).photographs()
     looked: list[Path] = []
-    monkeypatch.setattr("datamodules.photo_check.read_image", lambda path, at_least: looked.append(path))
+    monkeypatch.setattr("datamodules.photo_check.read_image", lambda path, at_least: looked.append(path) or noise(0))
     module(root).photographs()
     assert looked == []
     save(root / "n0" / "p0.png", noise(99, 44, 44))

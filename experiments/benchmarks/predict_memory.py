@@ -52,7 +52,8 @@ def photograph(height: int, width: int) -> NDArray[np.uint8]:
     """Puts photographs beside each other, enlarged to 1000 px, with noise of 4 grey levels, ``(height, width, 3)``."""
     from skimage import data
 
-    tiles = [resize_to(image(), 1000, 1000) for image in (data.astronaut, data.chelsea, data.coffee)]
+    names = ("astronaut", "chelsea", "coffee")
+    tiles = [resize_to(getattr(data, name)(), 1000, 1000) for name in names]
     rows, columns = -(-height // 1000), -(-width // 1000)
     lines = [np.hstack([tiles[(row + column) % 3] for column in range(columns)]) for row in range(rows)]
     whole = np.vstack(lines)[:height, :width]
