@@ -140,8 +140,8 @@ def test_show_draws_batches_and_a_checkpoints_best_and_worst(trained: Path, caps
     assert main([*TASK, "show", "--ckpt_path", "best", "--out", "drawn"]) == 0
     assert {path.name for path in (trained / "drawn").iterdir()} == {"batch-1-only.png", "best.png", "worst.png"}
     told = capsys.readouterr().out
-    assert "mean Dice of all 2" in told  # one of four cars, two views
-    assert told.count("  0.") == 2
+    assert "the mean of all 2: Dice 0." in told  # one of four cars, two views
+    assert told.count("  Dice 0.") == 2
 
 
 def test_show_needs_no_checkpoint(trained: Path) -> None:
