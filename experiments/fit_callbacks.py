@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lightning import Callback
-from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from callbacks.dashboard import Dashboard
 from callbacks.interrupt import SaveOnSignal
@@ -15,6 +14,7 @@ from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.randomness import StatelessRandomness
 from callbacks.run_checkpoint import RunCheckpoint
 from callbacks.run_config import RunConfig
+from callbacks.stage_average import StageAverage
 
 if TYPE_CHECKING:
     from experiments.cli import DarkroomCLI
@@ -22,15 +22,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Averaging:
-    """Averaged weights: smoother than the last step's, and what is validated and saved.
+    """Averaged weights: smoother than the last step's, and what is validated and saved. Begun anew in every stage.
 
     Args:
         decay: share of the average that stays at every step, 0.99 to 0.9999; ``None`` trains without an average.
-        start: optimiser steps before the average begins.
+
+    Raises:
+        ValueError: if ``decay`` is out of its range.
     """
 
     decay: float | None = None
-    start: int = 0
+
+    def __post_init__(self) -> None:
+        if self.decay is not None and not 0 <= self.decay < 1:
+            raise ValueError(f"decay is {self.decay:g}: at least 0 and less than 1 is needed, 0.999 for example")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +67,13 @@ def fit_callbacks(cli: DarkroomCLI) -> list[Callback]:
         StatelessRandomness(cli.config.seed_everything),
         NonFiniteGuard(),
         cli.parts.figures(),
-        *_average(cli.config_init.ema),
+        *_average(cli),
         Dashboard(configuration=cli.plain_config(), monitor=task.monitor, mode=task.mode, scores=task.scores),
         SaveOnSignal(checkpoint),
         checkpoint,
     ]
 
 
-def _average(averaging: Averaging) -> list[Callback]:
-    if averaging.decay is None:
-        return []
-    return [EMAWeightAveraging(decay=averaging.decay, update_starting_at_step=averaging.start)]
+def _average(cli: DarkroomCLI) -> list[Callback]:
+    decay = cli.config_init.ema.decay
+    return [] if decay is None else [StageAverage(cli.stages, decay=decay)]

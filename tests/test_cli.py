@@ -232,10 +232,12 @@ def test_pretrained_weights_are_looked_for_only_where_they_are_used(
 
 
 def test_averaged_weights(tiny: TinyRuns) -> None:
-    """What is saved and measured is the average: with a decay of 1 it never leaves the start."""
-    assert tiny.run("--ema.decay", "1.0") == 0
-    checkpoints = tiny.folder() / "checkpoints"
-    assert same(checkpoints / "stage-1.ckpt", checkpoints / "stage-2.ckpt")
+    """What is saved and measured is the average, and a decay of 1, which would never leave the start, is refused."""
+    assert tiny.run("--ema.decay", "1.0") == 2
+    assert tiny.run("--ema.decay", "0.99") == 0
+    saved = torch.load(tiny.folder() / "checkpoints" / "stage-2.ckpt", weights_only=True)
+    average, last = (next(iter(saved[key].values())) for key in ("state_dict", "current_model_state"))
+    assert not torch.equal(average, last)
 
 
 def test_lr_find_draws_its_curve(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
