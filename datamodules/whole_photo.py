@@ -18,6 +18,11 @@ _GREY_16 = "I;16"
 _ORIENTATION_TAG, _UPRIGHT = 0x0112, 1
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _WIDTH_TAG, _HEIGHT_TAG, _EXIF_IFD = 0xA002, 0xA003, 0x8769
+# What a TIFF says of how its pixels are stored: sizes, bits, compression, strips, tiles, samples, profile. Pillow gives
+# it as EXIF, and it holds for no other file.
+_STORAGE_TAGS = frozenset(
+    (*range(254, 267), 273, *range(277, 282), 284, 292, 293, 297, *range(317, 348), *range(512, 533), 34675)
+)
 
 
 def read_colours(path: Path) -> Deep:
@@ -71,6 +76,10 @@ def _exif(image: Image.Image) -> bytes | None:
     details = exif.get_ifd(_EXIF_IFD)
     for tag in (_WIDTH_TAG, _HEIGHT_TAG):
         details.pop(tag, None)
+    for tag in _STORAGE_TAGS.intersection(exif):
+        del exif[tag]
+    if not details and set(exif) <= {_EXIF_IFD, _ORIENTATION_TAG}:
+        return None
     try:
         return exif.tobytes()
     except Exception:  # odd entries of some cameras cannot be written back: the picture matters more

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from urllib.parse import urlparse
 
 import torch
@@ -96,6 +97,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:  # its own text advises to run the code
+        raise WeightsError(f"{path} cannot be read as weights: it holds something else than tensors") from error
     except Exception as error:  # a damaged file can make the reader fail in any way
         reason = str(error).partition("\n")[0]
         raise WeightsError(f"{path} cannot be read as weights ({type(error).__name__}: {reason})") from error

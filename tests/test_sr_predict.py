@@ -118,6 +118,25 @@ def test_16_bits_are_kept() -> None:
         np.testing.assert_allclose(made[20, 4:-4, 2], grey[20, 4:-4], atol=2)
 
 
+def test_tiffs_keep_what_they_have_but_not_how_they_are_stored() -> None:
+    ramp = np.tile(np.linspace(500, 65000, 40).astype(np.uint16), (24, 1))
+    Path("tiff").mkdir(exist_ok=True)
+    cv2.imwrite("tiff/colour.tif", np.dstack([ramp // 2, ramp, ramp]))
+    cv2.imwrite("tiff/clear.tif", np.dstack([ramp // 2, ramp, ramp, ramp]))
+    cv2.imwrite("tiff/grey.tif", ramp)
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    Image.fromarray(noise(4, 20, 30)).save("tiff/camera.tif", exif=exif, icc_profile=ICC)
+    assert predict("tiff", "--out", "tiff-out") == 0
+    for name, shape in (("colour", (48, 80, 3)), ("clear", (48, 80, 4)), ("grey", (48, 80))):
+        made = cv2.imread(f"tiff-out/result/{name}.png", cv2.IMREAD_UNCHANGED)
+        assert (made.dtype, made.shape) == (np.uint16, shape)
+        assert not len(result("tiff-out", name).getexif())
+    camera = result("tiff-out", "camera")
+    assert camera.info["icc_profile"] == ICC
+    assert set(camera.getexif()) - {0x8769} == {0x010F}  # no width and height of the small picture
+
+
 def test_profile_and_exif_of_16_bit_colours_are_kept() -> None:
     colours = np.tile(np.linspace(0, 65535, 20).astype(np.uint16)[None, :, None], (16, 1, 3))
     save(Path("profile/a.png"), noise(1, 16, 20))

@@ -94,7 +94,7 @@ def test_a_benchmark_takes_pairs_and_pictures(trained: Path, capsys: pytest.Capt
         ([f"--stages=[{TWO.replace('scale: 2', 'scale: 3')}]"], "stage '2x': scale must be 1, 2, 4, 8, ..., not 3"),
         ([f"--stages=[{TWO.replace('scale: 2', 'scale: 8')}]"], "more than the network's max_scale of 4"),
         ([f"--stages=[{TWO.replace('scale: 2, ', '')}]"], "stage '2x' names no scale"),
-        (["--init_from=photos/n0/p0.png"], "cannot be read as weights"),
+        (["--init_from=photos/n0/p0.png"], "cannot be read as weights: it holds something else than tensors"),
         (["--model.loss=models.pixel_losses.Nothing"], "models.pixel_losses.Nothing"),
         (["--data.crops=0"], "crops and val_size must be at least 1"),
     ],
