@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from models.errors import WeightsError
 from models.normalize import Normalize
 from models.pretrained import load_pretrained_
+from models.random_filters import with_random_filters
 
 _log = logging.getLogger("darkroom")
 
@@ -33,8 +34,9 @@ class VggFeatures(nn.Module):
         name: of torchvision's VGG.
         layers: places in its ``features`` whose output is wanted, rising. The activations just before the first
             four max-pools are 3, 8, 15, 22 in vgg16, 5, 12, 22, 32 in vgg16_bn and 3, 8, 17, 26 in vgg19.
-        weights: ``"imagenet"``, the path of a file, or ``"none"`` for random ones (``models/pretrained.py``);
-            ``"auto"`` is ImageNet's if they can be had, else random ones and a warning.
+        weights: ``"imagenet"``, the path of a file (``models/pretrained.py``), or ``"none"`` for random ones
+            (``models/random_filters.py``); ``"auto"`` is ImageNet's if they can be had,
+            else random ones and a warning.
         seed: of random weights: they are in no checkpoint, so they have to be the same at every start.
 
     Attributes:
@@ -55,13 +57,17 @@ class VggFeatures(nn.Module):
         self.layers = _checked(layers, name, classifier.features)
         features = classifier.features[: self.layers[-1] + 1]
         features.to_empty(device="cpu")
-        _start_(features, seed)
+        for layer in features:
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.reset_parameters()
         self.weights_origin, self.random = _load_(classifier, self.layers[-1], name=name, weights=weights)
+        self.least_size = 2 ** sum(isinstance(layer, nn.MaxPool2d) for layer in features)
+        if self.random:
+            features = with_random_filters(features, seed)
         # Random weights may differ in their last bits between machines: what they are drawn by is what counts.
         drawn = f"{name} {self.layers} {seed}"
         self.checksum = zlib.crc32(drawn.encode()) if self.random else _checksum(features)
         _keep_outputs_(features, self.layers)
-        self.least_size = 2 ** sum(isinstance(layer, nn.MaxPool2d) for layer in features)
         # In a list, so that nn.Module does not take it for a part of this module.
         self._held = [nn.Sequential(Normalize(mean=_MEAN, std=_STD), *features).eval().requires_grad_(False)]
 
@@ -140,19 +146,6 @@ def _build(name: str) -> torchvision.models.VGG:
         raise ValueError(f"{name!r} is no VGG of torchvision: {', '.join(get_args(VggName))}")
     vgg: torchvision.models.VGG = torchvision.models.get_model(name, weights=None)
     return vgg
-
-
-def _start_(features: nn.Sequential, seed: int) -> None:
-    """Draws random weights as torchvision does, in place, leaving the global generator alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for layer in features:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-            elif isinstance(layer, nn.BatchNorm2d):
-                layer.reset_parameters()
 
 
 def _load_(classifier: nn.Module, last: int, *, name: str, weights: str) -> tuple[str, bool]:

@@ -1,0 +1,62 @@
+"""Random weights that see textures and colours."""
+
+import torch
+from torch import Tensor, nn
+
+from models.gram import gram_matrix
+from models.random_filters import photographic_noise, with_random_filters
+from models.vgg import VggFeatures
+
+LAYERS = (1, 4, 9)  # of vgg11, just before its first three pools
+
+
+def stripes(angle: float, *, phase: float = 0.0, period: float = 6.0, size: int = 48) -> Tensor:
+    place = torch.arange(size, dtype=torch.float32)
+    turn = torch.tensor(angle).deg2rad()
+    across = place[:, None] * turn.sin() + place * turn.cos()
+    return (0.5 + 0.4 * torch.sin(2 * torch.pi * across / period + phase)).expand(1, 3, size, size)
+
+
+def styles(pictures: Tensor) -> list[Tensor]:
+    return [gram_matrix(x) for x in VggFeatures(name="vgg11", layers=LAYERS, weights="none")(pictures)]
+
+
+def test_every_channel_has_mean_0_and_deviation_1_on_photographic_noise() -> None:
+    layers = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1))
+    layers = with_random_filters(layers, 3)
+    with torch.no_grad():
+        for count in (1, 4):
+            seen = layers[:count](photographic_noise(8, 64, torch.Generator().manual_seed(3)))
+            torch.testing.assert_close(seen.mean((0, 2, 3)), torch.zeros(seen.shape[1]), atol=1e-4, rtol=0)
+            torch.testing.assert_close(seen.std((0, 2, 3)), torch.ones(seen.shape[1]), atol=1e-4, rtol=0)
+
+
+def test_noise_is_mostly_brightness_and_mostly_coarse() -> None:
+    noise = photographic_noise(16, 64, torch.Generator().manual_seed(0))
+    red, green, blue = noise.unbind(1)
+    assert torch.corrcoef(torch.stack([red.flatten(), blue.flatten()]))[0, 1] > 0.7
+    half = noise.unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
+    assert half.var() > 0.7 * noise.var()  # white noise would lose three quarters
+    assert green.var() > 0.5
+
+
+def test_directions_are_told_apart_and_places_are_not() -> None:
+    """At every layer, turned stripes are farther away in style than stripes that are only moved."""
+    grams = [styles(x) for x in (stripes(0), stripes(0, phase=2.0), stripes(90), stripes(45))]
+    for here, moved, turned, slanted in zip(*grams, strict=True):
+        distance = (here - moved).square().sum()
+        assert (here - turned).square().sum() > 10 * distance
+        assert (here - slanted).square().sum() > 10 * distance
+
+
+def test_colours_are_told_apart() -> None:
+    colour = torch.tensor([0.3, 0.5, 1.0]).view(1, 3, 1, 1)
+    for grey, blue, moved in zip(
+        styles(stripes(0)), styles(stripes(0) * colour), styles(stripes(0, phase=2.0)), strict=True
+    ):
+        assert (grey - blue).square().sum() > 10 * (grey - moved).square().sum()
+
+
+def test_a_flat_picture_is_flat_to_its_borders_at_every_layer() -> None:
+    for seen in VggFeatures(name="vgg11", layers=LAYERS, weights="none")(torch.full((1, 3, 24, 24), 0.1)):
+        torch.testing.assert_close(seen, seen[..., :1, :1].expand_as(seen), atol=1e-4, rtol=0)
