@@ -19,12 +19,14 @@ class Results:
         files: writes the files of one picture.
         table: a text file over all pictures, if one is wanted.
         waiting: how many predictions may be in memory, waiting to be written.
+        remark: what has to be known of all results, said at the end.
     """
 
     data: LightningDataModule
     files: ResultFiles
     table: Table | None = None
     waiting: int = 8
+    remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from experiments.suggest import UsageError
 from lightning_modules.style import StyleModule
 
 _MOST_SMOOTH = 0.98  # fifty frames or so
+_RANDOM = "painted by a network that learned from random features, not from those of a trained VGG"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -73,6 +74,7 @@ def results(cli: DarkroomCLI, pictures: Sequence[Listed], folder: Path) -> Resul
             keep_colors=options.keep_colors,
         ),
         waiting=2,  # whole photographs are large
+        remark=_RANDOM if model.loss.random else "",
     )
 
 

@@ -24,7 +24,9 @@ _log = logging.getLogger("darkroom")
 ANSWER_SECONDS, READ_SECONDS = 8.0, 30.0
 
 
-def load_pretrained_(classifier: nn.Module, *, name: str, trunk: Collection[str], pretrained: str) -> str:
+def load_pretrained_(
+    classifier: nn.Module, *, name: str, trunk: Collection[str], pretrained: str, option: str = "pretrained: PATH"
+) -> str:
     """Loads weights into the feature trunk of ``classifier``, in place.
 
     Args:
@@ -36,6 +38,7 @@ def load_pretrained_(classifier: nn.Module, *, name: str, trunk: Collection[str]
             download; ``"auto"`` for the same, but random weights and a warning when they cannot be had; or the path
             of a file with a state dict, plain or under ``"state_dict"`` or ``"params"``, with or without ``module.``
             before the names (DataParallel, DDP) and with or without the name of the trunk (``features.``).
+        option: how a user names such a file, for the message that none could be had.
 
     Returns:
         Where the weights came from, in words.
@@ -49,7 +52,7 @@ def load_pretrained_(classifier: nn.Module, *, name: str, trunk: Collection[str]
         try:
             path = imagenet_file(name)
         except WeightsError as error:
-            ways = f"{error}. Or name a file of yours (pretrained: PATH)"
+            ways = f"{error}. Or name a file of yours ({option})"
             if pretrained == "imagenet":
                 raise WeightsError(ways) from error
             _log.warning("TRAINING STARTS FROM RANDOM WEIGHTS, which costs accuracy: %s", ways)

@@ -44,7 +44,6 @@ class StyleLoss(nn.Module):
 
     Attributes:
         weights_origin: where the VGG's weights came from, in words.
-        random: whether they are random.
 
     Raises:
         ValueError: unknown name; layers that it does not have; a weight that is negative or missing.
@@ -87,16 +86,22 @@ class StyleLoss(nn.Module):
         for layer, channels in zip(self.layers, channels_of(name, self.layers), strict=True):
             self.register_buffer(f"gram_{layer}", torch.zeros(channels, channels))
         self.register_buffer("units", torch.zeros(len(names)))  # in the order of part_weights; 0: not measured
-        self.register_buffer("seen_by", torch.zeros(5))  # 1 if there is a style, and the checksum of the VGG it is of
+        # whether there is a style (2: taken by random features) and the checksum of the VGG it was taken by
+        self.register_buffer("seen_by", torch.zeros(5))
         self.register_buffer("row", torch.tensor(weights_), persistent=False)
         self.features: VggFeatures | None = None
-        self.weights_origin, self.random = "not loaded", False
+        self.weights_origin = "not loaded"
         self._ready = False
 
     @property
     def has_style(self) -> bool:
         """Whether a painting was given, here or in the checkpoint that was read."""
         return bool(self.seen_by[0])
+
+    @property
+    def random(self) -> bool:
+        """Whether the VGG in use is random, or where none is loaded, the one by which the style was taken."""
+        return self.features.random if self.features is not None else bool(self.seen_by[0] == 2)
 
     @property
     def calibrated(self) -> bool:
@@ -222,7 +227,7 @@ class StyleLoss(nn.Module):
         if self.features is None:
             self.features = VggFeatures(name=self.name, layers=self.layers, weights=self.weights, seed=self.seed)
             self.features.to(self.units)
-            self.weights_origin, self.random = self.features.weights_origin, self.features.random
+            self.weights_origin = self.features.weights_origin
         return self.features
 
     def _check(self) -> None:
@@ -234,8 +239,8 @@ class StyleLoss(nn.Module):
         self._ready = True
 
     def _mark(self, features: VggFeatures) -> Tensor:
-        """1 and four bytes: numbers that survive every precision and an average with themselves."""
-        return self.seen_by.new_tensor([1, *features.checksum.to_bytes(4, "big")])
+        """1 or 2 and four bytes: numbers that survive every precision and an average with themselves."""
+        return self.seen_by.new_tensor([1 + features.random, *features.checksum.to_bytes(4, "big")])
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         """What is loaded has to be checked again."""

@@ -154,7 +154,9 @@ def _load_(classifier: nn.Module, last: int, *, name: str, weights: str) -> tupl
     tensors = [key for key in classifier.state_dict() if key.rpartition(".")[0] in places]
     try:
         wanted = "imagenet" if weights == "auto" else weights
-        return load_pretrained_(classifier, name=name, trunk=tensors, pretrained=wanted), wanted == "none"
+        option = "--model.loss.weights FILE"
+        origin = load_pretrained_(classifier, name=name, trunk=tensors, pretrained=wanted, option=option)
+        return origin, wanted == "none"
     except WeightsError as error:
         if weights != "auto":
             raise

@@ -1,6 +1,7 @@
 """Style through the real command line: runs, scores, resuming, other weights, bad input."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,12 +113,28 @@ def test_another_painting_starts_from_the_weights_of_the_first(
             assert not torch.equal(moved[name], value)
 
 
-def test_predict_repaints_at_the_picture_s_own_size(trained: Path) -> None:
+def test_predict_repaints_at_the_picture_s_own_size(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(trained / "odd.png", noise(7, 61, 83))
     assert main([*TASK, "predict", "--name=both", "--out=painted", "odd.png"]) == 0
     (file,) = (trained / "painted").rglob("odd.png")
     with Image.open(file) as image:
         assert image.size == (83, 61)
+    assert "painted by a network that learned from random features" in capsys.readouterr().out
+
+
+def test_gatys_paints_after_a_run_s_painting(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(trained / "odd.png", noise(7, 61, 83))
+    words = ["gatys", "--ckpt_path=runs/style/both/checkpoints/last.ckpt", "--content=odd.png"]
+    assert main([*TASK, *words, "--size=48", "--iterations=20"]) == 0
+    told = capsys.readouterr().out
+    assert "photograph: odd.png, taken at 65 x 48 px" in told
+    numbers = re.search(r"untouched ([\d.]+), after 20 iterations ([\d.]+)", told)
+    assert numbers is not None
+    assert float(numbers[2]) < 0.7 * float(numbers[1])
+    file = Path(told.splitlines()[-1].removeprefix("picture: "))
+    assert file.name == "odd_gatys_random_features.png"  # such features are named wherever a result is
+    with Image.open(file) as image:
+        assert image.size == (65, 48)
 
 
 def test_lr_find_measures_the_loss_by_itself(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

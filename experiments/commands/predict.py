@@ -12,6 +12,7 @@ from datamodules.picture_list import Listed, list_pictures
 from datamodules.read import SUFFIXES
 from experiments.cli import DarkroomCLI
 from experiments.films import FilmAccount, do_films, refuse_several_processes
+from experiments.results import Results
 from experiments.run_folder import relative_to_here
 
 
@@ -39,21 +40,25 @@ def run(cli: DarkroomCLI) -> int:
     bar = cli.trainer.progress_bar_callback
     if bar is not None:
         bar.disable()  # it counts batches that went through the net; ours count what was written
-    problems = do_pictures(cli, pictures, out=out, progress=bar is not None)
+    results = cli.parts.results(cli, pictures, out)
+    problems = do_pictures(cli, results, pictures, out=out, progress=bar is not None)
     if look is not None and films:
         account = do_films(cli.trainer, cli.model, films, out=out, look=look(cli), progress=bar is not None)
         print(film_summary(account, out=out))
         problems += account.problems
+    if results.remark and cli.trainer.is_global_zero:
+        print(results.remark)
     return 1 if problems else 0
 
 
-def do_pictures(cli: DarkroomCLI, pictures: Sequence[Listed], *, out: Path, progress: bool) -> list[str]:
+def do_pictures(
+    cli: DarkroomCLI, results: Results, pictures: Sequence[Listed], *, out: Path, progress: bool
+) -> list[str]:
     """Predicts pictures that are no films.
 
     Returns:
         What could not be read.
     """
-    results = cli.parts.results(cli, pictures, out)
     if not pictures:
         return []
     replaced = sum(any(file.exists() for file in results.files.paths(listed.name)) for listed in pictures)
