@@ -36,6 +36,8 @@ class SrResnet(nn.Module):
         tail_norm: batch norm in front of the last convolution, as the lesson has it.
         feature_skip: add the first features to those after the body.
         image_skip: add the input, enlarged by antialiased bicubic interpolation (the field's, a = -0.5), to the output.
+        blur: average neighbours after every enlargement (``SubpixelUpsample``), against the checkerboards of losses
+            that see. A checkpoint goes into a net with or without.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -51,6 +53,7 @@ class SrResnet(nn.Module):
         tail_norm: bool = False,
         feature_skip: bool = True,
         image_skip: bool = True,
+        blur: bool = False,
     ) -> None:
         super().__init__()
         if width < 1 or blocks < 1:
@@ -60,7 +63,9 @@ class SrResnet(nn.Module):
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.blocks = nn.Sequential(*(ResidualBlock(width=width, scale=residual_scale) for _ in range(blocks)))
         self.after_blocks = nn.Conv2d(width, width, 3, padding=1)
-        self.upsampling = nn.ModuleList(SubpixelUpsample(channels=width) for _ in range(doublings(max_scale)))
+        self.upsampling = nn.ModuleList(
+            SubpixelUpsample(channels=width, blur=blur) for _ in range(doublings(max_scale))
+        )
         self.norm = nn.BatchNorm2d(width) if tail_norm else nn.Identity()
         self.tail = nn.Conv2d(width, 3, 3, padding=1)
         if image_skip:

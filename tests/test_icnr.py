@@ -53,6 +53,24 @@ def test_kernels_differ_between_channels_and_are_kaimings() -> None:
     assert conv.weight.requires_grad
 
 
+def test_blur_takes_out_checkerboards_and_keeps_the_place() -> None:
+    """Kernels that disagree inside a square: one bright pixel in four, which alternates down and across."""
+    layer = SubpixelUpsample(channels=1, blur=True)
+    with torch.no_grad():
+        layer.conv.weight.zero_()
+        layer.conv.bias.copy_(torch.tensor([1.0, 0, 0, 0]))  # type: ignore[union-attr] # it has one
+        flat = layer(torch.rand(1, 1, 5, 6))
+        assert flat.shape == (1, 1, 10, 12)
+        torch.testing.assert_close(flat[..., 1:-1, 1:-1], torch.full((1, 1, 8, 10), 0.25))
+        layer.conv.bias.zero_()
+        layer.conv.weight[0, 0, 1, 1] = 1  # the upper left pixel of a square is the input
+        dot = torch.zeros(1, 1, 5, 5)
+        dot[0, 0, 2, 2] = 16
+        expected = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])  # sixteenths by hand, around (4, 4)
+        torch.testing.assert_close(layer(dot)[0, 0, 3:6, 3:6], expected)
+        assert layer(dot).sum() == 16
+
+
 def test_layer_still_learns_to_tell_its_pixels_apart() -> None:
     layer = SubpixelUpsample(channels=3)
     set_up(layer)
