@@ -29,7 +29,8 @@ from datamodules.read import read_image
 from datamodules.sample_painting import ensure_sample_painting
 
 PICTURES = Path(__file__).parent / "pictures"
-WIDTH, HEIGHT = 640, 480  # of one picture in a sheet; segmentation's keep their own height
+WIDTH = 640  # of one of segmentation's pictures in a sheet; they keep their own height
+REPAINTED = 480, 360  # width and height of one of style's
 TOP, BOTTOM = (38, 70, 83), (233, 196, 106)  # the backdrop that cut-outs are put before
 
 
@@ -83,7 +84,7 @@ def _repainted(run: Path, photo: Path, painting: Path, result: str) -> list[np.n
 
 
 def _labelled(picture: np.ndarray, label: str) -> np.ndarray:
-    fitted = np.array(ImageOps.fit(Image.fromarray(picture), (WIDTH, HEIGHT), Image.Resampling.LANCZOS))
+    fitted = np.array(ImageOps.fit(Image.fromarray(picture), REPAINTED, Image.Resampling.LANCZOS))
     sheet: Tensor = labelled(Panel(label, torch.from_numpy(fitted).permute(2, 0, 1)))
     return sheet.permute(1, 2, 0).numpy()
 

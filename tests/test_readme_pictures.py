@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from datamodules.read import read_image
-from experiments.readme_pictures import HEIGHT, WIDTH, main
+from experiments.readme_pictures import REPAINTED, main
 from tests.tiny_pictures import save
+
+WIDTH, HEIGHT = REPAINTED
 
 
 def flat(path: Path, grey: int, height: int, width: int) -> Path:
