@@ -22,3 +22,7 @@ class StageError(RuntimeError):
 
 class OutputError(RuntimeError):
     """A result cannot be written; the message names the file and says what was kept."""
+
+
+class ReplicaError(RuntimeError):
+    """The processes of a run no longer hold the same network; the message names the first tensor that differs."""

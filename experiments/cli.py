@@ -15,6 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks.checkpoint_io import AtomicCheckpointIO
+from callbacks.ddp import AutoSyncBatchNorm, Ddp, as_ddp
 from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from experiments.commands import CommandModule
@@ -111,6 +112,7 @@ class DarkroomCLI(LightningCLI):
         parser.add_argument("--init_from", type=Path | None, default=None, help="checkpoint to take first weights from")
         parser.add_argument("--ema", type=Averaging, default=Averaging(), help="averaged weights")
         parser.add_argument("--checkpoint", type=Saving, default=Saving(), help="when checkpoints are written")
+        parser.add_argument("--ddp", type=Ddp, default=Ddp(), help="how several processes train one network")
         # the run has one seed, and what the data are decides what the network has to tell apart
         parser.link_arguments("seed_everything", "data.init_args.seed")
         for link in self.parts.links:
@@ -181,9 +183,16 @@ class DarkroomCLI(LightningCLI):
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         if self.plan.command_name == "fit":
             callbacks = [*callbacks, *fit_callbacks(self)]
+        ddp: Ddp = self.config_init.ddp
         config["plugins"] = [*_as_list(config.get("plugins")), AtomicCheckpointIO()]
-        with _refusals():
-            return super()._instantiate_trainer(config, callbacks)
+        config["sync_batchnorm"] = config["sync_batchnorm"] or ddp.sync_batchnorm is True
+        if ddp.sync_batchnorm == "auto" and not config["sync_batchnorm"]:
+            config["plugins"].append(AutoSyncBatchNorm(self.stages))
+        with _refusals(), as_ddp(ddp, training=self.plan.command_name in ("fit", "lr-find")):
+            trainer: Trainer = super()._instantiate_trainer(config, callbacks)
+        if config["sync_batchnorm"] and trainer.strategy.root_device.type != "cuda":
+            raise UsageError("ddp.sync_batchnorm: torch synchronises batch norm on GPUs only: leave it at auto or false")
+        return trainer
 
     def config_text(self) -> str:
         """The whole configuration as YAML: as ``--config`` it repeats the run."""

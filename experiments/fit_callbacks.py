@@ -12,6 +12,7 @@ from callbacks.interrupt import SaveOnSignal
 from callbacks.non_finite import NonFiniteGuard
 from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.randomness import StatelessRandomness
+from callbacks.replica_guard import ReplicaGuard
 from callbacks.run_checkpoint import RunCheckpoint
 from callbacks.run_config import RunConfig
 from callbacks.stage_average import StageAverage
@@ -62,6 +63,7 @@ def fit_callbacks(cli: DarkroomCLI) -> list[Callback]:
     )
     return [
         RunConfig(cli.folder.config, cli.config_text()),
+        ReplicaGuard(cli.stages, every_n_steps=cli.config_init.ddp.check_every_n_steps),
         ProgressiveResizing(cli.stages),
         *cli.parts.start(cli.model, cli.started),
         StatelessRandomness(cli.config.seed_everything),
