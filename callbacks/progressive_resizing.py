@@ -92,6 +92,9 @@ class ProgressiveResizing(Callback):
         """Tries every stage that is still to come."""
         if self.rehearse and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             rehearse(trainer, pl_module, self.stages)
+            # DDP with a static graph counts the gradients of its first backward pass, and has counted these: without
+            # wrapping again it would wait for as many in every step, and synchronise none.
+            _wrap_again(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Says where the run stands."""
@@ -108,13 +111,10 @@ class ProgressiveResizing(Callback):
         self._enter(trainer, pl_module, index)
         # For the one epoch that begins now: Lightning rebuilds train and val loaders.
         trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
-        strategy = trainer.strategy
-        if isinstance(strategy, DDPStrategy):
-            # DDP's hooks are on the parameters that trained when it wrapped. Without wrapping again, layers thawed
-            # since are never synchronised: the ranks drift apart and nothing complains.
-            strategy.model = strategy.lightning_module
-            strategy.configure_ddp()
-        strategy.setup_optimizers(trainer)
+        # DDP's hooks are on the parameters that trained when it wrapped. Without wrapping again, layers thawed since
+        # are never synchronised: the ranks drift apart and nothing complains.
+        _wrap_again(trainer)
+        trainer.strategy.setup_optimizers(trainer)
         self._announce(index)
 
     def _enter(self, trainer: Trainer, pl_module: LightningModule, index: int) -> None:
@@ -132,6 +132,13 @@ class ProgressiveResizing(Callback):
             f"stage {index + 1} of {len(self.stages)}, {stage.name}: {stage.size} px, batch {stage.batch_size}, "
             f"{stage.epochs} epochs, lr {stage.lr:g}, {frozen}"
         )
+
+
+def _wrap_again(trainer: Trainer) -> None:
+    strategy = trainer.strategy
+    if isinstance(strategy, DDPStrategy):
+        strategy.model = strategy.lightning_module
+        strategy.configure_ddp()
 
 
 def _steps_per_epoch(trainer: Trainer, data: StagedData, stage: Stage) -> int:

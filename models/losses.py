@@ -2,6 +2,9 @@
 
 One class: logits (N, 1, H, W) and target (N, H, W), the share in [0, 1] of each pixel that is foreground.
 Several classes: logits (N, C, H, W) and target (N, H, W) int64, where ``IGNORE`` (255) takes no part.
+
+Every loss is a mean over pictures of something a picture has by itself. So a batch means the same whether one process
+takes it whole or several share it, however many pixels of each picture count.
 """
 
 import torch
@@ -56,15 +59,15 @@ def bce(logits: Tensor, target: Tensor, *, edge: float = 0.0) -> Tensor:
     Args:
         logits: (N, 1, H, W).
         target: (N, H, W) in [0, 1].
-        edge: a pixel within two pixels of the outline weighs ``1 + edge``, any other 1; the weighted mean is taken,
-            so the size of the loss does not depend on the length of outlines. 0 is plain cross-entropy.
+        edge: a pixel within two pixels of the outline weighs ``1 + edge``, any other 1; each picture's weighted mean
+            is taken, so the size of the loss does not depend on the length of outlines. 0 is plain cross-entropy.
     """
     logits, target = _one_class(logits, target)
     if not edge:
-        return F.binary_cross_entropy_with_logits(logits, target)
+        return F.binary_cross_entropy_with_logits(logits, target)  # all pictures have equally many pixels
     weight = 1 + edge * outline(target)
     losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return (weight * losses).sum() / weight.sum()
+    return ((weight * losses).sum((1, 2)) / weight.sum((1, 2))).mean()
 
 
 def outline(target: Tensor, *, radius: int = 2) -> Tensor:
@@ -129,14 +132,16 @@ def class_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy, the mean over pixels that are not ignored; 0 (and not nan) when all are.
+    """Cross-entropy, the mean over a picture's pixels that are not ignored, then over pictures.
+
+    A picture with nothing but ignored pixels counts as 0.
 
     Args:
         logits: (N, C, H, W).
         target: (N, H, W) int64 in 0..C-1, or 255 for ignored.
     """
-    total = F.cross_entropy(_full(logits), target, ignore_index=IGNORE, reduction="sum")
-    return total / (target != IGNORE).sum().clamp_min(1)
+    losses = F.cross_entropy(_full(logits), target, ignore_index=IGNORE, reduction="none")
+    return (losses.sum((1, 2)) / (target != IGNORE).sum((1, 2)).clamp_min(1)).mean()
 
 
 def _one_class(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
