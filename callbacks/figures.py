@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from callbacks.errors import OutputError
+from callbacks.ranks import from_all_ranks, from_rank
 from callbacks.whole_file import save_png
 
 
@@ -27,13 +28,19 @@ class Kept:
     item: Mapping[str, Any]  # fields of the batch, without the first dimension
     output: Mapping[str, Any]  # fields of the step's output, without the first dimension
 
+    @property
+    def place(self) -> tuple[float, str]:
+        """What pictures are sorted by, on all processes alike: of equal ones the name decides."""
+        return self.order, self.name
+
 
 class Figures(Callback, ABC):
-    """Draws on process 0, after each validation of a fit and at each stage's start, never in the sanity check.
+    """Draws after each validation of a fit and at each stage's start, never in the sanity check.
 
-    The same pictures every time are those whose names have the smallest checksums among the pictures that
-    process 0 validates: the choice depends on nothing that changes in a run, and spreads over a set whose
-    neighbours look alike. The worst of the epoch are also looked for among the pictures of process 0.
+    The same pictures every time are those whose names have the smallest checksums: the choice depends on nothing
+    that changes in a run, nor on the number of processes, and spreads over a set whose neighbours look alike. These
+    and the worst of the epoch are chosen among the pictures of all processes; each is drawn by the one that
+    validated it, and process 0 shows and saves the drawings.
 
     A subclass draws; it gets batches with ``name`` and step outputs with ``score``, and says whether more is worse.
 
@@ -72,25 +79,31 @@ class Figures(Callback, ABC):
                 (self._fixed, float(crc32(name.encode())), self.fixed),
                 (self._worst, -score if self.more_is_worse else score, self.worst),
             ):
-                if len(kept) < limit or (limit and order < kept[-1].order):
+                if len(kept) < limit or (limit and (order, name) < kept[-1].place):
                     item, made = pick(batch, index), pick(output, index)
                     kept.append(Kept(order=order, name=name, score=score, item=item, output=made))
-                    kept.sort(key=lambda entry: entry.order)
+                    kept.sort(key=lambda entry: entry.place)
                     del kept[limit:]
 
     def figures(self, note: str) -> dict[str, Tensor]:
-        """Draws what was observed; a subclass may add to it.
+        """Draws what was observed; all processes take part. A subclass may add to it.
 
         Args:
             note: where the run stands, in words.
 
         Returns:
-            Pictures by name, uint8 ``(3, H, W)``.
+            Pictures by name, uint8 ``(3, H, W)``, the same on all processes.
         """
         drawn = {}
-        for what, kept in (("validation", sorted(self._fixed, key=lambda k: k.name)), ("worst", self._worst)):
-            for number, entry in enumerate(kept, start=1):
-                drawn[f"{what}_{number}"] = self.draw_picture(entry, note)
+        for what, kept, limit in (("validation", self._fixed, self.fixed), ("worst", self._worst, self.worst)):
+            mine = {entry.place: entry for entry in kept}
+            owners = {place: rank for rank, places in enumerate(from_all_ranks(list(mine))) for place in places}
+            chosen = sorted(owners)[:limit]
+            if what == "validation":
+                chosen.sort(key=lambda place: place[1])
+            for number, place in enumerate(chosen, start=1):
+                picture = self.draw_picture(mine[place], note) if place in mine else None
+                drawn[f"{what}_{number}"] = from_rank(owners[place], picture)
         return drawn
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -113,14 +126,16 @@ class Figures(Callback, ABC):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keeps the pictures that will be drawn."""
-        if _watching(trainer):
+        """Keeps the pictures that will be drawn; a process may have none to validate."""
+        if _watching(trainer) and outputs is not None:
             self.observe(batch, outputs)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draws them."""
         if _watching(trainer):
-            self._show(trainer, self.figures(_note(trainer, pl_module)))
+            drawn = self.figures(_note(trainer, pl_module))
+            if trainer.is_global_zero:
+                self._show(trainer, drawn)
         self.begin()
 
     def _show(self, trainer: Trainer, drawn: Mapping[str, Tensor]) -> None:
@@ -153,7 +168,7 @@ def pick(fields: Mapping[str, Any], index: int) -> dict[str, Any]:
 
 
 def _watching(trainer: Trainer) -> bool:
-    return trainer.is_global_zero and trainer.state.fn == "fit" and not trainer.sanity_checking
+    return trainer.state.fn == "fit" and not trainer.sanity_checking
 
 
 def _note(trainer: Trainer, module: LightningModule) -> str:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import numpy as np
-import torch
 from lightning import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from callbacks.ranks import from_all_ranks
 from callbacks.whole_file import whole_file
 from datamodules.batches import PredictBatch
 
@@ -107,19 +107,22 @@ class PredictionWriter(Callback):
         self._part: TextIO | None = None
         self._bar: tqdm[Any] = tqdm(disable=True)
 
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the threads and this process' share of the table."""
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Starts this process' share of the table; that of a process without pictures stays empty."""
         self._open = ExitStack()
-        self._pool = self._open.enter_context(ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)))
-        loader: Any = trainer.predict_dataloaders
-        mine = -(-len(loader.dataset) // trainer.world_size)
-        bar = tqdm(total=mine, desc="pictures", unit="", disable=not (self.progress and trainer.is_global_zero))
-        self._bar = self._open.enter_context(bar)
         if self.table is not None:
             self.table.path.parent.mkdir(parents=True, exist_ok=True)
             part = _part(self.table.path, trainer.global_rank)
             self._open.callback(part.unlink, missing_ok=True)
             self._part = self._open.enter_context(part.open("w", encoding="utf-8", newline=""))
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the threads."""
+        self._pool = self._open.enter_context(ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)))
+        loader: Any = trainer.predict_dataloaders
+        mine = -(-len(loader.dataset) // trainer.world_size)
+        bar = tqdm(total=mine, desc="pictures", unit="", disable=not (self.progress and trainer.is_global_zero))
+        self._bar = self._open.enter_context(bar)
 
     def on_predict_batch_end(
         self,
@@ -163,12 +166,18 @@ class PredictionWriter(Callback):
         self._bar.update()
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Waits for the last files, gathers figures and problems, joins the table."""
+        """Waits for the last files."""
         while self._pending:
             self._finish_one()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Gathers figures and problems, joins the table.
+
+        Not at the end of the epoch: a process without pictures has none, and the others would wait for it.
+        """
         if self._part is not None:
             self._part.flush()
-        shares = _from_all_ranks((self.written, self._failed))  # also waits until every share of the table is there
+        shares = from_all_ranks((self.written, self._failed))  # also waits until every share of the table is there
         self.written = sum(written for written, _ in shares)
         self.problems = [problem for _, problem in sorted(one for _, failed in shares for one in failed)]
         if self.table is not None and trainer.is_global_zero:
@@ -182,14 +191,6 @@ class PredictionWriter(Callback):
             future.cancel()
         self._pending.clear()
         self._open.close()
-
-
-def _from_all_ranks(mine: tuple[int, list[tuple[int, str]]]) -> list[tuple[int, list[tuple[int, str]]]]:
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return [mine]
-    shares: list[tuple[int, list[tuple[int, str]]]] = [mine] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(shares, mine)
-    return shares
 
 
 def _part(target: Path, rank: int) -> Path:

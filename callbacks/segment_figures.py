@@ -24,6 +24,7 @@ from callbacks.drawing import (
     show_classes,
 )
 from callbacks.figures import Figures, Kept
+from callbacks.ranks import from_all_ranks
 from callbacks.sheets import LARGE, SMALL, Key, Panel, comparison, grid
 from models.losses import IGNORE
 
@@ -84,8 +85,10 @@ class SegmentFigures(Figures):
     def figures(self, note: str) -> dict[str, Tensor]:
         """Adds the precision-recall curve."""
         drawn = super().figures(note)
-        if self._probs:
-            curves = precision_recall(torch.cat(self._probs), torch.cat(self._truth), self._classes)
+        shares = from_all_ranks((self._probs, self._truth))
+        probs, truth = ([part for share in shares for part in share[which]] for which in (0, 1))
+        if probs:
+            curves = precision_recall(torch.cat(probs), torch.cat(truth), self._classes)
             drawn["precision_recall"] = draw_precision_recall(curves, self._threshold, note=note)
         return drawn
 

@@ -1,7 +1,8 @@
 """What the data modules of all tasks share: stages, stateless loaders, sharing out over processes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,10 +117,10 @@ class ImageDataModule(LightningDataModule, ABC):
         rank, world = self._place()
         batch_size = max(1, self.stage.batch_size // world)
         length = len(data)  # type: ignore[arg-type]
-        if length < world:  # Lightning leaves a rank without batches out, and the others wait for it for ever
-            raise DataError(f"{length} validation pictures cannot be shared by {world} processes: use {length} at most")
+        if not length:
+            raise DataError("there is no picture to validate on: see data.val_share, or the split of your own")
         batches = EvalBatches(length=length, batch_size=batch_size, rank=rank, world=world)
-        return self._loader(data, batches, collate)
+        return self._loader(data, batches, partial(_collate_any, collate))
 
     def _train_batches(
         self, stage: Stage, data: Dataset[dict[str, Any]], *, epoch: int = 0, start: int = 0
@@ -170,6 +171,11 @@ class ImageDataModule(LightningDataModule, ABC):
         # there. In the middle of an epoch the epoch was started and not processed.
         in_the_middle = loop.epoch_progress.current.started > epoch
         return epoch, loop.epoch_loop.batch_progress.current.ready if in_the_middle else 0
+
+
+def _collate_any(collate: Callable[[list[Any]], Any], samples: list[Any]) -> Any:
+    """Puts samples together; where there is none, all there is to say is that no picture has a name."""
+    return collate(samples) if samples else {"name": []}
 
 
 class ResumableLoader(DataLoader[Any]):

@@ -88,13 +88,12 @@ class PredictData(LightningDataModule):
         keep_pictures: as in ``PredictSet``.
     """
 
-    # A rank may get no picture at all: the list is never padded.
-    allow_zero_length_dataloader_with_multiple_devices = True
-
     def __init__(
         self, *, pictures: Sequence[Listed], size: int, batch_size: int, num_workers: int, keep_pictures: bool
     ) -> None:
         super().__init__()
+        # Set after super(), which sets it too: a rank may get no picture at all, since the list is never padded.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
         self.data = PredictSet(pictures=pictures, size=size, keep_pictures=keep_pictures)
         self.batch_size, self.num_workers = batch_size, num_workers
 

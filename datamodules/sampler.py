@@ -81,7 +81,8 @@ class EvalBatches(Sampler[list[Key]]):
     """Every picture exactly once, in order, shared out over the processes without padding.
 
     Stock ``DistributedSampler`` repeats pictures until all ranks have the same number, which makes the mean
-    over a validation set wrong by the repeated ones.
+    over a validation set wrong by the repeated ones. A process for which no picture is left gets one batch of none:
+    Lightning leaves a process without batches out of the evaluation, and the others would wait for it for ever.
 
     Args:
         length: pictures in the set.
@@ -95,8 +96,8 @@ class EvalBatches(Sampler[list[Key]]):
         self._batch_size = batch_size
 
     def __len__(self) -> int:
-        return -(-len(self._mine) // self._batch_size)
+        return max(1, -(-len(self._mine) // self._batch_size))
 
     def __iter__(self) -> Iterator[list[Key]]:
-        for first in range(0, len(self._mine), self._batch_size):
+        for first in range(0, max(1, len(self._mine)), self._batch_size):
             yield [Key(0, index) for index in self._mine[first : first + self._batch_size]]

@@ -191,7 +191,9 @@ class DarkroomCLI(LightningCLI):
         with _refusals(), as_ddp(ddp, training=self.plan.command_name in ("fit", "lr-find")):
             trainer: Trainer = super()._instantiate_trainer(config, callbacks)
         if config["sync_batchnorm"] and trainer.strategy.root_device.type != "cuda":
-            raise UsageError("ddp.sync_batchnorm: torch synchronises batch norm on GPUs only: leave it at auto or false")
+            raise UsageError(
+                "ddp.sync_batchnorm: torch synchronises batch norm on GPUs only: leave it at auto or false"
+            )
         return trainer
 
     def config_text(self) -> str:

@@ -16,8 +16,10 @@ Split = Literal["train", "val", "test"]
 class ImageTask(LightningModule):
     """Trains ``net`` stage by stage with Adam and a one-cycle schedule per stage.
 
-    A subclass adds ``parts`` (batch to named losses) and the steps. Outside a staged run the module is an ordinary
-    LightningModule that has no optimiser before ``begin_stage``.
+    A subclass adds ``parts`` (batch to named losses) and the steps. Of several processes one may have no picture to
+    judge: its validation and test step get a batch without names and do nothing, and the epoch's end, where scores
+    are logged, finds it there. Outside a staged run the module is an ordinary LightningModule that has no optimiser
+    before ``begin_stage``.
 
     Args:
         net: a network with ``layer_groups()``.

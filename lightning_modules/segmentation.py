@@ -102,8 +102,10 @@ class SegmentationModule(ImageTask):
         """Forgets a validation that was cut short."""
         self.val_scores.reset()
 
-    def validation_step(self, batch: SegmentBatch) -> SegmentOutput:
+    def validation_step(self, batch: SegmentBatch) -> SegmentOutput | None:
         """Judges a batch at the stage's size."""
+        if not batch["name"]:
+            return None
         logits, mask = self.net(batch["image"]), batch["mask"]
         loss = self._losses(logits, mask)["loss"]
         probs = self.probabilities(logits)
@@ -126,6 +128,8 @@ class SegmentationModule(ImageTask):
 
     def test_step(self, batch: NativeSegmentBatch) -> None:
         """Judges pictures at their own size: probabilities are resized to it, bilinear, and then decided."""
+        if not batch["name"]:
+            return
         tables = []
         for probs, mask in zip(self(batch["image"]), batch["mask"], strict=True):
             preds = self.decide(at_size(probs[None], (mask.shape[0], mask.shape[1])))

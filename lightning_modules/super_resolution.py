@@ -148,8 +148,10 @@ class SuperResolutionModule(ImageTask):
         for metric in (self.val_loss, self.val_scores, self.val_bicubic):
             metric.reset()
 
-    def validation_step(self, batch: PairBatch) -> PairOutput:
+    def validation_step(self, batch: PairBatch) -> PairOutput | None:
         """Judges a batch of patches."""
+        if not batch["name"]:
+            return None
         low, high = batch["low"], batch["high"]
         preds, bicubic = self.net(low).float(), enlarge(low, self.scale)
         loss = self._losses(preds, high)["loss"]
@@ -183,6 +185,8 @@ class SuperResolutionModule(ImageTask):
 
     def test_step(self, batch: NativePairBatch) -> None:
         """Judges whole pictures, one by one."""
+        if not batch["name"]:
+            return
         for low, high, name in zip(batch["low"], batch["high"], batch["name"], strict=True):
             self.test_table.append(self._judged(low[None], high[None], name))
 

@@ -1,6 +1,6 @@
 """A batch means the same on any number of processes: one of 8, two of 4, and 4 twice make the same step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -45,7 +45,7 @@ def test_evaluation_shares_are_a_partition() -> None:
     ]
     assert [len(share) for share in shares] == [3, 2, 2, 2]
     assert sorted(key.index for share in shares for key in share) == list(range(9))
-    assert list(EvalBatches(length=2, batch_size=2, rank=2, world=4)) == []
+    assert list(EvalBatches(length=2, batch_size=2, rank=2, world=4)) == [[]]  # none to judge, but taking part
     assert shares[0][0] == Key(0, 0)
 
 
