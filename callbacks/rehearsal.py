@@ -37,7 +37,8 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
             task.set_stage(stage)
             module.requires_grad_(True)  # the most memory any stage can ask for
             try:
-                batch = trainer.strategy.batch_to_device(data.rehearsal_batch(stage))
+                batch = trainer.precision_plugin.convert_input(data.rehearsal_batch(stage))
+                batch = trainer.strategy.batch_to_device(batch)
                 with trainer.precision_plugin.train_step_context():
                     loss = task.parts(batch)["loss"]
                     trainer.strategy.precision_plugin.backward(loss, module, None)

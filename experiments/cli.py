@@ -184,6 +184,11 @@ class DarkroomCLI(LightningCLI):
         if self.plan.command_name == "fit":
             callbacks = [*callbacks, *fit_callbacks(self)]
         ddp: Ddp = self.config_init.ddp
+        if ddp.static_graph and config["accumulate_grad_batches"] > 1:
+            raise UsageError(
+                "ddp.static_graph does not go with trainer.accumulate_grad_batches "
+                f"{config['accumulate_grad_batches']}: torch's DDP fails at the first step. Leave one of them out"
+            )
         config["plugins"] = [*_as_list(config.get("plugins")), AtomicCheckpointIO()]
         config["sync_batchnorm"] = config["sync_batchnorm"] or ddp.sync_batchnorm is True
         if ddp.sync_batchnorm == "auto" and not config["sync_batchnorm"]:

@@ -15,7 +15,7 @@ from typing import Any
 TESTS = Path(__file__).parent
 
 
-def on_ranks(world: int, function: Callable[..., Any], *words: Any, seconds: float = 300) -> list[Any]:
+def on_ranks(world: int, function: Callable[..., Any], *words: Any, seconds: float = 540) -> list[Any]:
     """Calls ``function(*words)`` on ``world`` processes that Lightning takes for its own.
 
     Args:

@@ -1,23 +1,37 @@
 """Two real processes: they stay equal while layers thaw, resume as one does, and score as one does."""
 
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from lightning import Callback
+from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+from PIL import Image
 from ranks import on_ranks
+from test_global_batch import Noise, NoiseData
 from test_resume import KillBefore, KilledError
-from tiny_segment import fit_discs, read_events
+from tiny_segment import DiscData, DiscNet, Discs, fit_discs, read_events
 from tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trainer
+from torch import nn
+from torch.utils.data import Dataset
 
 from callbacks.dashboard import Dashboard
-from callbacks.ddp import Ddp, as_ddp
+from callbacks.ddp import AutoSyncBatchNorm, Ddp, RunDDP, as_ddp
+from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.replica_guard import ReplicaGuard
 from callbacks.segment_figures import SegmentFigures
-
-pytestmark = pytest.mark.slow
+from callbacks.sr_figures import SrFigures
+from datamodules.stage import Stage
+from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.super_resolution import SuperResolutionModule
+from models.pixel_losses import L1Loss
+from models.sr_resnet import SrResnet
 
 
 def fit(
@@ -38,7 +52,7 @@ def fit(
 
 
 def cut_and_whole(folder: Path) -> list[list[Any]]:
-    """Trains whole, cut inside the second stage and on the boundary to the third, with an average and without."""
+    """Trains whole, cut inside the second stage without an average, on the boundary to the third with one."""
     ends = []
     for name, kill, ema in (("plain", 5, False), ("ema", 8, True)):
         whole, cut = fit(folder / name / "whole", ema=ema), fit(folder / name / "cut", kill=kill, ema=ema)
@@ -46,6 +60,7 @@ def cut_and_whole(folder: Path) -> list[list[Any]]:
     return ends
 
 
+@pytest.mark.slow
 def test_two_ranks_stay_equal_across_thawing_and_resume_exactly(tmp_path: Path) -> None:
     first, second = on_ranks(2, cut_and_whole, tmp_path)
     assert first == second
@@ -70,6 +85,7 @@ def fit_discs_and_test(folder: Path, world: int) -> dict[str, Any]:
     return {"val": val, "test": test, "table": module.test_table}
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_how_pictures_are_shared_out(tmp_path: Path) -> None:
     # five pictures: three on one rank, two on the other
     first, second = on_ranks(2, fit_discs_and_test, tmp_path / "two", 2)
@@ -81,5 +97,123 @@ def test_scores_do_not_depend_on_how_pictures_are_shared_out(tmp_path: Path) -> 
     assert alone["val"]["val/dice"] > 0.5
     tags = read_events(tmp_path / "two").Tags()  # one log, written by one process
     assert "figures/validation_1" in tags["images"]
+    drawn = {file.name for file in (tmp_path / "one/pictures").iterdir()} - {"training_batch.png"}
+    assert drawn == {"validation_1.png", "validation_2.png", "worst_1.png", "precision_recall.png"}
+    for name in drawn:  # of the pictures of both, the same were chosen
+        ours, theirs = (np.asarray(Image.open(tmp_path / world / "pictures" / name)) for world in ("two", "one"))
+        assert np.abs(ours.astype(int) - theirs).mean() < 1, name
     files = (tmp_path / "two").glob("events.out.tfevents.*")  # ...<host>.<process>.<number>
     assert len({file.name.split(".")[-2] for file in files}) == 1
+
+
+class OneNoise(Noise):
+    """A single pair."""
+
+    def __len__(self) -> int:
+        return 1
+
+
+class OnePicture(NoiseData):
+    """A single pair to judge."""
+
+    def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        return OneNoise(stage.size, 2)
+
+    test_set = val_set
+
+
+class OneDisc(DiscData):
+    """A single disc to judge."""
+
+    def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        return Discs(1, stage.size, 100)
+
+    test_set = val_set
+
+
+def judge_one(folder: Path, world: int, states: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Trains with validations and figures, or takes trained weights; then validates and tests."""
+    ends = {}
+    net = SrResnet(width=8, blocks=1, max_scale=2, tail_norm=True)  # with batch norm, whose buffers DDP sends
+    for name, module, data, figures in (
+        ("sr", SuperResolutionModule(net=net, loss=L1Loss()), OnePicture(num_workers=0), SrFigures()),
+        ("segment", SegmentationModule(net=DiscNet()), OneDisc(num_workers=0), SegmentFigures()),
+    ):
+        stages = [Stage(name="only", size=16, scale=2, batch_size=4, epochs=2, lr=1e-3)]
+        trainer = Trainer(
+            max_epochs=2, accelerator="cpu", devices=world, use_distributed_sampler=False, num_sanity_val_steps=0,
+            callbacks=[ProgressiveResizing(stages), figures], logger=TensorBoardLogger(folder, name=name),
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, log_every_n_steps=1,
+        )  # fmt: skip
+        if states is None:
+            trainer.fit(module, datamodule=data)
+        else:
+            module.load_state_dict(states[name]["state"])
+            module.begin_stage(stages[0], 1)
+        state = {key: tensor.clone() for key, tensor in module.state_dict().items()}
+        (val,) = trainer.validate(module, datamodule=data, verbose=False)
+        (test,) = trainer.test(module, datamodule=data, verbose=False)
+        ends[name] = {"state": state, "scores": val | test, "table": module.test_table}
+    return ends
+
+
+@pytest.mark.slow
+def test_a_process_without_pictures_takes_part(tmp_path: Path) -> None:
+    first, second = on_ranks(2, judge_one, tmp_path / "two", 2)
+    alone = judge_one(tmp_path / "one", 1, first)
+    for task in ("sr", "segment"):
+        assert first[task]["scores"] == second[task]["scores"] == pytest.approx(alone[task]["scores"], rel=1e-5)
+        assert len(first[task]["table"]) == 1
+        assert first[task]["table"] == second[task]["table"]
+        pictures = {file.name for file in (tmp_path / "two" / task / "version_0" / "pictures").iterdir()}
+        assert {"validation_1.png", "worst_1.png"} <= pictures
+
+
+def test_several_devices_are_all_it_takes() -> None:
+    with as_ddp(Ddp(timeout=2.5, static_graph=True), training=True):
+        strategy = Trainer(accelerator="cpu", devices=2, logger=False, enable_checkpointing=False).strategy
+        named = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False).strategy
+        alone = Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False).strategy
+    assert type(strategy) is type(named) is RunDDP
+    assert not isinstance(alone, DDPStrategy)
+    assert strategy._timeout == timedelta(minutes=2.5)
+    assert strategy._ddp_kwargs == {
+        "gradient_as_bucket_view": True, "find_unused_parameters": False, "static_graph": True
+    }  # fmt: skip
+    with as_ddp(Ddp(), training=False):
+        strategy = Trainer(accelerator="cpu", devices=2, logger=False, enable_checkpointing=False).strategy
+    assert isinstance(strategy, RunDDP)
+    assert strategy._timeout == timedelta(days=1)
+    after = Trainer(accelerator="cpu", devices=2, logger=False, enable_checkpointing=False).strategy
+    assert type(after) is DDPStrategy  # nobody else's trainer is changed
+
+
+@pytest.mark.parametrize(
+    ("device", "world", "stage", "expected"),
+    [
+        ("cuda", 1, {}, False),  # 16 pictures at once
+        ("cuda", 2, {}, True),
+        ("cpu", 2, {}, False),
+        ("cuda", 2, {"frozen": "encoder"}, False),
+        ("cuda", 2, {"frozen_bn": True}, False),
+        ("cuda", 2, {"batch_size": 32}, False),
+    ],
+)
+def test_batch_norm_is_synchronised_where_it_matters(
+    device: str, world: int, stage: dict[str, Any], expected: bool
+) -> None:
+    settings: dict[str, Any] = {"size": 8, "batch_size": 16, "epochs": 1, "lr": 1.0}
+    module: Any = tiny_task()
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    module.trainer = SimpleNamespace(world_size=world, accumulate_grad_batches=1, strategy=strategy)
+    before = dict(module.named_parameters())
+    AutoSyncBatchNorm([Stage(name="only", **(settings | stage))]).apply(module)
+    assert isinstance(module.net.body[1], nn.SyncBatchNorm) == expected
+    assert all(parameter is before[name] for name, parameter in module.named_parameters())
+
+
+@pytest.mark.parametrize("options", [{"timeout": 0}, {"check_every_n_steps": -1}])
+def test_numbers_out_of_range_are_named(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(ValueError, match=rf"ddp\.{name}"):
+        Ddp(**options)

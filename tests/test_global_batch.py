@@ -22,10 +22,13 @@ from datamodules.randomness import Key
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
 from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.style import StyleModule
 from lightning_modules.super_resolution import SuperResolutionModule
 from models.losses import IGNORE
 from models.pixel_losses import L1Loss
 from models.sr_resnet import SrResnet
+from models.style_loss import StyleLoss
+from models.style_resnet import StyleResnet
 
 SHARED = {"size": 16, "batch_size": 8, "epochs": 2, "lr": 1e-3}
 
@@ -74,6 +77,31 @@ class NoiseData(DiscData):
         return Noise(stage.size, stage.scale or 1)
 
 
+class Photographs(Dataset[dict[str, Any]]):
+    """The pictures of ``Noise`` as content."""
+
+    def __len__(self) -> int:
+        return 16
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        pair = Noise(16, 1)[key]
+        return {"content": pair["high"], "name": pair["name"]}
+
+
+class PhotographData(DiscData):
+    """Sixteen of them and a painting."""
+
+    def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        return Photographs()
+
+    def style(self) -> Tensor:
+        return torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(1)).to(torch.get_default_dtype())
+
+    def calibration_pictures(self, count: int) -> Tensor:
+        pictures = [Photographs()[Key(0, index)]["content"] for index in range(count)]
+        return torch.stack(pictures).to(torch.get_default_dtype())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """A task without dropout and batch norm, and a stage that freezes before one that does not."""
@@ -81,6 +109,7 @@ class Row:
     module: Callable[[], ImageTask]
     data: type[ImageDataModule]
     scale: int | None = None
+    precision: Any = "32-true"
 
     def stages(self) -> list[Stage]:
         return [
@@ -103,10 +132,18 @@ def sr() -> ImageTask:
     return SuperResolutionModule(net=SrResnet(width=8, blocks=2, max_scale=2), loss=L1Loss())
 
 
+def style() -> ImageTask:
+    loss = StyleLoss(name="vgg11", layers=(1, 4, 7, 9), tv_weight=0.1, weights="none")
+    return StyleModule(net=StyleResnet(width=4, blocks=1, norm="instance"), loss=loss)
+
+
 TASKS = {
     "segment": Row(module=segment, data=DiscData),
     "segment classes": Row(module=segment_classes, data=PatchyData),
     "sr": Row(module=sr, data=NoiseData, scale=2),
+    # Instance norm takes away what the bias before it adds, so that its gradient is rounding and nothing else. Adam's
+    # steps are as long for it as for any other; in float64 it is below Adam's eps.
+    "style": Row(module=style, data=PhotographData, precision="64-true"),
 }
 
 
@@ -128,7 +165,7 @@ def train(row: Row, folder: Path, *, world: int = 1, accumulate: int = 1, **opti
     module = row.module()
     with as_ddp(Ddp(**options), training=True):
         trainer = Trainer(
-            max_epochs=4, accelerator="cpu", devices=world, accumulate_grad_batches=accumulate,
+            max_epochs=4, accelerator="cpu", devices=world, precision=row.precision, accumulate_grad_batches=accumulate,
             callbacks=[ReplicaGuard(stages, every_n_steps=1), ProgressiveResizing(stages), gradients],
             use_distributed_sampler=False, num_sanity_val_steps=0, limit_val_batches=0, default_root_dir=folder,
             logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
