@@ -62,7 +62,7 @@ def test_a_run_its_resumption_and_all_that_follows(tmp_path: Path, monkeypatch: 
         torch.load(tmp_path / f"runs/segment/{name}/checkpoints/last.ckpt", weights_only=True)
         for name in ("whole", "cut")
     )
-    assert whole["global_step"] == cut["global_step"] == 24
+    assert whole["global_step"] == cut["global_step"] == 12
     for part in ("state_dict", "current_model_state"):  # the average, and what was trained
         for name, tensor in whole[part].items():
             assert torch.equal(tensor, cut[part][name]), name
