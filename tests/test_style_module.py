@@ -1,10 +1,5 @@
 """StyleModule: what it asks of loss and data, its scores against figures by hand, its tiles against the picture."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,6 +10,7 @@ from torch import Tensor, nn
 from datamodules.batches import PhotoBatch
 from lightning_modules.style import StyleModule
 from models.style_resnet import StyleResnet
+from tests.ranks import on_ranks
 from tests.tiny_segment import DiscData
 from tests.tiny_style import GREYS, PAINTING, STAGE, Halving, Means, grey_task
 
@@ -24,10 +20,10 @@ STYLED = (0.5625, 0.390625, 0.25, 0.140625, 0.0625)
 UNTOUCHED = (0.5625, 0.25, 0.0625, 0.0, 0.0625)
 
 
-def quiet_trainer(**options: Any) -> Trainer:
+def quiet_trainer(*, devices: int = 1, **options: Any) -> Trainer:
     return Trainer(
         accelerator="cpu",
-        devices=1,
+        devices=devices,
         use_distributed_sampler=False,
         logger=False,
         enable_checkpointing=False,
@@ -165,19 +161,17 @@ def test_the_origin_of_the_weights_names_the_measure() -> None:
     assert module_of(Halving()).weights_origin == "random weights; features of the loss: none"
 
 
+def judge_on_two() -> dict[str, Any]:
+    """Validates and tests."""
+    trainer, (module, data) = quiet_trainer(devices=2), grey_task()
+    (val,) = trainer.validate(module, data, verbose=False)
+    (test,) = trainer.test(module, data, verbose=False)
+    return {"val": val, "test": test, "table": module.test_table}
+
+
 @pytest.mark.slow
-def test_two_processes_with_three_and_two_pictures_score_as_one(tmp_path: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "PYTEST"))}
-    run = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("tiny_style_ddp.py")), str(tmp_path)],
-        env=environment | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr[-3000:]
-    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text(encoding="utf-8")) for rank in (0, 1))
+def test_two_processes_with_three_and_two_pictures_score_as_one() -> None:
+    first, second = on_ranks(2, judge_on_two)
     assert first == second
     module, data = grey_task()
     trainer = quiet_trainer()
