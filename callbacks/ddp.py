@@ -80,7 +80,7 @@ class RunDDP(DDPStrategy):
         super().configure_ddp()
         # Not through ddp_comm_hook: Lightning registers that on GPUs only, and a slow network is a slow network.
         if self.bf16_gradients and isinstance(self.model, DistributedDataParallel):
-            self.model.register_comm_hook(None, bf16_compress_hook)  # type: ignore[arg-type] # the world's group
+            self.model.register_comm_hook(None, bf16_compress_hook)  # None: the group of all
 
 
 @contextmanager
