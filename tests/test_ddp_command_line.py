@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from jsonargparse import set_parsing_settings
 from ranks import on_ranks
 from tiny_pictures import noise, save
 from tiny_run import TinyRuns
@@ -76,10 +77,15 @@ def test_a_run_its_resumption_and_all_that_follows(tmp_path: Path, monkeypatch: 
         assert files(tmp_path / f"{pictures} on 2") == files(tmp_path / f"{pictures} on 1")
 
 
-def test_what_torch_cannot_do_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_torch_cannot_do_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_parsing_settings(import_path_allowlist=["tiny_segment"])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")  # set by the run, undone after the test
     runs = TinyRuns(tmp_path)
-    assert runs.run("--trust-config", "--ddp.sync_batchnorm", "true", "--trainer.devices", "2") == 2
+    assert runs.run("--ddp.sync_batchnorm", "true", "--trainer.devices", "2") == 2
     assert "torch synchronises batch norm on GPUs only" in capsys.readouterr().err
     words = ("--ddp.static_graph", "true", "--trainer.accumulate_grad_batches", "2")
-    assert runs.run("--trust-config", *words, "--trainer.devices", "2") == 2
+    assert runs.run(*words, "--trainer.devices", "2") == 2
     assert "ddp.static_graph does not go with trainer.accumulate_grad_batches 2" in capsys.readouterr().err
