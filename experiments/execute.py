@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import cast
 
 from jsonargparse import set_parsing_settings
+from lightning.pytorch.utilities import rank_zero_only
 
+from callbacks.first_error import leave
 from experiments.cli import DarkroomCLI, Plan
 from experiments.commands import COMMANDS, CommandModule, Needs
 from experiments.expected import FAILURES, MISTAKES
@@ -52,14 +54,15 @@ def execute(request: Request) -> int:
         with quiet():
             plan = make_plan(request)
             return plan.command.run(DarkroomCLI(plan))
-    except MISTAKES as error:
+    except (*MISTAKES, *FAILURES) as error:
+        leave(error, rank=rank_zero_only.rank, brief=True)
         print(f"run.py: {error}", file=sys.stderr)
-        return 2
-    except FAILURES as error:
-        print(f"run.py: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, MISTAKES) else 1
     except SystemExit as end:  # jsonargparse's way of saying that --print_config or --help is done
         return int(end.code or 0)
+    except Exception as error:
+        leave(error, rank=rank_zero_only.rank)
+        raise
 
 
 def make_plan(request: Request) -> Plan:

@@ -70,6 +70,8 @@ def new_run(request: Request, environ: Mapping[str, str] = os.environ) -> RunFol
     if decided := _decided(environ):
         return decided
     name = request.name or _default_name(request, environ)
+    if _restarted(environ):  # killed before it had saved anything: the same run from its start
+        return RunFolder(runs_of(request) / name)
     folders = (RunFolder(runs_of(request) / candidate) for candidate in _numbered(name))
     folder = next(folders)
     if folder.holds_a_run and request.name:
@@ -108,8 +110,7 @@ def find_run(request: Request, which: str, environ: Mapping[str, str] = os.envir
 
 def restarted_run(request: Request, environ: Mapping[str, str] = os.environ) -> RunFolder | None:
     """Finds the run that a cluster's scheduler starts again, if this is such a start."""
-    restarts = (environ.get("TORCHELASTIC_RESTART_COUNT", "0"), environ.get("SLURM_RESTART_COUNT", "0"))
-    if all(count == "0" for count in restarts):
+    if not _restarted(environ):
         return None
     folder = RunFolder(runs_of(request) / (request.name or _default_name(request, environ)))
     return folder if folder.checkpoint_files else None
@@ -136,6 +137,11 @@ def relative_to_here(path: Path) -> Path:
 def _decided(environ: Mapping[str, str]) -> RunFolder | None:
     # LOCAL_RANK is set in processes that Lightning started, never in the first one.
     return RunFolder(Path(environ[DECIDED])) if DECIDED in environ and "LOCAL_RANK" in environ else None
+
+
+def _restarted(environ: Mapping[str, str]) -> bool:
+    """Whether a scheduler has started this run before."""
+    return any(environ.get(f"{who}_RESTART_COUNT", "0") != "0" for who in ("TORCHELASTIC", "SLURM"))
 
 
 def _default_name(request: Request, environ: Mapping[str, str]) -> str:

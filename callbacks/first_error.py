@@ -1,0 +1,88 @@
+"""Which process failed first: when one of many does, the others fail of it a moment later and talk over it.
+
+Where ``DARKROOM_ERRORS`` names a folder that all processes see, each that fails leaves a file there. The files' names
+sort by time, those that only say that another process is gone after all others: the first file of the folder is the
+first error, for a shell script as well. Under torchrun the error also goes where torchrun asks for it, and so into the
+summary it ends with.
+"""
+
+import os
+import socket
+import time
+import traceback
+from pathlib import Path
+
+import torch.distributed as dist
+from lightning import Callback, LightningModule, Trainer
+from torch.distributed.elastic.multiprocessing.errors import ErrorHandler
+
+from callbacks.errors import InterruptedRunError
+
+FOLDER = "DARKROOM_ERRORS"
+#: Seconds a process that lost another one waits, so that the other is seen to fail first.
+BEHIND = 3.0
+# Gloo raises plain RuntimeErrors for these.
+_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting", "Socket Timeout")
+
+
+class FirstError(Callback):
+    """Leaves the error by which a fit, test or prediction on several processes ends.
+
+    Args:
+        expected: errors whose message is enough; of all others the traceback is left.
+    """
+
+    def __init__(self, expected: tuple[type[BaseException], ...]) -> None:
+        self.expected = expected
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leaves ``exception``."""
+        if trainer.world_size > 1:
+            if is_consequence(exception):
+                time.sleep(BEHIND)
+            leave(exception, rank=trainer.global_rank, brief=isinstance(exception, self.expected))
+
+
+def is_consequence(error: BaseException) -> bool:
+    """Whether ``error`` only says that another process is gone or does not answer.
+
+    >>> is_consequence(RuntimeError("[pair.cc:547] Connection closed by peer [127.0.0.1]:4242"))
+    True
+    >>> is_consequence(RuntimeError("a Tensor with 2 elements cannot be converted to Scalar"))
+    False
+    """
+    if isinstance(error, dist.DistError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _LOST)
+
+
+def leave(error: BaseException, *, rank: int, brief: bool = False) -> None:
+    """Writes ``error`` where whoever started the processes looks for it. A process's first one counts.
+
+    Args:
+        error: what the process ends by; to be called while it is handled. An end that was asked for is none.
+        rank: number of the process.
+        brief: whether its message is enough.
+    """
+    if isinstance(error, InterruptedRunError | KeyboardInterrupt | SystemExit):
+        return
+    if "TORCHELASTIC_ERROR_FILE" in os.environ and not Path(os.environ["TORCHELASTIC_ERROR_FILE"]).exists():
+        ErrorHandler().record_exception(error)
+    if FOLDER not in os.environ or not (folder := Path(os.environ[FOLDER])).is_dir():
+        return
+    if left_by(folder, rank) is None:
+        text = f"{error}\n" if brief else "".join(traceback.format_exception(error))
+        name = f"{is_consequence(error):d}-{time.time_ns():020}-{rank}.txt"
+        partial = folder / f".{name}"
+        partial.write_text(f"process {rank} on {socket.gethostname()} failed first:\n{text}", encoding="utf-8")
+        partial.replace(folder / name)
+
+
+def left_by(folder: Path, rank: int) -> Path | None:
+    """Finds what process ``rank`` left."""
+    return next(folder.glob(f"[01]-*-{rank}.txt"), None)
+
+
+def first_left(folder: Path) -> Path | None:
+    """Finds what the process that failed first left; one that knows no more than that another is gone comes last."""
+    return min(folder.glob("[01]-*.txt"), default=None)

@@ -1,0 +1,59 @@
+"""Starts the other processes of a machine: when one fails all end soon, and the first error is said last."""
+
+import faulthandler
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lightning import Trainer
+from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+
+from callbacks.first_error import FOLDER
+from callbacks.siblings import GRACE, Siblings
+
+PARENT = "DARKROOM_PARENT"
+
+
+class RunLauncher(_SubprocessScriptLauncher):
+    """Starts processes as Lightning does, and looks after them in another way.
+
+    Lightning's own observer kills all processes, the first one included, up to five seconds after any exit code but 0:
+    a run that was stopped, with code 75, may end with 137, and whoever is killed last has the last word. When the
+    first process fails, or is killed, or when one hangs, it does nothing.
+    """
+
+    siblings: Siblings | None = None
+
+    def launch(self, function: Callable[..., Any], *args: Any, trainer: Trainer | None = None, **kwargs: Any) -> Any:
+        """Starts the other processes, where no scheduler has, and calls ``function``."""
+        self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
+        if not self.cluster_environment.creates_processes_externally:
+            folder = tempfile.mkdtemp(prefix="darkroom-errors-")
+            os.environ |= {FOLDER: folder, PARENT: str(os.getpid())}
+            self._call_children_scripts()
+            self.siblings = Siblings(self.procs, Path(folder))
+        elif os.environ.get(PARENT) == str(os.getppid()):
+            faulthandler.enable()  # asked to abort, it says where it hangs
+            threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+        _set_num_threads_if_needed(num_processes=self.num_processes)
+        return function(*args, **kwargs)
+
+    def kill(self, signum: int) -> None:
+        """Ends the other processes because the user wants an end at once: nothing failed."""
+        if self.siblings is not None:
+            self.siblings.forget()
+        super().kill(signum)  # type: ignore[arg-type] # signal.Signals or a number
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process some time after the one that started it was killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    time.sleep(GRACE)
+    print("run.py: process 0 is gone, and this one with it", flush=True)
+    os._exit(1)
