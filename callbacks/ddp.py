@@ -14,6 +14,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compr
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from callbacks.launcher import RunLauncher
 from datamodules.stage import Stage
 from models.layer_groups import LayerGroups, frozen_count
 
@@ -74,6 +75,9 @@ class RunDDP(DDPStrategy):
             static_graph=static_graph,
         )
         self.bf16_gradients = bf16_gradients
+
+    def _configure_launcher(self) -> None:
+        self._launcher = RunLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
 
     def configure_ddp(self) -> None:
         """Wraps the module; stages do it again and again."""

@@ -1,10 +1,4 @@
-"""Which process failed first: when one of many does, the others fail of it a moment later and talk over it.
-
-Where ``DARKROOM_ERRORS`` names a folder that all processes see, each that fails leaves a file there. The files' names
-sort by time, those that only say that another process is gone after all others: the first file of the folder is the
-first error, for a shell script as well. Under torchrun the error also goes where torchrun asks for it, and so into the
-summary it ends with.
-"""
+"""Notes the error a process ends by: when one of many fails, the others fail of it a moment later and talk over it."""
 
 import os
 import socket
@@ -17,8 +11,8 @@ from lightning import Callback, LightningModule, Trainer
 from torch.distributed.elastic.multiprocessing.errors import ErrorHandler
 
 from callbacks.errors import InterruptedRunError
+from callbacks.left_errors import errors_folder, leave_text
 
-FOLDER = "DARKROOM_ERRORS"
 #: Seconds a process that lost another one waits, so that the other is seen to fail first.
 BEHIND = 3.0
 # Gloo raises plain RuntimeErrors for these.
@@ -57,10 +51,11 @@ def is_consequence(error: BaseException) -> bool:
 
 
 def leave(error: BaseException, *, rank: int, brief: bool = False) -> None:
-    """Writes ``error`` where whoever started the processes looks for it. A process's first one counts.
+    """Writes ``error`` where whoever started the processes looks for it: our launcher, torchrun or a script.
 
     Args:
-        error: what the process ends by; to be called while it is handled. An end that was asked for is none.
+        error: what the process ends by, to be called while it is handled. An end that was asked for is none, and of
+            several errors of a process the first one counts.
         rank: number of the process.
         brief: whether its message is enough.
     """
@@ -68,21 +63,7 @@ def leave(error: BaseException, *, rank: int, brief: bool = False) -> None:
         return
     if "TORCHELASTIC_ERROR_FILE" in os.environ and not Path(os.environ["TORCHELASTIC_ERROR_FILE"]).exists():
         ErrorHandler().record_exception(error)
-    if FOLDER not in os.environ or not (folder := Path(os.environ[FOLDER])).is_dir():
-        return
-    if left_by(folder, rank) is None:
+    if folder := errors_folder():
         text = f"{error}\n" if brief else "".join(traceback.format_exception(error))
-        name = f"{is_consequence(error):d}-{time.time_ns():020}-{rank}.txt"
-        partial = folder / f".{name}"
-        partial.write_text(f"process {rank} on {socket.gethostname()} failed first:\n{text}", encoding="utf-8")
-        partial.replace(folder / name)
-
-
-def left_by(folder: Path, rank: int) -> Path | None:
-    """Finds what process ``rank`` left."""
-    return next(folder.glob(f"[01]-*-{rank}.txt"), None)
-
-
-def first_left(folder: Path) -> Path | None:
-    """Finds what the process that failed first left; one that knows no more than that another is gone comes last."""
-    return min(folder.glob("[01]-*.txt"), default=None)
+        said = f"process {rank} on {socket.gethostname()} failed first:\n{text}"
+        leave_text(folder, said, rank=rank, consequence=is_consequence(error))

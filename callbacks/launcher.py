@@ -13,7 +13,7 @@ from lightning import Trainer
 from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
-from callbacks.first_error import FOLDER
+from callbacks.left_errors import FOLDER
 from callbacks.siblings import GRACE, Siblings
 
 PARENT = "DARKROOM_PARENT"

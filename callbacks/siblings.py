@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from callbacks.first_error import first_left, left_by
+from callbacks.left_errors import first_left, is_cause, left_by
 
 #: Seconds in which processes may end by themselves after one has failed.
 GRACE = 20.0
@@ -94,7 +94,7 @@ class Siblings:
 
     def _first_error(self, killed: dict[int, int], hanging: Sequence[int]) -> str | None:
         left = first_left(self.errors)
-        if left is not None and left.name.startswith("0"):
+        if left is not None and is_cause(left):
             return left.read_text(encoding="utf-8").rstrip()
         # What is left only says that another process is gone: which one and how is known here.
         silent = {rank: code for rank, code in killed.items() if left_by(self.errors, rank) is None}

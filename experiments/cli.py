@@ -13,8 +13,10 @@ from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from callbacks.checkpoint_io import AtomicCheckpointIO
+from callbacks.first_error import FirstError
 from callbacks.ddp import AutoSyncBatchNorm, Ddp, as_ddp
 from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
@@ -189,7 +191,10 @@ class DarkroomCLI(LightningCLI):
                 "ddp.static_graph does not go with trainer.accumulate_grad_batches "
                 f"{config['accumulate_grad_batches']}: torch's DDP fails at the first step. Leave one of them out"
             )
+        callbacks = [FirstError((*MISTAKES, *FAILURES)), *callbacks]
         config["plugins"] = [*_as_list(config.get("plugins")), AtomicCheckpointIO()]
+        if SLURMEnvironment.detect():  # stock, it would answer the signals itself and ask for a new start
+            config["plugins"].append(SLURMEnvironment(auto_requeue=False))
         config["sync_batchnorm"] = config["sync_batchnorm"] or ddp.sync_batchnorm is True
         if ddp.sync_batchnorm == "auto" and not config["sync_batchnorm"]:
             config["plugins"].append(AutoSyncBatchNorm(self.stages))

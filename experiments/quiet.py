@@ -13,6 +13,7 @@ _KNOWN = (
     r"Found \d+ module\(s\) in eval mode at the start of training",  # frozen layers
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # lightning under torch 2.11 and later
     r"Precision \S+ is not supported by the model summary",  # a guess at megabytes
+    r"The `srun` command is available on your system but is not used",  # a login node, or one process on purpose
     r"The '\w+' does not have many workers",  # a small machine has no more; the option is data.num_workers
 )
 

@@ -1,0 +1,49 @@
+"""The folder in which processes leave the errors they end by: its first file is the first error.
+
+The files' names sort by time, those that only say that another process is gone after all others. So whoever started the
+processes, a shell script too, shows the first file of the folder.
+"""
+
+import os
+import time
+from pathlib import Path
+
+#: The variable of the environment that names the folder; all processes see it.
+FOLDER = "DARKROOM_ERRORS"
+
+
+def errors_folder() -> Path | None:
+    """Finds the folder, if whoever started this process made one."""
+    folder = Path(os.environ.get(FOLDER, ""))
+    return folder if FOLDER in os.environ and folder.is_dir() else None
+
+
+def leave_text(folder: Path, text: str, *, rank: int, consequence: bool) -> None:
+    """Leaves what process ``rank`` ends by, if that has not left anything yet.
+
+    Args:
+        folder: where to.
+        text: what happened.
+        rank: number of the process.
+        consequence: whether the text only says that another process is gone.
+    """
+    if left_by(folder, rank) is None:
+        name = f"{consequence:d}-{time.time_ns():020}-{rank}.txt"
+        partial = folder / f".{name}"
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(folder / name)
+
+
+def left_by(folder: Path, rank: int) -> Path | None:
+    """Finds what process ``rank`` left."""
+    return next(folder.glob(f"[01]-*-{rank}.txt"), None)
+
+
+def first_left(folder: Path) -> Path | None:
+    """Finds what the process that failed first left."""
+    return min(folder.glob("[01]-*.txt"), default=None)
+
+
+def is_cause(left: Path) -> bool:
+    """Whether a file tells more than that another process is gone."""
+    return left.name.startswith("0")

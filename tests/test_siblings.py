@@ -1,0 +1,113 @@
+"""Processes that look after each other: none outlives a failure, and what failed first is said last.
+
+Each case is a program of its own, since such a program ends with it.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from callbacks.left_errors import first_left, is_cause, leave_text
+
+ROOT = Path(__file__).parents[1]
+HEAD = r"""
+import subprocess, sys, tempfile, time
+from pathlib import Path
+from callbacks import siblings
+from callbacks.left_errors import leave_text
+siblings.GRACE = 1.0
+errors = Path(tempfile.mkdtemp(dir="."))
+def child(code):
+    return subprocess.Popen([sys.executable, "-c", "import os, signal, sys, time, faulthandler as f; f.enable()\n" + code])
+"""
+RAISES = (
+    f"sys.path[:0] = [{str(ROOT)!r}]; from pathlib import Path; from callbacks.left_errors import leave_text;"
+    "leave_text(Path(os.environ['ERRORS']), 'process 1: the reason', rank=1, consequence=False); sys.exit(1)"
+)
+
+
+def run(body: str, folder: Path) -> tuple[int, str]:
+    """Runs such a program; gives exit code and all that was said."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = [{str(ROOT)!r}]{HEAD}{body}"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert list(folder.iterdir()) == []  # the errors' folder is gone
+    return done.returncode, done.stdout
+
+
+def test_an_error_of_another_process_is_said_after_ones_own(tmp_path: Path) -> None:
+    body = f"""
+import os
+os.environ["ERRORS"] = str(errors)
+siblings.Siblings([child({RAISES!r})], errors)
+time.sleep(0.5)
+leave_text(errors, "process 0: connection closed", rank=0, consequence=True)
+raise RuntimeError("connection closed")
+"""
+    code, said = run(body, tmp_path)
+    assert code == 1
+    assert "RuntimeError: connection closed" in said
+    assert said.splitlines()[-1] == "run.py: process 1: the reason"
+
+
+def test_a_process_that_was_killed_is_named(tmp_path: Path) -> None:
+    body = """
+siblings.Siblings([child("time.sleep(60)"), child("os.kill(os.getpid(), signal.SIGKILL)")], errors)
+leave_text(errors, "process 0: connection closed", rank=0, consequence=True)
+sys.exit(3)
+"""
+    start = time.monotonic()
+    code, said = run(body, tmp_path)
+    assert code == 3
+    assert time.monotonic() - start < 30
+    assert said.splitlines()[-1].startswith("run.py: process 2 failed first: it was killed by SIGKILL")
+
+
+def test_one_that_hangs_says_where(tmp_path: Path) -> None:
+    body = """
+siblings.Siblings([child("def somewhere(): time.sleep(60)\\nsomewhere()")], errors)
+leave_text(errors, "process 0: timed out", rank=0, consequence=True)
+sys.exit(1)
+"""
+    code, said = run(body, tmp_path)
+    assert code == 1
+    assert "in somewhere" in said
+    assert said.splitlines()[-1].startswith("run.py: process 1 did not answer the others")
+
+
+def test_the_first_process_does_not_wait_for_ever_either(tmp_path: Path) -> None:
+    body = """
+siblings.Siblings([child("sys.exit(7)")], errors)
+def waits(): time.sleep(60)
+waits()
+"""
+    start = time.monotonic()
+    code, said = run(body, tmp_path)
+    assert code == 1
+    assert time.monotonic() - start < 30
+    assert "in waits" in said
+    assert said.splitlines()[-1] == "run.py: process 1 failed first: it ended with code 7"
+
+
+@pytest.mark.parametrize("code", [0, 75])
+def test_an_end_that_was_asked_for_is_waited_for_in_silence(tmp_path: Path, code: int) -> None:
+    body = f"siblings.Siblings([child('time.sleep(2); sys.exit({code})')], errors)\nsys.exit({code})"
+    start = time.monotonic()
+    assert run(body, tmp_path) == (code, "")
+    assert time.monotonic() - start > 2
+
+
+def test_a_cause_comes_before_an_earlier_consequence(tmp_path: Path) -> None:
+    leave_text(tmp_path, "lost", rank=0, consequence=True)
+    leave_text(tmp_path, "late", rank=2, consequence=False)
+    leave_text(tmp_path, "later", rank=1, consequence=False)
+    leave_text(tmp_path, "again", rank=2, consequence=False)
+    first = first_left(tmp_path)
+    assert first is not None
+    assert first.read_text(encoding="utf-8") == "late"
+    assert is_cause(first)
+    assert sorted(file.read_text(encoding="utf-8") for file in tmp_path.iterdir()) == ["late", "later", "lost"]
