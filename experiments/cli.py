@@ -16,8 +16,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from callbacks.checkpoint_io import AtomicCheckpointIO
-from callbacks.first_error import FirstError
 from callbacks.ddp import AutoSyncBatchNorm, Ddp, as_ddp
+from callbacks.first_error import FirstError
 from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from experiments.commands import CommandModule

@@ -67,7 +67,7 @@ def started(command: list[str], folder: Path, **more: str) -> Iterator["subproce
             process.stdout.close()
 
 
-def finished(command: list[str], folder: Path, *, seconds: float = 300, **more: str) -> tuple[int, str]:
+def finished(command: list[str], folder: Path, *, seconds: float = 900, **more: str) -> tuple[int, str]:
     """Runs a command to its end; gives its exit code and all it said."""
     with started(command, folder, **more) as process:
         said, _ = process.communicate(timeout=seconds)

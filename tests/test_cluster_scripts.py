@@ -26,7 +26,7 @@ JOB = {
 # What they were asked is written down; names resolve unless they begin with "lost".
 PROGRAMS = {
     "python": 'echo "python $*" >> asked; exit "${PYTHON_CODE:-0}"',
-    "scontrol": 'echo "scontrol $*" >> asked; [[ $1 == show ]] && printf "%s\\n" ${NODES_OF_JOB:-node01 node02}; exit 0',
+    "scontrol": 'echo "scontrol $*" >> asked; [[ $1 == requeue ]] || echo ${NODES_OF_JOB:-node01 node02}',
     "getent": '[[ $2 != lost* ]] && echo "10.0.0.1 $2"',
     "srun": """
 echo "srun $*" >> asked
@@ -50,11 +50,18 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def launch(script: Path, here: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    surroundings = {"PATH": str(here / "bin"), **environment}
+    command = ["bash", str(script), *words]
+    return subprocess.run(command, cwd=here, env=surroundings, capture_output=True, text=True, timeout=60, check=False)
+
+
 def sbatch(here: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    surroundings = {"PATH": str(here / "bin"), **JOB, **environment}
-    return subprocess.run(
-        ["bash", str(SLURM), *words], cwd=here, env=surroundings, capture_output=True, text=True, timeout=60, check=False
-    )
+    return launch(SLURM, here, *words, **(JOB | environment))
+
+
+def torchrun(here: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return launch(TORCHRUN, here, *words, **({"DEVICES": "2"} | environment))
 
 
 def asked(here: Path) -> list[str]:
@@ -68,7 +75,8 @@ def test_the_job_starts_one_process_a_gpu(here: Path) -> None:
     show, meet, train = asked(here)
     assert show == "scontrol show hostnames node[01-02]"
     assert meet == "srun --ntasks=2 --ntasks-per-node=1 --cpus-per-task=1 getent ahosts node01"
-    assert train.endswith(f"python {CLONE}/experiments/run.py {' '.join(WORDS)} --trainer.devices 4 --trainer.num_nodes 2")
+    assert f"python {CLONE}/experiments/run.py {' '.join(WORDS)} --trainer" in train
+    assert train.endswith("--trainer.devices 4 --trainer.num_nodes 2")
     assert "--wait=30" in train
     assert [file.name for file in here.iterdir() if file.name.startswith(".")] == []
 
@@ -134,13 +142,6 @@ def test_a_job_that_failed_is_not_queued_again_and_says_why_last(here: Path) -> 
 def test_a_process_that_was_killed_is_said_last(here: Path) -> None:
     done = sbatch(here, *WORDS, TRAIN_CODE="137", LEFT="1-1-3.txt")
     assert done.stderr.splitlines()[-1].startswith("slurm.sbatch: a process was killed by signal 9 without a word")
-
-
-def torchrun(here: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    surroundings = {"PATH": str(here / "bin"), "DEVICES": "2", **environment}
-    return subprocess.run(
-        ["bash", str(TORCHRUN), *words], cwd=here, env=surroundings, capture_output=True, text=True, timeout=60, check=False
-    )  # fmt: skip
 
 
 def test_torchrun_is_started_with_the_runs_name(here: Path) -> None:

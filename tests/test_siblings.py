@@ -21,7 +21,8 @@ from callbacks.left_errors import leave_text
 siblings.GRACE = 1.0
 errors = Path(tempfile.mkdtemp(dir="."))
 def child(code):
-    return subprocess.Popen([sys.executable, "-c", "import os, signal, sys, time, faulthandler as f; f.enable()\n" + code])
+    code = "import os, signal, sys, time, faulthandler; faulthandler.enable()\n" + code
+    return subprocess.Popen([sys.executable, "-c", code])
 """
 RAISES = (
     f"sys.path[:0] = [{str(ROOT)!r}]; from pathlib import Path; from callbacks.left_errors import leave_text;"

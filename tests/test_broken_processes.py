@@ -1,0 +1,50 @@
+"""A process that raises, is killed or hangs: the others end within a minute, and the first error is said last."""
+
+import time
+from pathlib import Path
+
+import pytest
+from clusters import ROOT, WORDS, breaking, finished, free_port, place, program
+
+pytestmark = pytest.mark.cluster
+#: Minutes that processes wait for each other: longer than a step on a busy machine.
+TIMEOUT = 0.5
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures."""
+    return place(tmp_path_factory.mktemp("broken"))
+
+
+@pytest.mark.parametrize(
+    ("rank", "how", "reason"),
+    [
+        (0, "raise", "ArithmeticError: broken on purpose"),
+        (1, "raise", "ArithmeticError: broken on purpose"),
+        (0, "die", "run.py: process 0 is gone, and this one with it"),
+        (1, "die", "run.py: process 1 failed first: it was killed by SIGKILL without a word"),
+        (1, "hang", "run.py: process 1 did not answer the others and was ended"),
+        (1, "stop", "run.py: process 1 did not answer the others and was ended"),
+    ],
+)
+def test_all_end_and_the_first_error_is_last(here: Path, rank: int, how: str, reason: str) -> None:
+    once = here / f"{how}{rank}"
+    words = [*breaking(rank=rank, step=3, how=how, once=once), "--ddp.timeout", str(TIMEOUT)]
+    command = program("--name", f"{how}{rank}", "--trainer.devices", "2", *words)
+    code, said = finished(command, here)  # back when the last process has let go of the output
+    waited = time.time() - once.stat().st_mtime - (60 * TIMEOUT if how in ("hang", "stop") else 0)
+    assert code != 0
+    assert said.rstrip().splitlines()[-1].startswith(reason), said[-3000:]
+    assert waited < 60
+
+
+def test_torchrun_says_it_last_too(here: Path) -> None:
+    command = ["bash", str(ROOT / "experiments" / "cluster" / "torchrun.sh"), *WORDS]
+    words = breaking(rank=1, step=3, how="raise", once=here / "torchrun")
+    code, said = finished([*command, *words], here, DEVICES="2", RESTARTS="0", PORT=str(free_port()))
+    assert code == 1
+    summary = said[said.index("Root Cause (first observed failure)") :]
+    assert "rank      : 1 " in summary
+    assert "ArithmeticError: broken on purpose" in summary
+    assert time.time() - (here / "torchrun").stat().st_mtime < 60
