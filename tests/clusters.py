@@ -33,8 +33,9 @@ def place(folder: Path) -> Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Gives the surroundings of a run: nothing of a scheduler or of the test, one thread, and the tests' callbacks."""
+    """Gives the surroundings of a run: this Python, nothing of a scheduler or a test, one thread, tests' callbacks."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "TORCHELASTIC", "PYTEST", "DARKROOM"))}
+    plain["PATH"] = f"{Path(sys.executable).parent}:{plain['PATH']}"
     return plain | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")} | more
 
 

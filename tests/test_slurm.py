@@ -1,7 +1,5 @@
 """The sbatch file on a real Slurm of two nodes: stopped, preempted, queued again, and the same end."""
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,9 +36,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 
 def submit(cluster: Slurm, here: Path, *words: str, **environment: str) -> str:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     job = ("sbatch", "--parsable", "--partition=low", "mine.sbatch", *WORDS, *words)
-    return cluster.call(*job, folder=here, PATH=path, **environment)
+    return cluster.call(*job, folder=here, **environment)
 
 
 def log(here: Path, job: str) -> str:

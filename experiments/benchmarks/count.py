@@ -1,0 +1,83 @@
+"""Counts what a recipe's training asks of a machine: operations of a picture, bytes of gradients and of pictures."""
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from datamodules.stage import Stage
+from experiments.benchmarks.cost_model import Work
+from experiments.layers import Settings, read_settings
+from experiments.loaded import stage_from
+from experiments.tasks import TASKS
+from models.layer_groups import freeze_, frozen_count
+from models.vgg import VggFeatures
+
+
+def recipe_work(task: str, recipe: str, stages: Sequence[str], *, pictures: int, validation: int) -> Iterator[Work]:
+    """Counts the named stages of a recipe.
+
+    Args:
+        task: name of the task.
+        recipe: name of the recipe.
+        stages: names of stages.
+        pictures: that an epoch trains on.
+        validation: pictures that judge it.
+    """
+    settings = read_settings(TASKS[task].recipe_file(recipe))
+    for plain in settings["stages"]:
+        stage = stage_from(plain)
+        if stage.name in stages:
+            yield stage_work(task, settings, stage, pictures=pictures, validation=validation)
+
+
+def stage_work(task: str, settings: Settings, stage: Stage, *, pictures: int, validation: int) -> Work:
+    """Counts one stage of a recipe, with one picture and no weights."""
+    net = build(settings["model"]["net"]).to("meta")  # shapes without numbers: nothing is computed
+    scale = stage.scale or 1
+    if stage.scale is not None:
+        net.active_scale = stage.scale  # type: ignore[assignment] # a property of SrResnet
+    groups: list[list[nn.Module]] = net.layer_groups()  # type: ignore[operator] # all our networks have them
+    freeze_(groups, frozen_count(len(groups), stage.frozen))
+    eyes = loss_network(settings["model"].get("loss"))
+    image = torch.empty(1, 3, stage.size, stage.size, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        preds = net(image)
+        if eyes is None:
+            preds.mean().backward()
+        else:
+            torch.stack([seen.mean() for seen in eyes(preds)]).sum().backward()
+            with torch.no_grad():
+                eyes(preds)  # the target's, or the photograph's own
+    trained = sum(p.numel() for group in groups for part in group for p in part.parameters() if p.requires_grad)
+    target = {"segment": stage.size**2, "sr": 3 * (stage.size * scale) ** 2, "style": 0}[task]
+    return Work(
+        name=f"{task} {stage.name}",
+        pictures=pictures,
+        validation=validation,
+        batch=stage.batch_size,
+        operations=counter.get_total_flops(),
+        gradient=4 * trained,
+        picture=3 * stage.size**2 + target,
+    )
+
+
+def build(described: Settings) -> nn.Module:
+    """Builds a recipe's network with random weights."""
+    module, _, name = described["class_path"].rpartition(".")
+    arguments: dict[str, Any] = dict(described.get("init_args", {}))
+    if "pretrained" in arguments:
+        arguments["pretrained"] = "none"
+    net: nn.Module = getattr(import_module(module), name)(**arguments)
+    return net.train()
+
+
+def loss_network(described: Settings | None) -> VggFeatures | None:
+    """Builds the VGG by which a recipe's loss sees, if it does."""
+    arguments = (described or {}).get("init_args", {})
+    if "layers" not in arguments:
+        return None
+    return VggFeatures(name=arguments["name"], layers=arguments["layers"], weights="none").to("meta")
