@@ -31,7 +31,7 @@ def test_a_step_hides_part_of_the_exchange_and_loads_beside_it() -> None:
 
 
 def test_an_epoch_is_its_whole_batches_its_validation_and_a_pause() -> None:
-    # 80 pictures in 32s are two steps of 40 s of loading; two validation pictures for each of eight, a third of 3 s each
+    # one batch of 64 waits 40 s for its pictures; each of eight validates two pictures, a third of 3 s each
     assert epoch_seconds(WORK, MACHINE, processes=8, batch=64) == pytest.approx(1 * 40.0 + 2 * 1.0 + 7.0)
 
 

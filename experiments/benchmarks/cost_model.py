@@ -55,8 +55,17 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Seconds of a step, each part by itself; ``visible`` is what computing does not hide of the exchange."""
+    """Seconds of a step, each part by itself.
 
+    Args:
+        floor: what every step costs; part of ``compute``.
+        compute: forward, loss, backward.
+        load: until the next pictures are ready.
+        exchange: until all gradients are.
+        visible: what computing does not hide of the exchange.
+    """
+
+    floor: float
     compute: float
     load: float
     exchange: float
@@ -72,7 +81,9 @@ class Step:
         """What would have to become faster first."""
         if self.load > self.compute + self.visible:
             return "loading"
-        return "network" if self.visible > 0.5 * self.compute else "computing"
+        if self.visible > 0.5 * self.compute:
+            return "network"
+        return "overhead" if self.floor > 0.5 * self.compute else "computing"
 
 
 def step(work: Work, machine: Machine, *, processes: int, batch: int) -> Step:
@@ -95,6 +106,7 @@ def step(work: Work, machine: Machine, *, processes: int, batch: int) -> Step:
     compute = machine.floor + mine * work.operations / machine.rate
     exchange = exchange_seconds(work.gradient, machine, processes=processes)
     return Step(
+        floor=machine.floor,
         compute=compute,
         load=mine * work.picture / machine.loading,
         exchange=exchange,
