@@ -77,7 +77,8 @@ class RunDDP(DDPStrategy):
         self.bf16_gradients = bf16_gradients
 
     def _configure_launcher(self) -> None:
-        self._launcher = RunLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
+        if self.cluster_environment is not None:  # it never is by now
+            self._launcher = RunLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
 
     def configure_ddp(self) -> None:
         """Wraps the module; stages do it again and again."""

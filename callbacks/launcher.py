@@ -47,7 +47,7 @@ class RunLauncher(_SubprocessScriptLauncher):
         """Ends the other processes because the user wants an end at once: nothing failed."""
         if self.siblings is not None:
             self.siblings.forget()
-        super().kill(signum)  # type: ignore[arg-type] # signal.Signals or a number
+        super().kill(signum)
 
 
 def _end_with(parent: int) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 from jsonargparse import Namespace, get_loader
 from lightning import Callback, Trainer
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from callbacks.checkpoint_io import AtomicCheckpointIO
 from callbacks.ddp import AutoSyncBatchNorm, Ddp, as_ddp

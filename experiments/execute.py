@@ -55,13 +55,13 @@ def execute(request: Request) -> int:
             plan = make_plan(request)
             return plan.command.run(DarkroomCLI(plan))
     except (*MISTAKES, *FAILURES) as error:
-        leave(error, rank=rank_zero_only.rank, brief=True)
+        leave(error, rank=getattr(rank_zero_only, "rank", 0), brief=True)
         print(f"run.py: {error}", file=sys.stderr)
         return 2 if isinstance(error, MISTAKES) else 1
     except SystemExit as end:  # jsonargparse's way of saying that --print_config or --help is done
         return int(end.code or 0)
     except Exception as error:
-        leave(error, rank=rank_zero_only.rank)
+        leave(error, rank=getattr(rank_zero_only, "rank", 0))
         raise
 
 

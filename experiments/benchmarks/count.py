@@ -46,12 +46,11 @@ def stage_work(task: str, settings: Settings, stage: Stage, *, pictures: int, va
     image = torch.empty(1, 3, stage.size, stage.size, device="meta")
     with FlopCounterMode(display=False) as counter:
         preds = net(image)
-        if eyes is None:
-            preds.mean().backward()
-        else:
-            torch.stack([seen.mean() for seen in eyes(preds)]).sum().backward()
+        outputs = [preds] if eyes is None else eyes(preds)
+        torch.autograd.backward([output.mean() for output in outputs])
+        if eyes is not None:
             with torch.no_grad():
-                eyes(preds)  # the target's, or the photograph's own
+                eyes(preds)  # the target, or the photograph itself
     trained = sum(p.numel() for group in groups for part in group for p in part.parameters() if p.requires_grad)
     target = {"segment": stage.size**2, "sr": 3 * (stage.size * scale) ** 2, "style": 0}[task]
     return Work(

@@ -105,7 +105,7 @@ def seconds_a_step(task: str, *, folder: Path, processes: int, threads: int, bat
     seconds = json.loads(file.read_text(encoding="utf-8"))
     if not seconds:
         raise RuntimeError(f"{task}: {steps} steps are too few to time one")
-    return median(seconds)
+    return float(median(seconds))
 
 
 def seconds_an_exchange(processes: int, size: int, *, rounds: int = 10) -> float:
@@ -129,7 +129,7 @@ def seconds_an_exchange(processes: int, size: int, *, rounds: int = 10) -> float
     said = [rank.communicate()[0] for rank in ranks]
     if any(rank.returncode for rank in ranks):
         raise RuntimeError(f"{processes} processes could not exchange {size} bytes")
-    return median(json.loads(said[0]))
+    return float(median(json.loads(said[0])))
 
 
 _EXCHANGE = """
