@@ -1,6 +1,7 @@
 """A polite end: the signal a person or a scheduler sends becomes a checkpoint and an exit code."""
 
 import signal
+from threading import Event
 from types import FrameType
 from typing import Any
 
@@ -18,6 +19,7 @@ class SaveOnSignal(Callback):
 
     Args:
         checkpoint: what saves.
+        training: set as long as this callback answers the signals, for whoever answers them before and after.
 
     Raises:
         InterruptedRunError: after saving.
@@ -25,8 +27,9 @@ class SaveOnSignal(Callback):
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
-    def __init__(self, checkpoint: RunCheckpoint) -> None:
+    def __init__(self, checkpoint: RunCheckpoint, *, training: Event | None = None) -> None:
         self.checkpoint = checkpoint
+        self.training = training or Event()
         self._received = 0
         self._before: dict[signal.Signals, Any] = {}
 
@@ -34,6 +37,7 @@ class SaveOnSignal(Callback):
         """Takes the signals over, after Lightning has taken its own."""
         for number in self.SIGNALS:
             self._before[number] = signal.signal(number, self._receive)
+        self.training.set()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -69,6 +73,7 @@ class SaveOnSignal(Callback):
         raise InterruptedRunError(f"stopped at step {trainer.global_step}, saved as {self.checkpoint.last}")
 
     def _give_back(self) -> None:
+        self.training.clear()
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()

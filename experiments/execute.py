@@ -1,6 +1,7 @@
 """Runs a request: reads its files, builds what it needs, turns expected errors into one line and an exit code."""
 
 import sys
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -22,10 +23,13 @@ from experiments.run_folder import (
     find_run,
     folder_of_checkpoint,
     new_run,
+    new_runs,
     relative_to_here,
     restarted_run,
     runs_of,
 )
+from experiments.run_lock import InUseError, RunLock
+from experiments.signals import is_first, started_from_outside
 from experiments.stage_flags import edit_stages, take_stage_flags
 from experiments.suggest import UsageError, did_you_mean
 
@@ -51,8 +55,8 @@ def execute(request: Request) -> int:
     if not request.trust_config:
         set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=TRUSTED)
     try:
-        with quiet():
-            plan = make_plan(request)
+        with quiet(), ExitStack() as held:
+            plan = make_plan(request, held)
             return plan.command.run(DarkroomCLI(plan))
     except (*MISTAKES, *FAILURES) as error:
         leave(error, rank=getattr(rank_zero_only, "rank", 0), brief=True)
@@ -65,14 +69,18 @@ def execute(request: Request) -> int:
         raise
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, held: ExitStack) -> Plan:
     """Reads the files that ``request`` names.
+
+    Args:
+        request: what is asked for.
+        held: gets the lock of a run that trains.
 
     Raises:
         UsageError: if one of them cannot be read.
         CheckpointError: if the checkpoint is none of this task.
     """
-    folder, loaded = _folder_and_checkpoint(request)
+    folder, loaded = _run_to_train(request, held) if request.command == "fit" else _run_to_use(request)
     announce(folder)
     whole, edits, flags = take_stage_flags(request.flags)
     settings = lay_over([*_layers(request, folder, loaded), *([{"stages": whole}] if whole is not None else [])])
@@ -92,16 +100,30 @@ def make_plan(request: Request) -> Plan:
     )
 
 
-def _folder_and_checkpoint(request: Request) -> tuple[RunFolder, Loaded | None]:
-    if request.command == "fit":
-        if request.resume is not None:
-            chosen = request.name if request.resume == NEWEST and request.name else request.resume
-            folder: RunFolder | None = find_run(request, chosen)
-        else:
-            folder = restarted_run(request)
-        if folder is None:
-            return new_run(request), None
-        return folder, load(newest_valid(folder), request.task_name)
+def _run_to_train(request: Request, held: ExitStack) -> tuple[RunFolder, Loaded | None]:
+    """Chooses the folder and locks it, before anything in it is read or written."""
+    folder: RunFolder | None
+    if request.resume is not None:
+        folder = find_run(request, request.name if request.resume == NEWEST and request.name else request.resume)
+    else:
+        folder = restarted_run(request)
+    goes_on = folder is not None
+    for folder in [folder] if folder else new_runs(request):
+        if not is_first():
+            break
+        try:
+            held.enter_context(RunLock(folder.path))
+        except InUseError:
+            # Another run has just taken the same number. Where others started the processes, the rest cannot know.
+            if request.name or request.resume is not None or started_from_outside():
+                raise
+            continue
+        folder.remove_leftovers()
+        break
+    return folder, load(newest_valid(folder), request.task_name) if goes_on else None
+
+
+def _run_to_use(request: Request) -> tuple[RunFolder, Loaded | None]:
     needs = COMMANDS[request.command].needs
     wants = request.ckpt_path or ("best" if needs is Needs.CHECKPOINT else None)
     named = RunFolder(runs_of(request) / request.name) if request.name else None

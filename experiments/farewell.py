@@ -2,11 +2,11 @@
 
 import math
 import shlex
-import sys
 from pathlib import Path
 
 from callbacks.run_checkpoint import RunCheckpoint
 from callbacks.stages import stage_ends, stage_index
+from experiments.again import run_line, same_again, script
 from experiments.cli import DarkroomCLI
 from experiments.run_folder import relative_to_here
 
@@ -35,8 +35,10 @@ def farewell(cli: DarkroomCLI, *, seconds: float) -> str:
 
 
 def resume_line(cli: DarkroomCLI) -> str:
-    """The command that goes on with the run."""
-    return _run(cli, "--resume", str(relative_to_here(cli.folder.path)))
+    """The command that goes on with the run, or starts it again where nothing was saved yet."""
+    if not cli.folder.checkpoint_files:
+        return same_again()
+    return run_line(["--task", cli.plan.task_name, "--resume", str(relative_to_here(cli.folder.path))])
 
 
 def duration(seconds: float) -> str:
@@ -63,13 +65,7 @@ def _train_on(cli: DarkroomCLI, checkpoint: str) -> str:
 
 
 def _run(cli: DarkroomCLI, *words: str) -> str:
-    return command("python", _script(), "--task", cli.plan.task_name, *words)
-
-
-def _script() -> str:
-    """The entry point as the user typed it, so that the line works from where they are."""
-    typed = Path(sys.argv[0])
-    return str(typed if typed.name == "run.py" else relative_to_here(Path(__file__).with_name("run.py")))
+    return command("python", script(), "--task", cli.plan.task_name, *words)
 
 
 def _best(cli: DarkroomCLI, checkpoint: RunCheckpoint) -> str:

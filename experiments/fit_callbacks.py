@@ -16,6 +16,7 @@ from callbacks.replica_guard import ReplicaGuard
 from callbacks.run_checkpoint import RunCheckpoint
 from callbacks.run_config import RunConfig
 from callbacks.stage_average import StageAverage
+from experiments.signals import TRAINING
 
 if TYPE_CHECKING:
     from experiments.cli import DarkroomCLI
@@ -71,7 +72,7 @@ def fit_callbacks(cli: DarkroomCLI) -> list[Callback]:
         cli.parts.figures(),
         *_average(cli),
         Dashboard(configuration=cli.plain_config(), monitor=task.monitor, mode=task.mode, scores=task.scores),
-        SaveOnSignal(checkpoint),
+        SaveOnSignal(checkpoint, training=TRAINING),
         checkpoint,
     ]
 

@@ -50,8 +50,16 @@ class RunFolder:
 
     @property
     def holds_a_run(self) -> bool:
-        """Whether training began here."""
-        return bool(self.checkpoint_files) or any(self.path.glob("events.out.tfevents.*"))
+        """Whether there is anything to go on from: a run that died before its first checkpoint leaves nothing."""
+        return bool(self.checkpoint_files)
+
+    def remove_leftovers(self) -> None:
+        """Removes what a killed run left half-written, and the log of one that never saved anything."""
+        leftovers = [file for place in (self.path, self.checkpoints, self.pictures) for file in place.glob(".*.partial")]
+        if not self.checkpoint_files:
+            leftovers += self.path.glob("events.out.tfevents.*")
+        for file in leftovers:
+            file.unlink(missing_ok=True)
 
 
 def runs_of(request: Request) -> Path:
@@ -62,24 +70,35 @@ def runs_of(request: Request) -> Path:
 def new_run(request: Request, environ: Mapping[str, str] = os.environ) -> RunFolder:
     """Chooses the folder of a run that starts.
 
-    Every process of a run chooses before any of them writes, so all of them choose the same.
+    Every process of a run chooses before any of them saves, so all of them choose the same.
+
+    Raises:
+        UsageError: if ``--name`` names a run that exists.
+    """
+    return next(new_runs(request, environ))
+
+
+def new_runs(request: Request, environ: Mapping[str, str] = os.environ) -> Iterator[RunFolder]:
+    """Lists the folders that a run that starts may take: the one that was named, or else one number after the other.
 
     Raises:
         UsageError: if ``--name`` names a run that exists.
     """
     if decided := _decided(environ):
-        return decided
+        yield decided
+        return
     name = request.name or _default_name(request, environ)
-    if _restarted(environ):  # killed before it had saved anything: the same run from its start
-        return RunFolder(runs_of(request) / name)
-    folders = (RunFolder(runs_of(request) / candidate) for candidate in _numbered(name))
-    folder = next(folders)
-    if folder.holds_a_run and request.name:
-        shown = relative_to_here(folder.path)
-        raise UsageError(f"{shown} holds a run already: go on with it by --resume {shown}, or choose another --name")
-    while folder.holds_a_run:
-        folder = next(folders)
-    return folder
+    for candidate in _numbered(name):
+        folder = RunFolder(runs_of(request) / candidate)
+        if not folder.holds_a_run:
+            yield folder
+        elif request.name:
+            shown = relative_to_here(folder.path)
+            raise UsageError(
+                f"{shown} holds a run already: go on with it by --resume {shown}, or choose another --name"
+            )
+        if request.name:
+            return
 
 
 def find_run(request: Request, which: str, environ: Mapping[str, str] = os.environ) -> RunFolder:
@@ -104,7 +123,7 @@ def find_run(request: Request, which: str, environ: Mapping[str, str] = os.envir
         near = did_you_mean(Path(which).name, names) if names else "."
         raise UsageError(f"there is no run '{which}' (looked for that folder and in {relative_to_here(runs)}){near}")
     if not folder.checkpoint_files:
-        raise UsageError(f"{relative_to_here(folder.path)} holds no checkpoint: the run never finished an epoch")
+        raise UsageError(f"{relative_to_here(folder.path)} holds no checkpoint: the run ended before its first one was saved. Start it again")
     return folder
 
 

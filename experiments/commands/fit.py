@@ -9,6 +9,7 @@ from callbacks.errors import InterruptedRunError
 from experiments.cli import DarkroomCLI
 from experiments.farewell import farewell, resume_line
 from experiments.run_folder import relative_to_here
+from experiments.signals import BY_FORCE, INTERRUPTED, go_on_with
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -19,7 +20,7 @@ def run(cli: DarkroomCLI) -> int:
     """Trains, from the start or from where a run was cut.
 
     Returns:
-        0 done, 75 interrupted and resumable, 130 interrupted before there was anything to go on from.
+        0 done, 75 interrupted and resumable, 130 stopped at once by a second Ctrl-C.
     """
     loaded = cli.loaded
     say = rank_zero_only(print)
@@ -33,6 +34,7 @@ def run(cli: DarkroomCLI) -> int:
     if loaded is not None:
         say(f"going on with {relative_to_here(cli.folder.path)} after epoch {loaded.epochs_done}")
     start = time.monotonic()
+    go_on_with(lambda: resume_line(cli))
     cli.datamodule.planned = cli.stages
     try:
         cli.trainer.fit(
@@ -43,12 +45,11 @@ def run(cli: DarkroomCLI) -> int:
         )
     except InterruptedRunError as stop:
         say(f"\n{stop}. Go on with:\n  {resume_line(cli)}")
-        return 75
+        return INTERRUPTED
     except SystemExit as end:  # Lightning's answer to KeyboardInterrupt
         if isinstance(end.__context__, KeyboardInterrupt):
-            saved = bool(cli.folder.checkpoint_files)
-            say("\ninterrupted; " + (f"go on with:\n  {resume_line(cli)}" if saved else "nothing was saved yet"))
-            return 130
+            say(f"\nstopped at once, nothing more was saved. Go on with:\n  {resume_line(cli)}")
+            return BY_FORCE
         raise
     say(farewell(cli, seconds=time.monotonic() - start))
     return 0

@@ -1,0 +1,127 @@
+"""SIGTERM, SIGINT and SIGUSR1 to any process of a run, from its first line to its last."""
+
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_pictures
+import torch
+from real_run import RUN, WORDS, RealRun
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc"),
+]
+#: Says each import as it ends: events inside the first seconds of a run.
+TELLING = (sys.executable, "-X", "importtime")
+LONG = ("--stages.all.epochs", "20")  # 200 steps: the signal comes in time on a busy machine too
+TWO = ("--trainer.devices", "2")
+HELD = ("--model.net", "held_net.HeldNet")
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    tiny_pictures.carvana(tmp_path / "cars", cars=6)
+    return tmp_path
+
+
+def saved(place: Path, name: str) -> Path:
+    return place / "runs/segment" / name / "checkpoints/last.ckpt"
+
+
+def steps(place: Path, name: str) -> int:
+    count: int = torch.load(saved(place, name), weights_only=True)["global_step"]
+    return count
+
+
+def again(run: RealRun) -> list[str]:
+    """The words of the command that the run said at its end."""
+    lines = [line for line in run.said.splitlines() if line.startswith("  ") and str(RUN) in line]
+    assert len(lines) == 1, run.said[-3000:]
+    words = shlex.split(lines[0])
+    return words[words.index(str(RUN)) + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGTERM, "experiments.suggest"),  # among the first modules that run.py imports
+        (signal.SIGINT, "torch.torch_version"),  # in the middle of torch
+        (signal.SIGUSR1, "lightning"),
+    ],
+)
+def test_before_training_it_leaves_at_once(place: Path, number: signal.Signals, moment: str) -> None:
+    words = [*WORDS, "--name", "early"]
+    with RealRun(place, *words, interpreter=TELLING) as run:
+        run.wait_for(moment)
+        run.send(number)
+        assert run.finish() == 75
+    assert f"stopped by {number.name} before there was anything to save" in run.said
+    assert again(run) == words
+    assert "Traceback" not in run.said
+
+
+def test_a_terminals_interrupt_saves_and_the_line_goes_on(place: Path) -> None:
+    """Ctrl-C reaches the loaders too; the second time a stop is asked for, validation is just under way."""
+    with RealRun(place, *WORDS, *LONG, *HELD, "--name", "cut") as run:
+        run.wait_for(saved(place, "cut").exists)
+        run.send_to_all(signal.SIGINT)
+        assert run.finish() == 75
+    assert "Traceback" not in run.said
+    first = steps(place, "cut")
+    (place / "hold").write_text("validation", encoding="utf-8")
+    with RealRun(place, *again(run), "--trust-config") as run:
+        run.wait_for((place / "held").exists)
+        run.send(signal.SIGTERM)
+        (place / "hold").unlink()
+        assert run.finish() == 75
+    assert first <= steps(place, "cut") < 200
+    assert again(run) == ["--task", "segment", "--resume", "runs/segment/cut"]
+
+
+def test_a_second_interrupt_does_not_wait(place: Path) -> None:
+    with RealRun(place, *WORDS, *LONG, *HELD, "--name", "held") as run:
+        run.wait_for(saved(place, "held").exists)
+        (place / "hold").write_text("training", encoding="utf-8")
+        run.wait_for((place / "held").exists)
+        run.send_to_all(signal.SIGINT)
+        run.send_to_all(signal.SIGINT)
+        assert run.finish() == 130
+    assert "stopped at once" in run.said
+    assert again(run)[-2:] == ["--resume", "runs/segment/held"]
+
+
+def test_the_second_process_is_told_before_training(place: Path) -> None:
+    with RealRun(place, *WORDS, *TWO, "--name", "two") as run:
+        run.wait_for(lambda: bool(run.ranks()))
+        (other,) = run.ranks()
+        run.wait_for_handlers(other)
+        run.send(signal.SIGUSR1, other)
+        assert run.finish() == 75
+    assert again(run)[-1] == "two"
+    assert "Traceback" not in run.said
+
+
+def test_the_second_process_is_told_in_training(place: Path) -> None:
+    with RealRun(place, *WORDS, *LONG, *TWO, "--name", "two") as run:
+        run.wait_for(saved(place, "two").exists)
+        (other,) = run.ranks()
+        run.send(signal.SIGTERM, other)
+        assert run.finish() == 75
+    assert again(run)[-2:] == ["--resume", "runs/segment/two"]
+    assert "Traceback" not in run.said
+    assert steps(place, "two") < 200
+
+
+def test_under_torchrun(place: Path) -> None:
+    with RealRun(place, *WORDS, *LONG, *TWO, "--name", "two", interpreter=TORCHRUN) as run:
+        run.wait_for(saved(place, "two").exists)
+        run.send(signal.SIGTERM, run.children()[-1])
+        assert run.finish() == 1  # torchrun's own; it shows the 75 of both
+    assert "exitcode  : 75" in run.said
+    assert "torchrun --nproc_per_node 2" in run.said
+    assert again(run)[-2:] == ["--resume", "runs/segment/two"]
+    assert steps(place, "two") < 200
