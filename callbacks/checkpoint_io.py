@@ -3,6 +3,7 @@
 import os
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from callbacks.errors import CheckpointError
+from callbacks.errors import CheckpointError, OutputError
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -24,7 +25,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Writes ``checkpoint`` to ``path`` so that a kill or a full disk leaves the file before it intact.
 
         Raises:
-            CheckpointError: if it could not be written; ``path`` is as it was.
+            OutputError: if it could not be written; ``path`` is as it was.
         """
         target = Path(path)
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
@@ -36,9 +37,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 os.fsync(file.fileno())
             partial.replace(target)
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError when the disk is full
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):  # the folder may be gone too
+                partial.unlink(missing_ok=True)
             kept = "the one before it is intact" if target.exists() else "there was none before it"
-            raise CheckpointError(
+            raise OutputError(
                 f"{target} could not be written ({error.__cause__ or error}): {kept}. "
                 "Free some space or choose another folder, then go on with --resume"
             ) from error

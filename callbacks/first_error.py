@@ -4,6 +4,7 @@ import os
 import socket
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import torch.distributed as dist
@@ -23,18 +24,18 @@ class FirstError(Callback):
     """Leaves the error by which a fit, test or prediction on several processes ends.
 
     Args:
-        expected: errors whose message is enough; of all others the traceback is left.
+        one_line: says an error that was expected; ``None`` of all others, whose traceback is left.
     """
 
-    def __init__(self, expected: tuple[type[BaseException], ...]) -> None:
-        self.expected = expected
+    def __init__(self, one_line: Callable[[BaseException], str | None]) -> None:
+        self.one_line = one_line
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leaves ``exception``."""
         if trainer.world_size > 1:
             if is_consequence(exception):
                 time.sleep(BEHIND)
-            leave(exception, rank=trainer.global_rank, brief=isinstance(exception, self.expected))
+            leave(exception, rank=trainer.global_rank, said=self.one_line(exception))
 
 
 def is_consequence(error: BaseException) -> bool:
@@ -50,20 +51,20 @@ def is_consequence(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _LOST)
 
 
-def leave(error: BaseException, *, rank: int, brief: bool = False) -> None:
+def leave(error: BaseException, *, rank: int, said: str | None) -> None:
     """Writes ``error`` where whoever started the processes looks for it: our launcher, torchrun or a script.
 
     Args:
         error: what the process ends by, to be called while it is handled. An end that was asked for is none, and of
             several errors of a process the first one counts.
         rank: number of the process.
-        brief: whether its message is enough.
+        said: its one line, where that is enough.
     """
     if isinstance(error, InterruptedRunError | KeyboardInterrupt | SystemExit):
         return
     if "TORCHELASTIC_ERROR_FILE" in os.environ and not Path(os.environ["TORCHELASTIC_ERROR_FILE"]).exists():
         ErrorHandler().record_exception(error)
     if folder := errors_folder():
-        text = f"{error}\n" if brief else "".join(traceback.format_exception(error))
-        said = f"process {rank} on {socket.gethostname()} failed first:\n{text}"
-        leave_text(folder, said, rank=rank, consequence=is_consequence(error))
+        text = "".join(traceback.format_exception(error)) if said is None else f"{said}\n"
+        whole = f"process {rank} on {socket.gethostname()} failed first:\n{text}"
+        leave_text(folder, whole, rank=rank, consequence=is_consequence(error))

@@ -42,12 +42,10 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
                 with trainer.precision_plugin.train_step_context():
                     loss = task.parts(batch)["loss"]
                     trainer.strategy.precision_plugin.backward(loss, module, None)
-            except (torch.OutOfMemoryError, MemoryError) as error:
-                raise StageError(
-                    f"stage '{stage.name}' does not fit in memory at {stage.size} px with batch_size "
-                    f"{stage.batch_size} on {trainer.world_size} process(es): lower its batch_size or size, or keep "
-                    "them and use --trainer.accumulate_grad_batches 2 or --trainer.precision bf16-mixed"
-                ) from error
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                raise StageError(too_large(stage, stages, processes=trainer.world_size)) from error
             except ValueError as error:  # what a net says of pictures that are too small for it
                 raise StageError(f"stage '{stage.name}' at {stage.size} px cannot be trained: {error}") from error
             module.zero_grad(set_to_none=True)
@@ -57,6 +55,31 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
         peak = torch.cuda.max_memory_allocated() / 2**30
         rank_zero_info(f"all {len(stages)} stages fit: at most {peak:.1f} GiB of GPU memory")
         torch.cuda.empty_cache()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is too little memory, of a GPU or of the machine.
+
+    >>> out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."))
+    True
+    """
+    words = ("can't allocate memory", "not enough memory")  # torch's allocator on a CPU has no class of its own
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
+
+
+def too_large(stage: Stage, stages: Sequence[Stage], *, processes: int) -> str:
+    """Says that a stage does not fit, and which options help.
+
+    >>> stage = Stage(name="512 px", size=512, batch_size=16, epochs=1, lr=1e-3)
+    >>> print(too_large(stage, [stage], processes=2))  # doctest: +ELLIPSIS
+    stage '512 px' does not fit in memory at 512 px with batch_size 16 on 2 process(es): lower --stages.0.batch_size ...
+    """
+    place = f"--stages.{list(stages).index(stage)}"
+    return (
+        f"stage '{stage.name}' does not fit in memory at {stage.size} px with batch_size {stage.batch_size} on "
+        f"{processes} process(es): lower {place}.batch_size or {place}.size, or keep them and use "
+        "--trainer.accumulate_grad_batches 2 or --trainer.precision bf16-mixed"
+    )
 
 
 @contextmanager

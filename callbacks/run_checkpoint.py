@@ -89,7 +89,7 @@ class RunCheckpoint(Checkpoint):
             names.append(self.stage_end(stage_index(self.stages, trainer.current_epoch)))
         # `last` comes last: killed in between, the run goes on from the epoch before and writes the same again.
         first, *others = [*names, self.last]
-        self._save(trainer, first)
+        trainer.save_checkpoint(first)
         if trainer.is_global_zero:
             for other in others:
                 _same_file(first, other)
@@ -97,10 +97,15 @@ class RunCheckpoint(Checkpoint):
 
     def save_last(self, trainer: Trainer) -> None:
         """Saves where the run stands now."""
-        self._save(trainer, self.last)
+        trainer.save_checkpoint(self.last)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Adds the record that makes a checkpoint enough by itself."""
+        """Adds the record that makes a checkpoint enough by itself, and refuses weights that are no numbers."""
+        if name := _non_finite(pl_module):
+            raise NonFiniteError(
+                f"{name} is no longer finite after step {trainer.global_step}; it was not saved. "
+                f"The last good checkpoint is {self.last if self.last.exists() else 'none yet'}: lower the stage's lr"
+            )
         checkpoint["darkroom"] = self.record
 
     def state_dict(self) -> dict[str, Any]:
@@ -122,14 +127,6 @@ class RunCheckpoint(Checkpoint):
             self.best_score, self.best_epoch = value, epoch
             return True
         return False
-
-    def _save(self, trainer: Trainer, path: Path) -> None:
-        if name := _non_finite(trainer.lightning_module):
-            raise NonFiniteError(
-                f"{name} is no longer finite after step {trainer.global_step}; it was not saved. "
-                f"The last good checkpoint is {self.last if self.last.exists() else 'none yet'}: lower the stage's lr"
-            )
-        trainer.save_checkpoint(path)
 
 
 def _non_finite(module: LightningModule) -> str | None:

@@ -1,6 +1,7 @@
-"""The exact configuration of a run, kept in its folder."""
+"""What a run's folder says of it in plain text: the exact configuration, and which files were left out."""
 
 from pathlib import Path
+from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
@@ -23,3 +24,26 @@ class RunConfig(Callback):
         if stage == "fit" and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             with whole_file(self.path) as file:
                 file.write(self.text.encode())
+
+
+class SkippedFiles(Callback):
+    """Lists the files that the data module left out because they cannot be used.
+
+    Args:
+        path: where to; not there where nothing was left out.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Writes the list, once, on the first process, when the data were looked at."""
+        if stage != "fit" or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        lines = [str(line) for line in data.skipped]
+        if not lines:
+            self.path.unlink(missing_ok=True)  # of the same run, before the files were mended
+            return
+        with whole_file(self.path) as file:
+            file.write("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))

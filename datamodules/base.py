@@ -1,5 +1,6 @@
 """What the data modules of all tasks share: stages, stateless loaders, sharing out over processes."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,6 +16,8 @@ from datamodules.errors import DataError
 from datamodules.parallel import usable_cores
 from datamodules.sampler import EvalBatches, TrainBatches
 from datamodules.stage import Stage
+
+_log = logging.getLogger("darkroom")
 
 
 class ImageDataModule(LightningDataModule, ABC):
@@ -42,6 +45,8 @@ class ImageDataModule(LightningDataModule, ABC):
         self.root, self.seed, self.cache_dir = root, seed, cache_dir
         self.num_workers = num_workers
         self.planned: Sequence[Stage] = ()  # what a fit will ask for; prepared before it starts
+        self.skipped: Sequence[str] = ()  # files that are left out since they cannot be used, a line each
+        self._digest = ""  # of the files, where a subclass watches over them
         self._stage: Stage | None = None
 
     @property
@@ -58,6 +63,19 @@ class ImageDataModule(LightningDataModule, ABC):
     def set_stage(self, stage: Stage) -> None:
         """Lets every loader made from now on follow ``stage``; loaders that exist are not changed."""
         self._stage = stage
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint remembers of the data: a digest of their files."""
+        return {"digest": self._digest} if self._digest else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Says so if the files are not those that the run was saved with."""
+        first = self.trainer is None or self.trainer.is_global_zero
+        if first and self._digest and state_dict.get("digest", self._digest) != self._digest:
+            _log.warning(
+                "THE DATA HAVE CHANGED since the run was saved: files were added or removed, or changed by size or "
+                "time. It goes on with them as they are, and will not end as it would have"
+            )
 
     def prepare_data(self) -> None:
         """Prepares what is planned, on one process of every machine, while the others wait."""

@@ -55,14 +55,40 @@ class PictureCache:
     def __init__(self, folder: Path, *, limit_gb: float) -> None:
         self.folder = folder
         self.limit_gb = limit_gb
+        self._pinned: dict[Path, tuple[int, int]] = {}
+
+    def pin(self, root: Path, paths: Iterable[Path]) -> str:
+        """Expects ``paths`` to stay as they are: from now on ``get`` refuses one that has changed.
+
+        Args:
+            root: a folder above them.
+            paths: in an order that does not change.
+
+        Returns:
+            A digest of their names below ``root``, sizes and times of change.
+
+        Raises:
+            DataError: if one is not there.
+        """
+        digest = blake2b(digest_size=16)
+        for path in paths:
+            marks = self._pinned[path] = _marks(path)
+            digest.update(os.fsencode(f"{path.relative_to(root).as_posix()}\0{marks}\0"))
+        return digest.hexdigest()
 
     def get(self, path: Path, size: int, kind: Kind) -> NDArray[np.uint8]:
         """The copy of ``path`` with the side ``size``: a fresh array that may be written to.
 
         Raises:
-            DataError: if there is no sound copy and the file cannot be used.
+            DataError: if the file was pinned and has changed, or there is no sound copy and it cannot be used.
         """
-        copy = _copy_path(self.folder, path, size, kind)
+        marks = _marks(path)
+        if self._pinned.get(path, marks) != marks:
+            raise DataError(
+                f"{path}: has changed since the run began, by its size or time: put it back as it was and go on, or "
+                "start a new run with the data as they are now"
+            )
+        copy = _copy_path(self.folder, path, marks, size, kind)
         pixels = read_copy(copy, kind.shape(size))
         if pixels is None:
             pixels = kind.make(path, size)
@@ -88,7 +114,7 @@ class PictureCache:
         unreadable: list[DataError] = []
         for item in wanted:
             try:
-                copy = _copy_path(self.folder, item.path, size, item.kind)
+                copy = _copy_path(self.folder, item.path, _marks(item.path), size, item.kind)
             except DataError as error:
                 unreadable.append(error)
                 continue
@@ -129,13 +155,18 @@ def _make(size: int, job: _Job) -> None:
         write_copy(copy, kind.make(path, size))
 
 
-def _copy_path(folder: Path, path: Path, size: int, kind: Kind) -> Path:
+def _marks(path: Path) -> tuple[int, int]:
+    """Size and time of change of a file, by which a change shows."""
     try:
         status = path.stat()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return status.st_size, status.st_mtime_ns
+
+
+def _copy_path(folder: Path, path: Path, marks: tuple[int, int], size: int, kind: Kind) -> Path:
     whole = os.path.abspath(path)  # noqa: PTH100 - resolve() asks the disk about every parent folder
-    parts = (whole, str(status.st_size), str(status.st_mtime_ns), kind.label, str(_FORMAT))
+    parts = (whole, *map(str, marks), kind.label, str(_FORMAT))
     name = blake2b(b"\0".join(map(os.fsencode, parts)), digest_size=16).hexdigest()
     return folder / str(size) / name[:2] / f"{name}.npy"
 

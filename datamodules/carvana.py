@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Literal
 
 from datamodules.describe import Found
+from datamodules.duplicates import OnDuplicates
 from datamodules.errors import DataError
 from datamodules.labels import Labels
 from datamodules.pairs import Pair, pair_by_stem
 from datamodules.places import user_cache_dir
-from datamodules.problems import Problem
+from datamodules.problems import OnBad, Problem
 from datamodules.sample_cars import ensure_sample_cars
 from datamodules.segment import SegmentDataModule
 from datamodules.splits import SPLIT_SEED, group_pairs, points_outside, read_rows
@@ -38,6 +39,9 @@ class CarvanaDataModule(SegmentDataModule):
         flip: augmentation mirrors every second picture.
         light: augmentation changes brightness and contrast by up to this share.
         cache_gb: gigabytes that the folder of small copies may grow to.
+        on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
+            at most, and lists them in the run's folder. What changes during a run always stops it.
+        duplicates: ``"warn"`` tells of pictures that lie in two splits, byte by byte the same; ``"error"`` stops.
         seed: of order and augmentation.
         num_workers: processes that load; ``"auto"`` goes by the number of cores.
         cache_dir: where small copies are kept; ``None`` is the user's cache folder.
@@ -56,6 +60,8 @@ class CarvanaDataModule(SegmentDataModule):
         flip: bool = True,
         light: float = 0.05,
         cache_gb: float = 20.0,
+        on_bad: OnBad = "error",
+        duplicates: OnDuplicates = "warn",
         seed: int = 0,
         num_workers: int | Literal["auto"] = "auto",
         cache_dir: Path | None = None,
@@ -70,6 +76,8 @@ class CarvanaDataModule(SegmentDataModule):
             flip=flip,
             light=light,
             cache_gb=cache_gb,
+            on_bad=on_bad,
+            duplicates=duplicates,
             seed=seed,
             num_workers=num_workers,
             cache_dir=cache_dir,

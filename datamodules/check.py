@@ -14,7 +14,7 @@ from datamodules.mask_values import ValueCount
 from datamodules.masks import mask_orientation, read_mask_values
 from datamodules.pairs import Pair
 from datamodules.parallel import map_files
-from datamodules.problems import Problem, refuse
+from datamodules.problems import OnBad, Problem, refuse_or_skip
 from datamodules.read import image_size, read_image
 
 _SHOWN = 8  # mask values spelt out for one file
@@ -33,16 +33,24 @@ class Facts:
         mapping: stored mask value to class number, 255 where it is ignored.
         sizes: pictures by ``"width x height"`` as displayed.
         turned: EXIF orientation that a mask shares with its picture, by picture name; 1 is left out.
+        bad: why a picture is left out, by its name; empty unless that is allowed.
     """
 
     values: Mapping[int, int]
     mapping: Mapping[int, int]
     sizes: Mapping[str, int]
     turned: Mapping[str, int]
+    bad: Mapping[str, str]
 
 
 def check_pairs(
-    root: Path, pairs: Sequence[Pair], labels: Labels, *, found: Sequence[Problem] = (), workers: int
+    root: Path,
+    pairs: Sequence[Pair],
+    labels: Labels,
+    *,
+    found: Sequence[Problem] = (),
+    on_bad: OnBad = "error",
+    workers: int,
 ) -> Facts:
     """Decodes every picture and mask, compares their sizes and looks up the masks' values, in parallel.
 
@@ -51,6 +59,7 @@ def check_pairs(
         pairs: what to check.
         labels: the class list.
         found: problems known already, told together with those found here.
+        on_bad: whether pictures that cannot be used, one in a hundred at most, are left out.
         workers: processes that share the work.
 
     Raises:
@@ -58,12 +67,18 @@ def check_pairs(
     """
     outcomes = map_files(partial(_look, root), pairs, workers=workers, title="checking pictures and masks")
     looks = [look for look in outcomes if not isinstance(look, DataError)]
-    problems = [*found, *(problem for look in looks for problem in look.problems)]
     strange = _strange_values(root, pairs, looks, labels)
-    problems += strange
     soft = SOFT_EDGES if strange and labels.one_class and labels.threshold is None else ""
-    refuse(root, sorted(problems), WAY_OUT + soft)
-    table = _table(pairs, looks)
+    bad: dict[str, list[Problem]] = {}
+    for pair, look in zip(pairs, looks, strict=True):
+        wrong = [*look.problems, *([strange[pair.name]] if pair.name in strange else [])]
+        if wrong:
+            bad[pair.name] = wrong
+    problems = sorted([*found, *(problem for wrong in bad.values() for problem in wrong)])
+    alone = sum(problem.skippable for problem in found)
+    refuse_or_skip(root, problems, WAY_OUT + soft, on_bad=on_bad, total=len(pairs) + alone)
+    sound = [(pair, look) for pair, look in zip(pairs, looks, strict=True) if pair.name not in bad]
+    table = _table(sound)
     try:
         values = labels.values(table)
     except DataError as error:
@@ -71,8 +86,9 @@ def check_pairs(
     return Facts(
         values={value: count.pixels for value, count in table.items()},
         mapping=values.classes,
-        sizes=dict(Counter(f"{look.width} x {look.height}" for look in looks)),
-        turned={p.name: look.orientation for p, look in zip(pairs, looks, strict=True) if look.orientation != 1},
+        sizes=dict(Counter(f"{look.width} x {look.height}" for _, look in sound)),
+        turned={pair.name: look.orientation for pair, look in sound if look.orientation != 1},
+        bad={name: "; ".join(str(problem) for problem in wrong) for name, wrong in bad.items()},
     )
 
 
@@ -105,30 +121,32 @@ def _look(root: Path, pair: Pair) -> _Look:
         if size and mask.shape != size:
             height, width = mask.shape
             detail = f"{width} x {height}, the picture is {size[1]} x {size[0]}"
-            problems.append(Problem("mask of another size", _name(root, pair.mask), detail))
+            problems.append(Problem("mask of another size", _name(root, pair.mask), detail, True))
     except DataError as error:
         problems.append(_unreadable(root, pair.mask, error))
     height, width = size or (0, 0)
     return _Look(height=height, width=width, orientation=orientation, values=values, problems=tuple(problems))
 
 
-def _strange_values(root: Path, pairs: Sequence[Pair], looks: Sequence[_Look], labels: Labels) -> list[Problem]:
+def _strange_values(root: Path, pairs: Sequence[Pair], looks: Sequence[_Look], labels: Labels) -> dict[str, Problem]:
+    """By picture name."""
     expected = labels.expected([look.values for look in looks])
     known = _listed(sorted(expected))
-    return [
-        Problem(
+    return {
+        pair.name: Problem(
             "mask values outside the class list",
             _name(root, pair.mask),
             f"found {_listed(sorted(look.values))}; known {known}",
+            True,
         )
         for pair, look in zip(pairs, looks, strict=True)
         if not expected.issuperset(look.values)
-    ]
+    }
 
 
-def _table(pairs: Sequence[Pair], looks: Sequence[_Look]) -> dict[int, ValueCount]:
+def _table(sound: Sequence[tuple[Pair, _Look]]) -> dict[int, ValueCount]:
     table: dict[int, ValueCount] = {}
-    for pair, look in zip(pairs, looks, strict=True):
+    for pair, look in sound:
         for value, pixels in look.values.items():
             old = table.get(value, ValueCount(files=0, pixels=0, example=pair.mask))
             table[value] = ValueCount(files=old.files + 1, pixels=old.pixels + pixels, example=old.example)
@@ -136,7 +154,7 @@ def _table(pairs: Sequence[Pair], looks: Sequence[_Look]) -> dict[int, ValueCoun
 
 
 def _unreadable(root: Path, path: Path, error: DataError) -> Problem:
-    return Problem("file that cannot be read", _name(root, path), str(error).removeprefix(f"{path}: "))
+    return Problem("file that cannot be read", _name(root, path), str(error).removeprefix(f"{path}: "), True)
 
 
 def _name(root: Path, path: Path) -> str:

@@ -10,10 +10,12 @@ from torch.utils.data import Dataset
 from datamodules.benchmark import BenchmarkDataset, find_benchmark, least_side
 from datamodules.compat import A
 from datamodules.degrade import Degradation
+from datamodules.duplicates import OnDuplicates
 from datamodules.errors import DataError
 from datamodules.patch_photographs import PatchesDataModule
 from datamodules.patches import MARGIN, NativePairDataset, PatchDataset, collate_pairs
 from datamodules.photo_check import Photo
+from datamodules.problems import OnBad
 from datamodules.splits import SPLIT_SEED, Split
 from datamodules.stage import Stage
 
@@ -42,6 +44,9 @@ class ImageNetPairsDataModule(PatchesDataModule):
         side: pictures whose shorter side is longer than so many pixels are made so small first, which also takes
             away noise and JPEG's marks from what shall be the truth.
         cache_gb: gigabytes that the folder of small copies may grow to.
+        on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
+            at most, and lists them in the run's folder. What changes during a run always stops it.
+        duplicates: ``"warn"`` tells of pictures that lie in two splits, byte by byte the same; ``"error"`` stops.
         seed: of order and augmentation.
         num_workers: processes that load; ``"auto"`` goes by the number of cores.
         cache_dir: where small copies are kept; ``None`` is the user's cache folder.
@@ -66,6 +71,8 @@ class ImageNetPairsDataModule(PatchesDataModule):
         split_seed: int = SPLIT_SEED,
         side: int = 512,
         cache_gb: float = 20.0,
+        on_bad: OnBad = "error",
+        duplicates: OnDuplicates = "warn",
         seed: int = 0,
         num_workers: int | Literal["auto"] = "auto",
         cache_dir: Path | None = None,
@@ -81,6 +88,8 @@ class ImageNetPairsDataModule(PatchesDataModule):
             split_seed=split_seed,
             side=side,
             cache_gb=cache_gb,
+            on_bad=on_bad,
+            duplicates=duplicates,
             seed=seed,
             num_workers=num_workers,
             cache_dir=cache_dir,

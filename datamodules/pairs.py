@@ -78,10 +78,10 @@ def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = ""
     problems += _doubles(pictures, root) + _doubles(targets, root)
     for key in pictures.keys() - targets.keys():
         wanted = f"no {_name(masks, root)}/{key}{mask_suffix}.*"
-        problems += [Problem("image without a mask", _name(path, root), wanted) for path in pictures[key]]
+        problems += [Problem("image without a mask", _name(path, root), wanted, True) for path in pictures[key]]
     for key in targets.keys() - pictures.keys():
         wanted = f"no {_name(images, root)}/{key}.*"
-        problems += [Problem("mask without an image", _name(path, root), wanted) for path in targets[key]]
+        problems += [Problem("mask without an image", _name(path, root), wanted, True) for path in targets[key]]
     both = sorted(pictures.keys() & targets.keys())
     pairs = [Pair(key, _name(pictures[key][0], root), pictures[key][0], targets[key][0]) for key in both]
     return pairs, sorted(problems)

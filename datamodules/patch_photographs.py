@@ -7,9 +7,11 @@ from typing import Literal
 
 from datamodules.compat import A
 from datamodules.cutter import PatchCutter
+from datamodules.duplicates import OnDuplicates
 from datamodules.errors import DataError
 from datamodules.photo_check import Photo
 from datamodules.photographs import PhotographsDataModule
+from datamodules.problems import OnBad
 from datamodules.splits import Split
 from datamodules.stage import Stage
 
@@ -28,6 +30,8 @@ class PatchesDataModule(PhotographsDataModule):
         split_seed: likewise.
         side: likewise.
         cache_gb: likewise.
+        on_bad: likewise.
+        duplicates: likewise.
         seed: likewise.
         num_workers: likewise.
         cache_dir: likewise.
@@ -49,6 +53,8 @@ class PatchesDataModule(PhotographsDataModule):
         split_seed: int,
         side: int,
         cache_gb: float,
+        on_bad: OnBad,
+        duplicates: OnDuplicates,
         seed: int,
         num_workers: int | Literal["auto"],
         cache_dir: Path | None,
@@ -60,6 +66,8 @@ class PatchesDataModule(PhotographsDataModule):
             split_seed=split_seed,
             side=side,
             cache_gb=cache_gb,
+            on_bad=on_bad,
+            duplicates=duplicates,
             seed=seed,
             num_workers=num_workers,
             cache_dir=cache_dir,
@@ -86,6 +94,7 @@ class PatchesDataModule(PhotographsDataModule):
         if not stages:
             return
         print("\n".join(self.describe()))
+        self.look_for_duplicates()
         photos = [*found.splits["train"], *found.splits["val"]]
         if self._squash:
             for patch in sorted({self.patch(stage, "train") for stage in stages}):

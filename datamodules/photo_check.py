@@ -11,19 +11,19 @@ from datamodules.errors import DataError
 from datamodules.kinds import PhotoKind
 from datamodules.pairs import pictures_below
 from datamodules.parallel import map_files
-from datamodules.problems import Problem, refuse
+from datamodules.problems import OnBad, Problem, refuse_or_skip
 from datamodules.read import SUFFIXES, image_size, read_image
 from datamodules.stamp import read_json, stamp_of_files, write_json
 
 _COLOURLESS = 2  # grey levels between the channels, in the mean; JPEG makes less of a grey picture
 _SMALL = 64  # JPEGs are decoded at a fraction, ten times faster: the whole file is read in any case
 _NAMED = 5  # files that are left out, spelt out
-_ABOUT = "photographs"
+_ABOUT = "photographs, and those that cannot be read"
 WAY_OUT = "Correct or remove these files, then run again; nothing was trained."
 
 
-#: Height and width as displayed, and 1 for grey, 0 for coloured.
-Look = tuple[int, int, int]
+#: Height and width as displayed, and 1 for grey, 0 for coloured; or what is wrong with the file.
+Look = tuple[int, int, int] | str
 
 
 @dataclass(frozen=True)
@@ -47,53 +47,72 @@ class Photo:
         return min(self.kind.shape(side)[:2])
 
 
-def find_photos(root: Path, *, stamps: Path, workers: int) -> list[Photo]:
-    """Finds every picture below ``root`` and decodes each once, unless an earlier check is remembered.
-
-    Args:
-        root: searched at any depth.
-        stamps: folder in which checks are remembered.
-        workers: processes that share the work.
-
-    Returns:
-        The photographs sorted by path.
+def find_photos(root: Path) -> list[Path]:
+    """Finds every picture below ``root``, sorted.
 
     Raises:
-        DataError: if there is none, or naming those that cannot be read.
+        DataError: if there is none.
     """
     paths = pictures_below(root)
     if not paths:
         raise DataError(f"{root} holds no pictures ({', '.join(sorted(SUFFIXES))}): name a folder of photographs")
+    return paths
+
+
+def look_at_photos(
+    root: Path, paths: Sequence[Path], *, stamps: Path, on_bad: OnBad = "error", workers: int
+) -> tuple[list[Photo], list[str]]:
+    """Decodes every picture once, unless an earlier check is remembered.
+
+    Args:
+        root: the data's root, for names.
+        paths: the pictures.
+        stamps: folder in which checks are remembered.
+        on_bad: whether files that cannot be used, one in a hundred at most, are left out.
+        workers: processes that share the work.
+
+    Returns:
+        The photographs in their order, and a line for every file that is left out.
+
+    Raises:
+        DataError: naming those that cannot be read.
+    """
     stamp = stamp_of_files(stamps, paths, about=_ABOUT)
     names = [path.relative_to(root).as_posix() for path in paths]
     looks = _looks(read_json(stamp), names)
-    if looks is None:
-        looks = check_photos(root, paths, workers=workers)
-        write_json(stamp, {name: list(look) for name, look in looks.items()})
-    return [
-        Photo(name, path, PhotoKind(*looks[name][:2]), bool(looks[name][2]))
-        for name, path in zip(names, paths, strict=True)
+    if looks is None or (on_bad == "error" and any(isinstance(look, str) for look in looks.values())):
+        looks = check_photos(root, paths, on_bad=on_bad, workers=workers)
+        write_json(stamp, looks)
+    found = [(name, path, looks[name]) for name, path in zip(names, paths, strict=True)]
+    photos = [
+        Photo(name, path, PhotoKind(*look[:2]), bool(look[2]))
+        for name, path, look in found
+        if not isinstance(look, str)
     ]
+    return photos, [look for look in looks.values() if isinstance(look, str)]
 
 
-def check_photos(root: Path, paths: Sequence[Path], *, workers: int) -> dict[str, Look]:
+def check_photos(root: Path, paths: Sequence[Path], *, on_bad: OnBad = "error", workers: int) -> dict[str, Look]:
     """Decodes every picture, in parallel.
 
     Returns:
-        What was seen, by name.
+        What was seen, or is wrong, by name.
 
     Raises:
         DataError: naming the first twenty that cannot be read and counting all.
     """
     outcomes = map_files(_look, paths, workers=workers, title="checking photographs")
-    problems, looks = [], {}
+    problems: list[Problem] = []
+    looks: dict[str, Look] = {}
     for path, outcome in zip(paths, outcomes, strict=True):
         name = path.relative_to(root).as_posix()
         if isinstance(outcome, DataError):
-            problems.append(Problem("file that cannot be read", name, str(outcome).removeprefix(f"{path}: ")))
+            problem = Problem("file that cannot be read", name, str(outcome).removeprefix(f"{path}: "), True)
+            problems.append(problem)
+            looks[name] = str(problem)
         else:
             looks[name] = outcome
-    refuse(root, problems, WAY_OUT)
+    refuse_or_skip(root, problems, WAY_OUT, on_bad=on_bad, total=len(paths))
     return looks
 
 
@@ -113,7 +132,7 @@ def left_out_line(names: Sequence[str]) -> str:
     return f"  left out, no pictures by their names: {len(names)} ({shown})"
 
 
-def _look(path: Path) -> Look:
+def _look(path: Path) -> tuple[int, int, int]:
     pixels = read_image(path, at_least=_SMALL).astype(np.int16)
     grey = float((pixels.max(2) - pixels.min(2)).mean()) < _COLOURLESS
     return (*image_size(path), int(grey))
@@ -123,5 +142,12 @@ def _looks(stored: object, names: Sequence[str]) -> Mapping[str, Look] | None:
     """What a stamp says, or ``None`` where it does not say it of exactly these names."""
     if not isinstance(stored, dict) or stored.keys() != set(names):
         return None
-    sound = all(isinstance(s, list) and len(s) == 3 and all(isinstance(n, int) for n in s) for s in stored.values())
-    return {name: (look[0], look[1], look[2]) for name, look in stored.items()} if sound else None
+    looks: dict[str, Look] = {}
+    for name, look in stored.items():
+        if isinstance(look, list) and len(look) == 3 and all(isinstance(number, int) for number in look):
+            looks[name] = (look[0], look[1], look[2])
+        elif isinstance(look, str):
+            looks[name] = look
+        else:
+            return None
+    return looks

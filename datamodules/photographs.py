@@ -8,9 +8,11 @@ from typing import Literal
 
 from datamodules.base import ImageDataModule
 from datamodules.cache import Item, PictureCache
+from datamodules.duplicates import OnDuplicates, report_duplicates
 from datamodules.errors import DataError
-from datamodules.photo_check import Photo, find_photos, left_out, left_out_line
+from datamodules.photo_check import Photo, find_photos, left_out, left_out_line, look_at_photos
 from datamodules.places import user_cache_dir
+from datamodules.problems import OnBad, skipped_lines
 from datamodules.sample_photographs import ensure_sample_photographs
 from datamodules.segment_dataset import IMAGE
 from datamodules.splits import Split, held_out, keep
@@ -46,6 +48,8 @@ class PhotographsDataModule(ImageDataModule):
         split_seed: decides which pictures are kept and which validate.
         side: pictures whose shorter side is longer than so many pixels are made so small first, and kept so.
         cache_gb: gigabytes that the folder of small copies may grow to; pictures beyond are decoded every time.
+        on_bad: whether files that cannot be used stop the run or, one in a hundred at most, are left out.
+        duplicates: whether pictures that lie in two splits are warned of or stop the run.
         seed: of order and augmentation.
         num_workers: processes that load.
         cache_dir: where small copies are kept.
@@ -60,6 +64,8 @@ class PhotographsDataModule(ImageDataModule):
         split_seed: int,
         side: int,
         cache_gb: float,
+        on_bad: OnBad,
+        duplicates: OnDuplicates,
         seed: int,
         num_workers: int | Literal["auto"],
         cache_dir: Path | None,
@@ -67,7 +73,7 @@ class PhotographsDataModule(ImageDataModule):
         super().__init__(root=root, seed=seed, num_workers=num_workers, cache_dir=cache_dir)
         if side < 1:
             raise ValueError(f"side must be at least 1, not {side}")
-        self.side = side
+        self.side, self._on_bad, self._on_duplicates = side, on_bad, duplicates
         self._keep_pct, self._val_share, self._split_seed = keep_pct, val_share, split_seed
         self._cache_folder = cache_dir or user_cache_dir()
         self.cache = PictureCache(self._cache_folder / "pictures", limit_gb=cache_gb)
@@ -98,11 +104,19 @@ class PhotographsDataModule(ImageDataModule):
         """
         if self._found is None:
             root = self.data_root()
-            found = find_photos(root, stamps=self._cache_folder / "checks", workers=self._workers() + 1)
-            photos = [photo for photo in found if self.wants(photo)]
-            self._unwanted = len(found) - len(photos)
+            paths = find_photos(root)
+            self._digest = self.cache.pin(root, paths)
+            sound, self.skipped = look_at_photos(
+                root,
+                paths,
+                stamps=self._cache_folder / "checks",
+                on_bad=self._on_bad,
+                workers=self._workers() + 1,
+            )
+            photos = [photo for photo in sound if self.wants(photo)]
+            self._unwanted = len(sound) - len(photos)
             if not photos:
-                raise DataError(f"all {len(found)} pictures in {root} are without colours, and left out")
+                raise DataError(f"all {len(sound)} pictures in {root} are without colours, and left out")
             self._found = Photographs(root=root, splits=self._split(root, photos))
         return self._found
 
@@ -121,8 +135,24 @@ class PhotographsDataModule(ImageDataModule):
         ]
         if self._unwanted:
             lines.append(f"  left out, without colours: {self._unwanted}")
+        lines += skipped_lines(self.skipped)
         others = left_out(found.root) if self.root is not None else []
         return [*lines, left_out_line(others)] if others else lines
+
+    def look_for_duplicates(self) -> None:
+        """Says which photographs are in more than one split.
+
+        Raises:
+            DataError: if there are any and they shall stop the run.
+        """
+        found = self.photographs()
+        report_duplicates(
+            found.root,
+            {split: [photo.path for photo in photos] for split, photos in found.splits.items()},
+            stamps=self._cache_folder / "checks",
+            on_duplicates=self._on_duplicates,
+            workers=self._workers() + 1,
+        )
 
     def fill_cache(self, size: int, photos: Sequence[Photo], *, whole: bool) -> None:
         """Makes the copies that loaders will read.

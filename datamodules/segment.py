@@ -12,12 +12,14 @@ from datamodules.base import ImageDataModule
 from datamodules.cache import Item, PictureCache
 from datamodules.check import Facts, check_pairs
 from datamodules.describe import Found, SegmentData, describe
+from datamodules.duplicates import OnDuplicates, report_duplicates
 from datamodules.errors import DataError
 from datamodules.kinds import ClassesKind, CoverageKind
 from datamodules.labels import Labels
 from datamodules.mask_values import MaskValues
 from datamodules.pairs import Pair
 from datamodules.places import user_cache_dir
+from datamodules.problems import OnBad, skipped_lines
 from datamodules.segment_dataset import IMAGE, NativeSegmentDataset, Sample, SegmentDataset, collate_native
 from datamodules.splits import Split, held_out, keep
 from datamodules.stage import Stage
@@ -41,6 +43,8 @@ class SegmentDataModule(ImageDataModule):
         flip: augmentation mirrors every second picture.
         light: augmentation changes brightness and contrast by up to this share.
         cache_gb: gigabytes that the folder of small copies may grow to; pictures beyond are decoded every time.
+        on_bad: whether files that cannot be used stop the run or, one in a hundred at most, are left out.
+        duplicates: whether pictures that lie in two splits are warned of or stop the run.
         seed: of order and augmentation.
         num_workers: processes that load.
         cache_dir: where small copies are kept.
@@ -58,12 +62,14 @@ class SegmentDataModule(ImageDataModule):
         flip: bool,
         light: float,
         cache_gb: float,
+        on_bad: OnBad,
+        duplicates: OnDuplicates,
         seed: int,
         num_workers: int | Literal["auto"],
         cache_dir: Path | None,
     ) -> None:
         super().__init__(root=root, seed=seed, num_workers=num_workers, cache_dir=cache_dir)
-        self.labels = labels
+        self.labels, self._on_bad, self._on_duplicates = labels, on_bad, duplicates
         self._val_share, self._split_seed, self._keep_pct = val_share, split_seed, keep_pct
         self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=labels.one_class)
         self._cache_folder = cache_dir or user_cache_dir()
@@ -106,7 +112,8 @@ class SegmentDataModule(ImageDataModule):
             DataError: naming everything that is wrong with the data.
         """
         ready = self._load()
-        print("\n".join(describe(ready, self.labels)))
+        print("\n".join([*describe(ready, self.labels), *skipped_lines(self.skipped)]))
+        self._look_for_duplicates(ready)
         for size in sorted({stage.size for stage in stages}):
             start = time.monotonic()
             self._cache.fill(_items(ready), size, workers=self._workers() + 1)  # nothing trains yet: all cores
@@ -136,8 +143,11 @@ class SegmentDataModule(ImageDataModule):
         if self._ready is None:
             root = self.data_root()
             found = self.find(root)
+            files = (path for pair in found.pairs for path in (pair.image, pair.mask))
+            self._digest = self._cache.pin(root, files)
             facts, seconds = self._facts(root, found)
-            samples = self._samples(self._split(found), facts)
+            self.skipped = [*(str(problem) for problem in found.problems), *facts.bad.values()]
+            samples = self._samples(self._split(found, facts), facts)
             self._ready = SegmentData(root=root, found=found, facts=facts, seconds=seconds, samples=samples)
         return self._ready
 
@@ -147,22 +157,41 @@ class SegmentDataModule(ImageDataModule):
                 f"the data root {root} holds no pictures: put pictures and masks in it, or name another folder"
             )
         stamp = stamp_path(self._cache_folder / "checks", found.pairs, self.labels)
-        facts = None if found.problems else read_stamp(stamp)
-        if facts is not None:
+        facts = read_stamp(stamp)
+        # What stops the run, or may be too much to be left out, is looked at again and told with everything else.
+        if facts is not None and not found.problems and (self._on_bad == "skip" or not facts.bad):
             return facts, None
         start = time.monotonic()
-        facts = check_pairs(root, found.pairs, self.labels, found=found.problems, workers=self._workers() + 1)
+        facts = check_pairs(
+            root,
+            found.pairs,
+            self.labels,
+            found=found.problems,
+            on_bad=self._on_bad,
+            workers=self._workers() + 1,
+        )
         write_stamp(stamp, facts)
         return facts, time.monotonic() - start
 
-    def _split(self, found: Found) -> dict[Split, list[Pair]]:
+    def _look_for_duplicates(self, ready: SegmentData) -> None:
+        splits = {split: [sample.image for sample in samples] for split, samples in ready.samples.items()}
+        report_duplicates(
+            ready.root,
+            splits,
+            stamps=self._cache_folder / "checks",
+            on_duplicates=self._on_duplicates,
+            workers=self._workers() + 1,
+        )
+
+    def _split(self, found: Found, facts: Facts) -> dict[Split, list[Pair]]:
         splits = found.splits
         if not splits:
             val = held_out(found.groups.values(), share=self._val_share, seed=self._split_seed)
             splits = {name: "val" if group in val else "train" for name, group in found.groups.items()}
         parts: dict[Split, list[Pair]] = {"train": [], "val": [], "test": []}
         for pair in found.pairs:
-            parts[splits[pair.name]].append(pair)
+            if pair.name not in facts.bad:
+                parts[splits[pair.name]].append(pair)
         parts["test"] = parts["test"] or parts["val"]
         for name, pairs in parts.items():
             if not pairs:

@@ -13,7 +13,7 @@ from datamodules.check import Facts
 from datamodules.labels import Labels
 from datamodules.pairs import Pair
 
-_FORMAT = 1  # raise it when the check looks at more, so that old stamps are worth nothing
+_FORMAT = 2  # raise it when the check looks at more, so that old stamps are worth nothing
 
 
 def stamp_path(folder: Path, pairs: Sequence[Pair], labels: Labels) -> Path:
@@ -53,6 +53,7 @@ def read_stamp(path: Path) -> Facts | None:
             mapping={int(value): int(number) for value, number in stored["mapping"].items()},
             sizes=stored["sizes"],
             turned=stored["turned"],
+            bad=stored["bad"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

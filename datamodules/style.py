@@ -10,7 +10,9 @@ from torch.utils.data import Dataset
 
 from datamodules.compat import A
 from datamodules.cutter import PatchCutter
+from datamodules.duplicates import OnDuplicates
 from datamodules.patch_photographs import PatchesDataModule
+from datamodules.problems import OnBad
 from datamodules.randomness import Key
 from datamodules.sample_painting import ensure_sample_painting
 from datamodules.segment_dataset import image_tensor
@@ -40,6 +42,9 @@ class StyleDataModule(PatchesDataModule):
         split_seed: decides which pictures are kept and which validate.
         side: pictures whose shorter side is longer than so many pixels are made so small first.
         cache_gb: gigabytes that the folder of small copies may grow to.
+        on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
+            at most, and lists them in the run's folder. What changes during a run always stops it.
+        duplicates: ``"warn"`` tells of pictures that lie in two splits, byte by byte the same; ``"error"`` stops.
         seed: of order and augmentation.
         num_workers: processes that load; ``"auto"`` goes by the number of cores.
         cache_dir: where small copies are kept; ``None`` is the user's cache folder.
@@ -63,6 +68,8 @@ class StyleDataModule(PatchesDataModule):
         split_seed: int = SPLIT_SEED,
         side: int = 512,
         cache_gb: float = 20.0,
+        on_bad: OnBad = "error",
+        duplicates: OnDuplicates = "warn",
         seed: int = 0,
         num_workers: int | Literal["auto"] = "auto",
         cache_dir: Path | None = None,
@@ -78,6 +85,8 @@ class StyleDataModule(PatchesDataModule):
             split_seed=split_seed,
             side=side,
             cache_gb=cache_gb,
+            on_bad=on_bad,
+            duplicates=duplicates,
             seed=seed,
             num_workers=num_workers,
             cache_dir=cache_dir,

@@ -22,6 +22,7 @@ from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from experiments.commands import CommandModule
 from experiments.expected import FAILURES, MISTAKES
+from experiments.faults import one_line
 from experiments.fit_callbacks import Averaging, Saving, fit_callbacks
 from experiments.layers import Settings
 from experiments.loaded import FORMAT, Loaded, put_weights
@@ -191,7 +192,7 @@ class DarkroomCLI(LightningCLI):
                 "ddp.static_graph does not go with trainer.accumulate_grad_batches "
                 f"{config['accumulate_grad_batches']}: torch's DDP fails at the first step. Leave one of them out"
             )
-        callbacks = [FirstError((*MISTAKES, *FAILURES)), *callbacks]
+        callbacks = [FirstError(one_line), *callbacks]
         config["plugins"] = [*_as_list(config.get("plugins")), AtomicCheckpointIO()]
         if SLURMEnvironment.detect():  # stock, it would answer the signals itself and ask for a new start
             config["plugins"].append(SLURMEnvironment(auto_requeue=False))

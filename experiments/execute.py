@@ -12,7 +12,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from callbacks.first_error import leave
 from experiments.cli import DarkroomCLI, Plan
 from experiments.commands import COMMANDS, CommandModule, Needs
-from experiments.expected import FAILURES, MISTAKES
+from experiments.expected import MISTAKES
+from experiments.faults import one_line
 from experiments.layers import Settings, lay_over, read_settings
 from experiments.loaded import Loaded, load, newest_valid
 from experiments.quiet import quiet
@@ -58,15 +59,15 @@ def execute(request: Request) -> int:
         with quiet(), ExitStack() as held:
             plan = make_plan(request, held)
             return plan.command.run(DarkroomCLI(plan))
-    except (*MISTAKES, *FAILURES) as error:
-        leave(error, rank=getattr(rank_zero_only, "rank", 0), brief=True)
-        print(f"run.py: {error}", file=sys.stderr)
-        return 2 if isinstance(error, MISTAKES) else 1
     except SystemExit as end:  # jsonargparse's way of saying that --print_config or --help is done
         return int(end.code or 0)
     except Exception as error:
-        leave(error, rank=getattr(rank_zero_only, "rank", 0))
-        raise
+        said = one_line(error)
+        leave(error, rank=getattr(rank_zero_only, "rank", 0), said=said)
+        if said is None:
+            raise
+        print(f"run.py: {said}", file=sys.stderr)
+        return 2 if isinstance(error, MISTAKES) else 1
 
 
 def make_plan(request: Request, held: ExitStack) -> Plan:
@@ -102,25 +103,30 @@ def make_plan(request: Request, held: ExitStack) -> Plan:
 
 def _run_to_train(request: Request, held: ExitStack) -> tuple[RunFolder, Loaded | None]:
     """Chooses the folder and locks it, before anything in it is read or written."""
-    folder: RunFolder | None
     if request.resume is not None:
-        folder = find_run(request, request.name if request.resume == NEWEST and request.name else request.resume)
+        chosen = request.name if request.resume == NEWEST and request.name else request.resume
+        folder: RunFolder | None = find_run(request, chosen)
     else:
         folder = restarted_run(request)
-    goes_on = folder is not None
-    for folder in [folder] if folder else new_runs(request):
-        if not is_first():
-            break
+    if folder is not None:
+        _hold(folder, held)
+        return folder, load(newest_valid(folder), request.task_name)
+    for candidate in new_runs(request):
         try:
-            held.enter_context(RunLock(folder.path))
+            _hold(candidate, held)
+            return candidate, None
         except InUseError:
             # Another run has just taken the same number. Where others started the processes, the rest cannot know.
-            if request.name or request.resume is not None or started_from_outside():
+            if request.name or started_from_outside():
                 raise
-            continue
+    raise RuntimeError("numbers have no end")
+
+
+def _hold(folder: RunFolder, held: ExitStack) -> None:
+    """Locks a run's folder for all of its processes, and tidies up after one that was killed."""
+    if is_first():
+        held.enter_context(RunLock(folder.path))
         folder.remove_leftovers()
-        break
-    return folder, load(newest_valid(folder), request.task_name) if goes_on else None
 
 
 def _run_to_use(request: Request) -> tuple[RunFolder, Loaded | None]:

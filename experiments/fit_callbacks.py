@@ -14,7 +14,7 @@ from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.randomness import StatelessRandomness
 from callbacks.replica_guard import ReplicaGuard
 from callbacks.run_checkpoint import RunCheckpoint
-from callbacks.run_config import RunConfig
+from callbacks.run_config import RunConfig, SkippedFiles
 from callbacks.stage_average import StageAverage
 from experiments.signals import TRAINING
 
@@ -64,6 +64,7 @@ def fit_callbacks(cli: DarkroomCLI) -> list[Callback]:
     )
     return [
         RunConfig(cli.folder.config, cli.config_text()),
+        SkippedFiles(cli.folder.skipped),
         ReplicaGuard(cli.stages, every_n_steps=cli.config_init.ddp.check_every_n_steps),
         ProgressiveResizing(cli.stages),
         *cli.parts.start(cli.model, cli.started),

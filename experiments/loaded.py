@@ -73,19 +73,29 @@ def load(path: Path, task: str) -> Loaded:
 
 
 def newest_valid(folder: RunFolder) -> Path:
-    """Finds the checkpoint to go on from.
+    """Finds the checkpoint to go on from: ``last.ckpt``, or else the one with most steps among those that are whole.
+
+    Steps count, and not the files' times, which tell nothing after a clock was set back or a folder copied.
 
     Raises:
         CheckpointError: if all of them are damaged.
     """
+    last = folder.checkpoints / "last.ckpt"
+    if last.exists() and damage_of(last) is None:
+        return last
+    steps: dict[Path, int] = {}
     skipped: list[str] = []
     for path in folder.checkpoint_files:
-        if (damage := damage_of(path)) is None:
-            if skipped:
-                print(f"skipped as damaged: {'; '.join(skipped)}. Going on from {relative_to_here(path)}")
-            return path
-        skipped.append(f"{relative_to_here(path)} ({damage})")
-    raise CheckpointError(f"no checkpoint of {relative_to_here(folder.path)} can be read: {'; '.join(skipped)}")
+        try:
+            steps[path] = read_checkpoint(path).get("global_step", 0)
+        except CheckpointError:
+            skipped.append(f"{relative_to_here(path)} ({damage_of(path) or 'it holds something else'})")
+    if not steps:
+        raise CheckpointError(f"no checkpoint of {relative_to_here(folder.path)} can be read: {'; '.join(skipped)}")
+    chosen = max(steps, key=steps.__getitem__)
+    why = f"skipped as damaged: {'; '.join(skipped)}" if skipped else f"there is no {relative_to_here(last)}"
+    print(f"{why}. Going on from {relative_to_here(chosen)}, step {steps[chosen]}")
+    return chosen
 
 
 def put_weights(module: nn.Module, loaded: Loaded) -> None:

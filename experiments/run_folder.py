@@ -1,6 +1,7 @@
 """Where a run lives: one folder, decided once for all of its processes."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from experiments.suggest import UsageError, did_you_mean
 
 # Lightning starts the other processes with the same command line: they read the decision instead of repeating it.
 DECIDED = "DARKROOM_RUN_FOLDER"
+_CLOCKS_DIFFER = 60.0  # seconds between a file server's clock and ours that mean nothing
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class RunFolder:
     def config(self) -> Path:
         """The exact configuration."""
         return self.path / "config.yaml"
+
+    @property
+    def skipped(self) -> Path:
+        """List of the data files that were left out."""
+        return self.path / "skipped.txt"
 
     @property
     def checkpoints(self) -> Path:
@@ -55,7 +62,9 @@ class RunFolder:
 
     def remove_leftovers(self) -> None:
         """Removes what a killed run left half-written, and the log of one that never saved anything."""
-        leftovers = [file for place in (self.path, self.checkpoints, self.pictures) for file in place.glob(".*.partial")]
+        leftovers = [
+            file for place in (self.path, self.checkpoints, self.pictures) for file in place.glob(".*.partial")
+        ]
         if not self.checkpoint_files:
             leftovers += self.path.glob("events.out.tfevents.*")
         for file in leftovers:
@@ -123,7 +132,9 @@ def find_run(request: Request, which: str, environ: Mapping[str, str] = os.envir
         near = did_you_mean(Path(which).name, names) if names else "."
         raise UsageError(f"there is no run '{which}' (looked for that folder and in {relative_to_here(runs)}){near}")
     if not folder.checkpoint_files:
-        raise UsageError(f"{relative_to_here(folder.path)} holds no checkpoint: the run ended before its first one was saved. Start it again")
+        raise UsageError(
+            f"{relative_to_here(folder.path)} holds no checkpoint: the run ended before it saved one. Start it again"
+        )
     return folder
 
 
@@ -189,4 +200,10 @@ def _newest(runs: Path, task: str) -> RunFolder:
         raise UsageError(
             f"there is no run of {task} in {relative_to_here(runs)} yet: train one, or name a checkpoint or a folder"
         )
-    return max(trained, key=lambda run: run.checkpoint_files[0].stat().st_mtime_ns)
+    newest = max(trained, key=lambda run: run.checkpoint_files[0].stat().st_mtime_ns)
+    if newest.checkpoint_files[0].stat().st_mtime > time.time() + _CLOCKS_DIFFER:
+        print(
+            f"the clock was set back: {relative_to_here(newest.checkpoint_files[0])} is of a time to come. If "
+            f"{relative_to_here(newest.path)} is not the run you mean, name yours"
+        )
+    return newest

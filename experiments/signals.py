@@ -103,9 +103,9 @@ def _watch(heard: int) -> None:
 def _answer(number: int, interrupts: int, parent: int | None) -> None:
     if number not in SIGNALS:
         return
+    if number == signal.SIGINT and interrupts > 1:
+        _leave(BY_FORCE, "stopped at once, nothing more was saved. Go on with:")
     if TRAINING.is_set():
-        if number == signal.SIGINT and interrupts > 1:
-            _leave(BY_FORCE, "stopped at once, nothing more was saved. Go on with:")
         return
     if parent is not None:
         os.kill(parent, signal.SIGTERM)  # the first process speaks for all, and its end ends this one

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RUN = ROOT / "experiments" / "run.py"
 #: Generous: the machine may be busy with something else.
-PATIENCE = 240.0
+PATIENCE = 900.0
 
 #: Two stages of two epochs of five steps, saved at every step; the seconds go into importing torch.
 WORDS = (

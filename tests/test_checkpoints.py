@@ -13,7 +13,7 @@ from lightning import Callback, LightningModule, Trainer
 from tiny_task import SEED, TinyData, TinyNet, TinyTask, tiny_task, tiny_trainer
 
 from callbacks.checkpoint_io import AtomicCheckpointIO, read_checkpoint
-from callbacks.errors import CheckpointError, InterruptedRunError, NonFiniteError
+from callbacks.errors import CheckpointError, InterruptedRunError, NonFiniteError, OutputError
 from callbacks.interrupt import SaveOnSignal
 from callbacks.run_checkpoint import RunCheckpoint
 
@@ -69,7 +69,7 @@ def test_a_full_disk_leaves_the_file_before(good: Path, monkeypatch: pytest.Monk
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match=r"No space left on device\): the one before it is intact"):
+    with pytest.raises(OutputError, match=r"No space left on device\): the one before it is intact"):
         AtomicCheckpointIO().save_checkpoint({"weight": torch.zeros(9)}, good)
     assert good.read_bytes() == before
     assert [path.name for path in good.parent.iterdir()] == ["good.ckpt"]
@@ -79,7 +79,7 @@ def test_a_full_disk_leaves_the_file_before(good: Path, monkeypatch: pytest.Monk
 def test_a_really_full_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Path.open
     monkeypatch.setattr(Path, "open", lambda self, *a: real(Path("/dev/full") if "partial" in self.name else self, *a))
-    with pytest.raises(CheckpointError, match=r"could not be written .*there was none before it"):
+    with pytest.raises(OutputError, match=r"could not be written .*there was none before it"):
         AtomicCheckpointIO().save_checkpoint({"weight": torch.zeros(1_000_000)}, tmp_path / "new.ckpt")
     assert list(tmp_path.iterdir()) == []
 

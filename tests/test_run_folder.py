@@ -51,8 +51,24 @@ def test_a_folder_without_a_run_is_taken() -> None:
     Path("runs/segment/sample").mkdir(parents=True)
     Path("runs/segment/sample/lr_find.png").write_bytes(b"x")
     assert new_run(request(), {}).path.name == "sample"
-    Path("runs/segment/sample/events.out.tfevents.1").write_bytes(b"x")
-    assert new_run(request(), {}).path.name == "sample-2"
+    Path("runs/segment/sample/events.out.tfevents.1").write_bytes(b"x")  # of a run that never saved anything
+    assert new_run(request("--name", "sample"), {}).path.name == "sample"
+
+
+def test_what_a_killed_run_left_is_removed() -> None:
+    folder = RunFolder(Path("runs/segment/sample"))
+    (folder.pictures).mkdir(parents=True)
+    half, log, other = folder.path / ".config.yaml.7.partial", folder.path / "events.out.tfevents.1", folder.path / "x"
+    drawn = folder.pictures / ".a.png.7.partial"
+    for file in (half, log, other, drawn):
+        file.write_bytes(b"x")
+    folder.remove_leftovers()
+    assert [file.exists() for file in (half, drawn, log, other)] == [False, False, False, True]
+    trained("mine")
+    log = Path("runs/segment/mine/events.out.tfevents.1")
+    log.write_bytes(b"x")
+    RunFolder(log.parent).remove_leftovers()
+    assert log.exists()
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
@@ -129,3 +145,13 @@ def test_a_checkpoints_run_is_the_folder_above() -> None:
 def test_paths_are_shown_as_one_would_type_them(tmp_path: Path) -> None:
     assert relative_to_here(tmp_path / "a" / "b") == Path("a/b")
     assert relative_to_here(tmp_path.parent / "b") == tmp_path.parent / "b"
+
+
+def test_the_newest_run_is_doubted_when_the_clock_was_set_back(capsys: pytest.CaptureFixture[str]) -> None:
+    trained("old", age=100)
+    find_run(request(), NEWEST, {})
+    assert capsys.readouterr().out == ""
+    ahead = trained("ahead")
+    os.utime(ahead / "checkpoints/last.ckpt", (4e9, 4e9))
+    assert find_run(request(), NEWEST, {}).path == ahead
+    assert "the clock was set back: runs/segment/ahead/checkpoints/last.ckpt is of a time" in capsys.readouterr().out

@@ -5,7 +5,8 @@ import time
 from jsonargparse import ArgumentParser
 from lightning.pytorch.utilities import rank_zero_only
 
-from callbacks.errors import InterruptedRunError
+from callbacks.errors import InterruptedRunError, StageError
+from callbacks.rehearsal import out_of_memory, too_large
 from experiments.cli import DarkroomCLI
 from experiments.farewell import farewell, resume_line
 from experiments.run_folder import relative_to_here
@@ -51,5 +52,10 @@ def run(cli: DarkroomCLI) -> int:
             say(f"\nstopped at once, nothing more was saved. Go on with:\n  {resume_line(cli)}")
             return BY_FORCE
         raise
+    except (RuntimeError, MemoryError) as error:  # every stage was tried; figures, the optimiser or others took more
+        stage = cli.model.stage
+        if stage is None or not out_of_memory(error):
+            raise
+        raise StageError(too_large(stage, cli.stages, processes=cli.trainer.world_size)) from error
     say(farewell(cli, seconds=time.monotonic() - start))
     return 0
