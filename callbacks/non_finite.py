@@ -89,7 +89,8 @@ def _message(step: _Step) -> str:
     names = losses[0][0] if losses else [name for names, _ in shares for name in names]
     return (
         f"{what} at step {step.number}, on the pictures {', '.join(names)}, at a rate of {step.rate:.2g}. Nothing of "
-        "it was saved: go on from the last checkpoint with --resume and a lower lr, or look at those pictures"
+        "it was saved. --resume would repeat it: look at those pictures, or start from the last checkpoint with "
+        "--init_from and a lower lr"
     )
 
 

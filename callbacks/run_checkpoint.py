@@ -104,7 +104,8 @@ class RunCheckpoint(Checkpoint):
         if name := _non_finite(pl_module):
             raise NonFiniteError(
                 f"{name} is no longer finite after step {trainer.global_step}; it was not saved. "
-                f"The last good checkpoint is {self.last if self.last.exists() else 'none yet'}: lower the stage's lr"
+                f"The last good checkpoint is {self.last if self.last.exists() else 'none yet'}: start from it with "
+                "--init_from and a lower lr"
             )
         checkpoint["darkroom"] = self.record
 

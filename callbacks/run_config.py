@@ -1,15 +1,22 @@
 """What a run's folder says of it in plain text: the exact configuration, and which files were left out."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks.whole_file import whole_file
+
+_log = logging.getLogger("darkroom")
 
 
 class RunConfig(Callback):
     """Writes the configuration when all processes have met, so that none of them sees a folder another has begun.
+
+    A folder that is removed while the run writes to it is made again: a night's work is worth more than what somebody
+    may have meant by that.
 
     Args:
         path: where to.
@@ -22,8 +29,25 @@ class RunConfig(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Writes the file, once, on the first process."""
         if stage == "fit" and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            with whole_file(self.path) as file:
-                file.write(self.text.encode())
+            self._write()
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Looks whether the folder is still there."""
+        if not trainer.is_global_zero or self.path.exists():
+            return
+        _log.warning(
+            "%s WAS REMOVED while the run was writing to it: it is made again, and the log begins anew; what it held "
+            "is lost",
+            self.path.parent,
+        )
+        self._write()
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.close()  # it opens another file with the next thing it is told
+
+    def _write(self) -> None:
+        with whole_file(self.path) as file:
+            file.write(self.text.encode())
 
 
 class SkippedFiles(Callback):

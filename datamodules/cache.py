@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.copies import TEMPORARY, file_bytes, has_length, read_copy, write_copy
+from datamodules.copies import TEMPORARY, file_bytes, has_length, is_abandoned, read_copy, write_copy
 from datamodules.errors import DataError
 from datamodules.kinds import Kind
 from datamodules.parallel import map_files, raise_together
@@ -26,7 +26,6 @@ from datamodules.parallel import map_files, raise_together
 _log = logging.getLogger(__name__)
 
 _FORMAT = 1  # part of every name: raise it when the pixels of a copy would come out differently
-_ABANDONED_SECONDS = 24 * 3600.0
 
 
 class Item(NamedTuple):
@@ -127,7 +126,7 @@ class PictureCache:
         except OSError as error:
             raise DataError(
                 f"{self.folder}: the cache cannot be written ({error.strerror or error}); "
-                f"free some space, or name another folder"
+                "free some space, or name another folder with --data.cache_dir FOLDER"
             ) from error
         raise_together([*unreadable, *outcomes])
 
@@ -172,14 +171,14 @@ def _copy_path(folder: Path, path: Path, marks: tuple[int, int], size: int, kind
 
 
 def _bytes_held(folder: Path) -> int:
-    """Bytes of all files in the cache; what a killed process left half-written a day ago is removed."""
+    """Bytes of all files in the cache; what a killed process left half-written is removed."""
     total, now = 0, time.time()
     for parent, _, names in os.walk(folder):
         for name in names:
             file = Path(parent, name)
             with contextlib.suppress(FileNotFoundError):  # another process works here too
                 status = file.stat()
-                if file.suffix == TEMPORARY and now - status.st_mtime > _ABANDONED_SECONDS:
+                if file.suffix == TEMPORARY and is_abandoned(file, age=now - status.st_mtime):
                     file.unlink()
                 else:
                     total += status.st_size

@@ -5,10 +5,13 @@ not flushed to the disk one by one, as that would cost more than the decoding th
 be torn, the checksum tells, and it is made again.
 """
 
+import contextlib
+import hashlib
 import io
 import math
 import os
 import secrets
+import socket
 import zlib
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +21,7 @@ from numpy.typing import NDArray
 
 TEMPORARY = ".part"  # the suffix of what is not finished
 _CHECKSUM_BYTES = 4
+_ABANDONED_SECONDS = 24 * 3600.0
 
 
 @lru_cache
@@ -66,7 +70,7 @@ def write_copy(copy: Path, pixels: NDArray[np.uint8]) -> None:
     """
     copy.parent.mkdir(parents=True, exist_ok=True)
     data = np.ascontiguousarray(pixels).data
-    temporary = copy.with_name(f"{copy.stem}-{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
+    temporary = copy.with_name(f"{copy.stem}-{os.getpid()}-{_here()}-{secrets.token_hex(4)}{TEMPORARY}")
     try:
         with temporary.open("xb") as file:
             file.write(_header(pixels.shape))
@@ -76,6 +80,37 @@ def write_copy(copy: Path, pixels: NDArray[np.uint8]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_abandoned(temporary: Path, *, age: float) -> bool:
+    """Whether nobody will finish an unfinished copy.
+
+    Args:
+        temporary: its file, as ``write_copy`` names it.
+        age: seconds since it was written to; of processes on other machines, this alone tells.
+    """
+    _, pid, place, *_ = [*temporary.stem.split("-"), "", ""]
+    if place != _here() or not pid.isdigit():
+        return age > _ABANDONED_SECONDS
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # another user's
+        return False
+    return False
+
+
+@lru_cache
+def _here() -> str:
+    """A word for this machine since it was switched on, and for the container: where process numbers mean something."""
+    words = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        words += [
+            Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"),
+            str(Path("/proc/self/ns/pid").readlink()),
+        ]
+    return hashlib.blake2b("\n".join(words).encode(), digest_size=4).hexdigest()
 
 
 def _checksum(data: memoryview) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.check import Facts
+from datamodules.errors import DataError
 from datamodules.labels import Labels
 from datamodules.pairs import Pair
 
@@ -73,11 +74,25 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes plain values in one piece."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(temporary).replace(path)
+    """Writes plain values in one piece.
+
+    Raises:
+        DataError: if the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise DataError(
+            f"{path.parent}: the cache cannot be written ({error.strerror or error}); free some space, or name another "
+            "folder with --data.cache_dir FOLDER"
+        ) from error

@@ -24,8 +24,9 @@ from experiments.commands import CommandModule
 from experiments.expected import FAILURES, MISTAKES
 from experiments.faults import one_line
 from experiments.fit_callbacks import Averaging, Saving, fit_callbacks
+from experiments.fitting import check_network, check_stage, put_weights
 from experiments.layers import Settings
-from experiments.loaded import FORMAT, Loaded, put_weights
+from experiments.loaded import FORMAT, Loaded, refuse_other_task
 from experiments.plain_errors import plain
 from experiments.request import OPTIONS
 from experiments.run_folder import RunFolder
@@ -157,10 +158,14 @@ class DarkroomCLI(LightningCLI):
             for stage in (*self.stages, self.stage):
                 self.model.set_stage(stage)
         if self.loaded is None and config.init_from is not None:
+            refuse_other_task(config.init_from, self.plan.task_name)
             self.started = self.parts.start_from(self.model, config.init_from)
         self.trainer = self.instantiate_trainer()
         self.datamodule.set_stage(self.stage)
-        if self.loaded is not None and not self.plan.resumes:  # a resumed fit restores them with everything else
+        if self.loaded is not None and self.plan.resumes:  # a fit restores the weights with everything else
+            check_network(self.model, self.loaded)
+            check_stage(self.stages, self.loaded)
+        elif self.loaded is not None:
             put_weights(self.model, self.loaded)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -223,6 +228,7 @@ class DarkroomCLI(LightningCLI):
         return {
             "format": FORMAT,
             "task": self.plan.task_name,
+            "classes": list(getattr(self.model, "classes", ())),
             "model": plain["model"],
             "data": plain["data"],
             "stages": plain["stages"],

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from callbacks.checkpoint_io import damage_of, read_checkpoint
 from callbacks.errors import CheckpointError
@@ -98,24 +98,20 @@ def newest_valid(folder: RunFolder) -> Path:
     return chosen
 
 
-def put_weights(module: nn.Module, loaded: Loaded) -> None:
-    """Puts the checkpoint's weights into ``module``, all of them.
+def refuse_other_task(path: Path, task: str) -> None:
+    """Refuses a checkpoint of another task to start from; files that Darkroom did not write are not judged.
 
     Raises:
-        CheckpointError: naming the first tensor that does not fit.
+        CheckpointError: naming its task.
     """
-    own = module.state_dict()
-    for name, tensor in own.items():
-        if name not in loaded.weights:
-            raise CheckpointError(f"{relative_to_here(loaded.path)} does not fit the network: it has no '{name}'")
-        if (saved := loaded.weights[name].shape) != tensor.shape:
-            raise CheckpointError(
-                f"{relative_to_here(loaded.path)} does not fit the network: '{name}' is {tuple(saved)} in the file and "
-                f"{tuple(tensor.shape)} in the network"
-            )
-    if surplus := [name for name in loaded.weights if name not in own]:
-        raise CheckpointError(f"{relative_to_here(loaded.path)} does not fit the network, which has no '{surplus[0]}'")
-    module.load_state_dict(loaded.weights)
+    try:
+        record = read_checkpoint(path).get("darkroom")
+    except CheckpointError:
+        return  # of another kind: whoever takes weights from it says what is wrong
+    if isinstance(record, dict) and (found := record.get("task")) not in (None, task):
+        raise CheckpointError(
+            f"{relative_to_here(path)} is of the task '{found}': a run of {task} cannot start from it"
+        )
 
 
 def stage_from(plain: dict[str, Any]) -> Stage:

@@ -109,7 +109,8 @@ def _segment() -> Parts:
     from callbacks.segment_figures import SegmentFigures, batch_sheet
     from datamodules.base import ImageDataModule
     from experiments import segment_results
-    from experiments.loaded import load, put_weights
+    from experiments.fitting import put_weights
+    from experiments.loaded import load
     from experiments.scores import worst_lines
     from experiments.segment_sheets import scored_sheet
     from lightning_modules.segment_metrics import PictureScore

@@ -224,14 +224,22 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     assert copies(cache) == []
 
 
-def test_abandoned_halves_are_removed_after_a_day(cache: PictureCache, tmp_path: Path) -> None:
+def test_abandoned_halves_are_removed(cache: PictureCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once where the process that wrote one is known to be dead; after a day where it may be elsewhere."""
     cache.folder.mkdir()
-    old, young = cache.folder / "old.part", cache.folder / "young.part"
+    old, young = cache.folder / "x-1-elsewhere-0.part", cache.folder / "y-1-elsewhere-0.part"
     for half in (old, young):
         half.write_bytes(b"half")
     os.utime(old, (time.time() - 90_000,) * 2)
+    with monkeypatch.context() as patch:  # as a kill does: no name, and nothing tidied up
+        patch.setattr(Path, "replace", lambda *_: os._exit(9))
+        if (child := os.fork()) == 0:
+            cache.fill(images(draw(tmp_path, 1)), 16, workers=0)
+    os.waitpid(child, 0)
+    (killed,) = set(cache.folder.rglob("*.part")) - {old, young}
     cache.fill(images(draw(tmp_path, 1)), 16, workers=0)
     assert not old.exists()
+    assert not killed.exists()
     assert young.exists()
 
 
