@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks.whole_file import whole_file
 
@@ -31,19 +30,25 @@ class RunConfig(Callback):
         if stage == "fit" and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self._write()
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Looks whether the folder is still there."""
-        if not trainer.is_global_zero or self.path.exists():
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Looks whether the folder is still there, before anything else is written to it."""
+        self._make_again(trainer)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Likewise."""
+        self._make_again(trainer)
+
+    def _make_again(self, trainer: Trainer) -> None:
+        if not trainer.is_global_zero or trainer.fast_dev_run or self.path.parent.exists():  # type: ignore[attr-defined]
             return
         _log.warning(
-            "%s WAS REMOVED while the run was writing to it: it is made again, and the log begins anew; what it held "
-            "is lost",
+            "%s WAS REMOVED while the run was writing to it: it is made again, without what it held; log, figures and "
+            "checkpoints begin anew",
             self.path.parent,
         )
         self._write()
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.close()  # it opens another file with the next thing it is told
 
     def _write(self) -> None:
         with whole_file(self.path) as file:

@@ -1,6 +1,7 @@
 """Faults of the machine as one line that a person can act on: full disks, lost folders, too little memory."""
 
 import errno
+import os
 import re
 
 from experiments.expected import FAILURES, MISTAKES
@@ -50,7 +51,7 @@ def plain_fault(error: BaseException) -> str | None:
     True
     """
     if isinstance(error, OSError) and error.errno in _DISK:
-        place = f"{error.filename}: " if error.filename else ""
+        place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return f"{place}{error.strerror}; {_KEPT}"
     text = str(error)
     if isinstance(error, RuntimeError) and _LOADER_DIED.match(text):
