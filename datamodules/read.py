@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from datamodules.bounded_file import BoundedFile
 from datamodules.errors import DataError
 
 # Named, so that no file reaches the rarer decoders: one of them starts Ghostscript.
@@ -165,7 +166,7 @@ def guarded(path: Path, work: Callable[[Image.Image], T]) -> T:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata that leave the pixels whole
-            with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+            with BoundedFile(path) as file, Image.open(file, formats=FORMATS) as image:
                 _refuse_bomb(path, image.width * image.height)
                 return work(image)
     except DataError:

@@ -15,6 +15,7 @@ _UNRECOGNIZED = re.compile(r"[Uu]nrecognized arguments: (\S+)")
 _IMPORT = re.compile(r"Importing '([^']+)' is not allowed")
 _EXPECTED = re.compile(r"Expected an? ([^\n]+?)(?:\. Got value: ([^\n]*))?$", re.MULTILINE)
 _GIVEN = re.compile(r"Given value: (.*)", re.DOTALL)
+_NO_SUBCLASS = re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)")
 _REQUIRED = re.compile(r"arguments are required: ([\w., ]+)")
 
 
@@ -41,6 +42,8 @@ def plain(message: str, *, known: Collection[str]) -> str:
         return _unknown_key(f"{match[1]}.{match[2]}", known)
     if match := _OPTION.search(message):
         return _unknown_argument(where, match[1], _CLASS.findall(message[: match.start()]), known)
+    if match := _NO_SUBCLASS.search(message):
+        return f"{where}: '{match[1]}' is no subclass of {match[2]}"
     if match := _REQUIRED.search(message):
         return f"{where or 'the configuration'}: {match[1]} must be given"
     if match := re.search(r"Expected a dot import path string: (\S+)", message):

@@ -304,6 +304,15 @@ def test_a_users_mistake_is_one_line(
         ("just words", "holds no settings"),
         ('!!python/object/apply:os.system ["touch ran"]', "could not determine a constructor for the tag"),
         ("trainer: {callbacks: [{class_path: subprocess.Popen}]}", "'subprocess.Popen' is outside the packages"),
+        ("model: {net: {class_path: torchevil.Net}}", "'torchevil.Net' is outside the packages"),
+        # reached through a module of a trusted package
+        ("trainer: {logger: {class_path: torch.multiprocessing.sys.exit}}", "is outside the packages"),
+        (
+            "trainer: {callbacks: [{class_path: lightning.pytorch.callbacks.LambdaCallback,"
+            " init_args: {on_train_start: os.system}}]}",
+            "'os.system' is outside the packages",
+        ),
+        ("model: {net: {class_path: torch.hub.load, init_args: {repo_or_dir: a/b}}}", "is no subclass of Module"),
     ],
 )
 def test_a_mistake_in_a_file_is_one_line(
