@@ -70,12 +70,12 @@ def execute(request: Request) -> int:
         return 2 if isinstance(error, MISTAKES) else 1
 
 
-def make_plan(request: Request, held: ExitStack) -> Plan:
+def make_plan(request: Request, held: ExitStack | None = None) -> Plan:
     """Reads the files that ``request`` names.
 
     Args:
         request: what is asked for.
-        held: gets the lock of a run that trains.
+        held: gets the lock of a run that trains; ``None`` where nothing will be trained.
 
     Raises:
         UsageError: if one of them cannot be read.
@@ -101,7 +101,7 @@ def make_plan(request: Request, held: ExitStack) -> Plan:
     )
 
 
-def _run_to_train(request: Request, held: ExitStack) -> tuple[RunFolder, Loaded | None]:
+def _run_to_train(request: Request, held: ExitStack | None) -> tuple[RunFolder, Loaded | None]:
     """Chooses the folder and locks it, before anything in it is read or written."""
     if request.resume is not None:
         chosen = request.name if request.resume == NEWEST and request.name else request.resume
@@ -122,9 +122,9 @@ def _run_to_train(request: Request, held: ExitStack) -> tuple[RunFolder, Loaded 
     raise RuntimeError("numbers have no end")
 
 
-def _hold(folder: RunFolder, held: ExitStack) -> None:
+def _hold(folder: RunFolder, held: ExitStack | None) -> None:
     """Locks a run's folder for all of its processes, and tidies up after one that was killed."""
-    if is_first():
+    if held is not None and is_first():
         held.enter_context(RunLock(folder.path))
         folder.remove_leftovers()
 
