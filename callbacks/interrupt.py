@@ -63,8 +63,9 @@ class SaveOnSignal(Callback):
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self._received += 1
-        if self._received > 1 and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        before = self._before.get(signal.SIGINT)
+        if self._received > 1 and number == signal.SIGINT and callable(before):
+            before(number, frame)  # Python's own raises KeyboardInterrupt; the command line's leaves it to its thread
 
     def _asked(self, trainer: Trainer) -> bool:
         return trainer.strategy.reduce_boolean_decision(self._received > 0, all=False)

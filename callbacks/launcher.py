@@ -3,8 +3,6 @@
 import faulthandler
 import os
 import tempfile
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,8 @@ from lightning import Trainer
 from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
-from callbacks.left_errors import FOLDER
-from callbacks.siblings import GRACE, Siblings
-
-PARENT = "DARKROOM_PARENT"
+from callbacks.left_errors import FOLDER, STARTER, starter
+from callbacks.siblings import Siblings
 
 
 class RunLauncher(_SubprocessScriptLauncher):
@@ -24,7 +20,8 @@ class RunLauncher(_SubprocessScriptLauncher):
 
     Lightning's own observer kills all processes, the first one included, up to five seconds after any exit code but 0:
     a run that was stopped, with code 75, may end with 137, and whoever is killed last has the last word. When the
-    first process fails, or is killed, or when one hangs, it does nothing.
+    first process fails, or when one hangs, it does nothing. What the others do when the first one is killed is in
+    ``experiments/signals.py``.
     """
 
     siblings: Siblings | None = None
@@ -34,12 +31,11 @@ class RunLauncher(_SubprocessScriptLauncher):
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally:
             folder = tempfile.mkdtemp(prefix="darkroom-errors-")
-            os.environ |= {FOLDER: folder, PARENT: str(os.getpid())}
+            os.environ |= {FOLDER: folder, STARTER: str(os.getpid())}
             self._call_children_scripts()
             self.siblings = Siblings(self.procs, Path(folder))
-        elif os.environ.get(PARENT) == str(os.getppid()):
+        elif starter() is not None:
             faulthandler.enable()  # asked to abort, it says where it hangs
-            threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         _set_num_threads_if_needed(num_processes=self.num_processes)
         return function(*args, **kwargs)
 
@@ -48,12 +44,3 @@ class RunLauncher(_SubprocessScriptLauncher):
         if self.siblings is not None:
             self.siblings.forget()
         super().kill(signum)
-
-
-def _end_with(parent: int) -> None:
-    """Ends this process some time after the one that started it was killed."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    time.sleep(GRACE)
-    print("run.py: process 0 is gone, and this one with it", flush=True)
-    os._exit(1)

@@ -5,17 +5,32 @@ processes, a shell script too, shows the first file of the folder.
 """
 
 import os
+import shutil
 import time
 from pathlib import Path
 
 #: The variable of the environment that names the folder; all processes see it.
 FOLDER = "DARKROOM_ERRORS"
+#: The variable that holds the number of the process that started the others of its machine.
+STARTER = "DARKROOM_STARTER"
 
 
 def errors_folder() -> Path | None:
     """Finds the folder, if whoever started this process made one."""
     folder = Path(os.environ.get(FOLDER, ""))
     return folder if FOLDER in os.environ and folder.is_dir() else None
+
+
+def starter() -> int | None:
+    """The process that started this one beside itself; ``None`` in that one, and where a scheduler started all."""
+    number = int(os.environ.get(STARTER, "0"))
+    return None if number in (0, os.getpid()) else number
+
+
+def forget_errors() -> None:
+    """Removes the folder if this process made it: it ends of its own accord, and there is nothing to wonder about."""
+    if os.environ.get(STARTER) == str(os.getpid()):
+        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
 
 
 def leave_text(folder: Path, text: str, *, rank: int, consequence: bool) -> None:

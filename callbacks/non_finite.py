@@ -3,12 +3,12 @@
 from typing import Any, NamedTuple
 
 import torch
-import torch.distributed as dist
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
 from callbacks.errors import NonFiniteError
+from callbacks.ranks import from_all_ranks
 
 
 class _Step(NamedTuple):
@@ -82,7 +82,7 @@ class NonFiniteGuard(Callback):
 
 def _message(step: _Step) -> str:
     """Says what happened, on whichever process it did; the processes meet here."""
-    shares = _from_all((step.names, [loss.item() for loss in step.losses]))
+    shares = from_all_ranks((step.names, [loss.item() for loss in step.losses]))
     losses = [(names, loss) for names, losses in shares for loss in losses if not abs(loss) < float("inf")]
     # Gradients are averaged over the processes before anyone sees them: any of the step's pictures may be the cause.
     what = f"the loss is {losses[0][1]}" if losses else "the loss is finite and its gradient is not"
@@ -92,11 +92,3 @@ def _message(step: _Step) -> str:
         "it was saved. --resume would repeat it: look at those pictures, or start from the last checkpoint with "
         "--init_from and a lower lr"
     )
-
-
-def _from_all(mine: tuple[list[str], list[float]]) -> list[tuple[list[str], list[float]]]:
-    if not (dist.is_available() and dist.is_initialized()):
-        return [mine]
-    shares: list[tuple[list[str], list[float]]] = [mine] * dist.get_world_size()
-    dist.all_gather_object(shares, mine)
-    return shares

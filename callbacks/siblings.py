@@ -14,8 +14,8 @@ from pathlib import Path
 
 from callbacks.left_errors import first_left, is_cause, left_by
 
-#: Seconds in which processes may end by themselves after one has failed.
-GRACE = 20.0
+#: Seconds in which processes may end by themselves after one has failed, and after one has said why.
+GRACE, GRACE_WHEN_KNOWN = 20.0, 5.0
 #: Seconds the first process waits for the others when all went well.
 PATIENCE = 600.0
 #: Exit codes that are no failure: done, stopped and resumable, stopped at once by a second Ctrl-C.
@@ -56,9 +56,11 @@ class Siblings:
             killed = {rank: process.returncode for rank, process in self._numbered() if self._failed(process)}
             self._stop()
             said = self._first_error(killed, [0, *hanging] if hangs else hanging)
-            complained = left_by(self.errors, 0) is not None
+            own = left_by(self.errors, 0)
+            complained = own is not None
+            repeated = own is not None and said is not None and _what(said) == _what(own.read_text(encoding="utf-8"))
             self._end()
-            if said:
+            if said and not repeated:
                 sys.stdout.flush()
                 print(f"\nrun.py: {said}", file=sys.stderr, flush=True)
             if hangs or (said and not complained):  # it would wait for ever, or end as if all were well
@@ -70,7 +72,8 @@ class Siblings:
             if failed_at is None and any(map(self._failed, self.processes)):
                 failed_at = time.monotonic()
             if failed_at is not None and time.monotonic() > failed_at + GRACE:
-                faulthandler.dump_traceback()
+                if not self._known():
+                    faulthandler.dump_traceback()
                 self.conclude(hangs=True)
             time.sleep(0.5)
 
@@ -78,19 +81,23 @@ class Siblings:
         start = time.monotonic()
         while any(process.poll() is None for process in self.processes):
             failed = first_left(self.errors) is not None or any(map(self._failed, self.processes))
-            if time.monotonic() > start + (GRACE if failed else PATIENCE):
+            if time.monotonic() > start + (GRACE_WHEN_KNOWN if self._known() else GRACE if failed else PATIENCE):
                 return
             time.sleep(0.1)
 
     def _stop(self) -> None:
-        """Ends those that still run; to be aborted makes them say where they are."""
-        for number in (signal.SIGABRT, signal.SIGKILL):
+        """Ends those that still run; where nobody knows why, to be aborted makes them say where they are."""
+        for number in (signal.SIGKILL,) if self._known() else (signal.SIGABRT, signal.SIGKILL):
             running = [process for process in self.processes if process.poll() is None]
             for process in running:
                 process.send_signal(number)
             deadline = time.monotonic() + 3
             while any(process.poll() is None for process in running) and time.monotonic() < deadline:
                 time.sleep(0.1)
+
+    def _known(self) -> bool:
+        left = first_left(self.errors)
+        return left is not None and is_cause(left)
 
     def _first_error(self, killed: dict[int, int], hanging: Sequence[int]) -> str | None:
         left = first_left(self.errors)
@@ -114,6 +121,11 @@ class Siblings:
     def _end(self) -> None:
         self._over = True
         shutil.rmtree(self.errors, ignore_errors=True)
+
+
+def _what(left: str) -> str:
+    """What a process left, without the line that says which one it was."""
+    return (left.partition("\n")[2] or left).strip()
 
 
 def _how_it_ended(code: int) -> str:

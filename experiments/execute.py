@@ -10,6 +10,7 @@ from jsonargparse import set_parsing_settings
 from lightning.pytorch.utilities import rank_zero_only
 
 from callbacks.first_error import leave
+from callbacks.left_errors import starter
 from experiments.cli import DarkroomCLI, Plan
 from experiments.commands import COMMANDS, CommandModule, Needs
 from experiments.expected import MISTAKES
@@ -66,7 +67,8 @@ def execute(request: Request) -> int:
         leave(error, rank=getattr(rank_zero_only, "rank", 0), said=said)
         if said is None:
             raise
-        print(f"run.py: {said}", file=sys.stderr)
+        if starter() is None:  # the one that started the others says the first error of all
+            print(f"run.py: {said}", file=sys.stderr)
         return 2 if isinstance(error, MISTAKES) else 1
 
 

@@ -5,8 +5,10 @@ hear it for hours. Here the kernel's notice goes to a thread, which waits for no
 takes seconds, and a signal during its import counts like any other.
 """
 
+import atexit
 import os
 import select
+import shutil
 import signal
 import sys
 import threading
@@ -15,6 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
 
+from callbacks.left_errors import errors_folder, forget_errors, starter
 from experiments.again import same_again
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
@@ -22,9 +25,9 @@ INTERRUPTED, BY_FORCE = 75, 130
 #: Set while ``callbacks/interrupt.py`` answers the signals: then the step is finished and saved first.
 TRAINING = threading.Event()
 _line: Callable[[], str] = same_again
-#: Set in processes that Lightning starts beside the first one; see ``experiments/run_folder.py``.
-_FIRST_PROCESS_DECIDED = "DARKROOM_RUN_FOLDER"
-_GRACE_SECONDS = 10.0
+#: Seconds in which a process may end by itself after the one that started it was killed; in training it may be in the
+#: middle of a step, and say what it thinks of the loss.
+_GRACE, _GRACE_IN_TRAINING = 2.0, 20.0
 
 
 def take_signals() -> None:
@@ -43,24 +46,6 @@ def go_on_with(line: Callable[[], str]) -> None:
     """Sets what is said when a signal ends the process: the command that starts or continues the run."""
     global _line
     _line = line
-
-
-def leave_after_the_first(code: int, *, seconds: float = _GRACE_SECONDS) -> int:
-    """Lets the first process end before one that it started does, and gives ``code`` back.
-
-    Lightning kills the first process without warning when one that it started ends with an error: its message and exit
-    code would be lost, although all of them ended for the same reason.
-    """
-    if code and started_by_lightning():
-        parent, end = os.getppid(), time.monotonic() + seconds
-        while os.getppid() == parent and time.monotonic() < end:
-            time.sleep(0.05)
-    return code
-
-
-def started_by_lightning(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether another process of the run started this one with the same command line."""
-    return environ.get("LOCAL_RANK", "0") != "0" and _FIRST_PROCESS_DECIDED in environ
 
 
 def started_from_outside(environ: Mapping[str, str] = os.environ) -> bool:
@@ -86,8 +71,8 @@ def _ignore_in_workers() -> None:
 
 
 def _watch(heard: int) -> None:
-    """Runs for ever: answers signals and, where Lightning started this process, ends with the one that did."""
-    parent = os.getppid() if started_by_lightning() else None
+    """Runs for ever: answers signals and, where another process started this one, ends with that."""
+    parent = starter()
     interrupts = 0
     while True:
         ready, _, _ = select.select([heard], [], [], None if parent is None else 1.0)
@@ -95,9 +80,7 @@ def _watch(heard: int) -> None:
             interrupts += number == signal.SIGINT
             _answer(number, interrupts, parent)
         if parent is not None and os.getppid() != parent:
-            if TRAINING.is_set():
-                time.sleep(_GRACE_SECONDS)  # its own end may be near
-            os._exit(1)
+            _end_alone()
 
 
 def _answer(number: int, interrupts: int, parent: int | None) -> None:
@@ -113,6 +96,21 @@ def _answer(number: int, interrupts: int, parent: int | None) -> None:
     _leave(INTERRUPTED, f"stopped by {signal.Signals(number).name} before there was anything to save. Go on with:")
 
 
+def _end_alone() -> None:
+    if errors_folder() is not None:  # else the first process ended as it should, and has said all there is to say
+        atexit.register(_say_alone)  # behind the traceback of what this process thinks of it
+        time.sleep(_GRACE_IN_TRAINING if TRAINING.is_set() else _GRACE)
+        _say_alone()
+    os._exit(1)
+
+
+def _say_alone() -> None:
+    with suppress(OSError):
+        os.write(2, b"run.py: process 0 is gone, and this one with it\n")
+    if folder := errors_folder():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _leave(code: int, why: str) -> None:
     if is_first():
         flush = threading.Thread(target=sys.stdout.flush, daemon=True)  # the main thread may be in the middle of it
@@ -120,4 +118,5 @@ def _leave(code: int, why: str) -> None:
         flush.join(1.0)
         with suppress(OSError):
             os.write(1, f"\n{why}\n  {_line()}\n".encode())
+    forget_errors()
     os._exit(code)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from PIL import Image
@@ -27,6 +26,7 @@ from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.replica_guard import ReplicaGuard
 from callbacks.segment_figures import SegmentFigures
 from callbacks.sr_figures import SrFigures
+from callbacks.stage_average import StageAverage
 from datamodules.stage import Stage
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.super_resolution import SuperResolutionModule
@@ -39,7 +39,7 @@ def fit(
 ) -> dict[str, Any]:
     """Trains the tiny task on this process of ``world``; every step is followed by a look at all weights."""
     extra: list[Callback] = [KillBefore(kill), ReplicaGuard(STAGES, every_n_steps=1)]
-    extra += [EMAWeightAveraging(decay=0.9)] if ema else []
+    extra += [StageAverage(STAGES, decay=0.9)] if ema else []
     with as_ddp(Ddp(**options), training=True):
         trainer = tiny_trainer(folder, devices=world, extra=extra)
     module, data = tiny_task(), TinyData(seed=SEED, num_workers=0)

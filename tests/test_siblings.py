@@ -3,6 +3,7 @@
 Each case is a program of its own, since such a program ends with it.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from callbacks.left_errors import first_left, is_cause, leave_text
+from callbacks.left_errors import (
+    FOLDER,
+    STARTER,
+    errors_folder,
+    first_left,
+    forget_errors,
+    is_cause,
+    leave_text,
+    starter,
+)
 
 ROOT = Path(__file__).parents[1]
 HEAD = r"""
@@ -18,7 +28,7 @@ import subprocess, sys, tempfile, time
 from pathlib import Path
 from callbacks import siblings
 from callbacks.left_errors import leave_text
-siblings.GRACE = 1.0
+siblings.GRACE = siblings.GRACE_WHEN_KNOWN = 1.0
 errors = Path(tempfile.mkdtemp(dir="."))
 def child(code):
     code = "import os, signal, sys, time, faulthandler; faulthandler.enable()\n" + code
@@ -100,6 +110,42 @@ def test_an_end_that_was_asked_for_is_waited_for_in_silence(tmp_path: Path, code
     start = time.monotonic()
     assert run(body, tmp_path) == (code, "")
     assert time.monotonic() - start > 2
+
+
+def test_an_error_that_all_end_by_is_said_once(tmp_path: Path) -> None:
+    body = """
+leave_text(errors, "process 1 failed first:\\nno picture", rank=1, consequence=False)
+leave_text(errors, "process 0 failed first:\\nno picture", rank=0, consequence=False)
+siblings.Siblings([child("sys.exit(2)")], errors)
+print("no picture", flush=True)
+sys.exit(2)
+"""
+    assert run(body, tmp_path) == (2, "no picture\n")
+
+
+def test_whoever_waits_for_one_that_said_why_it_failed_is_ended_in_silence(tmp_path: Path) -> None:
+    body = """
+leave_text(errors, "process 0 failed first:\\nno picture", rank=0, consequence=False)
+siblings.Siblings([child("time.sleep(60)")], errors)
+sys.exit(2)
+"""
+    start = time.monotonic()
+    assert run(body, tmp_path) == (2, "")
+    assert time.monotonic() - start < 30
+
+
+def test_only_who_was_started_by_another_process_has_a_starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(STARTER, raising=False)
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    assert starter() is None
+    monkeypatch.setenv(STARTER, str(os.getppid()))
+    assert starter() == os.getppid()
+    forget_errors()
+    assert errors_folder() == tmp_path  # it is not this process' own
+    monkeypatch.setenv(STARTER, str(os.getpid()))
+    assert starter() is None
+    forget_errors()
+    assert errors_folder() is None
 
 
 def test_a_cause_comes_before_an_earlier_consequence(tmp_path: Path) -> None:

@@ -105,6 +105,15 @@ def test_the_second_process_is_told_before_training(place: Path) -> None:
     assert "Traceback" not in run.said
 
 
+def test_the_second_process_ends_with_the_first_one(place: Path) -> None:
+    with RealRun(place, *WORDS, *TWO, "--name", "two") as run:
+        run.wait_for(lambda: bool(run.ranks()))
+        run.wait_for_handlers(run.ranks()[0])
+        run.send(signal.SIGKILL)
+        assert run.finish() == -signal.SIGKILL  # back when the other one is gone too
+    assert run.said.rstrip().endswith("run.py: process 0 is gone, and this one with it")
+
+
 def test_the_second_process_is_told_in_training(place: Path) -> None:
     with RealRun(place, *WORDS, *LONG, *TWO, "--name", "two") as run:
         run.wait_for(saved(place, "two").exists)
