@@ -1,60 +1,33 @@
-"""A real run in a process of its own, killed without warning, goes on to the same end."""
+"""Runs killed without warning go on to the same end; all of it is in ``experiments/benchmarks/kill.py``."""
 
-import os
-import signal
-import subprocess
 import sys
-import time
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
-import tiny_pictures
-import torch
 
-RUN = Path(__file__).parents[1] / "experiments" / "run.py"
-WORDS = (
-    *("--task", "segment", "--model.net.pretrained", "none", "--trainer.accelerator", "cpu", "--trainer.devices", "1"),
-    *("--stages.0.size", "32", "--stages.1.size", "64", "--stages.all.batch_size", "2", "--stages.all.epochs", "2"),
-    *("--data.root", "cars", "--data.cache_dir", "cache", "--data.num_workers", "1", "--checkpoint.every_n_steps", "1"),
-    *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
-)
-
-
-def start(place: Path, *words: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, str(RUN), *words], cwd=place, env=environment, stderr=subprocess.PIPE, text=True
-    )
-
-
-def finish(run: subprocess.Popen[str]) -> None:
-    _, said = run.communicate(timeout=240)
-    assert run.returncode == 0, said[-3000:]
-
-
-def end(place: Path, name: str) -> dict[str, Any]:
-    return dict(torch.load(place / "runs/segment" / name / "checkpoints/last.ckpt", weights_only=True))
+from experiments.benchmarks.kill import OFTEN, SETTINGS, Kill, carry_out, plan
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_run_ends_as_the_whole_one(tmp_path: Path) -> None:
-    tiny_pictures.carvana(tmp_path / "cars", cars=6)
-    finish(start(tmp_path, *WORDS, "--name", "whole"))
-    run = start(tmp_path, *WORDS, "--name", "cut")
-    last = tmp_path / "runs/segment/cut/checkpoints/last.ckpt"
-    deadline = time.monotonic() + 120
-    # At the first stage's end: ten pictures in pairs make five steps an epoch. `last` is renewed a moment after the
-    # stage's file, so the kill may leave it one step behind.
-    while not (tmp_path / "runs/segment/cut/checkpoints/stage-1.ckpt").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    run.send_signal(signal.SIGKILL)
-    run.communicate()
-    assert run.returncode == -signal.SIGKILL
-    cut = torch.load(last, weights_only=True)["global_step"]
-    finish(start(tmp_path, "--task", "segment", "--resume", "runs/segment/cut"))
-    whole, resumed = end(tmp_path, "whole"), end(tmp_path, "cut")
-    assert 9 <= cut < whole["global_step"] == resumed["global_step"] == 20
-    for name, tensor in whole["state_dict"].items():
-        assert torch.equal(tensor, resumed["state_dict"][name]), name
-    assert whole["callbacks"]["RunCheckpoint"] == resumed["callbacks"]["RunCheckpoint"]
+@pytest.mark.skipif(sys.platform == "win32", reason="kills by signals")
+def test_killed_runs_end_as_the_whole_ones(tmp_path: Path) -> None:
+    kills = [
+        Kill(processes=1, workers=2, moment="save", count=7, victim=0, after_ms=5.0),
+        Kill(processes=2, workers=0, moment="boundary", count=1, victim=1, after_ms=20.0),
+    ]
+    alone, together = carry_out(kills, tmp_path)
+    assert alone.different == together.different == ""
+    assert alone.step is not None
+    assert 10 <= alone.step < 30  # inside the second stage
+    assert max(alone.ended, together.ended) < 60
+
+
+def test_a_plan_has_moments_of_every_kind_in_every_setting() -> None:
+    kills = plan(60, seed=1)
+    assert kills == plan(60, seed=1)
+    assert kills != plan(60, seed=2)
+    assert Counter(kill.moment for kill in kills) == dict.fromkeys(OFTEN, 12)
+    assert {(kill.processes, kill.workers) for kill in kills} == set(SETTINGS)
+    assert {kill.victim for kill in kills} == {0, 1}
+    assert all(1 <= kill.count <= OFTEN[kill.moment] for kill in kills)
