@@ -59,6 +59,11 @@ def first_left(folder: Path) -> Path | None:
     return min(folder.glob("[01]-*.txt"), default=None)
 
 
+def all_left(folder: Path) -> list[str]:
+    """Reads what processes left, the first error first."""
+    return [file.read_text(encoding="utf-8") for file in sorted(folder.glob("[01]-*.txt"))]
+
+
 def is_cause(left: Path) -> bool:
     """Whether a file tells more than that another process is gone."""
     return left.name.startswith("0")

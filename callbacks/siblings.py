@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from callbacks.left_errors import first_left, is_cause, left_by
+from callbacks.left_errors import all_left, first_left, is_cause, left_by
 
 #: Seconds in which processes may end by themselves after one has failed, and after one has said why.
 GRACE, GRACE_WHEN_KNOWN = 20.0, 5.0
@@ -56,11 +56,11 @@ class Siblings:
             killed = {rank: process.returncode for rank, process in self._numbered() if self._failed(process)}
             self._stop()
             said = self._first_error(killed, [0, *hanging] if hangs else hanging)
-            own = left_by(self.errors, 0)
-            complained = own is not None
-            repeated = own is not None and said is not None and _what(said) == _what(own.read_text(encoding="utf-8"))
+            complained = left_by(self.errors, 0) is not None
+            # This process has said its own, and the others, if they said anything, the same.
+            agreed = complained and said and {_what(said)} == {_what(text) for text in all_left(self.errors)}
             self._end()
-            if said and not repeated:
+            if said and not agreed:
                 sys.stdout.flush()
                 print(f"\nrun.py: {said}", file=sys.stderr, flush=True)
             if hangs or (said and not complained):  # it would wait for ever, or end as if all were well

@@ -123,6 +123,19 @@ sys.exit(2)
     assert run(body, tmp_path) == (2, "no picture\n")
 
 
+def test_ones_own_error_is_said_again_behind_what_others_say_of_it(tmp_path: Path) -> None:
+    body = """
+leave_text(errors, "process 0 failed first:\\nno picture", rank=0, consequence=False)
+leave_text(errors, "process 1 failed first:\\nconnection closed", rank=1, consequence=True)
+siblings.Siblings([child("print('connection closed', flush=True); sys.exit(1)")], errors)
+print("no picture", flush=True)
+sys.exit(2)
+"""
+    code, said = run(body, tmp_path)
+    assert code == 2
+    assert said.splitlines()[-2:] == ["run.py: process 0 failed first:", "no picture"]
+
+
 def test_whoever_waits_for_one_that_said_why_it_failed_is_ended_in_silence(tmp_path: Path) -> None:
     body = """
 leave_text(errors, "process 0 failed first:\\nno picture", rank=0, consequence=False)
