@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import torch
+import torch.distributed as dist
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import SyncBatchNorm, _BatchNorm
@@ -62,7 +63,9 @@ class ReplicaGuard(Callback):
             return
         named = list(replicated(module))
         sums = torch.stack([check_sum(tensor) for _, tensor in named])
-        gathered = trainer.strategy.all_gather(sums)
+        shares = [torch.empty_like(sums) for _ in range(trainer.world_size)]
+        dist.all_gather(shares, sums)
+        gathered = torch.stack(shares)
         differs = (gathered != gathered[0]).cpu()
         if not differs.any():
             return
