@@ -35,6 +35,7 @@ class RunLock:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._made = [parent for parent in folder.parents if not parent.exists()]  # the innermost first
         try:
             self._file = _locked(folder / LOCK)
         except BlockingIOError as error:
@@ -53,11 +54,12 @@ class RunLock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Frees the folder, and removes it if nothing was put into it."""
+        """Frees the folder, and removes it and those made around it if nothing was put into them."""
         with suppress(OSError):
             (self.folder / LOCK).unlink()
         with suppress(OSError):
-            self.folder.rmdir()
+            for folder in (self.folder, *self._made):
+                folder.rmdir()
         os.close(self._file)
 
 
