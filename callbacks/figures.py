@@ -14,8 +14,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from callbacks.errors import OutputError
-from callbacks.ranks import from_all_ranks, from_rank
 from callbacks.whole_file import save_png
+from models.ranks import from_all_ranks, from_rank
 
 
 @dataclass(frozen=True, kw_only=True)

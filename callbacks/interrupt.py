@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from callbacks.ends import SIGNALS
 from callbacks.errors import InterruptedRunError
 from callbacks.run_checkpoint import RunCheckpoint
 
@@ -25,8 +26,6 @@ class SaveOnSignal(Callback):
         InterruptedRunError: after saving.
     """
 
-    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-
     def __init__(self, checkpoint: RunCheckpoint, *, training: Event | None = None) -> None:
         self.checkpoint = checkpoint
         self.training = training or Event()
@@ -35,7 +34,7 @@ class SaveOnSignal(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Takes the signals over, after Lightning has taken its own."""
-        for number in self.SIGNALS:
+        for number in SIGNALS:
             self._before[number] = signal.signal(number, self._receive)
         self.training.set()
 

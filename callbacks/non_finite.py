@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from callbacks.errors import NonFiniteError
-from callbacks.ranks import from_all_ranks
+from models.ranks import from_all_ranks
 
 
 class _Step(NamedTuple):

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from callbacks.ranks import from_all_ranks
 from callbacks.whole_file import whole_file
 from datamodules.batches import PredictBatch
+from models.ranks import from_all_ranks
 
 _THREADS = 4
 

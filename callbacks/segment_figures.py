@@ -24,9 +24,9 @@ from callbacks.drawing import (
     show_classes,
 )
 from callbacks.figures import Figures, Kept
-from callbacks.ranks import from_all_ranks
 from callbacks.sheets import LARGE, SMALL, Key, Panel, comparison, grid
 from models.losses import IGNORE
+from models.ranks import from_all_ranks
 
 
 class SegmentFigures(Figures):

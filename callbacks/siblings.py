@@ -12,14 +12,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from callbacks.ends import BY_FORCE, DONE, FAILURE, INTERRUPTED
 from callbacks.left_errors import all_left, first_left, is_cause, left_by
 
 #: Seconds in which processes may end by themselves after one has failed, and after one has said why.
 GRACE, GRACE_WHEN_KNOWN = 20.0, 5.0
 #: Seconds the first process waits for the others when all went well.
 PATIENCE = 600.0
-#: Exit codes that are no failure: done, stopped and resumable, stopped at once by a second Ctrl-C.
-FINE = (0, 75, 130)
+#: Exit codes that are no failure.
+FINE = (DONE, INTERRUPTED, BY_FORCE)
 
 
 class Siblings:
@@ -64,7 +65,7 @@ class Siblings:
                 sys.stdout.flush()
                 print(f"\nrun.py: {said}", file=sys.stderr, flush=True)
             if hangs or (said and not complained):  # it would wait for ever, or end as if all were well
-                os._exit(1)
+                os._exit(FAILURE)
 
     def _watch(self) -> None:
         failed_at: float | None = None

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
-from callbacks.stages import stage_index
+from callbacks.stages import stage_ends
 from datamodules.stage import Stage
 
 
@@ -29,26 +29,15 @@ class StageAverage(WeightAveraging):
         super().__init__(avg_fn=self._mean)
         self.stages = list(stages)
         self.decay = decay
-        self._stage = 0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Any, batch_idx: int
     ) -> None:
         """Takes the step's weights into the average; those of a stage's first step replace it."""
-        stage = stage_index(self.stages, trainer.current_epoch)
-        if stage != self._stage and self._average_model is not None:
-            self._stage = stage
+        begins = batch_idx == 0 and trainer.current_epoch in stage_ends(self.stages)[:-1]
+        if begins and self._average_model is not None:
             self._average_model.n_averaged.zero_()
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Remembers which stage the average belongs to."""
-        return super().state_dict() | {"stage": self._stage}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on in the stage of the checkpoint."""
-        super().load_state_dict(state_dict)
-        self._stage = state_dict["stage"]
 
     def _mean(self, average: Tensor, current: Tensor, taken: Tensor | int) -> Tensor:
         if not average.is_floating_point():

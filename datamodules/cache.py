@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.copies import TEMPORARY, file_bytes, has_length, is_abandoned, read_copy, write_copy
-from datamodules.errors import DataError
+from datamodules.errors import DataError, unwritable
 from datamodules.kinds import Kind
 from datamodules.parallel import map_files, raise_together
 
@@ -124,10 +124,7 @@ class PictureCache:
             jobs = self._within_limit(missing, size, len(wanted))
             outcomes = map_files(partial(_make, size), jobs, workers=workers, title=f"copies at {size} px")
         except OSError as error:
-            raise DataError(
-                f"{self.folder}: the cache cannot be written ({error.strerror or error}); "
-                "free some space, or name another folder with --data.cache_dir FOLDER"
-            ) from error
+            raise unwritable(self.folder, error) from error
         raise_together([*unreadable, *outcomes])
 
     def _within_limit(self, missing: dict[Path, Item], size: int, total: int) -> list[_Job]:

@@ -74,8 +74,9 @@ class PatchCutter:
             pixels = self._cache.get(photo.path, self._patch, IMAGE)
         else:
             pixels = at_least(self._cache.get(photo.path, self._side, photo.kind), self._patch)
-        border = (self._margin,) * 4
-        pixels = np.asarray(cv2.copyMakeBorder(pixels, *border, cv2.BORDER_REFLECT), dtype=np.uint8)
+        if self._margin:
+            border = (self._margin,) * 4
+            pixels = np.asarray(cv2.copyMakeBorder(pixels, *border, cv2.BORDER_REFLECT), dtype=np.uint8)
         reseed(self._compose, self.seed(key))
         return np.ascontiguousarray(self._compose(image=pixels)["image"])
 

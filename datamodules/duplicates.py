@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
@@ -80,7 +81,7 @@ def find_duplicates(splits: Mapping[Split, Sequence[Path]], *, workers: int) -> 
     """
     files = [(split, path) for split, paths in splits.items() for path in paths]
     groups = _across([files], [path.stat().st_size for _, path in files])
-    for look in (_ends, _whole):
+    for look in (partial(_digest, whole=False), partial(_digest, whole=True)):
         candidates = [file for group in groups for file in group]
         found = map_files(look, [path for _, path in candidates], workers=workers, title="looking for duplicates")
         groups = _across(groups, found)
@@ -99,15 +100,7 @@ def _across(groups: Iterable[Sequence[tuple[Split, Path]]], found: Sequence[obje
     return [part for part in parts.values() if len({split for split, _ in part}) > 1]
 
 
-def _ends(path: Path) -> bytes:
-    return _read(path, whole=False)
-
-
-def _whole(path: Path) -> bytes:
-    return _read(path, whole=True)
-
-
-def _read(path: Path, *, whole: bool) -> bytes:
+def _digest(path: Path, *, whole: bool) -> bytes:
     digest = blake2b(digest_size=16)
     try:
         with path.open("rb") as file:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.check import Facts
-from datamodules.errors import DataError
+from datamodules.errors import unwritable
 from datamodules.labels import Labels
 from datamodules.pairs import Pair
 
@@ -92,7 +92,4 @@ def write_json(path: Path, content: Any) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise DataError(
-            f"{path.parent}: the cache cannot be written ({error.strerror or error}); free some space, or name another "
-            "folder with --data.cache_dir FOLDER"
-        ) from error
+        raise unwritable(path.parent, error) from error

@@ -98,7 +98,7 @@ class DarkroomCLI(LightningCLI):
         self.parts = plan.task.parts()
         super().__init__(
             model_class=self.parts.module,
-            datamodule_class=self.parts.data,
+            datamodule_class=ImageDataModule,
             subclass_mode_data=True,
             save_config_callback=None,  # ours is written when all processes have met
             trainer_defaults=TRAINER_DEFAULTS,

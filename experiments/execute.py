@@ -9,6 +9,7 @@ from typing import cast
 from jsonargparse import set_parsing_settings
 from lightning.pytorch.utilities import rank_zero_only
 
+from callbacks.ends import FAILURE, MISTAKE
 from callbacks.first_error import leave
 from callbacks.left_errors import starter
 from experiments.cli import DarkroomCLI, Plan
@@ -69,7 +70,7 @@ def execute(request: Request) -> int:
             raise
         if starter() is None:  # the one that started the others says the first error of all
             print(f"run.py: {said}", file=sys.stderr)
-        return 2 if isinstance(error, MISTAKES) else 1
+        return MISTAKE if isinstance(error, MISTAKES) else FAILURE
 
 
 def make_plan(request: Request, held: ExitStack | None = None) -> Plan:

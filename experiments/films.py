@@ -1,6 +1,5 @@
 """Films through ``predict``: one after the other, frame by frame, in one process."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from datamodules.errors import DataError
 from datamodules.film import FilmReader
 from datamodules.film_predict import FilmFrames, FilmPredictData
 from datamodules.picture_list import Listed
+from experiments.predicting import predict_into
 from experiments.results import FilmLook
 from experiments.suggest import UsageError
 
@@ -88,17 +88,11 @@ def _do_film(
         expected=facts.frames,
         progress=progress,
     )
-    callbacks: list[object] = trainer.callbacks  # type: ignore[attr-defined] # lightning does not declare it
-    callbacks.append(writer)
-    start = time.monotonic()
-    try:
-        trainer.predict(model, datamodule=FilmPredictData(FilmFrames(film, name=listed.name)), return_predictions=False)
-    finally:
-        callbacks.remove(writer)
+    seconds = predict_into(writer, trainer, model, FilmPredictData(FilmFrames(film, name=listed.name)))
     account.problems += film.problems
     height, width = writer.size
     account.lines += [
-        f"{listed.path}: {writer.frames} frames in {time.monotonic() - start:.1f} s",
+        f"{listed.path}: {writer.frames} frames in {seconds:.1f} s",
         f"  {target.relative_to(out)}  H.264, {width} x {height}, {_sound(facts.sounds)}"
         f"{'; the one before was replaced' if replaced else ''}",
         f"  {_flicker(writer)}",

@@ -3,11 +3,10 @@
 import sys
 from collections.abc import Sequence
 
+from callbacks.ends import DONE, MISTAKE
 from experiments.help import short_help
 from experiments.request import read_request, split_words
 from experiments.suggest import UsageError
-
-DONE, FAILURE, MISTAKE, INTERRUPTED = 0, 1, 2, 75
 
 
 def main(argv: Sequence[str]) -> int:

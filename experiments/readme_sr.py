@@ -40,7 +40,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("photos", nargs="+", help="photographs, each with the corner of what is shown: FILE:LEFT,TOP")
     parser.add_argument("--out", type=Path, default=PICTURES / "sr.jpg", help="file of the picture")
     options = parser.parse_args(argv)
-    modules = {"pixels": trained_module(options.pixel), "sees": trained_module(options.perceptual)}
+    modules = {
+        "pixels": trained_module("sr", options.pixel, SuperResolutionModule),
+        "sees": trained_module("sr", options.perceptual, SuperResolutionModule),
+    }
     scales = {module.scale for module in modules.values()}
     if len(scales) > 1:
         parser.error(f"the checkpoints enlarge {' and '.join(f'{scale}x' for scale in sorted(scales))}: take two alike")

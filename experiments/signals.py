@@ -17,11 +17,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
 
+from callbacks.ends import BY_FORCE, FAILURE, INTERRUPTED, SIGNALS
 from callbacks.left_errors import errors_folder, forget_errors, starter
 from experiments.again import same_again
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-INTERRUPTED, BY_FORCE = 75, 130
 #: Set while ``callbacks/interrupt.py`` answers the signals: then the step is finished and saved first.
 TRAINING = threading.Event()
 _line: Callable[[], str] = same_again
@@ -101,7 +100,7 @@ def _end_alone() -> None:
         atexit.register(_say_alone)  # behind the traceback of what this process thinks of it
         time.sleep(_GRACE_IN_TRAINING if TRAINING.is_set() else _GRACE)
         _say_alone()
-    os._exit(1)
+    os._exit(FAILURE)
 
 
 def _say_alone() -> None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:  # torch takes seconds to import; a mistake of spelling must n
     from torch import Tensor
 
     from callbacks.figures import Kept
-    from datamodules.base import ImageDataModule
     from datamodules.picture_list import Listed
     from experiments.cli import DarkroomCLI
     from experiments.results import FilmLook, Results
@@ -43,13 +42,11 @@ class Parts:
 
     Args:
         module: what is trained; fixed for the task, its network is chosen in the recipe.
-        data: the base of what it can be trained on; the recipe chooses one.
         figures: makes the callback that draws what the network does.
         draw_batch: draws the first so many pictures of a training batch of the module's, with a note.
         draw_scored: draws validated pictures, each with its score, under a title and a note.
         score_text: writes the score of one picture, with what it is.
-        picture_table: gives a tested module's scores picture by picture, the worst first.
-        table_lines: writes such a table for the screen.
+        table_lines: writes a tested module's scores picture by picture, the worst first, for the screen.
         start_from: puts the weights of a file into a new module and names the tensors that it took.
         start: makes the callbacks that start a new module's weights, apart from the tensors named.
         options: adds the task's own options to a command, by the command's name.
@@ -59,12 +56,10 @@ class Parts:
     """
 
     module: type[ImageTask]
-    data: type[ImageDataModule]
     figures: Callable[[], Callback]
     draw_batch: Callable[[Any, Mapping[str, Any], int, str], Tensor]
     draw_scored: Callable[[Any, Sequence[Kept], str, str], Tensor]
     score_text: Callable[[Any, float], str]
-    picture_table: Callable[[Any], list[Any]]
     table_lines: Callable[[Sequence[Any]], list[str]]
     start_from: Callable[[ImageTask, Path], Collection[str]]
     start: Callable[[ImageTask, Collection[str]], list[Callback]]
@@ -107,13 +102,11 @@ class Task:
 
 def _segment() -> Parts:
     from callbacks.segment_figures import SegmentFigures, batch_sheet
-    from datamodules.base import ImageDataModule
     from experiments import segment_results
     from experiments.fitting import put_weights
     from experiments.loaded import load
     from experiments.scores import worst_lines
     from experiments.segment_sheets import scored_sheet
-    from lightning_modules.segment_metrics import PictureScore
     from lightning_modules.segmentation import SegmentationModule
 
     def draw_batch(module: SegmentationModule, batch: Mapping[str, Any], count: int, note: str) -> Tensor:
@@ -125,9 +118,6 @@ def _segment() -> Parts:
     def score_text(module: SegmentationModule, score: float) -> str:
         return f"{'Dice' if len(module.classes) == 1 else 'accuracy'} {score:.4f}"
 
-    def picture_table(module: SegmentationModule) -> list[PictureScore]:
-        return module.test_table
-
     def start_from(module: ImageTask, path: Path) -> Collection[str]:
         loaded = load(path, "segment")
         put_weights(module, loaded)
@@ -135,12 +125,10 @@ def _segment() -> Parts:
 
     return Parts(
         module=SegmentationModule,
-        data=ImageDataModule,  # type: ignore[type-abstract]  # the recipe names a class that is not
         figures=SegmentFigures,
         draw_batch=draw_batch,
         draw_scored=draw_scored,
         score_text=score_text,
-        picture_table=picture_table,
         table_lines=worst_lines,
         start_from=start_from,
         start=lambda module, kept: [],  # noqa: ARG005 - a segmentation net starts as it was built
@@ -156,11 +144,10 @@ def _segment() -> Parts:
 def _sr() -> Parts:
     from callbacks.icnr import ICNRInit
     from callbacks.sr_figures import SrFigures, pairs_sheet, scored_sheet
-    from datamodules.base import ImageDataModule
     from experiments import sr_results
     from experiments.sr_table import sr_lines
     from experiments.transplanted import start_from
-    from lightning_modules.super_resolution import PictureScore, SuperResolutionModule
+    from lightning_modules.super_resolution import SuperResolutionModule
     from models.subpixel import SubpixelUpsample
 
     def draw_batch(module: SuperResolutionModule, batch: Mapping[str, Any], count: int, note: str) -> Tensor:  # noqa: ARG001
@@ -173,21 +160,16 @@ def _sr() -> Parts:
     def score_text(module: SuperResolutionModule, score: float) -> str:  # noqa: ARG001
         return f"{score:.2f} dB"
 
-    def picture_table(module: SuperResolutionModule) -> list[PictureScore]:
-        return module.test_table
-
     def start(module: ImageTask, kept: Collection[str]) -> list[Callback]:
         enlarges = any(isinstance(part, SubpixelUpsample) for part in module.modules())
         return [ICNRInit(keep=kept)] if enlarges else []
 
     return Parts(
         module=SuperResolutionModule,
-        data=ImageDataModule,  # type: ignore[type-abstract]  # the recipe names a class that is not
         figures=SrFigures,
         draw_batch=draw_batch,
         draw_scored=draw_scored,
         score_text=score_text,
-        picture_table=picture_table,
         table_lines=sr_lines,
         start_from=start_from,
         start=start,
@@ -199,11 +181,10 @@ def _sr() -> Parts:
 def _style() -> Parts:
     from callbacks.calibration import Calibration
     from callbacks.style_figures import StyleFigures, content_sheet, scored_sheet
-    from datamodules.base import ImageDataModule
     from experiments import style_results
     from experiments.scores import style_lines
     from experiments.transplanted import start_from
-    from lightning_modules.style import StyleModule, StyleScore
+    from lightning_modules.style import StyleModule
 
     def draw_batch(module: StyleModule, batch: Mapping[str, Any], count: int, note: str) -> Tensor:  # noqa: ARG001
         return content_sheet(batch["content"][:count], note=note)
@@ -214,17 +195,12 @@ def _style() -> Parts:
     def score_text(module: StyleModule, score: float) -> str:  # noqa: ARG001
         return f"loss {score:.4f}"
 
-    def picture_table(module: StyleModule) -> list[StyleScore]:
-        return module.test_table
-
     return Parts(
         module=StyleModule,
-        data=ImageDataModule,  # type: ignore[type-abstract]  # the recipe names a class that is not
         figures=StyleFigures,
         draw_batch=draw_batch,
         draw_scored=draw_scored,
         score_text=score_text,
-        picture_table=picture_table,
         table_lines=style_lines,
         start_from=start_from,
         start=lambda module, kept: [Calibration()],  # noqa: ARG005 - it measures the loss, whatever the net starts from

@@ -1,23 +1,32 @@
-"""A trained super-resolution module for scripts: built from its checkpoint, as the commands do it."""
+"""A trained module for scripts: built from its checkpoint, as the commands do it."""
 
 from pathlib import Path
+from typing import TypeVar
 
 from experiments.cli import DarkroomCLI
 from experiments.execute import make_plan
 from experiments.quiet import quiet
 from experiments.request import read_request
-from lightning_modules.super_resolution import SuperResolutionModule
+from lightning_modules.base import ImageTask
+
+Module = TypeVar("Module", bound=ImageTask)
 
 
-def trained_module(checkpoint: Path) -> SuperResolutionModule:
+def trained_module(task: str, checkpoint: Path, kind: type[Module]) -> Module:
     """Builds the module of a checkpoint, its weights in it, in eval mode.
 
+    Args:
+        task: ``segment``, ``sr`` or ``style``.
+        checkpoint: a file of that task.
+        kind: the task's module.
+
     Raises:
-        CheckpointError: if the file is none of super-resolution, or damaged.
+        CheckpointError: if the file is of another task, or damaged.
+        TypeError: if ``kind`` is not what the task trains.
     """
     with quiet():
-        cli = DarkroomCLI(make_plan(read_request(["--task", "sr", "test", "--ckpt_path", str(checkpoint)])))
+        cli = DarkroomCLI(make_plan(read_request(["--task", task, "test", "--ckpt_path", str(checkpoint)])))
     module = cli.model.eval()
-    if not isinstance(module, SuperResolutionModule):
-        raise TypeError(f"{type(module).__name__} is no SuperResolutionModule")
+    if not isinstance(module, kind):
+        raise TypeError(f"{type(module).__name__} is no {kind.__name__}")
     return module

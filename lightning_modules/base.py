@@ -28,6 +28,9 @@ class ImageTask(LightningModule):
         channels_last: whether the net's weights lie with their channels innermost: the same numbers, faster with
             bf16 and on recent GPUs, slower for instance norm in float32 on a CPU.
 
+    Attributes:
+        test_table: the scores of a test, picture by picture, the worst first; the same on every process.
+
     Raises:
         TypeError: if ``net`` does not say what its layer groups are.
     """
@@ -49,6 +52,7 @@ class ImageTask(LightningModule):
         self.momentum = momentum
         self.stage: Stage | None = None
         self.stage_steps = 0
+        self.test_table: list[Any] = []
         self.lr = 0.0  # the learning-rate finder reads and sets this name
 
     def parts(self, batch: Any) -> dict[str, Tensor]:

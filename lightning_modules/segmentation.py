@@ -5,7 +5,6 @@ from torch import Tensor, nn
 
 from datamodules.batches import NativeSegmentBatch, SegmentBatch, SegmentOutput
 from lightning_modules.base import ImageTask
-from lightning_modules.gather import gathered
 from lightning_modules.segment_metrics import (
     PictureScore,
     SegmentScores,
@@ -16,6 +15,7 @@ from lightning_modules.segment_metrics import (
 )
 from models.at_size import at_size
 from models.losses import binary_losses, class_losses
+from models.ranks import gathered
 
 
 class SegmentationModule(ImageTask):

@@ -8,7 +8,7 @@ from torchmetrics import MeanMetric
 
 from datamodules.batches import PhotoBatch, StyleBatch, StyleOutput
 from lightning_modules.base import ImageTask
-from lightning_modules.gather import gathered
+from models.ranks import gathered
 from models.style_loss import StyleLoss
 from models.tiles import enlarge_in_tiles
 

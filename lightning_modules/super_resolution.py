@@ -10,10 +10,10 @@ from torchmetrics import MeanMetric
 from datamodules.batches import NativePairBatch, PairBatch, PairOutput, PhotoBatch
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
-from lightning_modules.gather import gathered
 from lightning_modules.sr_metrics import SrScores, psnr, ssim
 from lightning_modules.sr_perception import Lpips, blur
 from models.feature_loss import FeatureLoss
+from models.ranks import gathered
 from models.sr_resnet import enlarge
 from models.symmetries import self_ensemble
 from models.tiles import enlarge_in_tiles

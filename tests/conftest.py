@@ -14,6 +14,12 @@ import torch
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes back what a run decides for the processes it starts, so that the next test has a run of its own."""
+    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")
+
+
 @pytest.fixture
 def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty cache of torch hub, and no network."""

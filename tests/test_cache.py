@@ -21,6 +21,7 @@ from datamodules.mask_values import MaskValues
 from datamodules.read import read_image
 from datamodules.resize import resize_image
 from experiments.benchmarks.cache import main as benchmark
+from experiments.benchmarks.kill import group_lives
 
 ROOT = Path(__file__).parents[1]
 
@@ -250,14 +251,6 @@ def start_to_fill(folder: Path, size: int) -> subprocess.Popen[bytes]:
         f"PictureCache(Path({str(folder / 'cache')!r}), limit_gb=1).fill(items, {size}, workers=2)"
     )
     return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, start_new_session=True)
-
-
-def group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_killed_fill_leaves_no_process_and_goes_on_where_it_was(cache: PictureCache, tmp_path: Path) -> None:

@@ -5,12 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning import Trainer
+from quick_fit import quick_fit
 from torch import Tensor
 
 from callbacks.icnr import ICNRInit
-from callbacks.progressive_resizing import ProgressiveResizing
-from callbacks.randomness import StatelessRandomness
 from datamodules.imagenet_pairs import ImageNetPairsDataModule
 from datamodules.stage import Stage
 from experiments.benchmarks.checkerboard import shuffle_peak
@@ -55,25 +53,9 @@ def trained(cache: Path, *, icnr: bool) -> SuperResolutionModule:
     module = SuperResolutionModule(net=net, loss=L1Loss(), lpips="none")
     stage = Stage(name="2x", scale=2, size=24, batch_size=8, epochs=4, lr=2e-3, warmup=0.1)
     data = ImageNetPairsDataModule(cache_dir=cache, num_workers=0, crops=32, val_size=24)
-    data.planned = [stage]
-    trainer = Trainer(
-        max_epochs=stage.epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        limit_val_batches=0,
-        callbacks=[
-            ProgressiveResizing([stage], rehearse=False),
-            StatelessRandomness(0),
-            *([ICNRInit()] if icnr else []),
-        ],
-    )
-    trainer.fit(module, data)
+    quick_fit(module, data, stage, extra=[ICNRInit()] if icnr else [])
     assert net.tail.weight.abs().max() > 0.01  # it has learnt
-    return module.eval()
+    return module
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from lightning import Callback, LightningModule, Trainer
 from tiny_task import SEED, TinyData, TinyNet, TinyTask, tiny_task, tiny_trainer
 
 from callbacks.checkpoint_io import AtomicCheckpointIO, read_checkpoint
+from callbacks.ends import SIGNALS
 from callbacks.errors import CheckpointError, InterruptedRunError, NonFiniteError, OutputError
 from callbacks.interrupt import SaveOnSignal
 from callbacks.run_checkpoint import RunCheckpoint
@@ -152,7 +153,7 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == 2
 
 
-@pytest.mark.parametrize("number", SaveOnSignal.SIGNALS)
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_saves_and_stops(tmp_path: Path, number: signal.Signals) -> None:
     class Send(Callback):
         def on_train_batch_start(

@@ -69,7 +69,6 @@ def test_a_run_its_resumption_and_all_that_follows(tmp_path: Path, monkeypatch: 
             assert torch.equal(tensor, cut[part][name]), name
     assert (tmp_path / "runs/segment/whole/pictures/worst_1.png").exists()
     assert (tmp_path / "runs/segment/rates/lr_find.png").exists()
-    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")
     (alone,) = on_ranks(1, type_all, tmp_path, lines("1"))
     assert alone == [0, 0]
     for pictures, count in (("three", 3), ("one", 1)):
@@ -82,7 +81,6 @@ def test_what_torch_cannot_do_is_said_in_one_line(
 ) -> None:
     set_parsing_settings(import_path_allowlist=["tiny_segment"])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")  # set by the run, undone after the test
     runs = TinyRuns(tmp_path)
     assert runs.run("--ddp.sync_batchnorm", "true", "--trainer.devices", "2") == 2
     assert "torch synchronises batch norm on GPUs only" in capsys.readouterr().err

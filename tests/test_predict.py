@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|Jsonargp
 TASK = ["--task", "segment"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a run of one step: its checkpoint is all that later commands are given."""
     folder = tmp_path_factory.mktemp("trained")
@@ -33,12 +33,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ]  # fmt: skip
         assert main([*TASK, *words]) == 0
         yield folder
-
-
-@pytest.fixture(autouse=True)
-def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(trained)
-    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")  # set by the run, undone after the test
 
 
 def predict(*words: str) -> int:

@@ -97,8 +97,7 @@ def test_resume_says_what_is_missing() -> None:
         find_run(request(), "empty", {})
 
 
-def test_processes_that_lightning_starts_read_the_first_ones_decision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")  # so that it is put back afterwards
+def test_processes_that_lightning_starts_read_the_first_ones_decision() -> None:
     first = new_run(request(), os.environ)
     announce(first)
     trained("sample")  # the first process has begun to write

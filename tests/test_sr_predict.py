@@ -23,7 +23,7 @@ TASK = ["--task", "sr"]
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a 2x run whose rate is so small that its network still is bicubic enlargement."""
     folder = tmp_path_factory.mktemp("sr")
@@ -40,12 +40,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ]  # fmt: skip
         assert main([*TASK, *words]) == 0
         yield folder
-
-
-@pytest.fixture(autouse=True)
-def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(trained)
-    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")
 
 
 def predict(*words: str) -> int:

@@ -32,7 +32,7 @@ LARGE = "{name: large, size: 48, batch_size: 2, epochs: 1, lr: 0.001}"
 FIT = [*TASK, *DATA, *NET, *LOSS, *QUIET]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with photographs, two paintings and a run of two stages."""
     folder = tmp_path_factory.mktemp("style")
@@ -44,12 +44,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         save(folder / "other.png", 128 + noise(51, 80, 100) // 2)
         assert main([*FIT, "--name=both", f"--stages=[{SMALL}, {LARGE}]"]) == 0
         yield folder
-
-
-@pytest.fixture(autouse=True)
-def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(trained)
-    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")
 
 
 def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:

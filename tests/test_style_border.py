@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning import Trainer
+from quick_fit import quick_fit
 from torch import Tensor, nn
 
-from callbacks.progressive_resizing import ProgressiveResizing
-from callbacks.randomness import StatelessRandomness
 from datamodules.stage import Stage
 from datamodules.style import StyleDataModule
 from experiments.benchmarks.border import restlessness
@@ -44,20 +42,8 @@ def trained(cache: Path, padding: str) -> StyleModule:
     module = StyleModule(net=net, loss=loss)
     stage = Stage(name="48 px", size=48, batch_size=4, epochs=4, lr=5e-3, warmup=0.1)
     data = StyleDataModule(cache_dir=cache, num_workers=0, crops=8, style_size=96)
-    data.planned = [stage]
-    trainer = Trainer(
-        max_epochs=stage.epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        limit_val_batches=0,
-        callbacks=[ProgressiveResizing([stage], rehearse=False), StatelessRandomness(0)],
-    )
-    trainer.fit(module, data)
-    return module.eval()
+    quick_fit(module, data, stage)
+    return module
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from tests.tiny_pictures import noise, save
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a run of a few steps."""
     folder = tmp_path_factory.mktemp("style")
@@ -31,12 +31,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         save(folder / "painting.png", noise(50, 80, 100) // 2)
         assert main([*FIT, f"--stages=[{SMALL}]"]) == 0
         yield folder
-
-
-@pytest.fixture(autouse=True)
-def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(trained)
-    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")
 
 
 def predict(*words: str) -> int:

@@ -25,7 +25,7 @@ TWO = "{name: 2x, scale: 2, size: 12, batch_size: 4, epochs: 1, lr: 0.001}"
 FOUR = "{name: 4x, scale: 4, size: 8, batch_size: 4, epochs: 1, lr: 0.001, frozen: 1}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a run of two stages, 2x and 4x."""
     folder = tmp_path_factory.mktemp("sr")
@@ -35,12 +35,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         photographs(folder / "photos", 12, 100, 120)
         assert main([*TASK, *DATA, *NET, *QUIET, "--name=both", f"--stages=[{TWO}, {FOUR}]"]) == 0
         yield folder
-
-
-@pytest.fixture(autouse=True)
-def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(trained)
-    monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")
 
 
 def test_a_run_grows_from_2x_to_4x_and_shows_it(trained: Path) -> None:

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from experiments.benchmarks.checkerboard import COLOURS
-from experiments.cli import DarkroomCLI
-from experiments.execute import make_plan
-from experiments.request import read_request
+from experiments.trained import trained_module
+from lightning_modules.style import StyleModule
 
 RIM = 16
 _SIDE = 256
@@ -30,8 +29,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.border", description="Rims beside middles.")
     parser.add_argument("checkpoints", type=Path, nargs="+", help="of style")
     for path in parser.parse_args(argv).checkpoints:
-        cli = DarkroomCLI(make_plan(read_request(["--task", "style", "test", "--ckpt_path", str(path)])))
-        rim, middle = restlessness(cli.model.eval())
+        rim, middle = restlessness(trained_module("style", path, StyleModule))
         print(f"{path}: steps of {rim:.2f} grey levels in the rim, {middle:.2f} in the middle: {rim / middle:.2f}")
     return 0
 

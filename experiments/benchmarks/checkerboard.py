@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from experiments.trained import trained_module
+from lightning_modules.super_resolution import SuperResolutionModule
 
 #: Flat colours: greys from black to white, and saturated ones.
 COLOURS = (*((grey / 8,) * 3 for grey in range(9)), (0.9, 0.1, 0.1), (0.1, 0.7, 0.2), (0.1, 0.2, 0.9), (0.9, 0.7, 0.5))
@@ -28,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.checkerboard", description="Peaks of flat pictures.")
     parser.add_argument("checkpoints", type=Path, nargs="+", help="of super-resolution")
     for path in parser.parse_args(argv).checkpoints:
-        module = trained_module(path)
+        module = trained_module("sr", path, SuperResolutionModule)
         print(f"{path}: {module.scale}x, {shuffle_peak(module, scale=module.scale):.3f} grey levels")
     return 0
 

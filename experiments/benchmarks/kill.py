@@ -120,7 +120,7 @@ def _carry_out(kill: Kill, folder: Path, name: str, whole: dict[str, Any]) -> Ou
     killed = time.monotonic()
     os.kill(_process(folder, name, kill.victim) if kill.victim else run.pid, signal.SIGKILL)
     run.wait(_PATIENCE)
-    while _lives(run.pid):
+    while group_lives(run.pid):
         if time.monotonic() - killed > _PATIENCE:
             raise TimeoutError(f"processes of {name} outlive it")
         time.sleep(0.01)
@@ -211,7 +211,8 @@ def _told(folder: Path, name: str) -> list[str]:
         return []
 
 
-def _lives(group: int) -> bool:
+def group_lives(group: int) -> bool:
+    """Whether a process of a group is left."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

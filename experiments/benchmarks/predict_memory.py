@@ -23,6 +23,7 @@ from callbacks.whole_file import save_jpeg
 from datamodules.resize import resize_to
 from datamodules.segment_dataset import image_tensor
 from experiments.trained import trained_module
+from lightning_modules.super_resolution import SuperResolutionModule
 
 SEAMS = 900, 1200  # height and width of the part that also goes through whole: that takes some GB
 _EVERY = 0.2  # seconds
@@ -79,7 +80,7 @@ def peak_memory(command: Sequence[str]) -> float:
 @torch.no_grad()
 def seams(checkpoint: Path, picture: NDArray[np.uint8], precision: str) -> float:
     """Gives the largest difference in grey levels between a picture enlarged in tiles and at once."""
-    module, image = trained_module(checkpoint), image_tensor(picture)[None]
+    module, image = trained_module("sr", checkpoint, SuperResolutionModule), image_tensor(picture)[None]
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision.startswith("bf16")):
         tiled, whole = module(image), module.net(image).float()
     return float((tiled.clamp(0, 1) - whole.clamp(0, 1)).abs().max() * 255)

@@ -5,12 +5,13 @@ import time
 from jsonargparse import ArgumentParser
 from lightning.pytorch.utilities import rank_zero_only
 
+from callbacks.ends import BY_FORCE, DONE, INTERRUPTED
 from callbacks.errors import InterruptedRunError, StageError
 from callbacks.rehearsal import out_of_memory, too_large
 from experiments.cli import DarkroomCLI
 from experiments.farewell import farewell, resume_line
 from experiments.run_folder import relative_to_here
-from experiments.signals import BY_FORCE, INTERRUPTED, go_on_with
+from experiments.signals import go_on_with
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -58,4 +59,4 @@ def run(cli: DarkroomCLI) -> int:
             raise
         raise StageError(too_large(stage, cli.stages, processes=cli.trainer.world_size)) from error
     say(farewell(cli, seconds=time.monotonic() - start))
-    return 0
+    return DONE

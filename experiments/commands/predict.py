@@ -1,6 +1,5 @@
 """``predict``: applies a checkpoint to any pictures, and films where the task takes them, and writes the results."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from datamodules.picture_list import Listed, list_pictures
 from datamodules.read import SUFFIXES
 from experiments.cli import DarkroomCLI
 from experiments.films import FilmAccount, do_films, refuse_several_processes
+from experiments.predicting import predict_into
 from experiments.results import Results
 from experiments.run_folder import relative_to_here
 
@@ -62,15 +62,10 @@ def do_pictures(
     if not pictures:
         return []
     replaced = sum(any(file.exists() for file in results.files.paths(listed.name)) for listed in pictures)
-    trainer = cli.trainer
     writer = PredictionWriter(files=results.files, table=results.table, progress=progress, waiting=results.waiting)
-    callbacks: list[object] = trainer.callbacks  # type: ignore[attr-defined] # lightning does not declare it
-    callbacks.append(writer)
-    start = time.monotonic()
-    trainer.predict(cli.model, datamodule=results.data, return_predictions=False)
-    callbacks.remove(writer)
-    if trainer.is_global_zero:
-        print(summary(writer, out=out, seconds=time.monotonic() - start, replaced=replaced))
+    seconds = predict_into(writer, cli.trainer, cli.model, results.data)
+    if cli.trainer.is_global_zero:
+        print(summary(writer, out=out, seconds=seconds, replaced=replaced))
     return writer.problems
 
 

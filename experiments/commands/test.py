@@ -13,5 +13,5 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(cli: DarkroomCLI) -> int:
     """Measures, prints and writes the scores, picture by picture too."""
     (scores,) = cli.trainer.test(cli.model, datamodule=cli.datamodule)
-    report(cli, scores, cli.parts.picture_table(cli.model))
+    report(cli, scores, cli.model.test_table)
     return 0

@@ -20,6 +20,11 @@ def from_all_ranks(mine: T) -> list[T]:
     return shares
 
 
+def gathered(rows: list[T]) -> list[T]:
+    """Puts the rows of all processes together, process 0's first; all of them have to call this."""
+    return [row for share in from_all_ranks(rows) for row in share]
+
+
 def from_rank(rank: int, mine: T | None) -> T:
     """Gives what process ``rank`` has; all of them have to call this.
 
