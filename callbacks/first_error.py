@@ -16,8 +16,15 @@ from callbacks.left_errors import errors_folder, leave_text
 
 #: Seconds a process that lost another one waits, so that the other is seen to fail first.
 BEHIND = 3.0
-# Gloo raises plain RuntimeErrors for these.
-_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting", "Socket Timeout")
+# Gloo raises plain RuntimeErrors for these. Which one of its two time-outs speaks is a matter of milliseconds.
+_LOST = (
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "Timed out waiting",
+    "Application timeout caused pair closure",
+    "Socket Timeout",
+)
 
 
 class FirstError(Callback):
