@@ -1,11 +1,13 @@
 """Style and units are set before anything is copied or restored, and are the same after a resume."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
-from lightning import Callback
+from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from ranks import on_ranks
 from torch import Tensor
 
 from callbacks.calibration import Calibration, calibration_lines
@@ -105,6 +107,34 @@ def test_an_average_that_has_not_begun_validates_by_the_same_loss(tmp_path: Path
     expected.calibrate(data.calibration_pictures(3))
     assert torch.equal(saved["loss.gram_4"], expected.get_buffer("gram_4"))
     assert torch.equal(saved["loss.units"], expected.units)
+
+
+class Look(Callback):
+    """Notes what others would copy, before DDP makes all processes alike."""
+
+    seen: dict[str, Tensor]
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.seen = {name: value.clone() for name, value in pl_module.state_dict().items() if name.startswith("loss.")}
+
+
+def looked_at(folder: Path) -> dict[str, Tensor]:
+    """The second process sees another painting, as if its graphics card rounded very badly."""
+    module, data = task()
+    data.painting += int(os.environ["LOCAL_RANK"])
+    look = Look()
+    trainer = tiny_trainer(folder, stages=[STAGE], extra=[Calibration(count=3), look], devices=2)
+    trainer.fit(module, datamodule=data)
+    return look.seen
+
+
+def test_two_processes_have_one_painting_and_one_unit(tmp_path: Path) -> None:
+    first, second = on_ranks(2, looked_at, tmp_path)
+    assert set(first) == {"loss.gram_1", "loss.gram_4", "loss.seen_by", "loss.units"}
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    expected = task()[0].loss
+    expected.set_style(noise(NoiseData.painting, 3, 20, 24))
+    assert torch.equal(first["loss.gram_4"], expected.get_buffer("gram_4"))
 
 
 def test_what_cannot_be_calibrated_is_said(tmp_path: Path) -> None:
