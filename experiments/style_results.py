@@ -41,8 +41,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--tile",
         type=int | None,
         default=None,
-        help="side in pixels of the pieces that large pictures go through in (default: the checkpoint's). With "
-        "instance norm each piece gets a contrast of its own: make it as large as memory allows",
+        help="side in pixels of the pieces that large pictures go through in (default: the checkpoint's). Strokes and "
+        "palette are those of whole pictures: make it as large as memory allows",
     )
 
 

@@ -9,6 +9,7 @@ from torchmetrics import MeanMetric
 from datamodules.batches import PhotoBatch, StyleBatch, StyleOutput
 from lightning_modules.base import ImageTask
 from models.ranks import gathered
+from models.shared_norm import one_contrast
 from models.style_loss import StyleLoss
 from models.tiles import enlarge_in_tiles
 
@@ -63,8 +64,8 @@ class StyleModule(ImageTask):
     photographs divided by that of the untouched ones, whose content is right and whose style is not.
 
     Large pictures go through the net in tiles (``models/tiles.py``). With batch norm, tiles that overlap by what the
-    net sees agree with the whole picture. With instance norm every tile is brought to its own contrast, a flat sky
-    as well as a crowd, so that tiles differ in colour: there, give ``tile`` what memory allows.
+    net sees agree with the whole picture. Instance norm would bring every tile to its own contrast, a flat sky as
+    well as a crowd; so it is given one for all, that of the picture made as small as a tile (``one_contrast``).
 
     Args:
         net: maps pictures ``(N, 3, H, W)`` in [0, 1] to the same shape and range; it has ``layer_groups()``, and says
@@ -154,7 +155,10 @@ class StyleModule(ImageTask):
             made: Tensor = self.net(tile.float() / top)
             return made
 
-        return enlarge_in_tiles(run, image, scale=1, tile=self.tile, overlap=self._overlap, multiple=self._multiple)
+        if max(image.shape[2:]) <= self.tile:
+            return run(image).float()
+        with one_contrast(self.net, image.float() / top, side=self.tile):
+            return enlarge_in_tiles(run, image, scale=1, tile=self.tile, overlap=self._overlap, multiple=self._multiple)
 
     def parts(self, batch: StyleBatch) -> dict[str, Tensor]:
         """Losses of a batch by name, with their sum under ``"loss"``."""

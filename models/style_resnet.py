@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.shared_norm import SharedInstanceNorm2d
+
 Norm = Literal["batch", "instance"]
 Upsample = Literal["nearest", "bilinear"]
 
@@ -29,7 +31,8 @@ class StyleResnet(nn.Module):
 
     With ``norm="batch"`` a pixel of the result depends on those within ``reach`` alone, once the network is trained:
     tiles of a picture agree with the whole. With ``norm="instance"`` (Ulyanov et al. 2016), which adapts to each
-    picture's contrast, every pixel depends on the whole picture, and tiles do not agree.
+    picture's contrast, every pixel depends on the whole picture; ``one_contrast`` (``models/shared_norm.py``) lets
+    tiles agree with each other.
 
     Args:
         width: channels at full size; twice as many at half of it, four times at a quarter.
@@ -170,4 +173,4 @@ def _conv_norm_relu(in_channels: int, out_channels: int, norm: Norm, *, kernel: 
 
 
 def _norm(channels: int, norm: Norm) -> nn.Module:
-    return nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels, affine=True)
+    return nn.BatchNorm2d(channels) if norm == "batch" else SharedInstanceNorm2d(channels)
