@@ -9,6 +9,10 @@ python experiments/readme_pictures.py tensorboard /tmp/tensorboard-images.png
 python experiments/run.py --task style
 python experiments/run.py --task style predict PHOTO ...
 python experiments/readme_pictures.py style runs/style/sample PHOTO ...
+
+python experiments/run.py --task style --recipe painting --name starry_night --data.root PHOTOS --data.style_image FILE
+python experiments/run.py --task style predict PHOTO ... --name starry_night
+python experiments/readme_pictures.py paintings runs/style/starry_night runs/style/wave ... --photos PHOTO ...
 """
 
 import argparse
@@ -35,12 +39,14 @@ TOP, BOTTOM = (38, 70, 83), (233, 196, 106)  # the backdrop that cut-outs are pu
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes ``segment.jpg``, ``style.jpg`` or ``tensorboard.jpg``."""
+    """Writes ``segment.jpg``, ``style.jpg``, ``paintings.jpg`` or ``tensorboard.jpg``."""
     options = _parser().parse_args(arguments)
     if options.what == "tensorboard":
         sheet = read_image(options.screenshot)
     elif options.what == "segment":
         sheet = np.vstack([np.hstack(_mask_and_cutout(options.run, photo)) for photo in options.photos])
+    elif options.what == "paintings":
+        sheet = np.vstack([np.hstack(_in_manners(options.runs, photo)) for photo in options.photos])
     else:
         painting = options.painting or ensure_sample_painting(user_cache_dir() / "sample_painting")
         result = "result, random features" if options.random else "result"
@@ -62,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         task.add_argument("photos", type=Path, nargs="+", help="photographs that predict was given")
     style.add_argument("--painting", type=Path, help="the style picture, if it was not the project's own")
     style.add_argument("--random", action="store_true", help="the loss had no trained features: say so on the results")
+    paintings = kinds.add_parser("paintings", allow_abbrev=False)
+    paintings.add_argument("runs", type=Path, nargs="+", help="folders of the runs, named after their paintings")
+    paintings.add_argument("--photos", type=Path, nargs="+", required=True, help="photographs that all were given")
     kinds.add_parser("tensorboard", allow_abbrev=False).add_argument(
         "screenshot", type=Path, help="TensorBoard as screenshot_tensorboard.py saw it"
     )
@@ -78,9 +87,19 @@ def _mask_and_cutout(run: Path, photo: Path) -> list[np.ndarray]:
 
 def _repainted(run: Path, photo: Path, painting: Path, result: str) -> list[np.ndarray]:
     """The photograph, the painting and the photograph in its manner, cut to one shape, each with its name on it."""
-    (made,) = [path for path in pictures_below(run / "predictions") if path.stem == photo.stem]
-    named = {"photograph": photo, "painting": painting, result: made}
+    named = {"photograph": photo, "painting": painting, result: _made(run, photo)}
     return [_labelled(read_image(path), label) for label, path in named.items()]
+
+
+def _in_manners(runs: Sequence[Path], photo: Path) -> list[np.ndarray]:
+    """The photograph and what each run made of it."""
+    named = {"photograph": photo} | {run.name.replace("_", " "): _made(run, photo) for run in runs}
+    return [_labelled(read_image(path), label) for label, path in named.items()]
+
+
+def _made(run: Path, photo: Path) -> Path:
+    (made,) = [path for path in pictures_below(run / "predictions") if path.stem == photo.stem]
+    return made
 
 
 def _labelled(picture: np.ndarray, label: str) -> np.ndarray:

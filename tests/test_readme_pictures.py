@@ -43,3 +43,13 @@ def test_results_of_random_features_are_labelled_so(run: Path) -> None:
     plates = [(abs(made[:HEIGHT, 2 * WIDTH :].astype(int) - 20) < 8).sum() for made in (plain, random)]
     assert plates[1] > 2 * plates[0] > 0
     np.testing.assert_allclose(plain[:, : 2 * WIDTH], random[:, : 2 * WIDTH])
+
+
+def test_runs_stand_side_by_side_under_the_names_of_their_paintings(run: Path) -> None:
+    other = run.parent / "starry_night"
+    flat(other / "predictions/cat.png", 90, 300, 300)
+    photo = flat(run.parent / "cat.png", 10, 300, 700)
+    assert main(["--out", str(run.parent), "paintings", str(run), str(other), "--photos", str(photo)]) == 0
+    made = read_image(run.parent / "paintings.jpg")
+    assert made.shape == (HEIGHT, 3 * WIDTH, 3)
+    np.testing.assert_allclose(made[HEIGHT // 2, WIDTH // 2 :: WIDTH, 0].astype(int), [10, 150, 90], atol=2)
