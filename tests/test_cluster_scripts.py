@@ -176,13 +176,19 @@ def test_a_signal_becomes_a_polite_end(here: Path) -> None:
     python = here / "bin" / "python"
     python.write_text("#!/usr/bin/env bash\ntrap 'sleep 1; exit 1' TERM\ntouch up\nwhile :; do sleep 0.1; done\n")
     process = subprocess.Popen(
-        ["bash", str(TORCHRUN), *WORDS], cwd=here, env={"PATH": str(here / "bin"), "DEVICES": "2"}
+        ["bash", str(TORCHRUN), *WORDS],
+        cwd=here,
+        env={"PATH": str(here / "bin"), "DEVICES": "2"},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 30
     while not (here / "up").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGUSR1)
-    assert process.wait(timeout=30) == 75
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 75
+    assert said.splitlines()[-1].startswith("torchrun.sh: stopped; what was saved, and how to go on, stands above")
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")

@@ -84,7 +84,8 @@ while kill -0 "$agent" 2> /dev/null; do # a signal cut the wait short
     wait "$agent"
     code=$?
 done
-if [[ -n $asked ]]; then
-    ((code == 0)) || exit 75
+if [[ -n $asked ]] && ((code != 0)); then
+    echo "torchrun.sh: stopped; what was saved, and how to go on, stands above torchrun's own traceback" >&2
+    exit 75
 fi
 exit "$code"
