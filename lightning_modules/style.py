@@ -157,7 +157,7 @@ class StyleModule(ImageTask):
 
         if max(image.shape[2:]) <= self.tile:
             return run(image).float()
-        with one_contrast(self.net, image.float() / top, side=self.tile):
+        with one_contrast(self.net, run, image, side=self.tile):
             return enlarge_in_tiles(run, image, scale=1, tile=self.tile, overlap=self._overlap, multiple=self._multiple)
 
     def parts(self, batch: StyleBatch) -> dict[str, Tensor]:

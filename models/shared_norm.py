@@ -1,6 +1,6 @@
 """Instance norm for pictures in tiles: all tiles of a picture get one contrast."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -34,7 +34,7 @@ class SharedInstanceNorm2d(nn.InstanceNorm2d):
 
 
 @contextmanager
-def one_contrast(net: nn.Module, whole: Tensor, *, side: int) -> Iterator[None]:
+def one_contrast(net: nn.Module, run: Callable[[Tensor], Tensor], whole: Tensor, *, side: int) -> Iterator[None]:
     """Lets instance norm treat all tiles of a picture alike, for as long as the ``with`` block lasts.
 
     The picture is made smaller and goes through the network; each norm keeps mean and variance of what it meets. That
@@ -43,7 +43,8 @@ def one_contrast(net: nn.Module, whole: Tensor, *, side: int) -> Iterator[None]:
 
     Args:
         net: in eval mode.
-        whole: (1, C, H, W) float, as ``net`` takes it.
+        run: sends what is cut from ``whole`` through ``net``.
+        whole: (1, C, H, W), of any type that ``run`` takes; floats of its range go through ``run`` too.
         side: its longer side when it is measured, in pixels.
     """
     norms = [part for part in net.modules() if isinstance(part, SharedInstanceNorm2d)]
@@ -53,7 +54,7 @@ def one_contrast(net: nn.Module, whole: Tensor, *, side: int) -> Iterator[None]:
             size = [max(1, round(length * shrink)) for length in whole.shape[2:]]
             for norm in norms:
                 norm.measuring = True
-            net(F.interpolate(whole, size, mode="bilinear", antialias=True))
+            run(F.interpolate(whole.float(), size, mode="bilinear", antialias=True))
         yield
     finally:
         for norm in norms:

@@ -26,7 +26,7 @@ def test_tiles_are_normalised_as_the_whole() -> None:
     net = nn.Sequential(SharedInstanceNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 1), SharedInstanceNorm2d(5))
     own = nn.Sequential(nn.InstanceNorm2d(4, affine=True), net[1], net[2], nn.InstanceNorm2d(5, affine=True))
     tiles = [whole[..., :3], whole[..., 3:]]
-    with one_contrast(net, whole, side=10):
+    with one_contrast(net, net, whole, side=10):
         made = torch.cat([net(tile) for tile in tiles], dim=3)
     torch.testing.assert_close(made, own(whole), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(net(tiles[0]), own(tiles[0]))  # each its own again
@@ -41,9 +41,10 @@ def test_it_is_measured_at_the_size_that_is_wanted() -> None:
             met.append(tuple(x.shape))
             return super().forward(x)
 
-    with one_contrast(Norm(3), maps(2, 1, 3, 40, 100), side=50):
+    norm, other = Norm(3), nn.BatchNorm2d(3)
+    with one_contrast(norm, norm, maps(2, 1, 3, 40, 100), side=50):
         pass
-    with one_contrast(nn.BatchNorm2d(3), maps(2, 1, 3, 40, 100), side=50):  # nothing to measure
+    with one_contrast(other, other, maps(2, 1, 3, 40, 100), side=50):  # nothing to measure
         pass
     assert met == [(1, 3, 20, 50)]
 
@@ -51,7 +52,7 @@ def test_it_is_measured_at_the_size_that_is_wanted() -> None:
 def test_an_error_leaves_nothing_behind() -> None:
     norm = SharedInstanceNorm2d(4)
     picture = maps(2, 1, 4, 5, 5)
-    with pytest.raises(ArithmeticError), one_contrast(norm, picture, side=5):
+    with pytest.raises(ArithmeticError), one_contrast(norm, norm, picture, side=5):
         raise ArithmeticError
     other = maps(3, 1, 4, 5, 5)
     torch.testing.assert_close(norm(other), nn.InstanceNorm2d(4)(other))
