@@ -1,6 +1,7 @@
-"""A fit of one stage with nothing around it: no logger, no files, no validation."""
+"""A trainer with nothing around it, no logger and no files, and a fit of one stage with it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from lightning import Callback, Trainer
 
@@ -11,19 +12,23 @@ from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
 
 
-def quick_fit(module: ImageTask, data: ImageDataModule, stage: Stage, *, extra: Sequence[Callback] = ()) -> None:
-    """Trains ``module`` and leaves it in eval mode."""
-    data.planned = [stage]
-    trainer = Trainer(
-        max_epochs=stage.epochs,
+def quiet_trainer(*, devices: int = 1, **options: Any) -> Trainer:
+    """A trainer on the CPU that writes and shows nothing."""
+    return Trainer(
         accelerator="cpu",
+        devices=devices,
+        use_distributed_sampler=False,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        use_distributed_sampler=False,
-        limit_val_batches=0,
-        callbacks=[ProgressiveResizing([stage], rehearse=False), StatelessRandomness(0), *extra],
+        **options,
     )
-    trainer.fit(module, data)
+
+
+def quick_fit(module: ImageTask, data: ImageDataModule, stage: Stage, *, extra: Sequence[Callback] = ()) -> None:
+    """Trains ``module`` and leaves it in eval mode."""
+    data.planned = [stage]
+    callbacks = [ProgressiveResizing([stage], rehearse=False), StatelessRandomness(0), *extra]
+    quiet_trainer(max_epochs=stage.epochs, limit_val_batches=0, callbacks=callbacks).fit(module, data)
     module.eval()

@@ -5,13 +5,13 @@ from typing import Any, cast
 import pytest
 import skimage.data
 import torch
-from lightning import Trainer
 from torch import Tensor, nn
 
 from datamodules.batches import PhotoBatch
 from lightning_modules.style import StyleModule
 from models.style_resnet import StyleResnet
 from models.tiles import enlarge_in_tiles
+from tests.quick_fit import quiet_trainer
 from tests.ranks import on_ranks
 from tests.tiny_segment import DiscData
 from tests.tiny_style import GREYS, PAINTING, STAGE, Halving, Means, grey_task
@@ -20,19 +20,6 @@ from tests.tiny_style import GREYS, PAINTING, STAGE, Halving, Means, grey_task
 CONTENT = (0.0, 0.03125, 0.125, 0.28125, 0.5)
 STYLED = (0.5625, 0.390625, 0.25, 0.140625, 0.0625)
 UNTOUCHED = (0.5625, 0.25, 0.0625, 0.0, 0.0625)
-
-
-def quiet_trainer(*, devices: int = 1, **options: Any) -> Trainer:
-    return Trainer(
-        accelerator="cpu",
-        devices=devices,
-        use_distributed_sampler=False,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **options,
-    )
 
 
 def module_of(net: nn.Module, **options: Any) -> StyleModule:
