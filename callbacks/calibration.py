@@ -7,7 +7,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from models.style_loss import StyleLoss
+from models.style_loss import FROM_PHOTOGRAPH, StyleLoss
 
 
 @runtime_checkable
@@ -87,7 +87,7 @@ def calibration_lines(loss: StyleLoss) -> list[str]:
     for (name, weight), unit in zip(loss.part_weights.items(), loss.units.tolist(), strict=True):
         if not weight:
             continue
-        untouched = 0.0 if name == "content" else weight * (1.0 if loss.balance else unit)
+        untouched = 0.0 if name in FROM_PHOTOGRAPH else weight * (1.0 if loss.balance else unit)
         total += untouched
         lines.append(f"  {name:10}{weight:10.4g}{unit:12.4g}{untouched:12.4g}")
     return [*lines, f"  {'loss':10}{'':22}{total:12.4g}"]

@@ -7,23 +7,33 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import WeightsError
-from models.gram import gram_matrix
+from models.gram import color_moments, gram_matrix
+from models.light import light_lost
 from models.vgg import VggFeatures, VggName, channels_of, layers_before_pools
 
 #: Smallest unit of a part, relative to the mean square of what is compared: keeps a photograph that is flat, or the
 #: painting itself, from making it infinite.
 _LEAST = 1e-6
+#: Parts that compare with the photograph, and not with the painting: 0 where it is untouched.
+FROM_PHOTOGRAPH = ("content", "light")
 
 
 class StyleLoss(nn.Module):
-    """Content at one layer of a VGG, Gram matrices at several, total variation if wanted.
+    """Content at one layer of a VGG, Gram matrices at several; light, colours and total variation if wanted.
 
     With ``balance``, each part is measured in units of what it is for untouched photographs: a layer's style is 1 where
     the picture is as far from the painting as they are, content is 1 where nothing is left of the photograph but its
-    average, total variation is 1 where the picture is as restless as they are. ``calibrate()`` measures the units. So
+    average, total variation is 1 where the picture is as restless as they are; so is the part of colours, and that of
+    light needs no unit. ``calibrate()`` measures the units. So
     the weights are plain ratios, which hold for any painting and any VGG. Without it the parts are the bare mean
     squared errors, whose sizes lie many orders of magnitude apart: fast.ai's lesson 14 calls them touchy, and gives
     1e4 for content, 1e12 for style (its Gram matrices are 1e6 times ours) and (0.025, 0.275, 5.0, 0.2) for the layers.
+
+    A VGG need not care how light and of which colour flat surfaces are. Where it does not, a network puts dark blots
+    on them that pay for the painting's Gram matrices, and its palette is missing all the same (Risser et al. 2017
+    describe such instabilities). Two parts of our own see to both: that of colours compares means and products of
+    colours with the painting's, wherever they are (``color_moments``); that of light keeps what is light and dark
+    where the photograph has it, whatever the brightness and contrast in all (``light_lost``).
 
     The painting's Gram matrices and the units are buffers, and so part of a checkpoint. The VGG is not
     (``models/vgg.py``); it is loaded by ``load()``, and to use a trained network it is not needed.
@@ -36,7 +46,9 @@ class StyleLoss(nn.Module):
         layer_weights: of each layer's style.
         content_weight: of the content.
         style_weight: of all styles.
-        tv_weight: of the total variation; at 0 it is not computed.
+        light_weight: of what is light and dark, as in the photograph.
+        color_weight: of the colours, as in the painting.
+        tv_weight: of the total variation.
         balance: whether parts are measured in units of untouched photographs.
         weights: of the VGG: ``"imagenet"``, the path of a file, ``"none"`` for random ones, or ``"auto"``: ImageNet's
             if they can be had, else random ones and a warning.
@@ -62,6 +74,8 @@ class StyleLoss(nn.Module):
         layer_weights: Sequence[float] = (0.25, 0.25, 0.25, 0.25),
         content_weight: float = 1.0,
         style_weight: float = 1.0,
+        light_weight: float = 0.0,
+        color_weight: float = 0.0,
         tv_weight: float = 0.0,
         balance: bool = True,
         weights: str = "auto",
@@ -77,18 +91,23 @@ class StyleLoss(nn.Module):
             raise ValueError(
                 f"layer_weights has {len(layer_weights)} numbers for {len(self.layers)} layers: one for each"
             )
-        if min(*layer_weights, content_weight, style_weight, tv_weight) < 0:
+        if min(*layer_weights, content_weight, style_weight, light_weight, color_weight, tv_weight) < 0:
             raise ValueError("no weight may be negative")
-        names = ["content", *(f"style_{layer}" for layer in self.layers), "tv"]
-        weights_ = [content_weight, *(style_weight * weight for weight in layer_weights), tv_weight]
         #: Weight of every part by its name.
-        self.part_weights = dict(zip(names, weights_, strict=True))
+        self.part_weights = {
+            "content": content_weight,
+            "light": light_weight,
+            **{f"style_{n}": style_weight * weight for n, weight in zip(self.layers, layer_weights, strict=True)},
+            "color": color_weight,
+            "tv": tv_weight,
+        }
         for layer, channels in zip(self.layers, channels_of(name, self.layers), strict=True):
             self.register_buffer(f"gram_{layer}", torch.zeros(channels, channels))
-        self.register_buffer("units", torch.zeros(len(names)))  # in the order of part_weights; 0: not measured
+        self.register_buffer("gram_color", torch.zeros(4, 4))
+        self.register_buffer("units", torch.zeros(len(self.part_weights)))  # in their order; 0: not measured
         # whether there is a style (2: taken by random features) and the checksum of the VGG it was taken by
         self.register_buffer("seen_by", torch.zeros(5))
-        self.register_buffer("row", torch.tensor(weights_), persistent=False)
+        self.register_buffer("row", torch.tensor(list(self.part_weights.values())), persistent=False)
         self.features: VggFeatures | None = None
         self.weights_origin = "not loaded"
         self._ready = False
@@ -137,8 +156,8 @@ class StyleLoss(nn.Module):
         """
         self.seen_by.zero_()
         self.units.zero_()
-        for layer, features in zip(self.layers, self._see(picture[None]), strict=True):
-            self.get_buffer(f"gram_{layer}").copy_(gram_matrix(features)[0])
+        for name, gram in self._grams(picture[None], self._see(picture[None])).items():
+            self.get_buffer(name).copy_(gram[0])
         self.seen_by.copy_(self._mark(self._vgg()))
         self._ready = False
 
@@ -196,8 +215,9 @@ class StyleLoss(nn.Module):
         with torch.no_grad():
             *_, wanted = self._see(content, up_to=self.content_layer)
         found = self._see(preds)
-        parts = [_mse(found[self.layers.index(self.content_layer)], wanted), *self._style_parts(found)]
-        parts.append(total_variation(preds))
+        content_part = _mse(found[self.layers.index(self.content_layer)], wanted)
+        light = light_lost(preds, content.detach())
+        parts = [content_part, light, *self._style_parts(self._grams(preds, found)), total_variation(preds)]
         weights = self.row / self.units if self.balance else self.row
         return torch.stack(parts) * weights[:, None]
 
@@ -206,17 +226,20 @@ class StyleLoss(nn.Module):
         found = self._see(photograph)
         shown = _full(found[self.layers.index(self.content_layer)])
         content = shown.var((2, 3), correction=0).mean().clamp(min=_LEAST * shown.square().mean())
+        grams = self._grams(photograph, found)
         styles = [
-            part[0].clamp(min=_LEAST * self.get_buffer(f"gram_{layer}").square().mean())
-            for layer, part in zip(self.layers, self._style_parts(found), strict=True)
+            part[0].clamp(min=_LEAST * self.get_buffer(name).square().mean())
+            for name, part in zip(grams, self._style_parts(grams), strict=True)
         ]
-        return torch.stack([content, *styles, total_variation(photograph)[0].clamp(min=_LEAST)])
+        return torch.stack([content, content.new_ones(()), *styles, total_variation(photograph)[0].clamp(min=_LEAST)])
 
-    def _style_parts(self, found: list[Tensor]) -> list[Tensor]:
-        return [
-            _mse(gram_matrix(features), self.get_buffer(f"gram_{layer}").expand(len(features), -1, -1))
-            for layer, features in zip(self.layers, found, strict=True)
-        ]
+    def _style_parts(self, grams: dict[str, Tensor]) -> list[Tensor]:
+        return [_mse(gram, self.get_buffer(name).expand_as(gram)) for name, gram in grams.items()]
+
+    def _grams(self, images: Tensor, found: list[Tensor]) -> dict[str, Tensor]:
+        """Gram matrices by the names of the painting's, in the order of part_weights."""
+        grams = {f"gram_{layer}": gram_matrix(features) for layer, features in zip(self.layers, found, strict=True)}
+        return grams | {"gram_color": color_moments(images)}
 
     def _see(self, images: Tensor, *, up_to: int | None = None) -> list[Tensor]:
         """What the VGG makes of pictures, in its own place and precision."""

@@ -6,11 +6,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from models.errors import WeightsError
+from models.gram import color_moments
 from models.style_loss import StyleLoss, total_variation
 from tests.tiny_vgg import file_of, plainly, theirs
 
@@ -71,25 +73,58 @@ def test_a_network_brings_its_own_layers(name: Any, layers: tuple[int, ...]) -> 
 
 
 def test_a_picture_against_itself_is_exactly_0() -> None:
-    loss = tiny(tv_weight=0.0)
+    loss = tiny(light_weight=1.0, color_weight=1.0, tv_weight=0.0)
     picture = pictures(count=1)
     loss.set_style(picture[0])
     loss.calibrate(pictures(5))
-    assert [part.item() for part in loss(picture, picture).values()] == [0.0] * 5
+    assert [part.item() for part in loss(picture, picture).values()] == [0.0] * 7
 
 
 def test_untouched_photographs_are_1_in_every_style_and_replaced_by_their_average_1_in_content() -> None:
-    loss = tiny(layer_weights=(0.1, 0.2, 0.3, 0.4), style_weight=10, content_weight=3, tv_weight=0.5)
+    loss = tiny(
+        layer_weights=(0.1, 0.2, 0.3, 0.4),
+        style_weight=10,
+        content_weight=3,
+        light_weight=2,
+        color_weight=6,
+        tv_weight=0.5,
+    )
     loss.set_style(pictures(7)[0])
     photographs = torch.cat([pictures(8), pictures(9) ** 2])
     loss.calibrate(photographs)
     parts = {name: part.item() for name, part in loss(photographs, photographs).items()}
     assert parts == pytest.approx(
-        {"content": 0, "style_1": 1, "style_4": 2, "style_7": 3, "style_9": 4, "tv": 0.5}, rel=1e-4
+        {"content": 0, "light": 0, "style_1": 1, "style_4": 2, "style_7": 3, "style_9": 4, "color": 6, "tv": 0.5},
+        rel=1e-4,
     )
     shown = loss.features(photographs)[2]  # type: ignore[misc]
     alike = (shown - shown.mean((2, 3), keepdim=True)).square().mean()
     assert loss.units[0].item() == pytest.approx(alike.item(), rel=1e-4)
+
+
+def test_colors_by_hand_and_wherever_they_are() -> None:
+    loss = tiny(color_weight=1.0, balance=False)
+    loss.set_style(torch.zeros(3, 24, 32))
+    red = torch.zeros(1, 3, 24, 32)
+    red[:, 0] = 1
+    # of the 16 means of products over (red, green, blue, 1), three are 1/4 where black's are 0
+    assert loss(red, red)["color"].item() == pytest.approx(3 / 4**2 / 16, rel=1e-6)
+    loss.set_style(pictures(7)[0])
+    preds = pictures(1)
+    mixed = preds.flatten(2)[:, :, torch.randperm(24 * 32)].view_as(preds)
+    found, expected = loss(mixed, preds), loss(preds, preds)
+    assert found["color"].item() == pytest.approx(expected["color"].item(), rel=1e-4)
+    assert found["style_4"].item() != pytest.approx(expected["style_4"].item(), rel=1e-3)
+
+
+def test_colors_agree_where_means_and_covariances_do() -> None:
+    """NumPy's covariances and means of a picture, put back together."""
+    picture = pictures(1, count=1) ** 2
+    colors = picture[0].flatten(1).double().numpy()
+    means = np.append(colors.mean(1), 1)
+    expected = np.outer(means, means)
+    expected[:3, :3] += np.cov(colors, bias=True)
+    np.testing.assert_allclose(4 * color_moments(picture)[0].numpy(), expected, rtol=1e-5)
 
 
 def test_balanced_parts_do_not_depend_on_the_scale_of_the_weights(tmp_path: Path) -> None:
@@ -145,7 +180,9 @@ def test_sizes_of_content_and_style_are_independent() -> None:
 
 
 def test_gradient_is_right_and_reaches_the_picture_alone() -> None:
-    loss = ready(name="vgg11", layers=(1, 4), layer_weights=(0.5, 0.5), tv_weight=0.1).double()
+    loss = ready(
+        name="vgg11", layers=(1, 4), layer_weights=(0.5, 0.5), light_weight=1, color_weight=1, tv_weight=0.1
+    ).double()
     preds, content = pictures(1, (4, 4))[:1].double().requires_grad_(), pictures(2, (4, 4))[:1].double()
     content.requires_grad_()
     assert torch.autograd.gradcheck(lambda x: total(loss(x, content)), preds, atol=1e-4)
@@ -167,7 +204,7 @@ def test_bf16_runs_the_network_and_compares_in_float32() -> None:
 def test_checkpoints_hold_style_and_units_and_no_vgg() -> None:
     loss = ready(tv_weight=0.1)
     state = loss.state_dict()
-    assert set(state) == {*(f"gram_{layer}" for layer in LAYERS), "units", "seen_by"}
+    assert set(state) == {*(f"gram_{layer}" for layer in LAYERS), "gram_color", "units", "seen_by"}
     assert list(loss.parameters()) == []
     file = io.BytesIO()
     torch.save(state, file)
@@ -225,6 +262,8 @@ def test_what_is_missing_is_said() -> None:
         ({"content_layer": 2}, r"content_layer=2 must be one of the layers \[1, 4, 7, 9\]"),
         ({"layer_weights": (1, 1)}, "layer_weights has 2 numbers for 4 layers"),
         ({"style_weight": -1}, "no weight may be negative"),
+        ({"color_weight": -0.5}, "no weight may be negative"),
+        ({"light_weight": -0.5}, "no weight may be negative"),
         ({"layers": (4, 1, 7, 9)}, "in rising order"),
         ({"layers": (1, 4, 7, 99)}, "the features of vgg11 are 0 to 20"),
         ({"name": "resnet18"}, "'resnet18' is no VGG of torchvision"),
