@@ -41,6 +41,8 @@ class SegmentationModule(ImageTask):
         ValueError: if there is no class, or a setting is out of its range.
     """
 
+    test_table: list[PictureScore]
+
     def __init__(
         self,
         *,
@@ -69,7 +71,6 @@ class SegmentationModule(ImageTask):
         self.threshold, self.flip = threshold, flip
         self.val_scores = SegmentScores(classes=self.classes)
         self.test_scores = SegmentScores(classes=self.classes)
-        self.test_table: list[PictureScore] = []
         self._tested: list[tuple[list[str], Tensor]] = []  # names and counts, kept on the device
 
     def forward(self, image: Tensor) -> Tensor:

@@ -81,6 +81,8 @@ class StyleModule(ImageTask):
         ValueError: if ``tile`` is too small for what the net sees.
     """
 
+    test_table: list[StyleScore]
+
     def __init__(
         self,
         *,
@@ -101,7 +103,6 @@ class StyleModule(ImageTask):
         self.val_loss, self.val_untouched = MeanMetric(), MeanMetric()
         self.val_parts = nn.ModuleDict({name: MeanMetric() for name in loss.part_names})
         self.test_loss, self.test_untouched = MeanMetric(), MeanMetric()
-        self.test_table: list[StyleScore] = []
 
     @property
     def tile(self) -> int:

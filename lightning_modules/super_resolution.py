@@ -68,6 +68,8 @@ class SuperResolutionModule(ImageTask):
         TypeError: if ``net`` has no ``active_scale``.
     """
 
+    test_table: list[PictureScore]
+
     def __init__(
         self,
         *,
@@ -87,7 +89,6 @@ class SuperResolutionModule(ImageTask):
         self.val_loss = MeanMetric()
         self.val_scores, self.val_bicubic = SrScores(), SrScores()
         self.lpips = Lpips(lpips)
-        self.test_table: list[PictureScore] = []
 
     @property
     def scale(self) -> int:
