@@ -61,7 +61,7 @@ def test_a_run_of_two_stages_shows_parts_scores_and_pictures(trained: Path) -> N
     assert {"figures/validation_1", "figures/training_batch"} <= set(events.Tags()["images"])
     first, last = (weights(run / "checkpoints", f"stage-{number}.ckpt") for number in (1, 2))
     grams = [name for name in first if "gram" in name]
-    assert len(grams) == 4
+    assert len(grams) == 5  # of four layers and of colours
     assert all(torch.equal(first[name], last[name]) and first[name].any() for name in grams)
     assert not any("features" in name for name in first)  # the VGG is in no checkpoint
     assert not torch.equal(first["net.tail.weight"], last["net.tail.weight"])
