@@ -1,6 +1,5 @@
 """The Carvana data module: layout, split by car, samples, loaders."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,10 @@ from datamodules.carvana import CarvanaDataModule
 from datamodules.errors import DataError
 from datamodules.randomness import Key
 from datamodules.stage import Stage
+from tests.real_data import needs, real
 from tests.tiny_pictures import HEIGHT, WIDTH, carvana, disc, noise, save
 
-REAL = Path(os.environ.get("DARKROOM_DATA", "/nonexistent")) / "carvana"
+REAL = real("carvana")
 
 
 def stage(size: int = 16, *, augment: bool = True, batch_size: int = 4) -> Stage:
@@ -216,7 +216,7 @@ def test_the_lessons_folders_are_missed_by_name(tmp_path: Path) -> None:
         module(tmp_path / "cars", tmp_path / "cache").setup("fit")
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="DARKROOM_DATA names no folder with carvana/ in it")
+@needs(REAL)
 def test_the_real_pictures(tmp_path: Path) -> None:
     data = module(REAL, tmp_path)
     assert len(data.train_set(stage())) == 72

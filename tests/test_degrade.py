@@ -1,8 +1,6 @@
 """Spoiling pictures: each step by its effect, the shrinking against MATLAB's files."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,10 +12,10 @@ from skimage import data, filters
 from datamodules.degrade import Degradation
 from datamodules.shrink import enlarge, shrink
 from datamodules.spoil import Blur, FewColors, Grey, Jpeg, Noise, Spoil, Tilt
+from tests.real_data import needs, real
 
-DARKROOM_DATA = os.environ.get("DARKROOM_DATA", "")
-SET5 = Path(DARKROOM_DATA) / "set5"
-needs_set5 = pytest.mark.skipif(not (DARKROOM_DATA and SET5.is_dir()), reason="set DARKROOM_DATA to a folder with set5")
+SET5 = real("set5")
+needs_set5 = needs(SET5)
 
 STEPS = [Jpeg(), Noise(), Blur(), FewColors(), Grey(), Tilt()]
 

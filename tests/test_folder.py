@@ -1,6 +1,5 @@
 """The data module for people's own folders: layouts, splits, class lists."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,10 @@ from datamodules.randomness import Key
 from datamodules.segment import SegmentDataModule
 from datamodules.splits import Split
 from datamodules.stage import Stage
+from tests.real_data import needs, real
 from tests.tiny_pictures import HEIGHT, WIDTH, disc, folders, noise, save
 
-REAL = Path(os.environ.get("DARKROOM_DATA", "/nonexistent")) / "camvid"
+REAL = real("camvid")
 STAGE = Stage(name="test", size=16, batch_size=2, epochs=1, lr=0.1, augment=False)
 CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
 
@@ -220,7 +220,7 @@ def test_a_turned_photograph_and_its_mask_stay_together(tmp_path: Path, orientat
     np.testing.assert_array_equal(native["mask"], shown)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="DARKROOM_DATA names no folder with camvid/ in it")
+@needs(REAL)
 def test_the_real_street_scenes(tmp_path: Path) -> None:
     data = FolderDataModule(
         root=REAL,

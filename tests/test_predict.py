@@ -1,7 +1,6 @@
 """``predict`` and ``show`` through the real command line, on a network trained for one step."""
 
 import csv
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from PIL import Image
 
 from experiments.front import main
+from tests.real_data import needs, real
 from tests.test_rle import decode_slowly
 from tests.tiny_pictures import HEIGHT, WIDTH, carvana, noise, save
 
@@ -146,9 +146,9 @@ def test_show_needs_no_checkpoint(trained: Path) -> None:
     assert {path.name for path in (trained / "bare").iterdir()} == {"batch-1-s-1.png", "batch-2-two.png"}
 
 
-@pytest.mark.skipif("DARKROOM_DATA" not in os.environ, reason="DARKROOM_DATA is not set")
+@needs(real("carvana"))
 def test_a_real_car_is_written_at_its_own_size(trained: Path) -> None:
-    (car, *_) = sorted((Path(os.environ["DARKROOM_DATA"]) / "carvana" / "train").glob("*.jpg"))
+    (car, *_) = sorted((real("carvana") / "train").glob("*.jpg"))
     assert predict(str(car), "--out", "real") == 0
     for path in (trained / "real").rglob("*.*"):
         with Image.open(path) as image:

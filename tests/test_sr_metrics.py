@@ -1,8 +1,5 @@
 """PSNR and SSIM against the field's published figures, scikit-image and hand numbers."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,10 +9,10 @@ from skimage import color, metrics
 
 from datamodules.shrink import enlarge
 from lightning_modules.sr_metrics import SrScores, brightness, psnr, ssim
+from tests.real_data import needs, real
 
-DARKROOM_DATA = os.environ.get("DARKROOM_DATA", "")
-SET5 = Path(DARKROOM_DATA) / "set5"
-needs_set5 = pytest.mark.skipif(not (DARKROOM_DATA and SET5.is_dir()), reason="set DARKROOM_DATA to a folder with set5")
+SET5 = real("set5")
+needs_set5 = needs(SET5)
 
 
 def tensor(image: NDArray[np.uint8]) -> torch.Tensor:

@@ -1,7 +1,6 @@
 """``predict`` for super-resolution: what a picture has besides colours is in its result."""
 
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from PIL import Image, ImageCms
 from datamodules.shrink import enlarge, shrink
 from datamodules.whole_photo import read_colours, read_extras
 from experiments.front import main
+from tests.real_data import needs, real
 from tests.test_photographs import photographs
 from tests.tiny_pictures import noise, save
 
@@ -213,9 +213,9 @@ def test_mistakes_are_one_line_before_the_first_picture(
     assert not Path("never").exists()
 
 
-@pytest.mark.skipif("DARKROOM_DATA" not in os.environ, reason="DARKROOM_DATA is not set")
+@needs(real("set5"))
 def test_a_real_picture_is_enlarged() -> None:
-    (picture, *_) = sorted((Path(os.environ["DARKROOM_DATA"]) / "set5/x2").glob("*_LR.png"))
+    (picture, *_) = sorted((real("set5") / "x2").glob("*_LR.png"))
     assert predict(str(picture), "--out", "real") == 0
     with Image.open(picture) as small, Image.open(f"real/result/{picture.stem}.png") as large:
         assert large.size == (2 * small.size[0], 2 * small.size[1])
