@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from models.full_precision import full_precision
+
 
 def gram_matrix(features: Tensor) -> Tensor:
     """Products of all pairs of channels, averaged over the places of a picture.
@@ -23,9 +25,7 @@ def gram_matrix(features: Tensor) -> Tensor:
     """
     _, channels, height, width = features.shape
     with torch.autocast(features.device.type, enabled=False):
-        rows = features.flatten(2)
-        if rows.dtype != torch.float64:
-            rows = rows.float()
+        rows = full_precision(features.flatten(2))
         return torch.bmm(rows, rows.transpose(1, 2)) / (channels * height * width)
 
 

@@ -1,8 +1,9 @@
 """Where a picture is light and where it is dark: what repainting it should keep, whatever colours it is given."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from models.full_precision import full_precision
 
 #: Variance of brightness below which a picture counts as flat: one level of light in a hundred.
 _FLAT = 1e-4
@@ -29,7 +30,7 @@ def light_lost(images: Tensor, others: Tensor, *, cell: int = 16) -> Tensor:
 
 def _brightness(images: Tensor, cell: int) -> Tensor:
     """Mean brightness (ITU-R BT.601) of squares, (N, squares)."""
-    red, green, blue = (images if images.dtype == torch.float64 else images.float()).unbind(1)
+    red, green, blue = full_precision(images).unbind(1)
     gray = 0.299 * red + 0.587 * green + 0.114 * blue
     side = min(cell, *gray.shape[1:])
     return F.avg_pool2d(gray[:, None], side).flatten(1)

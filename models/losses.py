@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.full_precision import full_precision
+
 #: Class number of pixels that take no part in loss or metric.
 IGNORE = 255
 
@@ -119,7 +121,7 @@ def class_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     Returns:
         Scalar in [0, 1].
     """
-    logits = _full(logits)
+    logits = full_precision(logits)
     known = (target != IGNORE).unsqueeze(1)
     probs = logits.softmax(1) * known
     classes = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)
@@ -140,7 +142,7 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
         logits: (N, C, H, W).
         target: (N, H, W) int64 in 0..C-1, or 255 for ignored.
     """
-    losses = F.cross_entropy(_full(logits), target, ignore_index=IGNORE, reduction="none")
+    losses = F.cross_entropy(full_precision(logits), target, ignore_index=IGNORE, reduction="none")
     return (losses.sum((1, 2)) / (target != IGNORE).sum((1, 2)).clamp_min(1)).mean()
 
 
@@ -150,13 +152,8 @@ def _one_class(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             f"one class needs logits (N, 1, H, W) and a target (N, H, W), not {tuple(logits.shape)} and "
             f"{tuple(target.shape)}"
         )
-    logits = _full(logits).squeeze(1)
+    logits = full_precision(logits).squeeze(1)
     return logits, target.to(logits.dtype)
-
-
-def _full(logits: Tensor) -> Tensor:
-    """Sums over a picture need float32; float64 stays as it is, for gradient checks."""
-    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def _tiny(values: Tensor) -> float:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import WeightsError
+from models.full_precision import full_precision
 from models.gram import color_moments, gram_matrix
 from models.light import light_lost
 from models.vgg import VggFeatures, VggName, channels_of, layers_before_pools
@@ -224,7 +225,7 @@ class StyleLoss(nn.Module):
     def _units_of(self, photograph: Tensor) -> Tensor:
         """The units of one photograph, (parts,)."""
         found = self._see(photograph)
-        shown = _full(found[self.layers.index(self.content_layer)])
+        shown = full_precision(found[self.layers.index(self.content_layer)])
         content = shown.var((2, 3), correction=0).mean().clamp(min=_LEAST * shown.square().mean())
         grams = self._grams(photograph, found)
         styles = [
@@ -280,14 +281,10 @@ def total_variation(images: Tensor) -> Tensor:
     Returns:
         (N,), float32 (float64 for float64).
     """
-    x = _full(images)
+    x = full_precision(images)
     return x.diff(dim=2).abs().mean((1, 2, 3)) + x.diff(dim=3).abs().mean((1, 2, 3))
 
 
 def _mse(a: Tensor, b: Tensor) -> Tensor:
     """Mean squared error of each picture, (N,)."""
-    return (_full(a) - _full(b)).square().flatten(1).mean(1)
-
-
-def _full(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
+    return (full_precision(a) - full_precision(b)).square().flatten(1).mean(1)
