@@ -102,6 +102,13 @@ def test_untouched_photographs_are_1_in_every_style_and_replaced_by_their_averag
     assert loss.units[0].item() == pytest.approx(alike.item(), rel=1e-4)
 
 
+def test_light_is_the_photographs() -> None:
+    photograph = torch.linspace(0, 1, 64).expand(1, 3, 48, 64)
+    loss = ready(light_weight=3.0)
+    assert loss(0.2 + 0.5 * photograph, photograph)["light"].item() == pytest.approx(0, abs=0.01)
+    assert loss(1 - photograph, photograph)["light"].item() == pytest.approx(3 * 2, rel=0.01)
+
+
 def test_colors_by_hand_and_wherever_they_are() -> None:
     loss = tiny(color_weight=1.0, balance=False)
     loss.set_style(torch.zeros(3, 24, 32))
