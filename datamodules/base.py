@@ -13,8 +13,8 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from datamodules.errors import DataError
-from datamodules.parallel import usable_cores
-from datamodules.sampler import EvalBatches, TrainBatches
+from datamodules.loading.parallel import usable_cores
+from datamodules.loading.sampler import EvalBatches, TrainBatches
 from datamodules.stage import Stage
 
 _log = logging.getLogger("darkroom")

@@ -8,7 +8,7 @@ from typing import Literal
 class Stage:
     """One stage of a run: a size of picture, a batch, a rate, and how much of the network stands still.
 
-    A stage is data. ``callbacks/progressive_resizing.py`` walks a list of them inside one fit.
+    A stage is data. ``callbacks/training/progressive_resizing.py`` walks a list of them inside one fit.
 
     Args:
         name: shown in the progress bar, in TensorBoard and in messages.

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from datamodules.batches import NativeSegmentBatch, SegmentBatch, SegmentOutput
 from lightning_modules.base import ImageTask
-from lightning_modules.segment_metrics import (
+from lightning_modules.segmentation_metrics import (
     PictureScore,
     SegmentScores,
     accuracy,
@@ -13,9 +13,9 @@ from lightning_modules.segment_metrics import (
     picture_dice,
     score_table,
 )
-from models.at_size import at_size
-from models.losses import binary_losses, class_losses
-from models.ranks import gathered
+from models.gather import gathered
+from models.losses.segmentation import binary_losses, class_losses
+from models.segmentation.at_size import at_size
 
 
 class SegmentationModule(ImageTask):

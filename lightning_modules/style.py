@@ -8,10 +8,10 @@ from torchmetrics import MeanMetric
 
 from datamodules.batches import PhotoBatch, StyleBatch, StyleOutput
 from lightning_modules.base import ImageTask
-from models.ranks import gathered
-from models.shared_norm import one_contrast
-from models.style_loss import StyleLoss
-from models.tiles import enlarge_in_tiles
+from models.gather import gathered
+from models.losses.style import StyleLoss
+from models.style.tiled_instance_norm import one_contrast
+from models.tiled_inference import enlarge_in_tiles
 
 #: Photographs by which the parts of the loss are measured.
 CALIBRATION = 16
@@ -63,7 +63,7 @@ class StyleModule(ImageTask):
     Scores: means over pictures of the loss and its parts, and ``val/relative``: the loss of the repainted
     photographs divided by that of the untouched ones, whose content is right and whose style is not.
 
-    Large pictures go through the net in tiles (``models/tiles.py``). With batch norm, tiles that overlap by what the
+    Large pictures go through the net in tiles (``models/tiled_inference.py``). With batch norm, tiles that overlap by what the
     net sees agree with the whole picture. Instance norm would bring every tile to its own contrast, a flat sky as
     well as a crowd; so it is given one for all, that of the picture made as small as a tile (``one_contrast``).
 

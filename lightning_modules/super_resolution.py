@@ -10,13 +10,13 @@ from torchmetrics import MeanMetric
 from datamodules.batches import NativePairBatch, PairBatch, PairOutput, PhotoBatch
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
-from lightning_modules.sr_metrics import SrScores, psnr, ssim
-from lightning_modules.sr_perception import Lpips, blur
-from models.feature_loss import FeatureLoss
-from models.ranks import gathered
-from models.sr_resnet import enlarge
-from models.symmetries import self_ensemble
-from models.tiles import enlarge_in_tiles
+from lightning_modules.super_resolution_metrics import SrScores, psnr, ssim
+from lightning_modules.super_resolution_perception import Lpips, blur
+from models.gather import gathered
+from models.losses.perceptual import FeatureLoss
+from models.super_resolution.self_ensemble import self_ensemble
+from models.super_resolution.sr_resnet import enlarge
+from models.tiled_inference import enlarge_in_tiles
 
 #: White in whole numbers.
 _TOPS = {torch.uint8: 255, torch.int32: 65535}
@@ -49,13 +49,13 @@ class SuperResolutionModule(ImageTask):
 
     Scores: PSNR and SSIM as the field has them (brightness, borders of ``scale`` pixels left out, means over
     pictures), and beside each that of bicubic enlargement; at scale 1 that is the input itself. ``test`` adds how
-    blurred the pictures are and how alike they look (``lightning_modules/sr_perception.py``), which a loss that sees is
+    blurred the pictures are and how alike they look (``lightning_modules/super_resolution_perception.py``), which a loss that sees is
     for and PSNR does not tell.
 
     Args:
         net: maps pictures ``(N, 3, H, W)`` in [0, 1] to ``active_scale`` times larger ones; it has ``layer_groups()``.
-        loss: maps pictures made and wanted to parts by name, whose sum is the loss (``models/pixel_losses.py``,
-            ``models/feature_loss.py``).
+        loss: maps pictures made and wanted to parts by name, whose sum is the loss (``models/losses/pixel.py``,
+            ``models/losses/perceptual.py``).
         colour: judge all three channels by PSNR and not their brightness: for colourising, where the brightness is
             given.
         lpips: ``"auto"`` lets ``test`` measure LPIPS where AlexNet's weights can be had, ``"none"`` never.

@@ -5,8 +5,8 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
-from callbacks.progressive_resizing import ProgressiveResizing
-from callbacks.randomness import StatelessRandomness
+from callbacks.training.progressive_resizing import ProgressiveResizing
+from callbacks.training.step_seed import StatelessRandomness
 from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask

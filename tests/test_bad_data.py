@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.carvana import CarvanaDataModule
 from datamodules.errors import DataError
-from datamodules.folder import FolderDataModule
-from datamodules.randomness import Key
+from datamodules.loading.randomness import Key
+from datamodules.segmentation.carvana import CarvanaDataModule
+from datamodules.segmentation.folder import FolderDataModule
 from datamodules.stage import Stage
 from tests.tiny_pictures import HEIGHT, WIDTH, carvana, disc, folders, noise, save
 

@@ -13,13 +13,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.cache import Item, PictureCache
-from datamodules.copies import file_bytes, read_copy, write_copy
+from datamodules.cache.cache import Item, PictureCache
+from datamodules.cache.encodings import ClassesKind, CoverageKind, ImageKind
+from datamodules.cache.files import file_bytes, read_copy, write_copy
 from datamodules.errors import DataError
-from datamodules.kinds import ClassesKind, CoverageKind, ImageKind
-from datamodules.mask_values import MaskValues
-from datamodules.read import read_image
-from datamodules.resize import resize_image
+from datamodules.io.image import read_image
+from datamodules.io.resize import resize_image
+from datamodules.segmentation.label_map import MaskValues
 from experiments.benchmarks.cache import main as benchmark
 from experiments.benchmarks.kill import group_lives
 
@@ -246,7 +246,7 @@ def test_abandoned_halves_are_removed(cache: PictureCache, tmp_path: Path, monke
 
 def start_to_fill(folder: Path, size: int) -> subprocess.Popen[bytes]:
     code = (
-        "from pathlib import Path; from datamodules.cache import *; from datamodules.kinds import ImageKind\n"
+        "from pathlib import Path; from datamodules.cache.cache import *; from datamodules.cache.encodings import ImageKind\n"
         f"items = [Item(p, ImageKind()) for p in sorted(Path({str(folder)!r}).glob('*.png'))]\n"
         f"PictureCache(Path({str(folder / 'cache')!r}), limit_gb=1).fill(items, {size}, workers=2)"
     )
@@ -292,7 +292,7 @@ def test_two_processes_fill_while_a_third_reads(tmp_path: Path) -> None:
 def test_long_fills_show_a_bar(
     cache: PictureCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("datamodules.parallel._BAR_AFTER_SECONDS", 0)
+    monkeypatch.setattr("datamodules.loading.parallel._BAR_AFTER_SECONDS", 0)
     cache.fill(images(draw(tmp_path, 3)), 16, workers=0)
     assert "copies at 16 px: 100%" in capsys.readouterr().err
 

@@ -10,10 +10,10 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from ranks import on_ranks
 from torch import Tensor
 
-from callbacks.calibration import Calibration, calibration_lines
+from callbacks.training.style_calibration import Calibration, calibration_lines
 from datamodules.stage import Stage
 from lightning_modules.style import StyleModule
-from models.style_loss import StyleLoss
+from models.losses.style import StyleLoss
 from tests.tiny_style import GreyData, Halving
 from tests.tiny_task import TinyData, TinyNet, TinyTask, tiny_trainer
 

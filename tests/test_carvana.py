@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from datamodules.carvana import CarvanaDataModule
 from datamodules.errors import DataError
-from datamodules.randomness import Key
+from datamodules.loading.randomness import Key
+from datamodules.segmentation.carvana import CarvanaDataModule
 from datamodules.stage import Stage
 from tests.real_data import needs, real
 from tests.tiny_pictures import HEIGHT, WIDTH, carvana, disc, noise, save

@@ -8,14 +8,14 @@ import torch
 from quick_fit import quick_fit
 from torch import Tensor
 
-from callbacks.icnr import ICNRInit
-from datamodules.imagenet_pairs import ImageNetPairsDataModule
+from callbacks.training.icnr_init import ICNRInit
+from datamodules.images.super_resolution import ImageNetPairsDataModule
 from datamodules.stage import Stage
 from experiments.benchmarks.checkerboard import shuffle_peak
 from lightning_modules.super_resolution import SuperResolutionModule
-from models.pixel_losses import L1Loss
-from models.sr_resnet import SrResnet
-from models.subpixel import SubpixelUpsample, icnr_
+from models.losses.pixel import L1Loss
+from models.super_resolution.pixel_shuffle import SubpixelUpsample, icnr_
+from models.super_resolution.sr_resnet import SrResnet
 
 
 def untrained(scale: int, *, icnr: bool) -> SrResnet:

@@ -12,11 +12,11 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from tiny_task import SEED, TinyData, TinyNet, TinyTask, tiny_task, tiny_trainer
 
-from callbacks.checkpoint_io import AtomicCheckpointIO, read_checkpoint
-from callbacks.ends import SIGNALS
+from callbacks.checkpoints.checkpoint_io import AtomicCheckpointIO, read_checkpoint
+from callbacks.checkpoints.run_checkpoint import RunCheckpoint
+from callbacks.checkpoints.save_on_signal import SaveOnSignal
+from callbacks.distributed.exit_codes import SIGNALS
 from callbacks.errors import CheckpointError, InterruptedRunError, NonFiniteError, OutputError
-from callbacks.interrupt import SaveOnSignal
-from callbacks.run_checkpoint import RunCheckpoint
 
 
 @pytest.fixture

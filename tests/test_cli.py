@@ -17,9 +17,9 @@ from lightning import Callback
 from tiny_run import QUIET, PretrainedNet, TinyRuns
 from torch import Tensor
 
-from callbacks.segment_figures import SegmentFigures
-from experiments.front import main
-from experiments.tasks import TASKS
+from callbacks.visualization.segmentation import SegmentFigures
+from experiments.cli.main import main
+from experiments.tasks.table import TASKS
 from lightning_modules.segmentation import SegmentationModule
 
 ROOT = Path(__file__).parents[1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from callbacks.cutout import (
+from callbacks.prediction.matting import (
     composite,
     cover,
     cut_out,

@@ -7,9 +7,9 @@ import pytest
 from lightning import Callback, LightningModule, Trainer
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
-from callbacks.dashboard import Dashboard
-from callbacks.dashboard_text import code_block, hyperparameters, layout, stage_line
-from callbacks.step_clock import Speed, StepClock
+from callbacks.visualization.dashboard import Dashboard
+from callbacks.visualization.dashboard_text import code_block, hyperparameters, layout, stage_line
+from callbacks.visualization.throughput import Speed, StepClock
 from datamodules.stage import Stage
 from tests.tiny_segment import STAGES, fit_discs, read_events
 

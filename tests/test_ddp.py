@@ -20,18 +20,18 @@ from tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trainer
 from torch import nn
 from torch.utils.data import Dataset
 
-from callbacks.dashboard import Dashboard
-from callbacks.ddp import AutoSyncBatchNorm, Ddp, RunDDP, as_ddp
-from callbacks.progressive_resizing import ProgressiveResizing
-from callbacks.replica_guard import ReplicaGuard
-from callbacks.segment_figures import SegmentFigures
-from callbacks.sr_figures import SrFigures
-from callbacks.stage_average import StageAverage
+from callbacks.distributed.ddp import AutoSyncBatchNorm, Ddp, RunDDP, as_ddp
+from callbacks.distributed.replica_check import ReplicaGuard
+from callbacks.training.progressive_resizing import ProgressiveResizing
+from callbacks.training.weight_averaging import StageAverage
+from callbacks.visualization.dashboard import Dashboard
+from callbacks.visualization.segmentation import SegmentFigures
+from callbacks.visualization.super_resolution import SrFigures
 from datamodules.stage import Stage
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.super_resolution import SuperResolutionModule
-from models.pixel_losses import L1Loss
-from models.sr_resnet import SrResnet
+from models.losses.pixel import L1Loss
+from models.super_resolution.sr_resnet import SrResnet
 
 
 def fit(

@@ -10,7 +10,7 @@ from ranks import on_ranks
 from tiny_pictures import noise, save
 from tiny_run import TinyRuns
 
-from experiments.front import main
+from experiments.cli.main import main
 
 pytestmark = pytest.mark.slow
 FIT = ("--ema.decay", "0.9", "--stages.all.epochs", "2", "--trainer.log_every_n_steps", "1")

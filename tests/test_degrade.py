@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data, filters
 
-from datamodules.degrade import Degradation
-from datamodules.shrink import enlarge, shrink
-from datamodules.spoil import Blur, FewColors, Grey, Jpeg, Noise, Spoil, Tilt
+from datamodules.images.degradation import Degradation
+from datamodules.images.degradations import Blur, FewColors, Grey, Jpeg, Noise, Spoil, Tilt
+from datamodules.images.shrink import enlarge, shrink
 from tests.real_data import needs, real
 
 SET5 = real("set5")

@@ -4,8 +4,8 @@ from PIL import ImageFont
 from torch import Tensor
 from torchmetrics.functional.classification import binary_precision_recall_curve
 
-from callbacks.curves import THRESHOLDS, draw_precision_recall, precision_recall
-from callbacks.drawing import (
+from callbacks.visualization.image_grid import HEAD, LARGE, SMALL, Key, Panel, comparison, grid, shortened
+from callbacks.visualization.masks import (
     EXTRA,
     MISSED,
     PALETTE,
@@ -19,8 +19,8 @@ from callbacks.drawing import (
     show_any,
     show_classes,
 )
-from callbacks.segment_figures import batch_sheet, car_sheet, class_sheet
-from callbacks.sheets import HEAD, LARGE, SMALL, Key, Panel, comparison, grid, shortened
+from callbacks.visualization.precision_recall import THRESHOLDS, draw_precision_recall, precision_recall
+from callbacks.visualization.segmentation import batch_sheet, car_sheet, class_sheet
 
 
 def square(size: int, low: int, high: int) -> Tensor:

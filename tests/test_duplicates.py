@@ -7,12 +7,12 @@ import pytest
 from tiny_pictures import noise, save
 
 from datamodules.base import ImageDataModule
-from datamodules.duplicates import find_duplicates
 from datamodules.errors import DataError
-from datamodules.imagenet_pairs import ImageNetPairsDataModule
-from datamodules.splits import Split
+from datamodules.images.style import StyleDataModule
+from datamodules.images.super_resolution import ImageNetPairsDataModule
+from datamodules.index.duplicates import find_duplicates
+from datamodules.index.splits import Split
 from datamodules.stage import Stage
-from datamodules.style import StyleDataModule
 
 STAGE = Stage(name="2x", size=8, scale=2, batch_size=2, epochs=1, lr=1e-3)
 

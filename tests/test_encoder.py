@@ -4,9 +4,9 @@ import torchvision
 from segmentation_models_pytorch.encoders import get_encoder
 from torch import nn
 
-from models.encoder import Encoder
 from models.normalize import Normalize
-from models.trunk import find_trunk
+from models.segmentation.encoder import Encoder
+from models.segmentation.feature_extraction import find_trunk
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 

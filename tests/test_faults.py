@@ -17,12 +17,12 @@ from tiny_pictures import noise, save
 from tiny_run import TinyRuns
 from torch import Tensor
 
-from callbacks.checkpoint_io import read_checkpoint
-from callbacks.rehearsal import out_of_memory
-from datamodules.carvana import CarvanaDataModule
-from experiments.front import main
-from experiments.loaded import newest_valid
-from experiments.run_folder import RunFolder
+from callbacks.checkpoints.checkpoint_io import read_checkpoint
+from callbacks.training.memory_check import out_of_memory
+from datamodules.segmentation.carvana import CarvanaDataModule
+from experiments.cli.main import main
+from experiments.runs.checkpoint import newest_valid
+from experiments.runs.folder import RunFolder
 from lightning_modules.segmentation import SegmentationModule
 from tests.test_cli import tiny
 
@@ -64,7 +64,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def holder(folder: Path) -> subprocess.Popen[str]:
     """Another process that holds a run's folder."""
     code = (
-        "import sys; from pathlib import Path; from experiments.run_lock import RunLock\n"
+        "import sys; from pathlib import Path; from experiments.runs.lock import RunLock\n"
         f"with RunLock(Path({str(folder)!r})): print('held', flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(

@@ -10,10 +10,10 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from models.errors import WeightsError
-from models.feature_loss import FeatureLoss
-from models.pixel_losses import CharbonnierLoss, L1Loss, MSELoss
-from models.vgg import VggFeatures
+from models.losses.perceptual import FeatureLoss
+from models.losses.pixel import CharbonnierLoss, L1Loss, MSELoss
+from models.losses.vgg import VggFeatures
+from models.weights.errors import WeightsError
 from tests.tiny_vgg import file_of, plainly, theirs
 
 

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from callbacks.figures import Figures, Kept
-from callbacks.segment_figures import SegmentFigures
+from callbacks.visualization.figures import Figures, Kept
+from callbacks.visualization.segmentation import SegmentFigures
 from tests.tiny_segment import fit_discs, read_events
 
 FIGURES = {

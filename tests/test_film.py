@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from callbacks.errors import OutputError
-from callbacks.film_file import FilmFile, result_suffix
+from callbacks.prediction.video_file import FilmFile, result_suffix
 from datamodules.errors import DataError
-from datamodules.film import FilmFrame, FilmReader, is_film
+from datamodules.io.video import FilmFrame, FilmReader, is_film
 from tests.tiny_films import NTSC, cut_inside_frame, film, ramp, sound_packets, turned
 
 

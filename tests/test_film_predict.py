@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.batches import FrameBatch
-from datamodules.film import FilmReader
-from datamodules.picture_list import Listed
-from experiments.films import FilmAccount, do_films, refuse_several_processes
-from experiments.results import FilmLook
-from experiments.suggest import UsageError
+from datamodules.io.video import FilmReader
+from datamodules.prediction.image_list import Listed
+from experiments.cli.usage import UsageError
+from experiments.commands.predict_video import FilmAccount, do_films, refuse_several_processes
+from experiments.tasks.spec import FilmLook
 from tests.tiny_films import NTSC, cut_inside_frame, film, ramp, sound_packets
 
 

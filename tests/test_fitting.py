@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_run import TinyRuns
 
-from experiments.front import main
+from experiments.cli.main import main
 from tests.test_cli import interrupt_at, tiny
 
 __all__ = ["tiny"]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from jsonargparse import ArgumentParser, get_loader
 
+from experiments.cli.arguments import front_parser
+from experiments.cli.main import main
 from experiments.commands import COMMANDS
-from experiments.front import main
-from experiments.request import front_parser
-from experiments.tasks import TASKS
+from experiments.tasks.table import TASKS
 
 FROZEN = Path(__file__).with_name("flags.txt")
 

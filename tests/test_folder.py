@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from datamodules.errors import DataError
-from datamodules.folder import FolderDataModule
-from datamodules.randomness import Key
-from datamodules.segment import SegmentDataModule
-from datamodules.splits import Split
+from datamodules.index.splits import Split
+from datamodules.loading.randomness import Key
+from datamodules.segmentation.datamodule import SegmentDataModule
+from datamodules.segmentation.folder import FolderDataModule
 from datamodules.stage import Stage
 from tests.real_data import needs, real
 from tests.tiny_pictures import HEIGHT, WIDTH, disc, folders, noise, save

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.front import main
-from experiments.request import NEWEST, read_request, take_command
-from experiments.suggest import UsageError
+from experiments.cli.arguments import NEWEST, read_request, take_command
+from experiments.cli.main import main
+from experiments.cli.usage import UsageError
 
 ROOT = Path(__file__).parents[1]
 SEGMENT = ["--task", "segment"]
@@ -85,7 +85,7 @@ def test_options_are_not_abbreviated() -> None:
     "words", [["-h"], [*SEGMENT, "-h"], ["--task", "x"], [*SEGMENT, "fti"], [*SEGMENT, "--recipe", "x"]]
 )
 def test_help_and_mistakes_need_no_torch(words: list[str]) -> None:
-    code = f"import sys; from experiments.front import main; main({words!r}); sys.exit('torch' in sys.modules)"
+    code = f"import sys; from experiments.cli.main import main; main({words!r}); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0
 
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from experiments.front import main
-from models.gatys import adam, lbfgs, paint
-from models.random_filters import photographic_noise
-from models.style_loss import StyleLoss
+from experiments.cli.main import main
+from models.losses.random_filters import photographic_noise
+from models.losses.style import StyleLoss
+from models.style.gatys import adam, lbfgs, paint
 
 TARGET = torch.linspace(-0.2, 1.2, 3 * 4 * 5).view(1, 3, 4, 5)  # partly beyond what pixels can be
 

@@ -14,21 +14,21 @@ from tiny_segment import DiscData, DiscNet
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from callbacks.ddp import Ddp, as_ddp
-from callbacks.progressive_resizing import ProgressiveResizing
-from callbacks.replica_guard import ReplicaGuard
+from callbacks.distributed.ddp import Ddp, as_ddp
+from callbacks.distributed.replica_check import ReplicaGuard
+from callbacks.training.progressive_resizing import ProgressiveResizing
 from datamodules.base import ImageDataModule
-from datamodules.randomness import Key
+from datamodules.loading.randomness import Key
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.style import StyleModule
 from lightning_modules.super_resolution import SuperResolutionModule
-from models.losses import IGNORE
-from models.pixel_losses import L1Loss
-from models.sr_resnet import SrResnet
-from models.style_loss import StyleLoss
-from models.style_resnet import StyleResnet
+from models.losses.pixel import L1Loss
+from models.losses.segmentation import IGNORE
+from models.losses.style import StyleLoss
+from models.style.style_resnet import StyleResnet
+from models.super_resolution.sr_resnet import SrResnet
 
 SHARED = {"size": 16, "batch_size": 8, "epochs": 2, "lr": 1e-3}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.gram import gram_matrix
+from models.losses.gram import gram_matrix
 
 
 def features(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -8,9 +8,9 @@ from lightning import LightningModule, Trainer
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from callbacks.icnr import ICNRInit
-from models.sr_resnet import SrResnet
-from models.subpixel import SubpixelUpsample, icnr_
+from callbacks.training.icnr_init import ICNRInit
+from models.super_resolution.pixel_shuffle import SubpixelUpsample, icnr_
+from models.super_resolution.sr_resnet import SrResnet
 
 
 class Wrapped(LightningModule):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.light import light_lost
+from models.losses.luminance import light_lost
 
 
 def pictures(seed: int, size: tuple[int, int] = (24, 32), count: int = 2) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.losses import (
+from models.losses.segmentation import (
     IGNORE,
     bce,
     binary_dice_loss,

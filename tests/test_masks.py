@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.errors import DataError
-from datamodules.mask_values import (
+from datamodules.io.image import image_size, read_image
+from datamodules.segmentation.label_map import (
     MaskValues,
     ValueCount,
     binary_mask_values,
@@ -16,8 +17,7 @@ from datamodules.mask_values import (
     threshold_mask_values,
     value_table,
 )
-from datamodules.masks import mask_orientation, read_mask_values
-from datamodules.read import image_size, read_image
+from datamodules.segmentation.mask_io import mask_orientation, read_mask_values
 
 COLOURS = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]  # the palette of Pascal VOC
 

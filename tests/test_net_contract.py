@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from models.layer_groups import LayerGroups
-from models.simple_decoder import SimpleSegmenter
-from models.unet import UNet
-from models.unet34 import UNet34
+from models.segmentation.simple_decoder import SimpleSegmenter
+from models.segmentation.unet import UNet
+from models.segmentation.unet34 import UNet34
 
 EVERYDAY = ("mobilenet_v2", "resnet18", "convnext_tiny")
 ENCODERS = (*EVERYDAY, "resnet34", "resnet50", "efficientnet_b0", "vgg16_bn", "regnet_y_400mf")

@@ -8,9 +8,9 @@ import torch
 from ranks import on_ranks
 from tiny_task import SEED, STAGES, TinyData, TinyNet, TinyTask, tiny_trainer
 
-from callbacks.checkpoint_io import read_checkpoint
+from callbacks.checkpoints.checkpoint_io import read_checkpoint
+from callbacks.distributed.replica_check import ReplicaGuard
 from callbacks.errors import NonFiniteError
-from callbacks.replica_guard import ReplicaGuard
 
 
 class Explodes(TinyTask):

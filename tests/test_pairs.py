@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.pairs import pair_by_stem, pictures_below
-from datamodules.problems import Problem, refuse
+from datamodules.index.pairs import pair_by_stem, pictures_below
+from datamodules.index.problems import Problem, refuse
 
 
 def touch(root: Path, *names: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.parallel import map_files, raise_together
+from datamodules.loading.parallel import map_files, raise_together
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,7 +46,7 @@ def test_our_own_mistakes_are_not_taken_for_bad_data(workers: int) -> None:
 def test_a_pool_starts_beside_the_threads_of_opencv() -> None:
     """``cv2.setNumThreads(1)`` in a forked process waits for ever for threads that the fork did not bring along."""
     code = (
-        "import cv2, numpy, time; from datamodules.parallel import map_files\n"
+        "import cv2, numpy, time; from datamodules.loading.parallel import map_files\n"
         "cv2.setNumThreads(2); cv2.resize(numpy.zeros((999, 999, 3), numpy.uint8), (3000, 3000)); time.sleep(0.5)\n"
         "print(sum(map_files(abs, range(50), workers=2, title='')))"
     )

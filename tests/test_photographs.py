@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from datamodules.degrade import Degradation
+from datamodules.cache.encodings import PhotoKind
 from datamodules.errors import DataError
-from datamodules.imagenet_pairs import ImageNetPairsDataModule
-from datamodules.kinds import PhotoKind
-from datamodules.randomness import Key
-from datamodules.sample_photographs import ensure_sample_photographs
-from datamodules.shrink import shrink
-from datamodules.splits import Split
-from datamodules.spoil import Noise
+from datamodules.images.degradation import Degradation
+from datamodules.images.degradations import Noise
+from datamodules.images.shrink import shrink
+from datamodules.images.super_resolution import ImageNetPairsDataModule
+from datamodules.index.splits import Split
+from datamodules.loading.randomness import Key
+from datamodules.samples.images import ensure_sample_photographs
 from datamodules.stage import Stage
 from tests.tiny_pictures import noise, save
 
@@ -233,7 +233,7 @@ def test_a_check_is_remembered_until_a_picture_changes(tmp_path: Path, monkeypat
     root = photographs(tmp_path / "photos")
     module(root).photographs()
     looked: list[Path] = []
-    monkeypatch.setattr("datamodules.photo_check.read_image", lambda path, at_least: looked.append(path) or noise(0))
+    monkeypatch.setattr("datamodules.images.check.read_image", lambda path, at_least: looked.append(path) or noise(0))
     module(root).photographs()
     assert looked == []
     save(root / "n0" / "p0.png", noise(99, 44, 44))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.picture_list import list_pictures
+from datamodules.prediction.image_list import list_pictures
 
 
 @pytest.fixture

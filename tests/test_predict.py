@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.front import main
+from experiments.cli.main import main
 from tests.real_data import needs, real
 from tests.test_rle import decode_slowly
 from tests.tiny_pictures import HEIGHT, WIDTH, carvana, noise, save

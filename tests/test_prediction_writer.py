@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from callbacks.atomic_file import save_png, whole_file
 from callbacks.errors import OutputError
-from callbacks.prediction_writer import Picture, PredictionWriter, Table
-from callbacks.segmentation_files import SegmentationFiles
-from callbacks.whole_file import save_png, whole_file
+from callbacks.prediction.segmentation import SegmentationFiles
+from callbacks.prediction.writer import Picture, PredictionWriter, Table
 from datamodules.batches import PredictBatch
-from datamodules.picture_list import Listed
-from datamodules.predict_set import PredictData, PredictSet
-from datamodules.rle import encode_rle
+from datamodules.io.rle import encode_rle
+from datamodules.prediction.image_list import Listed
+from datamodules.prediction.predict_set import PredictData, PredictSet
 
 BLUE = np.array([[0, 0, 255]], np.uint8)
 

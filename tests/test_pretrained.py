@@ -10,9 +10,9 @@ import torch
 import torchvision
 from torch import Tensor
 
-from models import pretrained
-from models.encoder import Encoder
-from models.errors import WeightsError
+from models.segmentation.encoder import Encoder
+from models.weights import pretrained
+from models.weights.errors import WeightsError
 
 NAME = "mobilenet_v3_small"
 FILE = "mobilenet_v3_small-047dcff4.pth"  # of torchvision's DEFAULT weights, as torch hub caches it

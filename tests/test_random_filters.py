@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from models.gram import gram_matrix
-from models.random_filters import photographic_noise, with_random_filters
-from models.vgg import VggFeatures
+from models.losses.gram import gram_matrix
+from models.losses.random_filters import photographic_noise, with_random_filters
+from models.losses.vgg import VggFeatures
 
 LAYERS = (1, 4, 9)  # of vgg11, just before its first three pools
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from datamodules.errors import DataError
-from datamodules.read import image_size, read_header, read_image, upright
+from datamodules.io.image import image_size, read_header, read_image, upright
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 

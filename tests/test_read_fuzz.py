@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from datamodules.errors import DataError
-from datamodules.masks import read_mask_values
-from datamodules.read import image_size, read_image
+from datamodules.io.image import image_size, read_image
+from datamodules.segmentation.mask_io import read_mask_values
 
 EVERYDAY, THOROUGH = 200, 2000
 

@@ -11,9 +11,9 @@ import yaml
 from jsonargparse import get_loader
 
 from datamodules.stage import Stage
-from experiments.front import main
-from experiments.request import read_request
-from experiments.tasks import TASKS
+from experiments.cli.arguments import read_request
+from experiments.cli.main import main
+from experiments.tasks.table import TASKS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

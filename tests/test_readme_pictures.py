@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.read import read_image
-from experiments.readme_pictures import REPAINTED, main
+from datamodules.io.image import read_image
+from experiments.readme.images import REPAINTED, main
 from tests.tiny_pictures import save
 
 WIDTH, HEIGHT = REPAINTED

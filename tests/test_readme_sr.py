@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiments.readme_sr import _named, row, sheet
+from experiments.readme.super_resolution import _named, row, sheet
 from lightning_modules.super_resolution import SuperResolutionModule
-from models.pixel_losses import L1Loss
-from models.sr_resnet import SrResnet
+from models.losses.pixel import L1Loss
+from models.super_resolution.sr_resnet import SrResnet
 from tests.tiny_pictures import noise, save
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tiny_pictures
 
-from experiments.front import main
-from experiments.layers import Settings, read_settings
-from experiments.request import read_request
-from experiments.tasks import TASKS
+from experiments.cli.arguments import read_request
+from experiments.cli.main import main
+from experiments.cli.settings import Settings, read_settings
+from experiments.tasks.table import TASKS
 
 RECIPES = [(name, recipe) for name, task in TASKS.items() for recipe in task.recipe_names()]
 FLAT = ("ImageNetPairsDataModule", "StyleDataModule")  # read photographs and nothing else

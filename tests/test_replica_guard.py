@@ -13,8 +13,8 @@ from ranks import on_ranks
 from tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trainer
 from torch import nn
 
+from callbacks.distributed.replica_check import ReplicaGuard, check_sum, replicated
 from callbacks.errors import ReplicaError
-from callbacks.replica_guard import ReplicaGuard, check_sum, replicated
 
 
 class Nudge(Callback):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datamodules.resize import resize_classes, resize_coverage, resize_image
+from datamodules.io.resize import resize_classes, resize_coverage, resize_image
 
 
 def test_shrinking_a_picture_takes_means_over_areas() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datamodules.rle import encode_rle
+from datamodules.io.rle import encode_rle
 
 
 def decode_slowly(text: str, height: int, width: int) -> NDArray[np.uint8]:

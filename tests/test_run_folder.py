@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.request import NEWEST, Request, read_request
-from experiments.run_folder import (
+from experiments.cli.arguments import NEWEST, Request, read_request
+from experiments.cli.usage import UsageError
+from experiments.runs.folder import (
     RunFolder,
     announce,
     find_run,
@@ -15,7 +16,6 @@ from experiments.run_folder import (
     relative_to_here,
     restarted_run,
 )
-from experiments.suggest import UsageError
 
 
 @pytest.fixture(autouse=True)

@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 from scipy.interpolate import PchipInterpolator
 
-from datamodules.sample_cars import draw_car, ensure_sample_cars
-from datamodules.sample_cars.camera import AXES, EYE, FOCAL, HEIGHT, WIDTH, heading, project, rays, turn
-from datamodules.sample_cars.car import build_car
-from datamodules.sample_cars.curves import through
-from datamodules.sample_cars.design import PAINTS, SHAPES, design_car
-from datamodules.sample_cars.mesh import Part, grid
-from datamodules.sample_cars.picture import photograph
-from datamodules.sample_cars.raster import place_meshes, rasterise
-from datamodules.sample_cars.solids import pod
+from datamodules.samples.cars import draw_car, ensure_sample_cars
+from datamodules.samples.cars.camera import AXES, EYE, FOCAL, HEIGHT, WIDTH, heading, project, rays, turn
+from datamodules.samples.cars.car import build_car
+from datamodules.samples.cars.curves import through
+from datamodules.samples.cars.design import PAINTS, SHAPES, design_car
+from datamodules.samples.cars.mesh import Part, grid
+from datamodules.samples.cars.picture import photograph
+from datamodules.samples.cars.raster import place_meshes, rasterise
+from datamodules.samples.cars.solids import pod
 
 
 @pytest.fixture(scope="module")

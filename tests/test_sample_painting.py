@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.sample_painting import ensure_sample_painting, paint_night
-from datamodules.sample_painting.brush import Brush, Canvas, level, relief, upright
-from datamodules.sample_painting.pigments import mix
+from datamodules.samples.painting import ensure_sample_painting, paint_night
+from datamodules.samples.painting.brush import Brush, Canvas, level, relief, upright
+from datamodules.samples.painting.pigments import mix
 
 Picture = NDArray[np.uint8]
 
@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_file_and_it_is_painted_once(
     first = ensure_sample_painting(tmp_path / "one")
     np.testing.assert_array_equal(np.asarray(Image.open(first)), night)
     assert [path.name for path in first.parent.iterdir()] == [first.name]  # nothing half-written is left
-    monkeypatch.setattr("datamodules.sample_painting.write.paint_night", None)
+    monkeypatch.setattr("datamodules.samples.painting.write.paint_night", None)
     assert ensure_sample_painting(tmp_path / "one") == first
 
 
@@ -74,11 +74,11 @@ def test_a_cut_off_painting_is_painted_again(tmp_path: Path, monkeypatch: pytest
     def cut_off(seed: int, *, progress: bool) -> Picture:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("datamodules.sample_painting.write.paint_night", cut_off)
+    monkeypatch.setattr("datamodules.samples.painting.write.paint_night", cut_off)
     with pytest.raises(KeyboardInterrupt):
         ensure_sample_painting(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr("datamodules.sample_painting.write.paint_night", lambda seed, progress: night)
+    monkeypatch.setattr("datamodules.samples.painting.write.paint_night", lambda seed, progress: night)
     assert ensure_sample_painting(tmp_path).is_file()
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.randomness import Key, sample_seed
-from datamodules.sampler import EvalBatches, TrainBatches
+from datamodules.loading.randomness import Key, sample_seed
+from datamodules.loading.sampler import EvalBatches, TrainBatches
 
 
 def batches(**options: int) -> list[list[int]]:

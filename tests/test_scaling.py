@@ -5,7 +5,7 @@ import pytest
 from experiments.benchmarks.cost_model import Machine, Work, epoch_seconds, exchange_seconds, step
 from experiments.benchmarks.count import recipe_work
 from experiments.benchmarks.scaling import LOOKED_AT
-from experiments.tasks import TASKS
+from experiments.tasks.table import TASKS
 
 WORK = Work(name="", pictures=80, validation=16, batch=8, operations=30.0, gradient=64.0, picture=5.0)
 MACHINE = Machine(

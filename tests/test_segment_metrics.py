@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torchmetrics.segmentation import DiceScore
 
-from lightning_modules.segment_metrics import (
+from lightning_modules.segmentation_metrics import (
     SegmentScores,
     accuracy,
     class_iou,

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from datamodules.batches import SegmentBatch
 from datamodules.stage import Stage
 from lightning_modules.segmentation import SegmentationModule
-from models.at_size import at_size
+from models.segmentation.at_size import at_size
 
 
 class Echo(nn.Module):

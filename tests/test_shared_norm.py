@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.shared_norm import SharedInstanceNorm2d, one_contrast
+from models.style.tiled_instance_norm import SharedInstanceNorm2d, one_contrast
 
 
 def maps(seed: int, *size: int) -> torch.Tensor:

@@ -4,12 +4,12 @@ import pytest
 import torch
 from lightning import Trainer
 
-from callbacks import sr_figures
-from callbacks.drawing import EXTRA, MISSED
-from callbacks.extremes import Extremes
-from callbacks.figures import Kept
+from callbacks.visualization import super_resolution as sr_figures
+from callbacks.visualization.best_and_worst import Extremes
+from callbacks.visualization.figures import Kept
+from callbacks.visualization.masks import EXTRA, MISSED
 from datamodules.batches import SegmentBatch, SegmentOutput
-from experiments.segment_sheets import scored_sheet
+from experiments.tasks.segment_sheets import scored_sheet
 
 
 def observed(scores: list[float], *, count: int, batch_size: int = 3, mode: str = "max") -> Extremes:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from callbacks.left_errors import (
+from callbacks.distributed.error_files import (
     FOLDER,
     STARTER,
     errors_folder,
@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[1]
 HEAD = r"""
 import subprocess, sys, tempfile, time
 from pathlib import Path
-from callbacks import siblings
-from callbacks.left_errors import leave_text
+from callbacks.distributed import child_processes as siblings
+from callbacks.distributed.error_files import leave_text
 siblings.GRACE = siblings.GRACE_WHEN_KNOWN = 1.0
 errors = Path(tempfile.mkdtemp(dir="."))
 def child(code):
@@ -35,7 +35,7 @@ def child(code):
     return subprocess.Popen([sys.executable, "-c", code])
 """
 RAISES = (
-    f"sys.path[:0] = [{str(ROOT)!r}]; from pathlib import Path; from callbacks.left_errors import leave_text;"
+    f"sys.path[:0] = [{str(ROOT)!r}]; from pathlib import Path; from callbacks.distributed.error_files import leave_text;"
     "leave_text(Path(os.environ['ERRORS']), 'process 1: the reason', rank=1, consequence=False); sys.exit(1)"
 )
 

@@ -48,7 +48,7 @@ def again(run: RealRun) -> list[str]:
 @pytest.mark.parametrize(
     ("number", "moment"),
     [
-        (signal.SIGTERM, "experiments.suggest"),  # among the first modules that run.py imports
+        (signal.SIGTERM, "experiments.cli.usage"),  # among the first modules that run.py imports
         (signal.SIGINT, "torch.torch_version"),  # in the middle of torch
         (signal.SIGUSR1, "lightning"),
     ],

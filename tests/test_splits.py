@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.pairs import Pair
-from datamodules.splits import group_pairs, held_out, keep, points_outside, read_split_file, straddling
+from datamodules.index.pairs import Pair
+from datamodules.index.splits import group_pairs, held_out, keep, points_outside, read_split_file, straddling
 
 CARS = [f"{number:012x}" for number in range(318)]
 

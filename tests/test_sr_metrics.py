@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import color, metrics
 
-from datamodules.shrink import enlarge
-from lightning_modules.sr_metrics import SrScores, brightness, psnr, ssim
+from datamodules.images.shrink import enlarge
+from lightning_modules.super_resolution_metrics import SrScores, brightness, psnr, ssim
 from tests.real_data import needs, real
 
 SET5 = real("set5")

@@ -9,11 +9,11 @@ import torchvision
 from skimage import data, filters
 from torch import Tensor
 
-from experiments.sr_table import sr_lines
-from lightning_modules import sr_perception
-from lightning_modules.sr_perception import Lpips, blur
+from experiments.tasks.sr_table import sr_lines
+from lightning_modules import super_resolution_perception as sr_perception
 from lightning_modules.super_resolution import mean_scores
-from models.errors import WeightsError
+from lightning_modules.super_resolution_perception import Lpips, blur
+from models.weights.errors import WeightsError
 
 
 def photo() -> np.ndarray:  # type: ignore[type-arg]

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from datamodules.shrink import enlarge, shrink
-from datamodules.whole_photo import read_colours, read_extras
-from experiments.front import main
+from datamodules.images.shrink import enlarge, shrink
+from datamodules.io.full_depth import read_colours, read_extras
+from experiments.cli.main import main
 from tests.real_data import needs, real
 from tests.test_photographs import photographs
 from tests.tiny_pictures import noise, save

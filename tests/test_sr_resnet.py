@@ -8,7 +8,7 @@ from PIL import Image
 from torch import nn
 
 from models.layer_groups import LayerGroups, freeze_, frozen_count, param_groups
-from models.sr_resnet import SrResnet, doublings, enlarge
+from models.super_resolution.sr_resnet import SrResnet, doublings, enlarge
 
 
 def small_net(**options: object) -> SrResnet:

@@ -7,7 +7,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from tiny_task import STAGES, TinyData, tiny_task, tiny_trainer
 
-from callbacks.stage_average import StageAverage
+from callbacks.training.weight_averaging import StageAverage
 
 # Stages of 2 + 2 + 2 epochs; ten pictures in batches of 4, 4, 2 make 2, 2 and 5 steps an epoch.
 STEPS = (4, 4, 10)

@@ -10,7 +10,7 @@ from tiny_task import SEED, STAGES, TinyData, TinyNet, TinyTask, tiny_task, tiny
 from torch import nn
 
 from callbacks.errors import StageError
-from callbacks.progressive_resizing import ProgressiveResizing
+from callbacks.training.progressive_resizing import ProgressiveResizing
 from datamodules.stage import Stage
 from models.layer_groups import frozen_count, param_groups
 

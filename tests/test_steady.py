@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from callbacks.blend import blend
-from callbacks.steady import Flicker, Smoother, stillness
+from callbacks.prediction.blend import blend
+from callbacks.prediction.temporal_smoothing import Flicker, Smoother, stillness
 from tests.tiny_pictures import noise
 
 Frame = NDArray[np.uint8]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.front import main
+from experiments.cli.main import main
 from tests.test_photographs import photographs
 from tests.tiny_pictures import noise, save
 from tests.tiny_segment import read_events

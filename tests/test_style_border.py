@@ -7,12 +7,12 @@ import torch
 from quick_fit import quick_fit
 from torch import Tensor, nn
 
+from datamodules.images.style import StyleDataModule
 from datamodules.stage import Stage
-from datamodules.style import StyleDataModule
 from experiments.benchmarks.border import restlessness
 from lightning_modules.style import StyleModule
-from models.style_loss import StyleLoss
-from models.style_resnet import StyleResnet
+from models.losses.style import StyleLoss
+from models.style.style_resnet import StyleResnet
 
 
 def test_steps_are_measured_where_they_are() -> None:

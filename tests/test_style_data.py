@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from datamodules.errors import DataError
-from datamodules.randomness import Key
+from datamodules.images.style import StyleDataModule
+from datamodules.images.style_image import read_style
+from datamodules.loading.randomness import Key
 from datamodules.stage import Stage
-from datamodules.style import StyleDataModule
-from datamodules.style_picture import read_style
 from tests.test_photographs import photographs, pixels
 from tests.tiny_pictures import noise, save
 
@@ -134,7 +134,9 @@ def test_a_painting_that_cannot_be_used_is_refused_before_the_photographs_are_lo
 def test_it_prepares_and_runs_without_any_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     painting = save(tmp_path / "sample_painting" / "night.png", noise(1, 50, 50))
     asked: list[Path] = []
-    monkeypatch.setattr("datamodules.style.ensure_sample_painting", lambda folder: asked.append(folder) or painting)
+    monkeypatch.setattr(
+        "datamodules.images.style.ensure_sample_painting", lambda folder: asked.append(folder) or painting
+    )
     data = StyleDataModule(style_size=40, cache_dir=tmp_path, num_workers=0)
     data.setup("fit")
     assert asked == [tmp_path / "sample_painting"]

@@ -10,11 +10,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from torch import Tensor
 
-from callbacks.dashboard_text import layout
-from callbacks.figures import Kept
-from callbacks.progressive_resizing import ProgressiveResizing
-from callbacks.sheets import HEAD, LARGE, SMALL, STEP, WIDTH
-from callbacks.style_figures import StyleFigures, content_sheet, painting_sheet, scored_sheet, style_sheet
+from callbacks.training.progressive_resizing import ProgressiveResizing
+from callbacks.visualization.dashboard_text import layout
+from callbacks.visualization.figures import Kept
+from callbacks.visualization.image_grid import HEAD, LARGE, SMALL, STEP, WIDTH
+from callbacks.visualization.style import StyleFigures, content_sheet, painting_sheet, scored_sheet, style_sheet
 from tests.tiny_segment import read_events
 from tests.tiny_style import STAGE, grey_task
 

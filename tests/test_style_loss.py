@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.errors import WeightsError
-from models.gram import color_moments
-from models.style_loss import StyleLoss, total_variation
+from models.losses.gram import color_moments
+from models.losses.style import StyleLoss, total_variation
+from models.weights.errors import WeightsError
 from tests.tiny_vgg import file_of, plainly, theirs
 
 LAYERS = (1, 4, 7, 9)  # of vgg11, whose third is content

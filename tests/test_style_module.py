@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from datamodules.batches import PhotoBatch
 from lightning_modules.style import StyleModule
-from models.style_resnet import StyleResnet
-from models.tiles import enlarge_in_tiles
+from models.style.style_resnet import StyleResnet
+from models.tiled_inference import enlarge_in_tiles
 from tests.quick_fit import quiet_trainer
 from tests.ranks import on_ranks
 from tests.tiny_segment import DiscData

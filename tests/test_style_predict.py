@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.film import FilmReader
-from experiments.front import main
+from datamodules.io.video import FilmReader
+from experiments.cli.main import main
 from tests.test_photographs import photographs
 from tests.test_style import FIT, SMALL, TASK
 from tests.tiny_films import cut_inside_frame, film, ramp, sound_packets

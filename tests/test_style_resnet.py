@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from models.layer_groups import LayerGroups
-from models.style_resnet import StyleResnet, UnpaddedBlock, reflect
+from models.style.style_resnet import StyleResnet, UnpaddedBlock, reflect
 
 KINDS = [("batch", "nearest"), ("batch", "bilinear"), ("instance", "nearest"), ("instance", "bilinear")]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from experiments.benchmarks.border import restlessness
-from experiments.front import main
-from experiments.trained import trained_module
+from experiments.cli.main import main
+from experiments.runs.trained_module import trained_module
 from lightning_modules.style import StyleModule
 
 pytestmark = [

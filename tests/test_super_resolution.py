@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules.shrink import shrink
-from experiments.front import main
+from datamodules.images.shrink import shrink
+from experiments.cli.main import main
 from tests.test_photographs import photographs
 from tests.tiny_pictures import noise, save
 from tests.tiny_segment import read_events
@@ -89,7 +89,7 @@ def test_a_benchmark_takes_pairs_and_pictures(trained: Path, capsys: pytest.Capt
         ([f"--stages=[{TWO.replace('scale: 2', 'scale: 8')}]"], "more than the network's max_scale of 4"),
         ([f"--stages=[{TWO.replace('scale: 2, ', '')}]"], "stage '2x' names no scale"),
         (["--init_from=photos/n0/p0.png"], "cannot be read as weights: it holds something else than tensors"),
-        (["--model.loss=models.pixel_losses.Nothing"], "models.pixel_losses.Nothing"),
+        (["--model.loss=models.losses.pixel.Nothing"], "models.losses.pixel.Nothing"),
         (["--data.crops=0"], "crops and val_size must be at least 1"),
     ],
 )

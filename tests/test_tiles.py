@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.sr_resnet import SrResnet, enlarge
-from models.style_resnet import StyleResnet
-from models.symmetries import self_ensemble
-from models.tiles import enlarge_in_tiles, tile_starts
+from models.style.style_resnet import StyleResnet
+from models.super_resolution.self_ensemble import self_ensemble
+from models.super_resolution.sr_resnet import SrResnet, enlarge
+from models.tiled_inference import enlarge_in_tiles, tile_starts
 
 
 def picture(height: int, width: int) -> Tensor:

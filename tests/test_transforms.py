@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.compat import A, reseed, strict_compose
-from datamodules.randomness import sample_seed
-from datamodules.transforms import Augment
+from datamodules.loading.albumentations_compat import A, reseed, strict_compose
+from datamodules.loading.randomness import sample_seed
+from datamodules.segmentation.augment import Augment
 
 
 def picture(seed: int = 0, size: int = 64) -> NDArray[np.uint8]:

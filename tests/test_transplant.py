@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from models.errors import WeightsError
-from models.pretrained import read_state_dict
-from models.sr_resnet import SrResnet
-from models.transplant import Transplant, transplant_
+from models.super_resolution.sr_resnet import SrResnet
+from models.weights.errors import WeightsError
+from models.weights.partial_load import Transplant, transplant_
+from models.weights.pretrained import read_state_dict
 
 IMAGES = torch.rand(1, 3, 6, 7, generator=torch.Generator().manual_seed(1))
 

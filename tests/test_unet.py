@@ -3,10 +3,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.blocks import UpBlock, crop_to, resize_to
-from models.simple_decoder import SimpleSegmenter
-from models.unet import UNet
-from models.unet34 import UNet34
+from models.segmentation.blocks import UpBlock, crop_to, resize_to
+from models.segmentation.simple_decoder import SimpleSegmenter
+from models.segmentation.unet import UNet
+from models.segmentation.unet34 import UNet34
 
 # torchvision's ResNet34 has 21,797,672 parameters, 512 * 1000 + 1000 of them in the classifier.
 RESNET34 = 21_797_672 - 513_000

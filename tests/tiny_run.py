@@ -7,7 +7,7 @@ import tiny_pictures
 import yaml
 from tiny_segment import DiscNet
 
-from experiments.front import main
+from experiments.cli.main import main
 
 STAGES = [
     {"name": "small", "size": 32, "batch_size": 4, "epochs": 1, "lr": 1e-2, "frozen": "encoder"},
@@ -45,7 +45,7 @@ class TinyRuns:
                 {
                     "model": {"net": {"class_path": "tiny_segment.DiscNet"}},
                     "data": {
-                        "class_path": "datamodules.carvana.CarvanaDataModule",
+                        "class_path": "datamodules.segmentation.carvana.CarvanaDataModule",
                         "init_args": {
                             "root": str(tiny_pictures.carvana(place / "cars")),
                             "num_workers": 0,

@@ -12,9 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from callbacks.progressive_resizing import ProgressiveResizing
+from callbacks.training.progressive_resizing import ProgressiveResizing
 from datamodules.base import ImageDataModule
-from datamodules.randomness import Key
+from datamodules.loading.randomness import Key
 from datamodules.stage import Stage
 from lightning_modules.segmentation import SegmentationModule
 

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torchmetrics import MeanMetric
 
-from callbacks.checkpoint_io import AtomicCheckpointIO
-from callbacks.non_finite import NonFiniteGuard
-from callbacks.progressive_resizing import ProgressiveResizing
-from callbacks.randomness import StatelessRandomness
-from callbacks.run_checkpoint import RunCheckpoint
+from callbacks.checkpoints.checkpoint_io import AtomicCheckpointIO
+from callbacks.checkpoints.run_checkpoint import RunCheckpoint
+from callbacks.training.non_finite_guard import NonFiniteGuard
+from callbacks.training.progressive_resizing import ProgressiveResizing
+from callbacks.training.step_seed import StatelessRandomness
 from datamodules.base import ImageDataModule
-from datamodules.randomness import Key, sample_seed
+from datamodules.loading.randomness import Key, sample_seed
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
 

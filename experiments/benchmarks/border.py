@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from experiments.benchmarks.checkerboard import COLOURS
-from experiments.trained import trained_module
+from experiments.runs.trained_module import trained_module
 from lightning_modules.style import StyleModule
 
 RIM = 16

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from datamodules.cache import Item, PictureCache
-from datamodules.kinds import ImageKind
+from datamodules.cache.cache import Item, PictureCache
+from datamodules.cache.encodings import ImageKind
 
 WIDTH, HEIGHT = 1918, 1280  # Carvana's
 REQUIRED = 30.0

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from experiments.trained import trained_module
+from experiments.runs.trained_module import trained_module
 from lightning_modules.super_resolution import SuperResolutionModule
 
 #: Flat colours: greys from black to white, and saturated ones.

@@ -10,11 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from datamodules.stage import Stage
 from experiments.benchmarks.cost_model import Work
-from experiments.layers import Settings, read_settings
-from experiments.loaded import stage_from
-from experiments.tasks import TASKS
+from experiments.cli.settings import Settings, read_settings
+from experiments.runs.checkpoint import stage_from
+from experiments.tasks.table import TASKS
 from models.layer_groups import freeze_, frozen_count
-from models.vgg import VggFeatures
+from models.losses.vgg import VggFeatures
 
 
 def recipe_work(task: str, recipe: str, stages: Sequence[str], *, pictures: int, validation: int) -> Iterator[Work]:

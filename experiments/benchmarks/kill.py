@@ -139,7 +139,7 @@ def _start(folder: Path, name: str, *, processes: int, workers: int, cache: str)
     settings = {
         "model": {"net": {"class_path": "experiments.benchmarks.kill_parts.SmallNet"}},
         "data": {
-            "class_path": "datamodules.folder.FolderDataModule",
+            "class_path": "datamodules.segmentation.folder.FolderDataModule",
             "init_args": {"root": "pictures", "cache_dir": cache, "num_workers": workers},
         },
         "stages": [

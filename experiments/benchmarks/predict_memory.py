@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from callbacks.whole_file import save_jpeg
-from datamodules.resize import resize_to
-from datamodules.segment_dataset import image_tensor
-from experiments.trained import trained_module
+from callbacks.atomic_file import save_jpeg
+from datamodules.io.resize import resize_to
+from datamodules.segmentation.dataset import image_tensor
+from experiments.runs.trained_module import trained_module
 from lightning_modules.super_resolution import SuperResolutionModule
 
 SEAMS = 900, 1200  # height and width of the part that also goes through whole: that takes some GB

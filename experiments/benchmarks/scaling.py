@@ -13,13 +13,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from datamodules.parallel import usable_cores
+from datamodules.loading.parallel import usable_cores
 from datamodules.stage import Stage
 from experiments.benchmarks.cost_model import Machine, Work, epoch_seconds, step
 from experiments.benchmarks.count import recipe_work, stage_work
 from experiments.benchmarks.throughput import seconds_a_step, seconds_an_exchange, timed_stage
-from experiments.layers import read_settings
-from experiments.tasks import TASKS
+from experiments.cli.settings import read_settings
+from experiments.tasks.table import TASKS
 
 GPUS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 #: Recipe, stages that are looked at, pictures to train on and to validate: Kaggle's Carvana, and the lesson's shares of

@@ -22,13 +22,13 @@ import torch
 from lightning import Trainer
 from torch import Tensor, nn
 
-from callbacks.progressive_resizing import ProgressiveResizing
-from callbacks.randomness import StatelessRandomness
-from datamodules.carvana import CarvanaDataModule
+from callbacks.training.progressive_resizing import ProgressiveResizing
+from callbacks.training.step_seed import StatelessRandomness
+from datamodules.segmentation.carvana import CarvanaDataModule
 from datamodules.stage import Stage
 from lightning_modules.segmentation import SegmentationModule
 from models.normalize import Normalize
-from models.unet import UNet
+from models.segmentation.unet import UNet
 
 SEED = 0
 # share of the minutes, stage; epochs are found by measuring

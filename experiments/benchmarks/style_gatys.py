@@ -21,14 +21,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from datamodules.randomness import Key
-from experiments.cli import DarkroomCLI
-from experiments.execute import make_plan
-from experiments.expected import MISTAKES
-from experiments.request import read_request
-from experiments.run_folder import relative_to_here
+from datamodules.loading.randomness import Key
+from experiments.cli.arguments import read_request
+from experiments.cli.expected import MISTAKES
+from experiments.cli.parser import DarkroomCLI
+from experiments.cli.plan import make_plan
+from experiments.runs.folder import relative_to_here
 from lightning_modules.style import StyleModule
-from models.gatys import paint
+from models.style.gatys import paint
 
 MARKS = (100, 300, 500)
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from models.unet import UNet
+from models.segmentation.unet import UNet
 
 
 def main(argv: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:  # torch takes seconds to import; a mistake of spelling must not
     from jsonargparse import ArgumentParser
 
-    from experiments.cli import DarkroomCLI
+    from experiments.cli.parser import DarkroomCLI
 
 
 class CommandModule(Protocol):

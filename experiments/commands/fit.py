@@ -5,13 +5,13 @@ import time
 from jsonargparse import ArgumentParser
 from lightning.pytorch.utilities import rank_zero_only
 
-from callbacks.ends import BY_FORCE, DONE, INTERRUPTED
+from callbacks.distributed.exit_codes import BY_FORCE, DONE, INTERRUPTED
 from callbacks.errors import InterruptedRunError, StageError
-from callbacks.rehearsal import out_of_memory, too_large
-from experiments.cli import DarkroomCLI
-from experiments.farewell import farewell, resume_line
-from experiments.run_folder import relative_to_here
-from experiments.signals import go_on_with
+from callbacks.training.memory_check import out_of_memory, too_large
+from experiments.cli.parser import DarkroomCLI
+from experiments.cli.signals import go_on_with
+from experiments.runs.folder import relative_to_here
+from experiments.runs.summary import farewell, resume_line
 
 
 def add_arguments(parser: ArgumentParser) -> None:

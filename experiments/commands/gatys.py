@@ -9,17 +9,17 @@ from jsonargparse import ArgumentParser
 from torch import Tensor
 from tqdm import tqdm
 
-from callbacks.whole_file import save_png
+from callbacks.atomic_file import save_png
 from datamodules.errors import DataError
-from datamodules.read import read_image
-from datamodules.resize import resize_to
-from datamodules.segment_dataset import image_tensor
-from experiments.cli import DarkroomCLI
-from experiments.run_folder import relative_to_here
-from experiments.suggest import UsageError
+from datamodules.io.image import read_image
+from datamodules.io.resize import resize_to
+from datamodules.segmentation.dataset import image_tensor
+from experiments.cli.parser import DarkroomCLI
+from experiments.cli.usage import UsageError
+from experiments.runs.folder import relative_to_here
 from lightning_modules.style import StyleData, StyleModule
-from models.gatys import Painted, adam, lbfgs, paint
-from models.style_loss import StyleLoss
+from models.losses.style import StyleLoss
+from models.style.gatys import Painted, adam, lbfgs, paint
 
 #: Shorter side that the deepest layer of a VGG still sees something of.
 LEAST = 32

@@ -7,10 +7,10 @@ import numpy as np
 from jsonargparse import ArgumentParser
 from lightning.pytorch.tuner.tuning import Tuner
 
-from callbacks.whole_file import whole_file
-from experiments.cli import DarkroomCLI
-from experiments.run_folder import relative_to_here
-from experiments.suggest import UsageError
+from callbacks.atomic_file import whole_file
+from experiments.cli.parser import DarkroomCLI
+from experiments.cli.usage import UsageError
+from experiments.runs.folder import relative_to_here
 from lightning_modules.base import ImageTask
 
 # The finder smooths the loss; its first values are those of an average that has seen too little.

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from callbacks.prediction_writer import PredictionWriter
-from datamodules.film import FILM_SUFFIXES, is_film
-from datamodules.picture_list import Listed, list_pictures
-from datamodules.read import SUFFIXES
-from experiments.cli import DarkroomCLI
-from experiments.films import FilmAccount, do_films, refuse_several_processes
-from experiments.predicting import predict_into
-from experiments.results import Results
-from experiments.run_folder import relative_to_here
+from callbacks.prediction.writer import PredictionWriter
+from datamodules.io.image import SUFFIXES
+from datamodules.io.video import FILM_SUFFIXES, is_film
+from datamodules.prediction.image_list import Listed, list_pictures
+from experiments.cli.parser import DarkroomCLI
+from experiments.commands.predict_video import FilmAccount, do_films, refuse_several_processes
+from experiments.commands.predicting import predict_into
+from experiments.runs.folder import relative_to_here
+from experiments.tasks.spec import Results
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 from jsonargparse import ArgumentParser
 
-from experiments.cli import DarkroomCLI
+from experiments.cli.parser import DarkroomCLI
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -9,12 +9,12 @@ from jsonargparse import ArgumentParser
 from lightning import Trainer
 from torch import Tensor
 
-from callbacks.extremes import Extremes
-from callbacks.whole_file import save_png
+from callbacks.atomic_file import save_png
+from callbacks.visualization.best_and_worst import Extremes
 from datamodules.stage import Stage
-from experiments.cli import DarkroomCLI
-from experiments.run_folder import relative_to_here
-from experiments.suggest import UsageError
+from experiments.cli.parser import DarkroomCLI
+from experiments.cli.usage import UsageError
+from experiments.runs.folder import relative_to_here
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -2,8 +2,8 @@
 
 from jsonargparse import ArgumentParser
 
-from experiments.cli import DarkroomCLI
-from experiments.scores import report
+from experiments.cli.parser import DarkroomCLI
+from experiments.tasks.report import report
 
 
 def add_arguments(parser: ArgumentParser) -> None:

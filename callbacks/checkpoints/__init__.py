@@ -1,0 +1,1 @@
+"""Writing of checkpoints and of the run's other files."""

@@ -1,0 +1,1 @@
+"""Writers of predictions: masks, images and videos."""

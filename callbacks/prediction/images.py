@@ -1,0 +1,164 @@
+"""The files that ``predict`` writes for super-resolution and repairs: nothing of the original but its size is lost."""
+
+import struct
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from callbacks.atomic_file import save_png, whole_file
+from callbacks.prediction.writer import Picture
+from datamodules.batches import PhotoExtras
+
+Pixels = NDArray[Any]  # uint8 or uint16
+
+_PNG_LEVEL = 4
+_HEADER = 8 + 25  # bytes of PNG's signature and of its first chunk
+STRIP_SIDE, STRIP_GAP = 480, 8
+
+
+class PhotoFiles:
+    """Writes ``result/NAME.png`` and, if wanted, ``strip/NAME.png``.
+
+    The result has the alpha channel, the 16 bits, the colour profile and the EXIF of the original, and is grey where
+    that was. The strip shows the middle of the picture: input enlarged by bicubic interpolation, result and, where it
+    is known, the target.
+
+    Args:
+        folder: where the folders are made.
+        scale: how many times larger results are.
+        extras: reads what a file has besides colours.
+        target: gives the true picture (H, W, 3) of a name, or ``None``; without it there are no strips.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        scale: int,
+        extras: Callable[[Path], PhotoExtras],
+        target: Callable[[str], NDArray[np.uint8] | None] | None = None,
+    ) -> None:
+        self.folder, self.scale, self.extras, self.target = folder, scale, extras, target
+
+    def write(self, prediction: Pixels, picture: Picture) -> None:
+        """Writes the files of one picture.
+
+        Args:
+            prediction: (3, scale * H, scale * W) RGB, uint8 or uint16.
+            picture: the picture; its pixels must be there if strips are wanted.
+
+        Raises:
+            OutputError: if a file could not be written.
+        """
+        extras = self.extras(Path(picture.path))
+        pixels: Pixels = np.ascontiguousarray(prediction.transpose(1, 2, 0))
+        with whole_file(self._path("result", picture.name)) as file:
+            file.write(encode(pixels, extras))
+        if self.target is not None and picture.pixels is not None:
+            shown = pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8)
+            drawn = strip(picture.pixels, shown, self.target(picture.name), scale=self.scale)
+            save_png(self._path("strip", picture.name), drawn)
+
+    def paths(self, name: str) -> list[Path]:
+        """The files of the picture whose results are called ``name``."""
+        return [self._path("result", name), *([self._path("strip", name)] if self.target is not None else [])]
+
+    def described(self) -> list[str]:
+        """A line for each kind of file."""
+        lines = [f"result/  PNG, {self.scale} times as large" if self.scale > 1 else "result/  PNG, mended"]
+        shown = f"the middle: {'bicubic' if self.scale > 1 else 'input'}, result, target where there is one"
+        return [*lines, *([f"strip/  PNG, {shown}"] if self.target is not None else [])]
+
+    def _path(self, kind: str, name: str) -> Path:
+        return self.folder / kind / f"{name}.png"
+
+
+def encode(pixels: Pixels, extras: PhotoExtras) -> bytes:
+    """Makes a PNG of enlarged colours and the extras of the original.
+
+    Args:
+        pixels: (H, W, 3) RGB.
+        extras: of the original; its alpha is enlarged to (H, W).
+
+    Returns:
+        The bytes of the file.
+    """
+    deep = pixels.dtype == np.uint16
+    alpha = None if extras.alpha is None else _enlarged(extras.alpha, pixels)
+    if extras.grey:
+        pixels = pixels.mean(axis=2, dtype=np.float32).round().astype(pixels.dtype)
+    if deep and (pixels.ndim == 3 or alpha is not None):  # Pillow has no 16-bit colours
+        colours = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+        channels = colours if alpha is None else np.dstack([colours, alpha])
+        return _encode_deep(channels, extras)
+    if alpha is not None:
+        pixels = np.dstack([pixels, alpha])
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(
+        buffer, "PNG", compress_level=_PNG_LEVEL, icc_profile=extras.icc, exif=extras.exif or b""
+    )
+    return buffer.getvalue()
+
+
+def strip(
+    picture: NDArray[np.uint8], result: NDArray[np.uint8], target: NDArray[np.uint8] | None, *, scale: int
+) -> NDArray[np.uint8]:
+    """Puts the middle of the enlarged input, the result and the target side by side, pixel for pixel.
+
+    Args:
+        picture: (H, W, 3) the input.
+        result: (scale * H, scale * W, 3).
+        target: about the same size, or ``None``.
+        scale: how many times larger the result is.
+
+    Returns:
+        (h, w, 3), ``h`` at most ``STRIP_SIDE``.
+    """
+    height, width = result.shape[:2]
+    bicubic = np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
+    shown = [bicubic if scale > 1 else picture, result, *([target] if target is not None else [])]
+    side = min(STRIP_SIDE, *(min(image.shape[:2]) for image in shown))
+    gap = np.full((side, STRIP_GAP, 3), 255, np.uint8)
+    parts = [part for image in shown for part in (_middle(image, side), gap)]
+    return np.hstack(parts[:-1])
+
+
+def _middle(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    top, left = ((length - side) // 2 for length in image.shape[:2])
+    return image[top : top + side, left : left + side]
+
+
+def _enlarged(alpha: Pixels, pixels: Pixels) -> Pixels:
+    """Alpha at the size and depth of ``pixels``."""
+    height, width = pixels.shape[:2]
+    large = (
+        alpha if alpha.shape == (height, width) else cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC)
+    )
+    if large.dtype == pixels.dtype:
+        return large
+    return (large.astype(np.uint16) * 257) if pixels.dtype == np.uint16 else (large // 257).astype(np.uint8)
+
+
+def _encode_deep(channels: Pixels, extras: PhotoExtras) -> bytes:
+    order = [2, 1, 0, 3][: channels.shape[2]]
+    done, file = cv2.imencode(".png", np.ascontiguousarray(channels[..., order]))
+    if not done:
+        raise RuntimeError("OpenCV could not make a PNG of 16-bit colours")
+    data = file.tobytes()
+    chunks = b""
+    if extras.icc:
+        chunks += _chunk(b"iCCP", b"profile\0\0" + zlib.compress(extras.icc))
+    if extras.exif:
+        chunks += _chunk(b"eXIf", extras.exif.removeprefix(b"Exif\0\0"))
+    return data[:_HEADER] + chunks + data[_HEADER:]
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))

@@ -1,0 +1,1 @@
+"""Callbacks that change what is trained: stages, initialization, averages, checks."""

@@ -1,0 +1,1 @@
+"""Prepared copies of a data set."""

@@ -1,0 +1,95 @@
+"""Remembers that a data set was checked and found sound, until one of its files or its class list changes."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from datamodules.errors import unwritable
+from datamodules.index.pairs import Pair
+from datamodules.segmentation.check import Facts
+from datamodules.segmentation.labels import Labels
+
+_FORMAT = 2  # raise it when the check looks at more, so that old stamps are worth nothing
+
+
+def stamp_path(folder: Path, pairs: Sequence[Pair], labels: Labels) -> Path:
+    """Names the stamp of these files as they are now.
+
+    The name is made from the paths, sizes and times of change of all pictures and masks and from the class list.
+
+    Args:
+        folder: where stamps are kept.
+        pairs: what was, or is to be, checked.
+        labels: the class list.
+    """
+    return stamp_of_files(folder, (path for pair in pairs for path in (pair.image, pair.mask)), about=str(labels))
+
+
+def stamp_of_files(folder: Path, files: Iterable[Path], *, about: str) -> Path:
+    """Names the stamp of ``files`` as they are now.
+
+    Args:
+        folder: where stamps are kept.
+        files: what was, or is to be, checked.
+        about: what else the check depends on.
+    """
+    digest = hashlib.sha256(f"{_FORMAT} {about}".encode())
+    for path in files:
+        status = path.stat()
+        digest.update(f"\n{path} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+    return folder / f"{digest.hexdigest()[:32]}.json"
+
+
+def read_stamp(path: Path) -> Facts | None:
+    """Reads what an earlier check found; ``None`` where there was none, or its stamp is damaged."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return Facts(
+            values={int(value): int(pixels) for value, pixels in stored["values"].items()},
+            mapping={int(value): int(number) for value, number in stored["mapping"].items()},
+            sizes=stored["sizes"],
+            turned=stored["turned"],
+            bad=stored["bad"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_stamp(path: Path, facts: Facts) -> None:
+    """Writes a stamp in one piece, so that several processes may do so at once."""
+    write_json(path, asdict(facts))
+
+
+def read_json(path: Path) -> Any:
+    """Reads what ``write_json`` wrote; ``None`` where there is nothing, or it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes plain values in one piece.
+
+    Raises:
+        DataError: if the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise unwritable(path.parent, error) from error

@@ -1,0 +1,1 @@
+"""Data modules of plain images: super-resolution and style transfer."""

@@ -1,0 +1,196 @@
+"""Any folder of photographs: checked once, split by picture, copied small. What to make of them a subclass says."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from datamodules.base import ImageDataModule
+from datamodules.cache.cache import Item, PictureCache
+from datamodules.cache.places import user_cache_dir
+from datamodules.errors import DataError
+from datamodules.images.check import Photo, find_photos, left_out, left_out_line, look_at_photos
+from datamodules.index.duplicates import OnDuplicates, report_duplicates
+from datamodules.index.problems import OnBad, skipped_lines
+from datamodules.index.splits import Split, held_out, keep
+from datamodules.samples.images import ensure_sample_photographs
+from datamodules.segmentation.dataset import IMAGE
+
+#: Folders below the root that are splits, where one of them is not for training.
+_SPLITS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photographs:
+    """A folder that is found, checked and split.
+
+    Args:
+        root: the folder.
+        splits: the photographs of each split after ``keep_pct``; those of ``test`` are those of ``val`` where there
+            are no others.
+    """
+
+    root: Path
+    splits: dict[Split, list[Photo]]
+
+
+class PhotographsDataModule(ImageDataModule):
+    """Photographs in class folders or flat, at any depth, in the formats people have.
+
+    Where the root has folders ``train`` and ``val`` (also ``valid``, ``validation``, ``test``), they are the splits;
+    else a share of all pictures is held out, by a hash of their names: the same ones on every machine.
+
+    Args:
+        root: folder of the data; ``None`` takes photographs that ship with scikit-image.
+        keep_pct: share of the pictures that is used, for quick experiments.
+        val_share: share of the kept pictures that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
+        split_seed: decides which pictures are kept and which validate.
+        side: pictures whose shorter side is longer than so many pixels are made so small first, and kept so.
+        cache_gb: gigabytes that the folder of small copies may grow to; pictures beyond are decoded every time.
+        on_bad: whether files that cannot be used stop the run or, one in a hundred at most, are left out.
+        duplicates: whether pictures that lie in two splits are warned of or stop the run.
+        seed: of order and augmentation.
+        num_workers: processes that load.
+        cache_dir: where small copies are kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path | None,
+        keep_pct: float,
+        val_share: float | None,
+        split_seed: int,
+        side: int,
+        cache_gb: float,
+        on_bad: OnBad,
+        duplicates: OnDuplicates,
+        seed: int,
+        num_workers: int | Literal["auto"],
+        cache_dir: Path | None,
+    ) -> None:
+        super().__init__(root=root, seed=seed, num_workers=num_workers, cache_dir=cache_dir)
+        if side < 1:
+            raise ValueError(f"side must be at least 1, not {side}")
+        self.side, self._on_bad, self._on_duplicates = side, on_bad, duplicates
+        self._keep_pct, self._val_share, self._split_seed = keep_pct, val_share, split_seed
+        self._cache_folder = cache_dir or user_cache_dir()
+        self.cache = PictureCache(self._cache_folder / "pictures", limit_gb=cache_gb)
+        self._found: Photographs | None = None
+        self._unwanted = 0
+
+    def data_root(self) -> Path:
+        """The named folder, or that of the sample photographs.
+
+        Raises:
+            DataError: if it is not there.
+        """
+        if self.root is None:
+            return ensure_sample_photographs(self._cache_folder / "sample_photographs").absolute()
+        if not self.root.is_dir():
+            raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
+        return self.root.absolute()
+
+    def wants(self, photo: Photo) -> bool:  # noqa: ARG002 - a subclass may be choosier
+        """Whether a photograph is used at all."""
+        return True
+
+    def photographs(self) -> Photographs:
+        """The checked and split photographs; looked at on the first call.
+
+        Raises:
+            DataError: naming everything that is wrong with them.
+        """
+        if self._found is None:
+            root = self.data_root()
+            paths = find_photos(root)
+            self._digest = self.cache.pin(root, paths)
+            sound, self.skipped = look_at_photos(
+                root,
+                paths,
+                stamps=self._cache_folder / "checks",
+                on_bad=self._on_bad,
+                workers=self._workers() + 1,
+            )
+            photos = [photo for photo in sound if self.wants(photo)]
+            self._unwanted = len(sound) - len(photos)
+            if not photos:
+                raise DataError(f"all {len(sound)} pictures in {root} are without colours, and left out")
+            self._found = Photographs(root=root, splits=self._split(root, photos))
+        return self._found
+
+    def describe(self) -> list[str]:
+        """Says how many photographs there are, how they are split and how large they are."""
+        found = self.photographs()
+        splits = [f"{split} {len(photos)}" for split, photos in found.splits.items()]
+        if found.splits["test"] == found.splits["val"]:
+            splits[-1] = "test as val"
+        shorter = sorted(photo.shorter(10**9) for photos in found.splits.values() for photo in photos)
+        lines = [
+            f"data: {found.root}",
+            "  split: " + ", ".join(splits),
+            f"  shorter sides: {shorter[0]} to {shorter[-1]} px, half of them {shorter[len(shorter) // 2]} or more; "
+            f"used with {self.side} at most",
+        ]
+        if self._unwanted:
+            lines.append(f"  left out, without colours: {self._unwanted}")
+        lines += skipped_lines(self.skipped)
+        others = left_out(found.root) if self.root is not None else []
+        return [*lines, left_out_line(others)] if others else lines
+
+    def look_for_duplicates(self) -> None:
+        """Says which photographs are in more than one split.
+
+        Raises:
+            DataError: if there are any and they shall stop the run.
+        """
+        found = self.photographs()
+        report_duplicates(
+            found.root,
+            {split: [photo.path for photo in photos] for split, photos in found.splits.items()},
+            stamps=self._cache_folder / "checks",
+            on_duplicates=self._on_duplicates,
+            workers=self._workers() + 1,
+        )
+
+    def fill_cache(self, size: int, photos: Sequence[Photo], *, whole: bool) -> None:
+        """Makes the copies that loaders will read.
+
+        Args:
+            size: shorter side of whole copies, or side of squares.
+            photos: which.
+            whole: whether copies keep the pictures' proportions or are squashed to squares.
+        """
+        start = time.monotonic()
+        items = [Item(photo.path, photo.kind if whole else IMAGE) for photo in photos]
+        self.cache.fill(items, size, workers=self._workers() + 1)  # nothing trains yet: all cores
+        print(f"  copies at {size} px: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
+
+    def _split(self, root: Path, photos: Sequence[Photo]) -> dict[Split, list[Photo]]:
+        parts: dict[Split, list[Photo]] = {"train": [], "val": [], "test": []}
+        own = {photo.name: _SPLITS.get(photo.name.partition("/")[0]) for photo in photos}
+        official = "val" in own.values()
+        if official and (stray := [name for name, split in own.items() if split is None]):
+            raise DataError(
+                f"{root} has pictures in folders called train and val, and {len(stray)} beside them (such as "
+                f"{stray[0]}): put each into one of the two, or all into one folder"
+            )
+        if official:
+            for photo in photos:
+                parts[own[photo.name] or "train"].append(photo)
+            parts = {name: self._kept(chosen) if chosen else [] for name, chosen in parts.items()}
+        else:
+            kept = self._kept(photos)
+            share = min(0.01 / self._keep_pct, 0.1) if self._val_share is None else self._val_share
+            val = held_out((photo.name for photo in kept), share=share, seed=self._split_seed)
+            for photo in kept:
+                parts["val" if photo.name in val else "train"].append(photo)
+        parts["test"] = parts["test"] or parts["val"]
+        for name, chosen in parts.items():
+            if not chosen:
+                raise DataError(f"no picture is in the split '{name}' of {root}: give it at least one")
+        return parts
+
+    def _kept(self, photos: Sequence[Photo]) -> list[Photo]:
+        return keep(photos, share=self._keep_pct, name=lambda photo: photo.name, seed=self._split_seed)

@@ -1,0 +1,169 @@
+"""Photographs to patches: which pictures are large enough for a stage, and what is cut from them."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from datamodules.errors import DataError
+from datamodules.images.check import Photo
+from datamodules.images.datamodule import PhotographsDataModule
+from datamodules.images.patch_cropper import PatchCutter
+from datamodules.index.duplicates import OnDuplicates
+from datamodules.index.problems import OnBad
+from datamodules.index.splits import Split
+from datamodules.loading.albumentations_compat import A
+from datamodules.stage import Stage
+
+
+class PatchesDataModule(PhotographsDataModule):
+    """Patches cut anywhere from training pictures, and from the middle of the others.
+
+    Args:
+        crops: patches of each training picture in one epoch.
+        val_size: what takes the place of the stage's size in validation; ``None`` is that size.
+        small: what becomes of pictures smaller than a patch: left out, or enlarged.
+        squash: the lesson's way: squash whole pictures to the patch instead of cutting.
+        root: see ``PhotographsDataModule``, as the others.
+        keep_pct: likewise.
+        val_share: likewise.
+        split_seed: likewise.
+        side: likewise.
+        cache_gb: likewise.
+        on_bad: likewise.
+        duplicates: likewise.
+        seed: likewise.
+        num_workers: likewise.
+        cache_dir: likewise.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        crops: int,
+        val_size: int | None,
+        small: Literal["skip", "enlarge"],
+        squash: bool,
+        root: Path | None,
+        keep_pct: float,
+        val_share: float | None,
+        split_seed: int,
+        side: int,
+        cache_gb: float,
+        on_bad: OnBad,
+        duplicates: OnDuplicates,
+        seed: int,
+        num_workers: int | Literal["auto"],
+        cache_dir: Path | None,
+    ) -> None:
+        super().__init__(
+            root=root,
+            keep_pct=keep_pct,
+            val_share=val_share,
+            split_seed=split_seed,
+            side=side,
+            cache_gb=cache_gb,
+            on_bad=on_bad,
+            duplicates=duplicates,
+            seed=seed,
+            num_workers=num_workers,
+            cache_dir=cache_dir,
+        )
+        if crops < 1 or (val_size or 1) < 1:
+            raise ValueError(f"crops and val_size must be at least 1, not {crops} and {val_size}")
+        self._crops, self._val_size, self._small, self._squash = crops, val_size, small, squash
+
+    @abstractmethod
+    def magnification(self, stage: Stage) -> int:
+        """How many times larger than the stage's size patches are.
+
+        Raises:
+            DataError: if the stage has to say so, and does not.
+        """
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Checks the photographs, tells what they are, and makes the small copies that ``stages`` read.
+
+        Raises:
+            DataError: naming everything that is wrong with the data.
+        """
+        found = self.photographs()
+        if not stages:
+            return
+        print("\n".join(self.describe()))
+        self.look_for_duplicates()
+        photos = [*found.splits["train"], *found.splits["val"]]
+        if self._squash:
+            for patch in sorted({self.patch(stage, "train") for stage in stages}):
+                self.fill_cache(patch, photos, whole=False)
+            return
+        for stage in stages:
+            for split in ("train", "val"):
+                self._large_enough(split, stage, say=True)
+        self.fill_cache(self.side, photos, whole=True)
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - whatever is about to run
+        """Reads what the check found."""
+        self.photographs()
+
+    def patch(self, stage: Stage, split: Split) -> int:
+        """Side of a split's patches."""
+        own = self._val_size if split != "train" and not self._squash else None
+        return (own or stage.size) * self.magnification(stage)
+
+    def cutter(
+        self, split: Split, stage: Stage, *, augment: Sequence[A.BasicTransform] = (), margin: int = 0
+    ) -> PatchCutter:
+        """Cuts a split's patches for a stage: anywhere in training pictures, else from the middle.
+
+        Args:
+            split: whose pictures.
+            stage: says how large.
+            augment: what is done to a patch afterwards.
+            margin: pixels of the surroundings that are cut along on every side; none where pictures are squashed.
+
+        Raises:
+            DataError: if no picture of the split is large enough.
+        """
+        training = split == "train"
+        return PatchCutter(
+            self.photographs().splits[split] if self._squash else self._large_enough(split, stage),
+            cache=self.cache,
+            side=self.side,
+            patch=self.patch(stage, split),
+            crops=self._crops if training else 1,
+            random_crop=training,
+            augment=augment,
+            squash=self._squash,
+            seed=self.seed,
+            margin=0 if self._squash else margin,
+        )
+
+    def _large_enough(self, split: Split, stage: Stage, *, say: bool = False) -> list[Photo]:
+        """The pictures of a split from which a patch can be cut.
+
+        Raises:
+            DataError: if no picture is.
+        """
+        photos, patch = self.photographs().splits[split], self.patch(stage, split)
+        lower = "lower the stage's size" if split == "train" or self._val_size is None else "lower --data.val_size"
+        if patch > self.side:
+            raise DataError(
+                f"stage '{stage.name}' cuts {split} patches of {patch} px out of pictures that are kept with a shorter "
+                f"side of {self.side}: raise --data.side, or {lower}"
+            )
+        large = [photo for photo in photos if photo.shorter(self.side) >= patch]
+        number, what = len(photos) - len(large), "left out" if self._small == "skip" else "enlarged"
+        if say and number:
+            print(f"  stage {stage.name}: {number} of {len(photos)} {split} pictures are below {patch} px: {what}")
+        if self._small == "enlarge":
+            return photos
+        if not large:
+            raise DataError(
+                f"none of the {len(photos)} {split} pictures has the {patch} px that stage '{stage.name}' cuts: "
+                f"{lower}, or set --data.small enlarge"
+            )
+        return large

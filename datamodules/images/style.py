@@ -1,0 +1,185 @@
+"""Photographs to repaint and one painting to repaint them after."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from datamodules.images.patch_cropper import PatchCutter
+from datamodules.images.patches import PatchesDataModule
+from datamodules.images.style_image import StylePicture, read_style
+from datamodules.index.duplicates import OnDuplicates
+from datamodules.index.problems import OnBad
+from datamodules.index.splits import SPLIT_SEED
+from datamodules.loading.albumentations_compat import A
+from datamodules.loading.randomness import Key
+from datamodules.samples.painting import ensure_sample_painting
+from datamodules.segmentation.dataset import image_tensor
+from datamodules.stage import Stage
+
+_SMALLEST = 32  # the deepest layer that a style is read from sees a sixteenth of it: two places a side
+
+
+class StyleDataModule(PatchesDataModule):
+    """Patches of any folder of photographs, and one painting.
+
+    A stage's ``size`` is the side of the patches. Training patches are cut anywhere, and mirrored at random if the
+    stage augments; validation and ``test`` look at the middle of the held-out pictures.
+
+    Args:
+        root: folder of photographs, in class folders or flat; ``None`` takes some that ship with scikit-image.
+        style_image: picture file of the painting; ``None`` is a night landscape that the project paints itself.
+        style_size: its shorter side in pixels as the loss sees it: brush strokes grow and shrink with it.
+        style_crop: take only the square in its middle, as the lesson does.
+        crops: patches of each training picture in one epoch.
+        val_size: side of the patches in validation and ``test``; ``None`` is the stage's size.
+        small: what becomes of pictures smaller than a patch: left out, or enlarged.
+        keep_pct: share of the pictures that is used, for quick experiments.
+        val_share: share of the kept pictures that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
+        split_seed: decides which pictures are kept and which validate.
+        side: pictures whose shorter side is longer than so many pixels are made so small first.
+        cache_gb: gigabytes that the folder of small copies may grow to.
+        on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
+            at most, and lists them in the run's folder. What changes during a run always stops it.
+        duplicates: ``"warn"`` tells of pictures that lie in two splits, byte by byte the same; ``"error"`` stops.
+        seed: of order and augmentation.
+        num_workers: processes that load; ``"auto"`` goes by the number of cores.
+        cache_dir: where small copies are kept; ``None`` is the user's cache folder.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path | None = None,
+        style_image: Path | None = None,
+        style_size: int = 256,
+        style_crop: bool = False,
+        crops: int = 1,
+        val_size: int | None = None,
+        small: Literal["skip", "enlarge"] = "skip",
+        keep_pct: float = 1.0,
+        val_share: float | None = None,
+        split_seed: int = SPLIT_SEED,
+        side: int = 512,
+        cache_gb: float = 20.0,
+        on_bad: OnBad = "error",
+        duplicates: OnDuplicates = "warn",
+        seed: int = 0,
+        num_workers: int | Literal["auto"] = "auto",
+        cache_dir: Path | None = None,
+    ) -> None:
+        super().__init__(
+            crops=crops,
+            val_size=val_size,
+            small=small,
+            squash=False,
+            root=root,
+            keep_pct=keep_pct,
+            val_share=val_share,
+            split_seed=split_seed,
+            side=side,
+            cache_gb=cache_gb,
+            on_bad=on_bad,
+            duplicates=duplicates,
+            seed=seed,
+            num_workers=num_workers,
+            cache_dir=cache_dir,
+        )
+        if style_size < _SMALLEST:
+            raise ValueError(f"style_size must be at least {_SMALLEST}, not {style_size}")
+        self._style_image, self._style_size, self._style_crop = style_image, style_size, style_crop
+        self._style: StylePicture | None = None
+
+    def style(self) -> Tensor:
+        """The painting ``(3, h, w)`` float32 RGB in [0, 1], the same on every process.
+
+        Raises:
+            DataError: if the file cannot be used.
+        """
+        return image_tensor(self._painting().pixels)
+
+    def calibration_pictures(self, count: int) -> Tensor:
+        """Training patches of the stage, spread over all of them: the same ones on every process and after a restart.
+
+        Args:
+            count: how many at most.
+
+        Returns:
+            (N, 3, S, S) float32 RGB in [0, 1].
+
+        Raises:
+            DataError: if no picture is large enough.
+        """
+        patches = ContentDataset(self.cutter("train", self.stage))
+        count = min(count, len(patches))
+        places = (number * len(patches) // count for number in range(count))
+        return torch.stack([patches[Key(0, place)]["content"] for place in places])
+
+    def describe(self) -> list[str]:
+        """Adds which painting is taken."""
+        return [*super().describe(), self._painting().describe()]
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Reads the painting, then does as ``PatchesDataModule``.
+
+        Raises:
+            DataError: if the painting cannot be used, or naming everything that is wrong with the photographs.
+        """
+        self._painting()
+        super().prepare(stages)
+
+    def setup(self, stage: str) -> None:
+        """Reads what the check found, and the painting."""
+        super().setup(stage)
+        self._painting()
+
+    def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """Patches from anywhere in the training pictures, half of them mirrored if the stage augments."""
+        mirrored = [A.HorizontalFlip(p=0.5)] if stage.augment else []
+        return ContentDataset(self.cutter("train", stage, augment=mirrored))
+
+    def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The middle of the held-out pictures."""
+        return ContentDataset(self.cutter("val", stage))
+
+    def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The middle of the test pictures, those of the validation where there are no others."""
+        return ContentDataset(self.cutter("test", stage))
+
+    def magnification(self, stage: Stage) -> int:  # noqa: ARG002 - the same for every stage
+        """None: a patch is as large as the stage says."""
+        return 1
+
+    def _painting(self) -> StylePicture:
+        if self._style is None:
+            path = self._style_image or ensure_sample_painting(self._cache_folder / "sample_painting")
+            self._style = read_style(path, size=self._style_size, crop=self._style_crop)
+        return self._style
+
+
+class ContentDataset(Dataset[dict[str, Any]]):
+    """Samples of ``StyleBatch``: ``content`` (3, S, S) float32 in [0, 1], and ``name``.
+
+    Args:
+        cutter: cuts the patches.
+    """
+
+    def __init__(self, cutter: PatchCutter) -> None:
+        self._cutter = cutter
+
+    def __len__(self) -> int:
+        return len(self._cutter)
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        """Gives one patch of one epoch.
+
+        Raises:
+            DataError: if a file has gone or changed for the worse since it was checked.
+        """
+        return {"content": image_tensor(self._cutter.cut(key)), "name": self._cutter.name(key)}

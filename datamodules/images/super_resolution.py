@@ -1,0 +1,184 @@
+"""Photographs to pairs: super-resolution and repairs on ImageNet or anyone's pictures."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from torch.utils.data import Dataset
+
+from datamodules.errors import DataError
+from datamodules.images.benchmark import BenchmarkDataset, find_benchmark, least_side
+from datamodules.images.check import Photo
+from datamodules.images.degradation import Degradation
+from datamodules.images.pair_dataset import MARGIN, NativePairDataset, PatchDataset, collate_pairs
+from datamodules.images.patches import PatchesDataModule
+from datamodules.index.duplicates import OnDuplicates
+from datamodules.index.problems import OnBad
+from datamodules.index.splits import SPLIT_SEED, Split
+from datamodules.loading.albumentations_compat import A
+from datamodules.stage import Stage
+
+_log = logging.getLogger("darkroom")
+
+
+class ImageNetPairsDataModule(PatchesDataModule):
+    """Pairs of a patch and its small or spoiled copy, cut from any folder of photographs.
+
+    A stage's ``size`` is the side of the small patches, its ``scale`` how many times larger the targets are. Training
+    patches are cut anywhere and take one of 8 symmetries; validation looks at the middle of the held-out pictures,
+    and ``test`` at the whole of them, or at a ``benchmark``.
+
+    Args:
+        root: folder of photographs, in class folders or flat; ``None`` takes some that ship with scikit-image.
+        degrade: how the input of a pair is made from its target; ``None`` is the field's bicubic shrinking.
+        crops: patches of each training picture in one epoch.
+        val_size: side of the small patches in validation; ``None`` is the stage's size.
+        small: what becomes of pictures smaller than a patch: left out, or enlarged.
+        squash: the lesson's way: squash whole pictures to the patch instead of cutting.
+        grey: whether pictures without colours are kept or skipped: of colours they teach nothing.
+        benchmark: folder of test pictures, HR or HR with LR (``datamodules/images/benchmark.py``), for ``test``.
+        keep_pct: share of the pictures that is used, for quick experiments.
+        val_share: share of the kept pictures that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
+        split_seed: decides which pictures are kept and which validate.
+        side: pictures whose shorter side is longer than so many pixels are made so small first, which also takes
+            away noise and JPEG's marks from what shall be the truth.
+        cache_gb: gigabytes that the folder of small copies may grow to.
+        on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
+            at most, and lists them in the run's folder. What changes during a run always stops it.
+        duplicates: ``"warn"`` tells of pictures that lie in two splits, byte by byte the same; ``"error"`` stops.
+        seed: of order and augmentation.
+        num_workers: processes that load; ``"auto"`` goes by the number of cores.
+        cache_dir: where small copies are kept; ``None`` is the user's cache folder.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path | None = None,
+        degrade: Degradation | None = None,
+        crops: int = 1,
+        val_size: int | None = None,
+        small: Literal["skip", "enlarge"] = "skip",
+        squash: bool = False,
+        grey: Literal["keep", "skip"] = "keep",
+        benchmark: Path | None = None,
+        keep_pct: float = 1.0,
+        val_share: float | None = None,
+        split_seed: int = SPLIT_SEED,
+        side: int = 512,
+        cache_gb: float = 20.0,
+        on_bad: OnBad = "error",
+        duplicates: OnDuplicates = "warn",
+        seed: int = 0,
+        num_workers: int | Literal["auto"] = "auto",
+        cache_dir: Path | None = None,
+    ) -> None:
+        super().__init__(
+            crops=crops,
+            val_size=val_size,
+            small=small,
+            squash=squash,
+            root=root,
+            keep_pct=keep_pct,
+            val_share=val_share,
+            split_seed=split_seed,
+            side=side,
+            cache_gb=cache_gb,
+            on_bad=on_bad,
+            duplicates=duplicates,
+            seed=seed,
+            num_workers=num_workers,
+            cache_dir=cache_dir,
+        )
+        self._degrade, self._benchmark = degrade or Degradation(), benchmark
+        self._grey = grey
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Checks the photographs, tells what they are, and makes the small copies that ``stages`` read.
+
+        Raises:
+            DataError: naming everything that is wrong with the data.
+        """
+        if self._benchmark is not None and not stages:
+            return  # `test` looks at the benchmark alone
+        super().prepare(stages)
+
+    def wants(self, photo: Photo) -> bool:
+        """Whether it has colours, where that is asked for."""
+        return self._grey == "keep" or not photo.grey
+
+    def setup(self, stage: str) -> None:
+        """Reads what the check found."""
+        if self._benchmark is None or stage != "test":
+            self.photographs()
+
+    def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """Patches from anywhere in the training pictures, in one of 8 symmetries if the stage augments."""
+        symmetries = [A.D4(p=1.0)] if stage.augment else []
+        return self._pairs("train", stage, augment=symmetries)
+
+    def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The middle of the held-out pictures.
+
+        Raises:
+            DataError: if it is too small to be judged.
+        """
+        patch, least = self.patch(stage, "val"), least_side(scale_of(stage))
+        if patch < least:
+            raise DataError(
+                f"stage '{stage.name}' validates patches of {patch} px, and SSIM needs {least} with the border that is "
+                "left out: raise --data.val_size"
+            )
+        return self._pairs("val", stage)
+
+    def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The benchmark, or the whole of the held-out pictures but those too small to be judged, which are counted.
+
+        Raises:
+            DataError: if a benchmark cannot be used, or no held-out picture is large enough.
+        """
+        scale = scale_of(stage)
+        if self._benchmark is not None:
+            pictures = find_benchmark(self._benchmark, scale)
+            return BenchmarkDataset(pictures, scale=scale, degrade=self._degrade, seed=self.seed)
+        held_out, least = self.photographs().splits["test"], least_side(scale)
+        photos = [photo for photo in held_out if photo.shorter(self.side) // scale * scale >= least]
+        if not photos:
+            raise DataError(f"none of the {len(held_out)} held-out pictures has the {least} px a side that SSIM needs")
+        if number := len(held_out) - len(photos):
+            _log.warning("%d of %d held-out pictures are below %d px: left out", number, len(held_out), least)
+        return NativePairDataset(
+            photos, cache=self.cache, side=self.side, scale=scale, degrade=self._degrade, seed=self.seed
+        )
+
+    def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Lists pictures."""
+        return dict(collate_pairs(samples))
+
+    def magnification(self, stage: Stage) -> int:
+        """The stage's scale."""
+        return scale_of(stage)
+
+    def _pairs(
+        self, split: Split, stage: Stage, *, augment: Sequence[A.BasicTransform] = ()
+    ) -> Dataset[dict[str, Any]]:
+        scale, margin = scale_of(stage), 0 if self._squash else MARGIN
+        cutter = self.cutter(split, stage, augment=augment, margin=margin * scale)
+        return PatchDataset(cutter, scale=scale, degrade=self._degrade, margin=margin)
+
+
+def scale_of(stage: Stage) -> int:
+    """The stage's magnification.
+
+    Raises:
+        DataError: if it names none.
+    """
+    if stage.scale is None:
+        raise DataError(
+            f"stage '{stage.name}' names no scale: add scale: 2 (or 4, ...; 1 for repairs without enlarging)"
+        )
+    return stage.scale

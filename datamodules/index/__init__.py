@@ -1,0 +1,1 @@
+"""What a data set consists of: pairs, splits, duplicates and problems."""

@@ -1,0 +1,106 @@
+"""Pictures and masks on disk, paired by the stem of their names."""
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.index.problems import Problem
+from datamodules.io.image import SUFFIXES
+
+
+@dataclass(frozen=True, order=True)
+class Pair:
+    """A picture and its mask.
+
+    Args:
+        key: path of the picture below its folder, without suffix, with ``/`` on every system: what names are
+            matched, grouped and split by.
+        name: path of the picture below the data's root, with ``/``: what messages and tables show.
+        image: the picture's file.
+        mask: the mask's file.
+    """
+
+    key: str
+    name: str
+    image: Path
+    mask: Path
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """Finds every picture below ``folder`` at any depth, sorted by name; hidden files are left out.
+
+    Links to folders are followed, each real folder once. Suffixes are known in any case.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in files if not name.startswith(".")]
+    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
+
+
+def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = "") -> tuple[list[Pair], list[Problem]]:
+    """Pairs ``images/sub/name.jpg`` with ``masks/sub/name<mask_suffix>.png``, whatever their formats.
+
+    Both may be the same folder when there is a ``mask_suffix``. Names are compared in one Unicode form, because
+    file systems spell accents in two ways.
+
+    Args:
+        root: the data's root, for names.
+        images: folder of the pictures.
+        masks: folder of the masks.
+        mask_suffix: what a mask's stem has behind that of its picture, such as ``"_mask"``.
+
+    Returns:
+        The pairs sorted by key, and every file that has no partner or more than one.
+    """
+    problems: list[Problem] = []
+    files = pictures_below(images)
+    if images == masks:
+        files, mask_files = [f for f in files if not f.stem.endswith(mask_suffix)], files
+    else:
+        mask_files = pictures_below(masks)
+    pictures = _by_key(files, images)
+    targets: dict[str, list[Path]] = defaultdict(list)
+    for key, paths in _by_key(mask_files, masks).items():
+        if key.endswith(mask_suffix):
+            targets[key.removesuffix(mask_suffix)] += paths
+        elif images != masks:
+            problems += [Problem(f"mask whose name lacks '{mask_suffix}'", _name(path, root)) for path in paths]
+    problems += _doubles(pictures, root) + _doubles(targets, root)
+    for key in pictures.keys() - targets.keys():
+        wanted = f"no {_name(masks, root)}/{key}{mask_suffix}.*"
+        problems += [Problem("image without a mask", _name(path, root), wanted, True) for path in pictures[key]]
+    for key in targets.keys() - pictures.keys():
+        wanted = f"no {_name(images, root)}/{key}.*"
+        problems += [Problem("mask without an image", _name(path, root), wanted, True) for path in targets[key]]
+    both = sorted(pictures.keys() & targets.keys())
+    pairs = [Pair(key, _name(pictures[key][0], root), pictures[key][0], targets[key][0]) for key in both]
+    return pairs, sorted(problems)
+
+
+def _by_key(files: list[Path], folder: Path) -> Mapping[str, list[Path]]:
+    keys: dict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        keys[unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())].append(path)
+    return keys
+
+
+def _doubles(keys: Mapping[str, list[Path]], root: Path) -> list[Problem]:
+    return [
+        Problem("two files of one name", _name(paths[0], root), "also " + ", ".join(p.name for p in paths[1:]))
+        for paths in keys.values()
+        if len(paths) > 1
+    ]
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()

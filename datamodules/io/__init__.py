@@ -1,0 +1,1 @@
+"""Reading of images, masks and videos."""

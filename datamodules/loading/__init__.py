@@ -1,0 +1,1 @@
+"""Sampling, loader processes and augmentation seeds."""

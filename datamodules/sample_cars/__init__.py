@@ -1,6 +1,0 @@
-"""A small Carvana-like set of photographs that the project draws by itself."""
-
-from datamodules.sample_cars.picture import draw_car
-from datamodules.sample_cars.write import ensure_sample_cars
-
-__all__ = ["draw_car", "ensure_sample_cars"]

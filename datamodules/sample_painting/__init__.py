@@ -1,6 +1,0 @@
-"""A night landscape that the project paints by itself, to learn a manner from without any data."""
-
-from datamodules.sample_painting.picture import paint_night
-from datamodules.sample_painting.write import ensure_sample_painting
-
-__all__ = ["ensure_sample_painting", "paint_night"]

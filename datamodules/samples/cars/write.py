@@ -1,0 +1,134 @@
+"""Draws a set of cars into a folder in the layout of Kaggle's Carvana competition."""
+
+import csv
+import hashlib
+import io
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from datamodules.io.rle import encode_rle
+from datamodules.loading.parallel import map_files, usable_cores
+from datamodules.samples.cars.design import design_car
+from datamodules.samples.cars.picture import draw_car
+
+DRAWING = 3  # raise it whenever the pictures change, so that older ones are not taken for new ones
+_JPEG_QUALITY = 90
+_COMPLETE = "complete"
+_MOST_WORKERS = 8  # each takes half a gigabyte
+
+
+@dataclass(frozen=True)
+class _Shot:
+    car: int
+    view: int
+
+
+def ensure_sample_cars(
+    folder: Path, *, cars: int = 12, views: int = 16, seed: int = 0, workers: int | None = None
+) -> Path:
+    """Draws a small Carvana-like set unless it is there already; a set that was cut off is finished.
+
+    Every file appears whole or not at all, and the same arguments give the same bytes, so two processes may draw
+    the same set at once.
+
+    Args:
+        folder: where sets are kept; each set gets a folder of its own in it.
+        cars: how many cars.
+        views: pictures of each, evenly round the turntable.
+        seed: of the cars' shapes and paints.
+        workers: processes; one for each core unless given, but no more than eight.
+
+    Returns:
+        The set's own folder with ``train/<id>_<view>.jpg``, ``train_masks/<id>_<view>_mask.gif`` (0 and 1),
+        ``train_masks.csv`` and ``metadata.csv``.
+
+    Raises:
+        ValueError: if there is nothing to draw.
+    """
+    if cars < 1 or views < 1:
+        raise ValueError(f"cars={cars} and views={views}: at least one of each is needed")
+    root = folder / f"cars-{DRAWING}-seed{seed}-{cars}x{views}"
+    if (root / _COMPLETE).is_file():
+        return root
+    for name in ("train", "train_masks"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    processes = min(usable_cores(), _MOST_WORKERS) if workers is None else workers
+    shots = [_Shot(car, view) for car in range(cars) for view in range(1, views + 1)]
+    # files come to the workers in chunks: let each have a car of its own, which it need not build twice
+    shots.sort(key=lambda shot: (shot.car // max(processes, 1), (shot.view - 1) // 8, shot.car, shot.view))
+    draw = partial(_draw, root=root, seed=seed, views=views)
+    runs = map_files(draw, shots, workers=processes, title="Drawing the sample cars")
+    rows = sorted((f"{_stem(seed, shot)}.jpg", str(run)) for shot, run in zip(shots, runs, strict=True))
+    _put(root, "train_masks.csv", _table([("img", "rle_mask"), *rows]))
+    _put(root, "metadata.csv", _table([("id", "year", "make", "model", "trim1", "trim2"), *_metadata(seed, cars)]))
+    _put(root, _COMPLETE, b"")
+    return root
+
+
+def car_id(seed: int, car: int) -> str:
+    """Twelve hexadecimal digits, as Kaggle names its cars."""
+    return hashlib.sha256(f"sample car {seed}/{car}".encode()).hexdigest()[:12]
+
+
+def _stem(seed: int, shot: _Shot) -> str:
+    return f"{car_id(seed, shot.car)}_{shot.view:02d}"
+
+
+def _draw(shot: _Shot, *, root: Path, seed: int, views: int) -> str:
+    """Writes picture and mask unless both are there, and returns the mask's runs."""
+    stem = _stem(seed, shot)
+    image_path, mask_path = root / "train" / f"{stem}.jpg", root / "train_masks" / f"{stem}_mask.gif"
+    if image_path.is_file() and mask_path.is_file():
+        with Image.open(mask_path) as stored:
+            return encode_rle(np.asarray(stored, dtype=np.uint8))
+    image, mask = draw_car(seed, shot.view, car=shot.car, views=views)
+    done, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not done:
+        raise RuntimeError(f"OpenCV could not encode {image_path.name}")
+    _put(root, f"train/{image_path.name}", jpeg.tobytes())
+    _put(root, f"train_masks/{mask_path.name}", _gif(mask))
+    return encode_rle(mask)
+
+
+def _gif(mask: NDArray[np.uint8]) -> bytes:
+    """A GIF with palette black, white, as Kaggle's masks are."""
+    picture = Image.fromarray(mask).convert("P")
+    picture.putpalette([0, 0, 0, 255, 255, 255])
+    out = io.BytesIO()
+    picture.save(out, "GIF", optimize=False)
+    return out.getvalue()
+
+
+def _metadata(seed: int, cars: int) -> list[tuple[str, ...]]:
+    designs = [design_car(seed, car) for car in range(cars)]
+    return [
+        (car_id(seed, k), str(design.year), "Darkroom", design.shape.name, design.shape.name, design.paint_name)
+        for k, design in enumerate(designs)
+    ]
+
+
+def _table(rows: list[tuple[str, ...]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()
+
+
+def _put(root: Path, name: str, content: bytes) -> None:
+    """Writes a file under a temporary name and gives it its own when it is whole."""
+    target = root / name
+    temporary = root / f".{target.name}.{os.getpid()}"
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

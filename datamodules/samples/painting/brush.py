@@ -1,0 +1,155 @@
+"""Brush strokes: bundles of hairs drawn along a flow, each hair with a little colour and thickness of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.samples.painting.pigments import Array
+
+#: Gives directions of unit length (N, 2) at places (N, 2), both x before y.
+Flow = Callable[[Array], Array]
+
+_SHIFT = 4  # positions are in sixteenths of a pixel: so rounded, the last bits of a sine make no difference
+_STEP = 3.0  # pixels between two points of a stroke's middle line
+_POINTS = 7  # of a hair
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brush:
+    """One brush and the hand that leads it.
+
+    Args:
+        width: of a stroke in pixels.
+        length: of a stroke in pixels; each one is 0.6 to 1.4 times as long.
+        hair: width of a hair in pixels.
+        uneven: how much hairs of one stroke differ in brightness, as a share.
+        unmixed: how much the three colours of a stroke stray, in grey levels: paint that was not stirred.
+        dry: share of the length over which hairs run out of paint.
+    """
+
+    width: float
+    length: float
+    hair: int
+    uneven: float = 0.16
+    unmixed: float = 14.0
+    dry: float = 0.3
+
+
+class Canvas:
+    """Wet paint: colours, and how thick the paint lies.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        ground: RGB of the bare canvas.
+    """
+
+    def __init__(self, width: int, height: int, ground: tuple[int, int, int]) -> None:
+        self.paint = np.zeros((height, width, 4), np.uint8)  # RGB and thickness
+        self.paint[:] = (*ground, 60)
+
+    def strokes(self, rng: np.random.Generator, places: Array, colours: Array, flow: Flow, brush: Brush) -> None:
+        """Puts strokes on the canvas, one over the other.
+
+        Args:
+            rng: of everything that differs from stroke to stroke.
+            places: (N, 2) middles of the strokes, x before y.
+            colours: (N, 3) RGB, 0 to 255.
+            flow: where the strokes run.
+            brush: how.
+        """
+        lines = _lines(places, flow, max(2, round(brush.length * 1.4 / _STEP / 2)))
+        lengths = brush.length * (0.6 + 0.8 * rng.random(len(places)))
+        hairs = max(3, round(brush.width / brush.hair * 1.3))
+        drawn = rng.random((len(places), hairs, 6))
+        points = np.rint(_hairs(lines, lengths, drawn, brush) * 2**_SHIFT).astype(np.int32)
+        inks = self._inks(rng, colours, drawn, brush)
+        widths = np.rint(brush.hair * (0.7 + 0.9 * drawn[..., 5])).astype(np.int64).clip(1)
+        for stroke, ink, width in zip(points, inks.tolist(), widths.tolist(), strict=True):
+            for hair in range(hairs):  # from one edge of the brush to the other
+                cv2.polylines(self.paint, [stroke[hair]], False, ink[hair], width[hair], cv2.LINE_AA, _SHIFT)
+
+    def _inks(self, rng: np.random.Generator, colours: Array, drawn: Array, brush: Brush) -> Array:
+        """Colour and thickness of every hair: (N, hairs, 4), whole numbers."""
+        light = 1 + brush.uneven * (2 * drawn[..., 2] - 1)
+        stray = brush.unmixed * (2 * rng.random((len(colours), 1, 3)) - 1) * (2 * drawn[..., 3, None] - 0.6)
+        mixed = np.clip(colours[:, None] * light[..., None] + stray, 0, 255)
+        middle = 1 - np.abs(np.linspace(-0.5, 0.5, drawn.shape[1]))
+        thick = 70 + 170 * drawn[..., 4] * middle
+        return np.asarray(np.rint(np.concatenate([mixed, thick[..., None]], axis=2)))
+
+
+def level(places: Array) -> Array:
+    """The flow of strokes that run from side to side."""
+    return np.broadcast_to(np.array([1.0, 0.0]), places.shape)
+
+
+def upright(places: Array) -> Array:
+    """The flow of strokes that run up and down."""
+    return np.broadcast_to(np.array([0.0, -1.0]), places.shape)
+
+
+def _hairs(lines: Array, lengths: Array, drawn: Array, brush: Brush) -> Array:
+    """Lays hairs side by side along the middle lines of strokes.
+
+    Args:
+        lines: (N, L, 2) middle lines, points ``_STEP`` apart.
+        lengths: (N,) of the strokes in pixels.
+        drawn: (N, hairs, 6) chance in [0, 1].
+        brush: which.
+
+    Returns:
+        (N, hairs, ``_POINTS``, 2).
+    """
+    number, points, _ = lines.shape
+    tangent = np.gradient(lines, axis=1)
+    normal = np.stack([-tangent[..., 1], tangent[..., 0]], axis=2)
+    normal /= np.hypot(normal[..., 0], normal[..., 1])[..., None].clip(1e-9)
+    reach = (lengths / _STEP / 2)[:, None]
+    first = -reach * (1 - 0.25 * drawn[..., 0])
+    last = reach * (1 - brush.dry * drawn[..., 1])
+    along = np.linspace(0, 1, _POINTS)
+    place = np.clip(points // 2 + first[..., None] + (last - first)[..., None] * along, 0, points - 1.001)
+    left = place.astype(np.int64)
+    share, row = (place - left)[..., None], np.arange(number)[:, None, None]
+    # lifted at both ends, a little more where the stroke ends
+    press = 1 - 0.55 * (2 * along - 1) ** 4 - 0.24 * along
+    across = np.linspace(-0.5, 0.5, drawn.shape[1])[None, :, None] * press * brush.width
+    middle = lines[row, left] * (1 - share) + lines[row, left + 1] * share
+    return np.asarray(middle + normal[row, left] * across[..., None])
+
+
+def _lines(places: Array, flow: Flow, reach: int) -> Array:
+    """Follows the flow from each place both ways: (N, 2 * reach + 1, 2)."""
+    ways = []
+    for sense in (-1.0, 1.0):
+        at, way = places, []
+        for _ in range(reach):
+            at = at + sense * _STEP * flow(at)
+            way.append(at)
+        ways.append(np.stack(way, axis=1))
+    return np.concatenate([ways[0][:, ::-1], places[:, None], ways[1]], axis=1)
+
+
+def relief(paint: NDArray[np.uint8], strength: int) -> NDArray[np.uint8]:
+    """Lets light from the upper left rake over the thickness of the paint.
+
+    Args:
+        paint: (H, W, 4) uint8, RGB and thickness.
+        strength: of light and shade, about 10; whole numbers throughout, so that every machine gives the same picture.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    thick = np.pad(paint[..., 3].astype(np.int32), 2, mode="edge")
+    rows = thick[:-2] + thick[1:-1] + thick[2:]
+    soft = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]  # 9 times the mean of the neighbours
+    slope = (soft[2:, 2:] - soft[:-2, :-2]) + (soft[2:, 1:-1] - soft[:-2, 1:-1])
+    light = np.clip(slope * strength // 180, -46, 52)[..., None]
+    colour = paint[..., :3].astype(np.int32)
+    # shade darkens in proportion; light adds a gleam
+    lit = np.where(light < 0, colour * (128 + light) // 128, colour + light * 3 // 4)
+    return np.asarray(np.clip(lit, 0, 255), dtype=np.uint8)

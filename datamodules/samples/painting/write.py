@@ -1,0 +1,34 @@
+"""Keeps the painting as a file."""
+
+import os
+from pathlib import Path
+
+from PIL import Image
+
+from datamodules.samples.painting.picture import paint_night
+
+PAINTING = 2  # raise it whenever the picture changes, so that an older one is not taken for the new one
+
+
+def ensure_sample_painting(folder: Path, *, seed: int = 0) -> Path:
+    """Paints the night landscape into ``folder`` unless it is there already.
+
+    The file appears whole or not at all, so two processes may paint it at once.
+
+    Returns:
+        The picture, a PNG.
+    """
+    target = folder / f"night-{PAINTING}-seed{seed}.png"
+    if target.is_file():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{target.name}.{os.getpid()}.part"
+    try:
+        with partial.open("wb") as file:
+            Image.fromarray(paint_night(seed, progress=True)).save(file, "PNG")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target

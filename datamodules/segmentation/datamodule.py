@@ -1,0 +1,215 @@
+"""What the segmentation data modules share: check, split, caches, and samples of every stage."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from torch.utils.data import Dataset
+
+from datamodules.base import ImageDataModule
+from datamodules.cache.cache import Item, PictureCache
+from datamodules.cache.check_results import read_stamp, stamp_path, write_stamp
+from datamodules.cache.encodings import ClassesKind, CoverageKind
+from datamodules.cache.places import user_cache_dir
+from datamodules.errors import DataError
+from datamodules.index.duplicates import OnDuplicates, report_duplicates
+from datamodules.index.pairs import Pair
+from datamodules.index.problems import OnBad, skipped_lines
+from datamodules.index.splits import Split, held_out, keep
+from datamodules.segmentation.augment import Augment
+from datamodules.segmentation.check import Facts, check_pairs
+from datamodules.segmentation.dataset import IMAGE, NativeSegmentDataset, Sample, SegmentDataset, collate_native
+from datamodules.segmentation.label_map import MaskValues
+from datamodules.segmentation.labels import Labels
+from datamodules.segmentation.summary import Found, SegmentData, describe
+from datamodules.stage import Stage
+
+
+class SegmentDataModule(ImageDataModule):
+    """Pictures with masks: checked once, split by whole groups, copied small, squashed to the stage's square.
+
+    A subclass says where pictures and masks lie (``find``); everything else happens here. With one class, masks are
+    shares of area; with several, class numbers with 255 where nothing counts.
+
+    Args:
+        labels: the class list.
+        root: folder of the data.
+        val_share: share of the groups that validates, where the data has no split of its own.
+        split_seed: decides which groups; apart from ``seed``, so that another run has the same validation.
+        keep_pct: share of the pictures of every split that is used, for quick experiments.
+        rotate: augmentation turns by up to this many degrees to either side.
+        flip: augmentation mirrors every second picture.
+        light: augmentation changes brightness and contrast by up to this share.
+        cache_gb: gigabytes that the folder of small copies may grow to; pictures beyond are decoded every time.
+        on_bad: whether files that cannot be used stop the run or, one in a hundred at most, are left out.
+        duplicates: whether pictures that lie in two splits are warned of or stop the run.
+        seed: of order and augmentation.
+        num_workers: processes that load.
+        cache_dir: where small copies are kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        labels: Labels,
+        root: Path | None,
+        val_share: float,
+        split_seed: int,
+        keep_pct: float,
+        rotate: float,
+        flip: bool,
+        light: float,
+        cache_gb: float,
+        on_bad: OnBad,
+        duplicates: OnDuplicates,
+        seed: int,
+        num_workers: int | Literal["auto"],
+        cache_dir: Path | None,
+    ) -> None:
+        super().__init__(root=root, seed=seed, num_workers=num_workers, cache_dir=cache_dir)
+        self.labels, self._on_bad, self._on_duplicates = labels, on_bad, duplicates
+        self._val_share, self._split_seed, self._keep_pct = val_share, split_seed, keep_pct
+        self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=labels.one_class)
+        self._cache_folder = cache_dir or user_cache_dir()
+        self._cache = PictureCache(self._cache_folder / "pictures", limit_gb=cache_gb)
+        self._ready: SegmentData | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the class numbers; one name is foreground against everything else."""
+        return self.labels.names
+
+    @abstractmethod
+    def find(self, root: Path) -> Found:
+        """Lists pictures and masks by their names alone.
+
+        Raises:
+            DataError: if a folder is missing.
+        """
+
+    def data_root(self) -> Path:
+        """The folder the pictures lie in.
+
+        Raises:
+            DataError: if it is not named or not there.
+        """
+        if self.root is None:
+            raise DataError("no data: name the folder of your pictures with --data.root FOLDER")
+        if not self.root.is_dir():
+            raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
+        return self.root.absolute()
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's name for fit, validate, test, predict
+        """Reads what the check found."""
+        self._load()
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Checks the data, tells what is in it, and makes the small copies that ``stages`` read.
+
+        Raises:
+            DataError: naming everything that is wrong with the data.
+        """
+        ready = self._load()
+        print("\n".join([*describe(ready, self.labels), *skipped_lines(self.skipped)]))
+        self._look_for_duplicates(ready)
+        for size in sorted({stage.size for stage in stages}):
+            start = time.monotonic()
+            self._cache.fill(_items(ready), size, workers=self._workers() + 1)  # nothing trains yet: all cores
+            print(f"  copies {size} x {size}: ready after {time.monotonic() - start:.1f} s in {self._cache.folder}")
+
+    def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The training pictures, augmented if the stage says so."""
+        return self._set("train", stage, self._augment if stage.augment else None)
+
+    def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The validation pictures as they are."""
+        return self._set("val", stage, None)
+
+    def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
+        """The test pictures, or those of the validation where there are none, with masks at their own size."""
+        return NativeSegmentDataset(self._load().samples["test"], size=stage.size, cache=self._cache)
+
+    def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Stacks pictures and lists masks."""
+        return dict(collate_native(samples))
+
+    def _set(self, split: Split, stage: Stage, augment: Augment | None) -> SegmentDataset:
+        samples = self._load().samples[split]
+        return SegmentDataset(samples, size=stage.size, cache=self._cache, augment=augment, seed=self.seed)
+
+    def _load(self) -> SegmentData:
+        if self._ready is None:
+            root = self.data_root()
+            found = self.find(root)
+            files = (path for pair in found.pairs for path in (pair.image, pair.mask))
+            self._digest = self._cache.pin(root, files)
+            facts, seconds = self._facts(root, found)
+            self.skipped = [*(str(problem) for problem in found.problems), *facts.bad.values()]
+            samples = self._samples(self._split(found, facts), facts)
+            self._ready = SegmentData(root=root, found=found, facts=facts, seconds=seconds, samples=samples)
+        return self._ready
+
+    def _facts(self, root: Path, found: Found) -> tuple[Facts, float | None]:
+        if not found.pairs and not found.problems:
+            raise DataError(
+                f"the data root {root} holds no pictures: put pictures and masks in it, or name another folder"
+            )
+        stamp = stamp_path(self._cache_folder / "checks", found.pairs, self.labels)
+        facts = read_stamp(stamp)
+        # What stops the run, or may be too much to be left out, is looked at again and told with everything else.
+        if facts is not None and not found.problems and (self._on_bad == "skip" or not facts.bad):
+            return facts, None
+        start = time.monotonic()
+        facts = check_pairs(
+            root,
+            found.pairs,
+            self.labels,
+            found=found.problems,
+            on_bad=self._on_bad,
+            workers=self._workers() + 1,
+        )
+        write_stamp(stamp, facts)
+        return facts, time.monotonic() - start
+
+    def _look_for_duplicates(self, ready: SegmentData) -> None:
+        splits = {split: [sample.image for sample in samples] for split, samples in ready.samples.items()}
+        report_duplicates(
+            ready.root,
+            splits,
+            stamps=self._cache_folder / "checks",
+            on_duplicates=self._on_duplicates,
+            workers=self._workers() + 1,
+        )
+
+    def _split(self, found: Found, facts: Facts) -> dict[Split, list[Pair]]:
+        splits = found.splits
+        if not splits:
+            val = held_out(found.groups.values(), share=self._val_share, seed=self._split_seed)
+            splits = {name: "val" if group in val else "train" for name, group in found.groups.items()}
+        parts: dict[Split, list[Pair]] = {"train": [], "val": [], "test": []}
+        for pair in found.pairs:
+            if pair.name not in facts.bad:
+                parts[splits[pair.name]].append(pair)
+        parts["test"] = parts["test"] or parts["val"]
+        for name, pairs in parts.items():
+            if not pairs:
+                raise DataError(f"no picture is in the split '{name}' of {self.root}: give it at least one")
+            parts[name] = keep(pairs, share=self._keep_pct, name=lambda pair: pair.name)
+        return parts
+
+    def _samples(self, parts: Mapping[Split, Sequence[Pair]], facts: Facts) -> dict[Split, list[Sample]]:
+        values = MaskValues(facts.mapping)
+        kind = CoverageKind if self.labels.one_class else ClassesKind
+        kinds = {orientation: kind(values, orientation) for orientation in range(1, 9)}
+        return {
+            split: [Sample(p.name, p.image, p.mask, kinds[facts.turned.get(p.name, 1)]) for p in pairs]
+            for split, pairs in parts.items()
+        }
+
+
+def _items(ready: SegmentData) -> list[Item]:
+    """Every picture and mask once, as they are copied."""
+    samples = {sample.name: sample for split in ready.samples.values() for sample in split}
+    return [Item(path, kind) for s in samples.values() for path, kind in ((s.image, IMAGE), (s.mask, s.kind))]

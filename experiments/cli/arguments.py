@@ -1,0 +1,187 @@
+"""What the user asked for, read from the words of the command line without importing torch."""
+
+import re
+from argparse import ArgumentError, ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.cli.usage import UsageError, nearest, unknown
+from experiments.commands import COMMANDS
+from experiments.tasks.table import TASKS, Task
+
+_OPTION = re.compile(r"--?[A-Za-z]")
+NEWEST = "newest"
+OPTIONS = ("--task", "--recipe", "--name", "--runs", "--resume", "--init_from", "--ckpt_path", "--config")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A command line whose task, recipe and command exist.
+
+    Args:
+        task_name: key of the task table.
+        command: key of the command table.
+        recipe: name of the recipe, ``None`` if the user named none.
+        name: name of the run, ``None`` if the user named none.
+        runs: folder of all runs.
+        resume: run to go on with: a folder, a name, or ``NEWEST``; ``None`` for a new run.
+        init_from: checkpoint whose weights the run starts from.
+        ckpt_path: ``"best"``, ``"last"``, or a file.
+        configs: the user's configuration files, later ones over earlier ones.
+        flags: all other words, for the full parser.
+        trust_config: whether class paths may name any package.
+        help_all: whether the full parser's help is wanted.
+    """
+
+    task_name: str
+    command: str
+    recipe: str | None
+    name: str | None
+    runs: Path
+    resume: str | None
+    init_from: Path | None
+    ckpt_path: str | None
+    configs: tuple[Path, ...]
+    flags: tuple[str, ...]
+    trust_config: bool
+    help_all: bool
+
+    @property
+    def task(self) -> Task:
+        """The row of the task table."""
+        return TASKS[self.task_name]
+
+    @property
+    def recipe_name(self) -> str:
+        """The recipe in use."""
+        return self.recipe or self.task.recipe
+
+
+def front_parser() -> ArgumentParser:
+    """Makes the parser of the few options that are ours; every other word goes to the full one."""
+    parser = ArgumentParser(allow_abbrev=False, add_help=False, exit_on_error=False)
+    parser.add_argument("--task")
+    parser.add_argument("--recipe")
+    parser.add_argument("--name")
+    parser.add_argument("--runs", default="runs")
+    parser.add_argument("--resume", nargs="?", const=NEWEST)
+    parser.add_argument("--init_from")
+    parser.add_argument("--ckpt_path")
+    parser.add_argument("--config", "-c", action="append", default=[])
+    parser.add_argument("--trust-config", "--trust_config", action="store_true")
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--help_all", "--help-all", action="store_true")
+    return parser
+
+
+def read_request(argv: Sequence[str]) -> Request:
+    """Reads the command line.
+
+    Raises:
+        UsageError: for anything that does not exist or does not go together.
+    """
+    options, rest = split_words(argv)
+    if options.task is None:
+        _refuse_near_miss(rest)
+        raise UsageError(f"which task? Add one of: {', '.join(f'--task {name}' for name in TASKS)} (-h for help)")
+    if options.task not in TASKS:
+        raise unknown("task", options.task, TASKS)
+    task = TASKS[options.task]
+    if options.resume in COMMANDS and not Path(options.resume).exists():
+        options.resume, rest = NEWEST, [options.resume, *rest]  # "--resume fit": the command, no folder
+    command, flags = take_command(rest)
+    if options.recipe is not None and options.recipe not in task.recipe_names():
+        hint = " For a file of your own use --config FILE." if options.recipe.endswith((".yaml", ".yml")) else ""
+        raise UsageError(f"{unknown('recipe', options.recipe, task.recipe_names())}{hint}")
+    _refuse_contradictions(options, command)
+    return Request(
+        task_name=options.task,
+        command=command,
+        recipe=options.recipe,
+        name=_run_name(options.name),
+        runs=Path(options.runs),
+        resume=options.resume,
+        init_from=Path(options.init_from) if options.init_from else None,
+        ckpt_path=options.ckpt_path,
+        configs=tuple(Path(file) for file in options.config),
+        flags=tuple(flags),
+        trust_config=options.trust_config,
+        help_all=options.help_all,
+    )
+
+
+def split_words(argv: Sequence[str]) -> tuple[Namespace, list[str]]:
+    """Takes our own options out of the command line.
+
+    Raises:
+        UsageError: if one of them lacks its value.
+    """
+    try:
+        return front_parser().parse_known_args(list(argv))
+    except ArgumentError as error:
+        raise UsageError(f"{error.argument_name}: {error.message}") from error
+
+
+def take_command(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Finds the command among the words the front does not know.
+
+    It is the first word that is neither an option nor an option's value; ``fit`` if there is none.
+
+    >>> take_command(["--trainer.max_epochs", "3", "test", "--data.root=x"])
+    ('test', ['--trainer.max_epochs', '3', '--data.root=x'])
+    >>> take_command(["--trainer.max_epochs", "3"])
+    ('fit', ['--trainer.max_epochs', '3'])
+
+    Raises:
+        UsageError: if that word is no command.
+    """
+    position = next(_free_words(words), None)
+    if position is None:
+        return "fit", list(words)
+    if words[position] not in COMMANDS:
+        raise unknown("command", words[position], COMMANDS)
+    return words[position], [*words[:position], *words[position + 1 :]]
+
+
+def _free_words(words: Sequence[str]) -> Iterator[int]:
+    for position, word in enumerate(words):
+        before = words[position - 1] if position else ""
+        takes_value = _OPTION.match(before) and "=" not in before and before != "--print_config"
+        if not _OPTION.match(word) and not takes_value:
+            yield position
+
+
+def _run_name(name: str | None) -> str | None:
+    if name is not None and (Path(name).name != name or name in ("", ".", "..")):
+        raise UsageError(f"--name {name!r}: a run's name is one folder name, without slashes (--runs sets the place)")
+    return name
+
+
+def _refuse_near_miss(rest: Sequence[str]) -> None:
+    for word in rest:
+        option = word.split("=")[0]
+        if option.startswith("--") and "." not in option and (near := nearest(option, OPTIONS)):
+            raise UsageError(f"unknown option '{option}': did you mean '{near}'? (-h for help)")
+
+
+def _refuse_contradictions(options: Namespace, command: str) -> None:
+    if options.resume and options.init_from:
+        raise UsageError(
+            "--resume and --init_from exclude each other: --resume goes on with a run as it was, --init_from starts a "
+            "new one from a checkpoint's weights"
+        )
+    if options.resume and command != "fit":
+        raise UsageError(f"--resume belongs to fit; to {command} a run's network use --ckpt_path best, last or FILE")
+    if options.resume and options.recipe:
+        raise UsageError("--resume goes on with the run's own configuration: leave --recipe out")
+    if options.resume not in (None, NEWEST) and options.name:
+        raise UsageError("--resume FOLDER and --name name two runs: give one of them")
+    if options.init_from and command not in ("fit", "lr-find"):
+        raise UsageError(f"--init_from belongs to fit and lr-find; to {command} a network use --ckpt_path FILE")
+    if options.ckpt_path and command in ("fit", "lr-find"):
+        raise UsageError(
+            f"{command} takes no --ckpt_path: --init_from FILE starts from a checkpoint's weights, --resume goes on"
+        )
+    if options.ckpt_path and command == "prepare":
+        raise UsageError("prepare looks at data only and takes no --ckpt_path")

@@ -1,0 +1,1 @@
+"""The task table and what each task adds to the commands."""

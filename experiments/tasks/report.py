@@ -1,0 +1,64 @@
+"""What ``validate`` and ``test`` measured, on the screen and in a file."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from callbacks.atomic_file import whole_file
+from experiments.cli.parser import DarkroomCLI
+from experiments.runs.folder import relative_to_here
+
+SHOWN = 5
+SHOWN_PICTURES = 100  # as many as the field's largest benchmarks have
+
+
+def report(cli: DarkroomCLI, scores: Mapping[str, float], table: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Writes ``<command>.json`` into the run folder and names the worst pictures; first process only.
+
+    Args:
+        cli: the run.
+        scores: metric names and values, as Lightning returns them.
+        table: one row a picture, the worst first.
+    """
+    if cli.loaded is None or not cli.trainer.is_global_zero:
+        return
+    path = cli.folder.path / f"{cli.plan.command_name}.json"
+    content = {"checkpoint": cli.loaded.path.name, "size": cli.stage.size, "scores": dict(scores), "pictures": table}
+    with whole_file(path) as file:
+        file.write(json.dumps(content, indent=1).encode())
+    for line in cli.parts.table_lines(table):
+        print(line)
+    print(f"measured {relative_to_here(cli.loaded.path)} at {cli.stage.size} px; all figures: {relative_to_here(path)}")
+
+
+def worst_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Writes the first rows of a table, without a head."""
+    return ["  worst: " + "  ".join(_cell(key, value) for key, value in row.items()) for row in table[:SHOWN]]
+
+
+def style_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Writes the loss of each repainted picture beside that of the untouched photograph; many pictures are cut.
+
+    >>> for line in style_lines([{"name": "a.png", "loss": 0.25, "untouched": 1.25, "relative": 0.2}]):
+    ...     print(line)
+    picture     loss  untouched  share
+    a.png     0.2500     1.2500   20 %
+    mean      0.2500     1.2500   20 %
+    """
+    if not table:
+        return []
+    rows = [(str(row["name"]), float(row["loss"]), float(row["untouched"])) for row in table]
+    mean = ("mean", sum(row[1] for row in rows) / len(rows), sum(row[2] for row in rows) / len(rows))
+    shown = [*rows[:SHOWN_PICTURES], mean]
+    width = max(len("picture"), *(len(row[0]) for row in shown))
+    lines = [f"{'picture':{width}} {'loss':>8} {'untouched':>10} {'share':>6}"]
+    for name, loss, untouched in shown:
+        share = f"{loss / untouched:.0%}".replace("%", " %") if untouched else "-"
+        lines.append(f"{name:{width}} {loss:8.4f} {untouched:10.4f} {share:>6}")
+    if len(rows) > SHOWN_PICTURES:
+        lines.insert(-1, f"... and {len(rows) - SHOWN_PICTURES} better ones")
+    return lines
+
+
+def _cell(key: str, value: Any) -> str:
+    return f"{key} {value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,96 @@
+"""What ``predict`` writes for super-resolution and repairs, from the options of the command line."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jsonargparse import ArgumentParser
+from numpy.typing import NDArray
+
+from callbacks.prediction.images import PhotoFiles
+from datamodules.base import loader_processes
+from datamodules.index.pairs import pictures_below
+from datamodules.io.full_depth import read_extras
+from datamodules.io.image import read_image
+from datamodules.prediction.image_list import Listed
+from datamodules.prediction.images import PhotoPredictData
+from experiments.cli.parser import DarkroomCLI
+from experiments.cli.usage import UsageError
+from experiments.tasks.spec import Results
+from lightning_modules.super_resolution import SuperResolutionModule
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the options of super-resolution's results."""
+    parser.add_argument(
+        "--scale",
+        type=int | None,
+        default=None,
+        help="how many times larger: one the network was trained for (default: that of the checkpoint's stage)",
+    )
+    parser.add_argument(
+        "--ensemble", action="store_true", help="average over the 8 symmetries: a little better, 8 times the time"
+    )
+    parser.add_argument(
+        "--strip", action="store_true", help="also write strips: input enlarged by bicubic, result, target if known"
+    )
+    parser.add_argument(
+        "--target", type=Path | None, default=None, help="folder of true pictures of the same names, for the strips"
+    )
+
+
+def results(cli: DarkroomCLI, pictures: Sequence[Listed], folder: Path) -> Results:
+    """Says what is read and written, before the first picture.
+
+    Raises:
+        UsageError: for a scale that the network was not trained for, or options that do not go together.
+    """
+    model, options = cli.model, cli.config
+    if not isinstance(model, SuperResolutionModule):
+        raise TypeError(f"{type(model).__name__} is no SuperResolutionModule")
+    if options.target is not None and not options.strip:
+        raise UsageError("--target is for the strips: add --strip, or leave --target out")
+    if options.scale is not None:
+        trained = _trained_scales(cli)
+        if options.scale not in trained:
+            raise UsageError(
+                f"--scale {options.scale}: this network was trained for {' and '.join(f'{s}x' for s in trained)}"
+            )
+        model.set_stage(replace(cli.stage, scale=options.scale))
+    model.ensemble = model.ensemble or options.ensemble
+    workers = loader_processes(cli.datamodule.num_workers, processes=cli.trainer.num_devices)
+    return Results(
+        data=PhotoPredictData(pictures=pictures, num_workers=min(1, workers), keep_pictures=options.strip),
+        files=PhotoFiles(
+            folder=folder,
+            scale=model.scale,
+            extras=read_extras,
+            target=_target_reader(options.target) if options.strip else None,
+        ),
+        waiting=1,  # enlarged pictures are large
+    )
+
+
+def _trained_scales(cli: DarkroomCLI) -> list[int]:
+    """Those of the stages up to the one that the checkpoint was saved in."""
+    stages = cli.loaded.stages if cli.loaded else cli.stages
+    until = stages.index(cli.stage) + 1 if cli.stage in stages else len(stages)
+    return sorted({stage.scale for stage in stages[:until] if stage.scale is not None})
+
+
+def _target_reader(folder: Path | None) -> Callable[[str], NDArray[np.uint8] | None]:
+    """Finds true pictures by the name of the input, relative and without a suffix.
+
+    Raises:
+        UsageError: if there is no such folder.
+    """
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"--target {folder} is not a folder")
+    files = pictures_below(folder) if folder is not None else []
+    known = {file.relative_to(folder).with_suffix("").as_posix(): file for file in files if folder is not None}
+
+    def read(name: str) -> NDArray[np.uint8] | None:
+        return read_image(known[name]) if name in known else None
+
+    return read

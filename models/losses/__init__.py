@@ -1,0 +1,1 @@
+"""Losses of the three tasks and the networks they use."""

@@ -1,0 +1,45 @@
+"""Gram matrices: which features occur together in a picture, wherever they are. Its style, after Gatys et al. 2016."""
+
+import torch
+from torch import Tensor
+
+from models.losses.full_precision import full_precision
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Products of all pairs of channels, averaged over the places of a picture.
+
+    Every picture has its own matrix. A product over the whole batch at once, as in fast.ai's lesson 14, would let
+    pictures answer for each other.
+
+    Args:
+        features: (N, C, H, W).
+
+    Returns:
+        (N, C, C), float32 also under autocast (float64 for float64): the sum over places divided by C * H * W (Johnson
+        et al. 2016), so that pictures of different size can be compared.
+
+    >>> gram_matrix(torch.ones(1, 2, 8, 8))
+    tensor([[[0.5000, 0.5000],
+             [0.5000, 0.5000]]])
+    """
+    _, channels, height, width = features.shape
+    with torch.autocast(features.device.type, enabled=False):
+        rows = full_precision(features.flatten(2))
+        return torch.bmm(rows, rows.transpose(1, 2)) / (channels * height * width)
+
+
+def color_moments(images: Tensor) -> Tensor:
+    """Means of the colours of a picture and of their products, wherever they are: its palette and contrast.
+
+    Args:
+        images: (N, 3, H, W), RGB.
+
+    Returns:
+        (N, 4, 4), float32 (float64 for float64): the Gram matrix of red, green, blue and 1. Its last row holds a
+        quarter of the means; of pictures that agree in all of it the covariances of the colours agree too.
+
+    >>> color_moments(torch.tensor([0.0, 0.5, 1.0]).reshape(1, 3, 1, 1))[0, :, 3]
+    tensor([0.0000, 0.1250, 0.2500, 0.2500])
+    """
+    return gram_matrix(torch.cat([images, torch.ones_like(images[:, :1])], 1))

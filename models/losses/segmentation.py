@@ -1,0 +1,160 @@
+"""Losses of segmentation as pure functions: logits and targets in, float32 out, also under autocast.
+
+One class: logits (N, 1, H, W) and target (N, H, W), the share in [0, 1] of each pixel that is foreground.
+Several classes: logits (N, C, H, W) and target (N, H, W) int64, where ``IGNORE`` (255) takes no part.
+
+Every loss is a mean over pictures of something a picture has by itself. So a batch means the same whether one process
+takes it whole or several share it, however many pixels of each picture count.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.losses.full_precision import full_precision
+
+#: Class number of pixels that take no part in loss or metric.
+IGNORE = 255
+
+
+def binary_losses(logits: Tensor, target: Tensor, *, dice: float = 1.0, edge: float = 0.0) -> dict[str, Tensor]:
+    """Weighted parts of the loss for one class; the loss is their sum.
+
+    Cross-entropy gives every pixel its say from the first step; soft Dice is the quantity that is reported, so it
+    keeps pulling on the few pixels of the outline when nearly all others are right.
+
+    Args:
+        logits: (N, 1, H, W).
+        target: (N, H, W) in [0, 1].
+        dice: weight of the Dice part; 0 leaves it out.
+        edge: extra weight of pixels at the outline in the cross-entropy (see ``bce``).
+
+    Returns:
+        ``{"bce": ..., "dice": ...}``, scalars, each already times its weight.
+    """
+    parts = {"bce": bce(logits, target, edge=edge)}
+    if dice:
+        parts["dice"] = dice * binary_dice_loss(logits, target)
+    return parts
+
+
+def class_losses(logits: Tensor, target: Tensor, *, dice: float = 0.0) -> dict[str, Tensor]:
+    """Weighted parts of the loss for several classes; the loss is their sum.
+
+    Args:
+        logits: (N, C, H, W).
+        target: (N, H, W) int64 in 0..C-1, or 255 for ignored.
+        dice: weight of the Dice part; 0 leaves it out.
+
+    Returns:
+        ``{"cross_entropy": ..., "dice": ...}``, scalars, each already times its weight.
+    """
+    parts = {"cross_entropy": cross_entropy(logits, target)}
+    if dice:
+        parts["dice"] = dice * class_dice_loss(logits, target)
+    return parts
+
+
+def bce(logits: Tensor, target: Tensor, *, edge: float = 0.0) -> Tensor:
+    """Binary cross-entropy, the mean over pixels.
+
+    Args:
+        logits: (N, 1, H, W).
+        target: (N, H, W) in [0, 1].
+        edge: a pixel within two pixels of the outline weighs ``1 + edge``, any other 1; each picture's weighted mean
+            is taken, so the size of the loss does not depend on the length of outlines. 0 is plain cross-entropy.
+    """
+    logits, target = _one_class(logits, target)
+    if not edge:
+        return F.binary_cross_entropy_with_logits(logits, target)  # all pictures have equally many pixels
+    weight = 1 + edge * outline(target)
+    losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return ((weight * losses).sum((1, 2)) / weight.sum((1, 2))).mean()
+
+
+def outline(target: Tensor, *, radius: int = 2) -> Tensor:
+    """How much the target changes within ``radius`` pixels (a square window): 1 at a hard outline, 0 elsewhere.
+
+    Args:
+        target: (N, H, W) in [0, 1].
+        radius: in pixels.
+
+    Returns:
+        (N, H, W) in [0, 1].
+    """
+    maps = target.unsqueeze(1)
+    highest = F.max_pool2d(maps, 2 * radius + 1, stride=1, padding=radius)
+    lowest = -F.max_pool2d(-maps, 2 * radius + 1, stride=1, padding=radius)
+    return (highest - lowest).squeeze(1)
+
+
+def binary_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Soft Dice loss, ``sum |p - t| / (sum p + sum t)`` per picture, averaged over pictures.
+
+    For targets of 0 and 1 that equals ``1 - 2 sum p t / (sum p + sum t)`` (Milletari et al. 2016); unlike it, it is
+    least at ``p = t`` for shares between 0 and 1 as well (Wang et al. 2023, "Dice Semimetric Losses").
+    A picture without foreground counts as 0: its Dice loss would be 1 whatever the net says, without a gradient.
+
+    Args:
+        logits: (N, 1, H, W).
+        target: (N, H, W) in [0, 1].
+
+    Returns:
+        Scalar in [0, 1].
+    """
+    logits, target = _one_class(logits, target)
+    probs = logits.sigmoid()
+    sizes = target.sum((1, 2))
+    error = (probs - target).abs().sum((1, 2)) / (probs.sum((1, 2)) + sizes).clamp_min(_tiny(probs))
+    return torch.where(sizes > 0, error, 0.0).mean()
+
+
+def class_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Soft Dice loss per picture, the mean over the classes that the picture shows, then over pictures.
+
+    A picture with nothing but ignored pixels counts as 0.
+
+    Args:
+        logits: (N, C, H, W).
+        target: (N, H, W) int64 in 0..C-1, or 255 for ignored.
+
+    Returns:
+        Scalar in [0, 1].
+    """
+    logits = full_precision(logits)
+    known = (target != IGNORE).unsqueeze(1)
+    probs = logits.softmax(1) * known
+    classes = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)
+    truth = (target.unsqueeze(1) == classes).to(probs)
+    sizes = truth.sum((2, 3))
+    error = (probs - truth).abs().sum((2, 3)) / (probs.sum((2, 3)) + sizes).clamp_min(_tiny(probs))
+    shown = sizes > 0
+    per_picture = torch.where(shown, error, 0.0).sum(1) / shown.sum(1).clamp_min(1)
+    return per_picture.mean()
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy, the mean over a picture's pixels that are not ignored, then over pictures.
+
+    A picture with nothing but ignored pixels counts as 0.
+
+    Args:
+        logits: (N, C, H, W).
+        target: (N, H, W) int64 in 0..C-1, or 255 for ignored.
+    """
+    losses = F.cross_entropy(full_precision(logits), target, ignore_index=IGNORE, reduction="none")
+    return (losses.sum((1, 2)) / (target != IGNORE).sum((1, 2)).clamp_min(1)).mean()
+
+
+def _one_class(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    if logits.shape[1:2] != (1,) or logits.shape[:1] + logits.shape[2:] != target.shape:
+        raise ValueError(
+            f"one class needs logits (N, 1, H, W) and a target (N, H, W), not {tuple(logits.shape)} and "
+            f"{tuple(target.shape)}"
+        )
+    logits = full_precision(logits).squeeze(1)
+    return logits, target.to(logits.dtype)
+
+
+def _tiny(values: Tensor) -> float:
+    return torch.finfo(values.dtype).tiny

@@ -1,0 +1,138 @@
+"""Any convolutional classifier of torchvision as the encoder of a U-Net."""
+
+import difflib
+from itertools import groupby
+
+import torch
+import torchvision.models
+from torch import Tensor, nn
+
+from models.normalize import Normalize
+from models.segmentation.feature_extraction import TrunkLayer, find_trunk
+from models.weights.pretrained import load_pretrained_
+
+
+class Encoder(nn.Module):
+    """The feature trunk of a torchvision classifier, cut wherever it is about to halve the resolution.
+
+    Where that is the network is asked with a probe (``models/segmentation/feature_extraction.py``); its head is dropped. Each stage ends in the
+    last feature map of its resolution: for ResNets these are relu and layer1 to layer4.
+
+    Args:
+        name: of the classifier, as ``torchvision.models.get_model`` takes it.
+        in_channels: of the pictures. RGB weights of the first convolution are kept and every further channel starts
+            with their mean. With fewer than 3, each channel gets that mean times ``3 / in_channels``.
+        pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
+
+    Attributes:
+        channels: of the feature map of each stage, from the picture inwards.
+        reductions: how many times smaller than the picture it is, a power of two.
+        least_size: shortest side of a picture that it takes, in pixels.
+        weights_origin: where the weights came from, in words.
+
+    Raises:
+        ValueError: unknown ``name``, or a net that gives no feature maps of falling resolution.
+        WeightsError: weights that cannot be had or do not fit.
+    """
+
+    def __init__(self, *, name: str, in_channels: int = 3, pretrained: str = "auto") -> None:
+        super().__init__()
+        if in_channels < 1:
+            raise ValueError(f"in_channels={in_channels}: a picture has at least one channel")
+        classifier = _build(name)
+        trunk = _trunk_of(classifier, name)
+        names = tuple(layer.name + "." for layer in trunk)
+        tensors = [key for key in classifier.state_dict() if key.startswith(names)]
+        self.weights_origin = load_pretrained_(classifier, name=name, trunk=tensors, pretrained=pretrained)
+        if in_channels != 3:
+            _adapt_first_conv_(classifier, in_channels)
+
+        mean, std = _statistics(classifier, name)
+        self.in_channels = in_channels
+        self.normalize = Normalize(mean=mean, std=std, channels=in_channels)
+        self.stages = nn.ModuleList()
+        channels, reductions = [], []
+        for reduction, group in groupby(trunk, key=lambda layer: layer.reduction):
+            layers = list(group)
+            self.stages.append(nn.Sequential(*[classifier.get_submodule(layer.name) for layer in layers]))
+            channels.append(layers[-1].channels)
+            reductions.append(reduction)
+        self.channels, self.reductions = tuple(channels), tuple(reductions)
+        self.least_size = reductions[-1]
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Returns the last feature map of each resolution.
+
+        Args:
+            images: (N, in_channels, H, W) in [0, 1], of any size from ``least_size`` on.
+
+        Returns:
+            One map (N, channels[i], about H / reductions[i], about W / reductions[i]) per stage.
+
+        Raises:
+            ValueError: pictures of another form, or too small.
+        """
+        self._check(images)
+        x = self.normalize(images)
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """Two groups: the stages down to an eighth of the picture's side (ResNet: to layer2), and the deeper ones."""
+        split = sum(reduction <= 8 for reduction in self.reductions)
+        return [[self.normalize, *self.stages[:split]], list(self.stages[split:])]
+
+    def _check(self, images: Tensor) -> None:
+        if images.ndim != 4 or images.shape[1] != self.in_channels:
+            raise ValueError(f"the net takes images (N, {self.in_channels}, H, W), not {tuple(images.shape)}")
+        height, width = images.shape[2:]
+        if height < self.least_size or width < self.least_size:
+            raise ValueError(
+                f"a picture of {height} x {width} pixels is too small for this net: "
+                f"each side needs at least {self.least_size}"
+            )
+
+
+def _build(name: str) -> nn.Module:
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"torchvision has no classifier named {name!r}{hint}")
+    # The old Inception nets draw their weights by SciPy in minutes, unless told not to.
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    classifier: nn.Module = torchvision.models.get_model(name, weights=None, **options)
+    return classifier
+
+
+def _trunk_of(classifier: nn.Module, name: str) -> list[TrunkLayer]:
+    try:
+        trunk = find_trunk(classifier)
+    except Exception as error:  # a net that insists on one size of picture can say so in any way
+        raise ValueError(f"{name} cannot be an encoder: it does not take pictures of any size ({error})") from error
+    if len({layer.reduction for layer in trunk}) < 3:
+        raise ValueError(f"{name} cannot be an encoder: it is no chain of layers of falling resolution")
+    return trunk
+
+
+def _statistics(classifier: nn.Module, name: str) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of the pictures that torchvision's weights were trained with."""
+    if hasattr(classifier, "transform_input"):  # GoogLeNet and Inception: to -1..1, done inside their forward
+        return [0.5] * 3, [0.5] * 3
+    transforms = torchvision.models.get_model_weights(name).DEFAULT.transforms()
+    return list(transforms.mean), list(transforms.std)
+
+
+def _adapt_first_conv_(classifier: nn.Module, in_channels: int) -> None:
+    """Makes the convolution that sees the picture one for ``in_channels``, in place."""
+    conv = next(module for module in classifier.modules() if isinstance(module, nn.Conv2d))
+    rgb = conv.weight.detach()
+    mean = rgb.mean(1, keepdim=True)
+    if in_channels < 3:
+        weight = (mean * 3 / in_channels).repeat(1, in_channels, 1, 1)
+    else:
+        weight = torch.cat([rgb, mean.expand(-1, in_channels - 3, -1, -1)], dim=1)
+    conv.in_channels, conv.weight = in_channels, nn.Parameter(weight)

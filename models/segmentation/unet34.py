@@ -1,0 +1,69 @@
+"""The U-Net on ResNet34 of fast.ai's lesson 14 (2018), after Ronneberger et al. 2015."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.segmentation.blocks import crop_to
+from models.segmentation.encoder import Encoder
+
+
+class UNet34(nn.Module):
+    """ResNet34 down, four blocks and a transposed convolution up; skips from relu, layer1, layer2 and layer3.
+
+    Departs from the lesson only where that had no answer: sides that are no multiple of 32, several classes.
+
+    Args:
+        classes: number of logit channels; 1 tells foreground from background.
+        in_channels: of the pictures.
+        pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
+    """
+
+    def __init__(self, *, classes: int = 1, in_channels: int = 3, pretrained: str = "auto") -> None:
+        super().__init__()
+        self.encoder = Encoder(name="resnet34", in_channels=in_channels, pretrained=pretrained)
+        self.weights_origin = self.encoder.weights_origin
+        relu, layer1, layer2, layer3, layer4 = self.encoder.channels
+        self.blocks = nn.ModuleList(
+            [
+                LessonBlock(in_channels=layer4, skip_channels=layer3),
+                LessonBlock(in_channels=256, skip_channels=layer2),
+                LessonBlock(in_channels=256, skip_channels=layer1),
+                LessonBlock(in_channels=256, skip_channels=relu),
+            ]
+        )
+        self.head = nn.ConvTranspose2d(256, classes, 2, stride=2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps images (N, in_channels, H, W) in [0, 1] to logits (N, classes, H, W), for any sides from 32 on."""
+        *skips, x = self.encoder(images)
+        x = F.relu(x)
+        for block, skip in zip(self.blocks, reversed(skips), strict=True):
+            x = block(x, skip)
+        return crop_to(self.head(x), images)
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """Stem to layer2; layer3 and layer4; decoder."""
+        return [*self.encoder.layer_groups(), [self.blocks, self.head]]
+
+
+class LessonBlock(nn.Module):
+    """Transposed convolution of the way up beside a 1x1 convolution of the skip, ReLU, batch norm.
+
+    Args:
+        in_channels: of the way up.
+        skip_channels: of the skip.
+        width: channels of the result, half of them from each side.
+    """
+
+    def __init__(self, *, in_channels: int, skip_channels: int, width: int = 256) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(in_channels, width // 2, 2, stride=2)
+        self.skip = nn.Conv2d(skip_channels, width // 2, 1)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Maps (N, in_channels, h, w) and the skip (N, skip_channels, H, W) to (N, width, H, W)."""
+        joined = torch.cat([crop_to(self.up(x), skip), self.skip(skip)], dim=1)
+        out: Tensor = self.norm(F.relu(joined))
+        return out

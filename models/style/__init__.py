@@ -1,0 +1,1 @@
+"""Style transfer network and Gatys' method."""
