@@ -68,8 +68,8 @@ def save_png(
 
     Args:
         target: the final file.
-        pixels: (H, W) grey of 8 or 16 bits or, with ``palette``, class numbers; (H, W, 3) RGB; (H, W, 4) RGBA.
-        palette: (C, 3) colours of the class numbers, for viewers only: readers of the file get the numbers.
+        pixels: (H, W) gray of 8 or 16 bits or, with ``palette``, class numbers; (H, W, 3) RGB; (H, W, 4) RGBA.
+        palette: (C, 3) colors of the class numbers, for viewers only: readers of the file get the numbers.
 
     Raises:
         OutputError: if it could not be written.
@@ -81,7 +81,7 @@ def save_png(
 
 
 def save_jpeg(target: Path, pixels: NDArray[np.uint8]) -> None:
-    """Writes (H, W, 3) RGB as a JPEG of high quality, its colours at full resolution.
+    """Writes (H, W, 3) RGB as a JPEG of high quality, its colors at full resolution.
 
     Raises:
         OutputError: if it could not be written.

@@ -6,7 +6,7 @@ class CheckpointError(ValueError):
 
 
 class NonFiniteError(RuntimeError):
-    """The loss or a weight is no longer a number; the message names step, rate and pictures."""
+    """The loss or a weight is no longer a number; the message names step, rate and images."""
 
 
 class InterruptedRunError(RuntimeError):

@@ -23,11 +23,11 @@ _log = logging.getLogger("darkroom")
 class ImageDataModule(LightningDataModule, ABC):
     """Loaders that know their stage, and whose order and augmentation follow from (seed, epoch, index) alone.
 
-    A subclass says what the pictures are (``train_set`` and its sisters); this class says in which order, in which
+    A subclass says what the images are (``train_set`` and its sisters); this class says in which order, in which
     batches and on which process they come. ``batch_size`` is the stage's and counts over all processes.
 
     Args:
-        root: folder of the data; ``None`` stands for the task's own sample pictures.
+        root: folder of the data; ``None`` stands for the task's own sample images.
         seed: named seed of order and augmentation.
         num_workers: processes that load; ``"auto"`` leaves one core to each training process and takes up to 8.
         cache_dir: where prepared copies are kept; ``None`` is the user's cache folder.
@@ -84,15 +84,15 @@ class ImageDataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The training pictures as ``stage`` wants them, asked for by ``Key``."""
+        """The training images as ``stage`` wants them, asked for by ``Key``."""
 
     @abstractmethod
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The validation pictures at the stage's size, never augmented."""
+        """The validation images at the stage's size, never augmented."""
 
     @abstractmethod
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The held-out pictures as the final judgement wants them."""
+        """The held-out images as the final judgement wants them."""
 
     @abstractmethod
     def prepare(self, stages: Sequence[Stage]) -> None:
@@ -124,11 +124,11 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._loader(data, self._train_batches(self.stage, data, epoch=epoch, start=start), default_collate)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Every validation picture once."""
+        """Every validation image once."""
         return self._eval_loader(self.val_set(self.stage), default_collate)
 
     def test_dataloader(self) -> DataLoader[Any]:
-        """Every held-out picture once."""
+        """Every held-out image once."""
         return self._eval_loader(self.test_set(self.stage), self.collate_test)
 
     def _eval_loader(self, data: Dataset[dict[str, Any]], collate: Any) -> DataLoader[Any]:
@@ -136,7 +136,7 @@ class ImageDataModule(LightningDataModule, ABC):
         batch_size = max(1, self.stage.batch_size // world)
         length = len(data)  # type: ignore[arg-type]
         if not length:
-            raise DataError("there is no picture to validate on: see data.val_share, or the split of your own")
+            raise DataError("there is no image to validate on: see data.val_share, or the split of your own")
         batches = EvalBatches(length=length, batch_size=batch_size, rank=rank, world=world)
         return self._loader(data, batches, partial(_collate_any, collate))
 
@@ -192,7 +192,7 @@ class ImageDataModule(LightningDataModule, ABC):
 
 
 def _collate_any(collate: Callable[[list[Any]], Any], samples: list[Any]) -> Any:
-    """Puts samples together; where there is none, all there is to say is that no picture has a name."""
+    """Puts samples together; where there is none, all there is to say is that no image has a name."""
     return collate(samples) if samples else {"name": []}
 
 

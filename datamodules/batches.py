@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class SegmentBatch(TypedDict):
-    """Pictures and masks of one stage size, as the training and validation loaders give them."""
+    """Images and masks of one stage size, as the training and validation loaders give them."""
 
     image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
     mask: Tensor  # one class: (N, S, S) float32, share of foreground in [0, 1]; several: (N, S, S) int64 class numbers
@@ -17,7 +17,7 @@ class SegmentBatch(TypedDict):
 
 
 class NativeSegmentBatch(TypedDict):
-    """Pictures at the network's size with masks at each picture's own size, as the test loader gives them."""
+    """Images at the network's size with masks at each image's own size, as the test loader gives them."""
 
     image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
     mask: list[Tensor]  # N of (H, W) uint8: one class 0/1, several class numbers (255 where ignored)
@@ -25,41 +25,41 @@ class NativeSegmentBatch(TypedDict):
 
 
 class PredictBatch(TypedDict):
-    """Pictures to work on, of whatever size, with what is needed to write results beside them."""
+    """Images to work on, of whatever size, with what is needed to write results beside them."""
 
-    image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]; zeros where the picture could not be read
-    picture: list[NDArray[np.uint8] | None]  # N of (H, W, 3) RGB as displayed; None where not wanted or not readable
+    image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]; zeros where the image could not be read
+    original: list[NDArray[np.uint8] | None]  # N of (H, W, 3) RGB as displayed; None where not wanted or not readable
     size: list[tuple[int, int]]  # N of (H, W) as displayed; (0, 0) where not readable
-    index: list[int]  # N places in the list of all pictures
+    index: list[int]  # N places in the list of all images
     path: list[str]  # N files, as the user named them
     name: list[str]  # N names for results: relative, with "/", without a suffix, all different
-    problem: list[str]  # N reasons why a picture could not be read; "" where it was
+    problem: list[str]  # N reasons why an image could not be read; "" where it was
 
 
-class PhotoBatch(PredictBatch):
-    """One picture to enlarge or mend: as ``PredictBatch``, but ``image`` has the picture's own size and depth.
+class ImageBatch(PredictBatch):
+    """One image to enlarge or mend: as ``PredictBatch``, but ``image`` has the image's own size and depth.
 
     ``image`` is (1, 3, H, W), uint8, or int32 from 0 to 65535 where the file has 16 bits.
     """
 
 
-class FrameBatch(PhotoBatch):
-    """One frame of a film: as ``PhotoBatch``, always uint8 and always with its ``picture``."""
+class FrameBatch(ImageBatch):
+    """One frame of a video: as ``ImageBatch``, always uint8 and always with its ``original``."""
 
     time: Fraction  # when it is shown, in seconds
 
 
-class PhotoExtras(NamedTuple):
-    """What a picture has besides its colours, to be kept in a result."""
+class ImageExtras(NamedTuple):
+    """What an image has besides its colors, to be kept in a result."""
 
-    grey: bool  # whether its colours are grey by the file's own word
+    gray: bool  # whether its colors are gray by the file's own word
     alpha: NDArray[np.uint8] | NDArray[np.uint16] | None  # (H, W) as displayed; None where all is opaque
-    icc: bytes | None  # colour profile
+    icc: bytes | None  # color profile
     exif: bytes | None  # with the orientation set to upright
 
 
 class PairBatch(TypedDict):
-    """Spoiled or small pictures and what they were made from, as the training and validation loaders give them."""
+    """Spoiled or small images and what they were made from, as the training and validation loaders give them."""
 
     low: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
     high: Tensor  # (N, 3, scale * S, scale * S) float32, RGB in [0, 1]
@@ -67,7 +67,7 @@ class PairBatch(TypedDict):
 
 
 class NativePairBatch(TypedDict):
-    """Whole pictures to be judged, each at its own size, as the test loader gives them."""
+    """Whole images to be judged, each at its own size, as the test loader gives them."""
 
     low: list[Tensor]  # N of (3, H, W) float32, RGB in [0, 1]
     high: list[Tensor]  # N of (3, scale * H, scale * W) float32, RGB in [0, 1]
@@ -87,7 +87,7 @@ class PairOutput(TypedDict):
 
 
 class StyleBatch(TypedDict):
-    """Photographs to be repainted: patches of one stage size, from the loaders of training, validation and test."""
+    """Images to be repainted: patches of one stage size, from the loaders of training, validation and test."""
 
     content: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
     name: list[str]  # N names relative to the data's root
@@ -97,8 +97,8 @@ class StyleOutput(TypedDict):
     """What a style step hands to the trainer (``loss``) and to the figures (the rest, detached)."""
 
     loss: Tensor  # () float32
-    preds: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]: the photographs in the manner of the painting
-    score: Tensor  # (N,) float32, each picture's combined loss, for "worst of the epoch": the higher, the worse
+    preds: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]: the images in the manner of the painting
+    score: Tensor  # (N,) float32, each image's combined loss, for "worst of the epoch": the higher, the worse
 
 
 class SegmentOutput(TypedDict):
@@ -106,4 +106,4 @@ class SegmentOutput(TypedDict):
 
     loss: Tensor  # () float32, with its graph in training
     probs: Tensor  # one class: (N, 1, S, S); several: (N, C, S, S); float32 in [0, 1]
-    score: Tensor  # (N,) float32, the picture's Dice (one class) or accuracy (several), for "worst of the epoch"
+    score: Tensor  # (N,) float32, the image's Dice (one class) or accuracy (several), for "worst of the epoch"

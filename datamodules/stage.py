@@ -6,15 +6,15 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage of a run: a size of picture, a batch, a rate, and how much of the network stands still.
+    """One stage of a run: a size of image, a batch, a rate, and how much of the network stands still.
 
     A stage is data. ``callbacks/training/progressive_resizing.py`` walks a list of them inside one fit.
 
     Args:
         name: shown in the progress bar, in TensorBoard and in messages.
-        size: side of the square pictures that go into the network, in pixels; super-resolution's targets are
+        size: side of the square images that go into the network, in pixels; super-resolution's targets are
             ``scale`` times as large.
-        batch_size: pictures per optimiser step over *all* processes and accumulated batches.
+        batch_size: images per optimiser step over *all* processes and accumulated batches.
         epochs: passes over the training data.
         lr: peak learning rate of the last layer group.
         lr_scale: factor on ``lr`` for every layer group, from the input outwards; ``None`` is 1 for all.
@@ -22,7 +22,7 @@ class Stage:
             Batch norm inside a frozen group also keeps its statistics.
         frozen_bn: whether batch norm of the groups ``"encoder"`` means keeps its statistics although its
             weights train (the lesson's way of thawing).
-        augment: whether training pictures are augmented.
+        augment: whether training images are augmented.
         div: the one-cycle starts at ``lr / div``.
         warmup: share of the stage's steps in which the rate climbs (the lesson's ``1 / pct``).
         scale: magnification trained in this stage: 2, 4, ..., or 1 for repairs (super-resolution only).

@@ -16,7 +16,7 @@ Split = Literal["train", "val", "test"]
 class ImageTask(LightningModule):
     """Trains ``net`` stage by stage with Adam and a one-cycle schedule per stage.
 
-    A subclass adds ``parts`` (batch to named losses) and the steps. Of several processes one may have no picture to
+    A subclass adds ``parts`` (batch to named losses) and the steps. Of several processes one may have no image to
     judge: its validation and test step get a batch without names and do nothing, and the epoch's end, where scores
     are logged, finds it there. Outside a staged run the module is an ordinary LightningModule that has no optimiser
     before ``begin_stage``.
@@ -29,7 +29,7 @@ class ImageTask(LightningModule):
             bf16 and on recent GPUs, slower for instance norm in float32 on a CPU.
 
     Attributes:
-        test_table: the scores of a test, picture by picture, the worst first; the same on every process.
+        test_table: the scores of a test, image by image, the worst first; the same on every process.
 
     Raises:
         TypeError: if ``net`` does not say what its layer groups are.
@@ -105,7 +105,7 @@ class ImageTask(LightningModule):
         groups = param_groups(self._groups(), lr=self.lr, lr_scale=self.stage.lr_scale)
         low, high = self.momentum if isinstance(self.momentum, tuple) else (self.momentum, self.momentum)
         optimizer = torch.optim.Adam(groups, betas=(high, 0.999), weight_decay=self.weight_decay)
-        # OneCycleLR divides by zero where its climb is a single step, as in a stage tried with a few pictures.
+        # OneCycleLR divides by zero where its climb is a single step, as in a stage tried with a few images.
         steps = max(self.stage_steps, 4)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,

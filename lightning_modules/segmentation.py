@@ -1,4 +1,4 @@
-"""Segmentation: batches of pictures and masks to losses, scores and probabilities."""
+"""Segmentation: batches of images and masks to losses, scores and probabilities."""
 
 import torch
 from torch import Tensor, nn
@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from datamodules.batches import NativeSegmentBatch, SegmentBatch, SegmentOutput
 from lightning_modules.base import ImageTask
 from lightning_modules.segmentation_metrics import (
-    PictureScore,
+    ImageScore,
     SegmentScores,
     accuracy,
     count,
-    picture_dice,
+    image_dice,
     score_table,
 )
 from models.gather import gathered
@@ -23,7 +23,7 @@ class SegmentationModule(ImageTask):
 
     One class: binary cross-entropy on the share of foreground that a pixel holds, plus, if wanted, a soft Dice
     loss. Several: cross-entropy that leaves out pixels of value 255, plus, if wanted, soft Dice over the classes.
-    Scores: Dice as the mean over pictures (Kaggle's), IoU from pooled pixels, accuracy.
+    Scores: Dice as the mean over images (Kaggle's), IoU from pooled pixels, accuracy.
 
     Args:
         net: maps images ``(N, 3, H, W)`` in [0, 1] to logits ``(N, C, H, W)``, ``C = len(classes)``; it has
@@ -32,7 +32,7 @@ class SegmentationModule(ImageTask):
         dice_weight: weight of the soft Dice loss beside the cross-entropy; 0 leaves it out.
         edge_weight: extra weight of pixels near the outline in the cross-entropy of one class; 0 treats all alike.
         threshold: probability from which a pixel counts as the one class; several classes take the likeliest.
-        flip: whether ``test`` and ``predict`` average the picture's and its mirror image's probabilities.
+        flip: whether ``test`` and ``predict`` average the image's and its mirror image's probabilities.
         weight_decay: see ``ImageTask``.
         momentum: see ``ImageTask``.
         channels_last: see ``ImageTask``.
@@ -41,7 +41,7 @@ class SegmentationModule(ImageTask):
         ValueError: if there is no class, or a setting is out of its range.
     """
 
-    test_table: list[PictureScore]
+    test_table: list[ImageScore]
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class SegmentationModule(ImageTask):
         self._tested: list[tuple[list[str], Tensor]] = []  # names and counts, kept on the device
 
     def forward(self, image: Tensor) -> Tensor:
-        """Finds the classes in pictures.
+        """Finds the classes in images.
 
         Args:
             image: ``(N, 3, H, W)`` float32, RGB in [0, 1].
@@ -113,11 +113,11 @@ class SegmentationModule(ImageTask):
         truth = mask >= 0.5 if self._one else mask
         counts = count(self.decide(probs), truth, classes=len(self.classes))
         self.val_scores.update(counts, loss)
-        score = picture_dice(counts, classes=1) if self._one else accuracy(counts)
+        score = image_dice(counts, classes=1) if self._one else accuracy(counts)
         return {"loss": loss, "probs": probs, "score": score}
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the scores of the whole set; every process takes part, whether or not it had pictures."""
+        """Logs the scores of the whole set; every process takes part, whether or not it had images."""
         scores = {f"val/{name}": score for name, score in self.val_scores.compute().items()}
         self.log("val/dice", scores.pop("val/dice"), prog_bar=True, batch_size=1, sync_dist=True)
         self._log_known(scores)
@@ -128,7 +128,7 @@ class SegmentationModule(ImageTask):
         self._tested = []
 
     def test_step(self, batch: NativeSegmentBatch) -> None:
-        """Judges pictures at their own size: probabilities are resized to it, bilinear, and then decided."""
+        """Judges images at their own size: probabilities are resized to it, bilinear, and then decided."""
         if not batch["name"]:
             return
         tables = []
@@ -140,7 +140,7 @@ class SegmentationModule(ImageTask):
         self._tested.append((batch["name"], counts))
 
     def on_test_epoch_end(self) -> None:
-        """Logs the scores of the whole set and makes ``test_table``, the worst picture first, on every process."""
+        """Logs the scores of the whole set and makes ``test_table``, the worst image first, on every process."""
         scores = {f"test/{name}": score for name, score in self.test_scores.compute().items() if name != "loss"}
         self._log_known(scores)
         rows = [row for names, counts in self._tested for row in score_table(names, counts, self.classes)]

@@ -1,4 +1,4 @@
-"""Dice, IoU and accuracy of masks: what one picture scores, and what a whole set scores over all processes."""
+"""Dice, IoU and accuracy of masks: what one image scores, and what a whole set scores over all processes."""
 
 import math
 from typing import TypedDict
@@ -10,20 +10,20 @@ from torchmetrics import Metric
 from models.losses.segmentation import IGNORE
 
 
-class PictureScore(TypedDict):
-    """One line of the per-picture table of a test."""
+class ImageScore(TypedDict):
+    """One line of the per-image table of a test."""
 
     name: str  # relative to the data's root
-    dice: float  # of the one class, or the mean over the classes in the picture
+    dice: float  # of the one class, or the mean over the classes in the image
     iou: float
     accuracy: float  # share of the pixels that are right
 
 
 def count(preds: Tensor, target: Tensor, *, classes: int) -> Tensor:
-    """Counts, picture by picture and class by class, the pixels that all scores are made of.
+    """Counts, image by image and class by class, the pixels that all scores are made of.
 
     Plain sums: torchmetrics' own counting builds a table of pixels times classes where deterministic algorithms
-    are asked for (gigabytes for large pictures), and waits for the GPU once a picture otherwise.
+    are asked for (gigabytes for large images), and waits for the GPU once an image otherwise.
 
     Args:
         preds: class numbers ``(N, H, W)``; for one class 1 is the class and 0 the background, or bools.
@@ -49,7 +49,7 @@ def class_iou(counts: Tensor) -> Tensor:
     """Intersection over union of every class: nan for a class that is neither there nor predicted.
 
     Args:
-        counts: ``(..., K, 3)`` of ``count``, of one picture or summed over many.
+        counts: ``(..., K, 3)`` of ``count``, of one image or summed over many.
 
     Returns:
         float ``(..., K)``; the last entry is the class where there is only one, the first its background.
@@ -84,11 +84,11 @@ def accuracy(counts: Tensor) -> Tensor:
     return hit.sum(-1) / in_truth.sum(-1)
 
 
-def picture_dice(counts: Tensor, *, classes: int) -> Tensor:
-    """Dice of every picture: of the one class, or the mean over the classes that occur in it.
+def image_dice(counts: Tensor, *, classes: int) -> Tensor:
+    """Dice of every image: of the one class, or the mean over the classes that occur in it.
 
-    A picture with nothing to find in which nothing was found scores 1, as Kaggle's Carvana judge has it
-    (torchmetrics leaves such pictures out, others give them 0).
+    An image with nothing to find in which nothing was found scores 1, as Kaggle's Carvana judge has it
+    (torchmetrics leaves such images out, others give them 0).
 
     Args:
         counts: ``(N, K, 3)`` of ``count``.
@@ -101,8 +101,8 @@ def picture_dice(counts: Tensor, *, classes: int) -> Tensor:
     return (dice[:, 1] if classes == 1 else dice.nanmean(-1)).nan_to_num(nan=1.0)
 
 
-def picture_iou(counts: Tensor, *, classes: int) -> Tensor:
-    """IoU of every picture, by the rules of ``picture_dice``.
+def image_iou(counts: Tensor, *, classes: int) -> Tensor:
+    """IoU of every image, by the rules of ``image_dice``.
 
     Args:
         counts: ``(N, K, 3)`` of ``count``.
@@ -115,20 +115,20 @@ def picture_iou(counts: Tensor, *, classes: int) -> Tensor:
     return (iou[:, 1] if classes == 1 else iou.nanmean(-1)).nan_to_num(nan=1.0)
 
 
-def score_table(names: list[str], counts: Tensor, classes: tuple[str, ...]) -> list[PictureScore]:
-    """Writes the scores of pictures in words and plain numbers.
+def score_table(names: list[str], counts: Tensor, classes: tuple[str, ...]) -> list[ImageScore]:
+    """Writes the scores of images in words and plain numbers.
 
     Args:
-        names: of the N pictures.
+        names: of the N images.
         counts: ``(N, K, 3)`` of ``count``.
         classes: names of the classes the network tells apart.
 
     Returns:
-        One row per picture; accuracy is 1 where every pixel is ignored.
+        One row per image; accuracy is 1 where every pixel is ignored.
     """
     columns = (
-        picture_dice(counts, classes=len(classes)).tolist(),
-        picture_iou(counts, classes=len(classes)).tolist(),
+        image_dice(counts, classes=len(classes)).tolist(),
+        image_iou(counts, classes=len(classes)).tolist(),
         accuracy(counts).nan_to_num(nan=1.0).tolist(),
     )
     rows = zip(names, *columns, strict=True)
@@ -136,10 +136,10 @@ def score_table(names: list[str], counts: Tensor, classes: tuple[str, ...]) -> l
 
 
 class SegmentScores(Metric):
-    """Scores of a whole set: pixel counts are pooled, Dice is the mean over pictures, the loss too.
+    """Scores of a whole set: pixel counts are pooled, Dice is the mean over images, the loss too.
 
     Sums are all that is kept and sent between processes, so neither a short last batch nor processes with
-    different numbers of pictures (or none) change the result.
+    different numbers of images (or none) change the result.
 
     Args:
         classes: names of the classes the network tells apart.
@@ -149,7 +149,7 @@ class SegmentScores(Metric):
     counts: Tensor
     dice: Tensor
     loss: Tensor
-    pictures: Tensor
+    images: Tensor
 
     def __init__(self, *, classes: tuple[str, ...]) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ class SegmentScores(Metric):
         self.add_state("counts", torch.zeros(max(2, len(classes)), 3, dtype=torch.long), dist_reduce_fx="sum")
         self.add_state("dice", torch.zeros(()), dist_reduce_fx="sum")
         self.add_state("loss", torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("pictures", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("images", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, counts: Tensor, loss: Tensor | None = None) -> None:
         """Adds a batch.
@@ -167,22 +167,22 @@ class SegmentScores(Metric):
             loss: the batch's mean loss ``()``; ``None`` where there is none to report, in all batches or in none.
         """
         self.counts += counts.sum(0)
-        self.dice += picture_dice(counts, classes=len(self.classes)).sum()
+        self.dice += image_dice(counts, classes=len(self.classes)).sum()
         self.loss += math.nan if loss is None else loss * len(counts)
-        self.pictures += len(counts)
+        self.images += len(counts)
 
     def compute(self) -> dict[str, Tensor]:
         """Gives the scores by name.
 
         Returns:
-            ``loss`` and ``dice`` (means over pictures), ``iou`` (of the one class, or the mean over the classes
+            ``loss`` and ``dice`` (means over images), ``iou`` (of the one class, or the mean over the classes
             that occur), ``accuracy`` and, for several classes, ``iou/<class>`` for each (nan if it never occurs).
         """
         iou = class_iou(self.counts)
         several = len(self.classes) > 1
         scores = {
-            "loss": self.loss / self.pictures,
-            "dice": self.dice / self.pictures,
+            "loss": self.loss / self.images,
+            "dice": self.dice / self.images,
             "iou": iou.nanmean() if several else iou[1].nan_to_num(nan=1.0),
             "accuracy": accuracy(self.counts),
         }

@@ -1,4 +1,4 @@
-"""Style: batches of photographs to losses, scores and repainted pictures."""
+"""Style: batches of images to losses, scores and repainted images."""
 
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from datamodules.batches import PhotoBatch, StyleBatch, StyleOutput
+from datamodules.batches import ImageBatch, StyleBatch, StyleOutput
 from lightning_modules.base import ImageTask
 from models.gather import gathered
 from models.losses.style import StyleLoss
 from models.style.tiled_instance_norm import one_contrast
 from models.tiled_inference import enlarge_in_tiles
 
-#: Photographs by which the parts of the loss are measured.
+#: Images by which the parts of the loss are measured.
 CALIBRATION = 16
 
 #: White in whole numbers.
@@ -31,7 +31,7 @@ class Painter(Protocol):
 
     @property
     def multiple(self) -> int:
-        """Tiles that begin at multiples of so many pixels are worked on as the whole picture is."""
+        """Tiles that begin at multiples of so many pixels are worked on as the whole image is."""
         ...
 
 
@@ -43,34 +43,35 @@ class StyleData(Protocol):
         """The painting, (3, h, w) float32 in [0, 1]."""
         ...
 
-    def calibration_pictures(self, count: int) -> Tensor:
-        """Photographs by which the parts of the loss are measured, (N, 3, S, S) float32 in [0, 1]."""
+    def calibration_images(self, count: int) -> Tensor:
+        """Images by which the parts of the loss are measured, (N, 3, S, S) float32 in [0, 1]."""
         ...
 
 
 class StyleScore(TypedDict):
-    """One line of the per-picture table of a test."""
+    """One line of the per-image table of a test."""
 
     name: str  # relative to the data's root
-    loss: float  # combined, of the repainted photograph
-    untouched: float  # combined, of the photograph as it is
+    loss: float  # combined, of the repainted image
+    untouched: float  # combined, of the image as it is
     relative: float  # the first divided by the second
 
 
 class StyleModule(ImageTask):
-    """Trains ``net`` to repaint photographs in the manner of one painting, which the data module brings along.
+    """Trains ``net`` to repaint images in the manner of one painting, which the data module brings along.
 
-    Scores: means over pictures of the loss and its parts, and ``val/relative``: the loss of the repainted
-    photographs divided by that of the untouched ones, whose content is right and whose style is not.
+    Scores: means over images of the loss and its parts, and ``val/relative``: the loss of the repainted
+    images divided by that of the untouched ones, whose content is right and whose style is not.
 
-    Large pictures go through the net in tiles (``models/tiled_inference.py``). With batch norm, tiles that overlap by what the
-    net sees agree with the whole picture. Instance norm would bring every tile to its own contrast, a flat sky as
-    well as a crowd; so it is given one for all, that of the picture made as small as a tile (``one_contrast``).
+    Large images go through the net in tiles (``models/tiled_inference.py``). With batch norm, tiles that overlap by
+    what the
+    net sees agree with the whole image. Instance norm would bring every tile to its own contrast, a flat sky as
+    well as a crowd; so it is given one for all, that of the image made as small as a tile (``one_contrast``).
 
     Args:
-        net: maps pictures ``(N, 3, H, W)`` in [0, 1] to the same shape and range; it has ``layer_groups()``, and says
+        net: maps images ``(N, 3, H, W)`` in [0, 1] to the same shape and range; it has ``layer_groups()``, and says
             its ``reach`` and ``multiple``.
-        loss: compares repainted pictures with photographs and painting.
+        loss: compares repainted images with images and painting.
         tile: side of a tile in pixels; 1024 take about 1 GB with the default net.
         weight_decay: see ``ImageTask``.
         momentum: see ``ImageTask``.
@@ -106,7 +107,7 @@ class StyleModule(ImageTask):
 
     @property
     def tile(self) -> int:
-        """Side of the tiles that large pictures go through in, in pixels."""
+        """Side of the tiles that large images go through in, in pixels."""
         return self._tile
 
     @tile.setter
@@ -124,7 +125,7 @@ class StyleModule(ImageTask):
         return f"random weights; features of the loss: {self.loss.weights_origin}"
 
     def setup(self, stage: str) -> None:
-        """Loads what the loss looks with and shows it painting and photographs, unless a checkpoint or callback did.
+        """Loads what the loss looks with and shows it painting and images, unless a checkpoint or callback did.
 
         Raises:
             TypeError: if the data bring no painting along.
@@ -138,14 +139,14 @@ class StyleModule(ImageTask):
         if not self.loss.has_style:
             self.loss.set_style(data.style())
         if self.loss.balance and not self.loss.calibrated:
-            self.loss.calibrate(data.calibration_pictures(CALIBRATION))
+            self.loss.calibrate(data.calibration_images(CALIBRATION))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Repaints a picture of any size, in tiles where it is large.
+        """Repaints an image of any size, in tiles where it is large.
 
         Args:
             image: ``(1, 3, H, W)`` RGB: float in [0, 1], uint8, or int32 from 0 to 65535. Whole numbers become floats
-                tile by tile, so that a large picture is never in memory as such.
+                tile by tile, so that a large image is never in memory as such.
 
         Returns:
             float32 ``(1, 3, H, W)`` in [0, 1].
@@ -172,22 +173,22 @@ class StyleModule(ImageTask):
             metric.reset()
 
     def validation_step(self, batch: StyleBatch) -> StyleOutput | None:
-        """Judges a batch of patches; a process may get an empty one, where there are more processes than pictures."""
+        """Judges a batch of patches; a process may get an empty one, where there are more processes than images."""
         if not batch["name"]:
             return None
         content = batch["content"]
         preds: Tensor = self.net(content)
-        parts = self.loss.parts_per_picture(preds, content)
+        parts = self.loss.parts_per_image(preds, content)
         score = _sum(parts)
         metrics = self._val_metrics()
         metrics["loss"].update(score)
-        metrics["untouched"].update(self.loss.per_picture(content, content))
+        metrics["untouched"].update(self.loss.per_image(content, content))
         for name, part in parts.items():
             metrics[f"loss/{name}"].update(part)
         return {"loss": score.mean(), "preds": preds, "score": score}
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the means of the whole set; every process takes part, whether or not it had pictures."""
+        """Logs the means of the whole set; every process takes part, whether or not it had images."""
         means = {f"val/{name}": metric.compute() for name, metric in self._val_metrics().items()}
         # All processes hold the same values already; saying so keeps Lightning from warning about it.
         relative = means["val/loss"] / means.pop("val/untouched")
@@ -201,11 +202,11 @@ class StyleModule(ImageTask):
         self.test_table = []
 
     def test_step(self, batch: StyleBatch) -> None:
-        """Judges pictures, each beside the untouched photograph."""
+        """Judges images, each beside the untouched image."""
         if not batch["name"]:
             return
         content = batch["content"]
-        ours, theirs = self.loss.per_picture(self.net(content), content), self.loss.per_picture(content, content)
+        ours, theirs = self.loss.per_image(self.net(content), content), self.loss.per_image(content, content)
         self.test_loss.update(ours)
         self.test_untouched.update(theirs)
         columns = (ours.tolist(), theirs.tolist(), (ours / theirs).tolist())
@@ -213,14 +214,14 @@ class StyleModule(ImageTask):
             self.test_table.append({"name": name, "loss": loss, "untouched": untouched, "relative": relative})
 
     def on_test_epoch_end(self) -> None:
-        """Logs the means of the whole set and completes ``test_table``, the worst picture first, on every process."""
+        """Logs the means of the whole set and completes ``test_table``, the worst image first, on every process."""
         ours, theirs = self.test_loss.compute(), self.test_untouched.compute()
         scores = {"test/loss": ours, "test/untouched": theirs, "test/relative": ours / theirs}
         self.log_dict(scores, batch_size=1, sync_dist=True)
         self.test_table = sorted(gathered(self.test_table), key=lambda row: (-row["relative"], row["name"]))
 
-    def predict_step(self, batch: PhotoBatch) -> Tensor:
-        """Gives the repainted picture ``(1, 3, H, W)`` as it is saved: uint8, or uint16 for 16 bits."""
+    def predict_step(self, batch: ImageBatch) -> Tensor:
+        """Gives the repainted image ``(1, 3, H, W)`` as it is saved: uint8, or uint16 for 16 bits."""
         image = batch["image"]
         deep = image.dtype == torch.int32
         made: Tensor = self(image).mul_(_TOPS[image.dtype]).round_()  # in place: it can be a quarter of a gigabyte

@@ -1,4 +1,4 @@
-"""Super-resolution and repairs: batches of pairs to losses, scores and pictures."""
+"""Super-resolution and repairs: batches of pairs to losses, scores and images."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, Protocol, TypedDict, runtime_checkable
@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from datamodules.batches import NativePairBatch, PairBatch, PairOutput, PhotoBatch
+from datamodules.batches import ImageBatch, NativePairBatch, PairBatch, PairOutput
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
 from lightning_modules.super_resolution_metrics import SrScores, psnr, ssim
 from lightning_modules.super_resolution_perception import Lpips, blur
 from models.gather import gathered
-from models.losses.perceptual import FeatureLoss
+from models.losses.perceptual import PerceptualLoss
 from models.super_resolution.self_ensemble import self_ensemble
 from models.super_resolution.sr_resnet import enlarge
 from models.tiled_inference import enlarge_in_tiles
@@ -29,8 +29,8 @@ class Enlarger(Protocol):
     active_scale: int
 
 
-class PictureScore(TypedDict):
-    """One line of the per-picture table of a test."""
+class ImageScore(TypedDict):
+    """One line of the per-image table of a test."""
 
     name: str  # relative to the data's root
     psnr: float  # dB
@@ -40,23 +40,23 @@ class PictureScore(TypedDict):
     blur: float  # 0 sharp, 1 blurred; without the truth
     bicubic_blur: float
     target_blur: float
-    lpips: NotRequired[float]  # 0 alike; where its weights can be had and the picture is large enough
+    lpips: NotRequired[float]  # 0 alike; where its weights can be had and the image is large enough
     bicubic_lpips: NotRequired[float]
 
 
 class SuperResolutionModule(ImageTask):
-    """Trains ``net`` to make of a small or spoiled picture what it was made from.
+    """Trains ``net`` to make of a small or spoiled image what it was made from.
 
     Scores: PSNR and SSIM as the field has them (brightness, borders of ``scale`` pixels left out, means over
-    pictures), and beside each that of bicubic enlargement; at scale 1 that is the input itself. ``test`` adds how
-    blurred the pictures are and how alike they look (``lightning_modules/super_resolution_perception.py``), which a loss that sees is
-    for and PSNR does not tell.
+    images), and beside each that of bicubic enlargement; at scale 1 that is the input itself. ``test`` adds how
+    blurred the images are and how alike they look (``lightning_modules/super_resolution_perception.py``), which a
+    loss that sees is for and PSNR does not tell.
 
     Args:
-        net: maps pictures ``(N, 3, H, W)`` in [0, 1] to ``active_scale`` times larger ones; it has ``layer_groups()``.
-        loss: maps pictures made and wanted to parts by name, whose sum is the loss (``models/losses/pixel.py``,
+        net: maps images ``(N, 3, H, W)`` in [0, 1] to ``active_scale`` times larger ones; it has ``layer_groups()``.
+        loss: maps images made and wanted to parts by name, whose sum is the loss (``models/losses/pixel.py``,
             ``models/losses/perceptual.py``).
-        colour: judge all three channels by PSNR and not their brightness: for colourising, where the brightness is
+        color: judge all three channels by PSNR and not their brightness: for colorising, where the brightness is
             given.
         lpips: ``"auto"`` lets ``test`` measure LPIPS where AlexNet's weights can be had, ``"none"`` never.
         ensemble: whether ``test`` and ``predict`` average over the 8 symmetries: better, and 8 times slower.
@@ -68,14 +68,14 @@ class SuperResolutionModule(ImageTask):
         TypeError: if ``net`` has no ``active_scale``.
     """
 
-    test_table: list[PictureScore]
+    test_table: list[ImageScore]
 
     def __init__(
         self,
         *,
         net: nn.Module,
         loss: nn.Module,
-        colour: bool = False,
+        color: bool = False,
         lpips: Literal["auto", "none"] = "auto",
         ensemble: bool = False,
         weight_decay: float = 1e-7,
@@ -85,21 +85,23 @@ class SuperResolutionModule(ImageTask):
         super().__init__(net=net, weight_decay=weight_decay, momentum=momentum, channels_last=channels_last)
         if not isinstance(net, Enlarger):
             raise TypeError(f"{type(net).__name__} needs an active_scale that says how many times it enlarges")
-        self.loss, self.colour, self.ensemble = loss, colour, ensemble
+        self.loss, self.color, self.ensemble = loss, color, ensemble
         self.val_loss = MeanMetric()
         self.val_scores, self.val_bicubic = SrScores(), SrScores()
         self.lpips = Lpips(lpips)
 
     @property
     def scale(self) -> int:
-        """How many times larger the net's pictures are now."""
+        """How many times larger the net's images are now."""
         net: Any = self.net  # checked in __init__
         return int(net.active_scale)
 
     @property
     def weights_origin(self) -> str:
         """Where the weights in use came from, in words."""
-        features = f"; features of the loss: {self.loss.weights_origin}" if isinstance(self.loss, FeatureLoss) else ""
+        features = (
+            f"; features of the loss: {self.loss.weights_origin}" if isinstance(self.loss, PerceptualLoss) else ""
+        )
         return f"random weights, upsampling as nearest neighbour (ICNR){features}"
 
     def set_stage(self, stage: Stage) -> None:
@@ -118,15 +120,15 @@ class SuperResolutionModule(ImageTask):
 
     def setup(self, stage: str) -> None:
         """Loads what the loss looks with, where a loss is needed."""
-        if stage in ("fit", "validate") and isinstance(self.loss, FeatureLoss):
+        if stage in ("fit", "validate") and isinstance(self.loss, PerceptualLoss):
             self.loss.load()
 
     def forward(self, image: Tensor) -> Tensor:
-        """Enlarges a picture of any size, in tiles where it is large.
+        """Enlarges an image of any size, in tiles where it is large.
 
         Args:
             image: ``(1, 3, H, W)`` RGB: float in [0, 1], uint8, or int32 from 0 to 65535. Whole numbers become floats
-                tile by tile, so that a large picture is never in memory as such.
+                tile by tile, so that a large image is never in memory as such.
 
         Returns:
             float32 ``(1, 3, scale * H, scale * W)``, about [0, 1]; averaged over the symmetries if ``ensemble`` is set.
@@ -171,7 +173,7 @@ class SuperResolutionModule(ImageTask):
         }
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the scores of the whole set; every process takes part, whether or not it had pictures."""
+        """Logs the scores of the whole set; every process takes part, whether or not it had images."""
         ours, theirs = self.val_scores.compute(), self.val_bicubic.compute()
         # All processes hold the same values already; saying so keeps Lightning from warning about it.
         self.log("val/psnr", ours["psnr"], prog_bar=True, batch_size=1, sync_dist=True)
@@ -185,31 +187,31 @@ class SuperResolutionModule(ImageTask):
         self.test_table = []
 
     def test_step(self, batch: NativePairBatch) -> None:
-        """Judges whole pictures, one by one."""
+        """Judges whole images, one by one."""
         if not batch["name"]:
             return
         for low, high, name in zip(batch["low"], batch["high"], batch["name"], strict=True):
             self.test_table.append(self._judged(low[None], high[None], name))
 
     def on_test_epoch_end(self) -> None:
-        """Completes ``test_table``, the worst picture first, and logs its means, on every process."""
+        """Completes ``test_table``, the worst image first, and logs its means, on every process."""
         self.test_table = sorted(gathered(self.test_table), key=lambda row: (row["psnr"], row["name"]))
         means = {f"test/{name}": mean for name, mean in mean_scores(self.test_table).items()}
         # All processes hold the same values already; saying so keeps Lightning from warning about it.
         self.log_dict(means, batch_size=1, sync_dist=True)
 
-    def predict_step(self, batch: PhotoBatch) -> Tensor:
-        """Gives the enlarged picture ``(1, 3, scale * H, scale * W)`` as it is saved: uint8, or uint16 for 16 bits."""
+    def predict_step(self, batch: ImageBatch) -> Tensor:
+        """Gives the enlarged image ``(1, 3, scale * H, scale * W)`` as it is saved: uint8, or uint16 for 16 bits."""
         image = batch["image"]
         deep = image.dtype == torch.int32
         made: Tensor = self(image).clamp_(0, 1).mul_(_TOPS[image.dtype]).round_()  # in place: it can be half a gigabyte
         return made.to(torch.uint16 if deep else torch.uint8)
 
-    def _judged(self, low: Tensor, high: Tensor, name: str) -> PictureScore:
-        """Judges one picture (1, 3, H, W)."""
+    def _judged(self, low: Tensor, high: Tensor, name: str) -> ImageScore:
+        """Judges one image (1, 3, H, W)."""
         preds, bicubic = self(low), enlarge(low, self.scale).clamp(0, 1)
         ours, theirs = self._scores(preds, high), self._scores(bicubic, high)
-        row = PictureScore(
+        row = ImageScore(
             name=name,
             psnr=float(ours[0]),
             bicubic_psnr=float(theirs[0]),
@@ -226,7 +228,7 @@ class SuperResolutionModule(ImageTask):
 
     def _scores(self, preds: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
         border = self.scale
-        return psnr(preds, high, border=border, colour=self.colour), ssim(preds, high, border=border)
+        return psnr(preds, high, border=border, color=self.color), ssim(preds, high, border=border)
 
     def _losses(self, preds: Tensor, high: Tensor) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = self.loss(preds, high)
@@ -234,7 +236,7 @@ class SuperResolutionModule(ImageTask):
 
 
 def mean_scores(table: Sequence[Mapping[str, object]]) -> dict[str, float]:
-    """Averages each figure of a table over the pictures that have it.
+    """Averages each figure of a table over the images that have it.
 
     >>> row = {"name": "a", "psnr": 30.0}
     >>> mean_scores([row, {"name": "b", "psnr": 32.0, "lpips": 0.25}])

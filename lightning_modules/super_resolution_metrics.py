@@ -1,4 +1,4 @@
-"""PSNR and SSIM as the super-resolution field reports them: of 8-bit brightness, without the border, per picture."""
+"""PSNR and SSIM as the super-resolution field reports them: of 8-bit brightness, without the border, per image."""
 
 import torch
 import torch.nn.functional as F
@@ -7,14 +7,14 @@ from torchmetrics import Metric
 
 #: Red, green and blue in MATLAB's ``rgb2ycbcr`` (Rec. 601 with head-room): brightness 16 for black, 235 for white.
 _LUMA = (65.481, 128.553, 24.966)
-#: The decibels of two pictures that are equal, of which PSNR would say infinity and spoil every mean.
+#: The decibels of two images that are equal, of which PSNR would say infinity and spoil every mean.
 EQUAL_PSNR = 100.0
 #: Side of SSIM's window in pixels, and the standard deviation of its weights.
 _WINDOW, _SIGMA = 11, 1.5
 
 
 def brightness(images: Tensor) -> Tensor:
-    """Rounds pictures to 8 bits, as if they were saved, and takes the Y of MATLAB's YCbCr, itself not rounded.
+    """Rounds images to 8 bits, as if they were saved, and takes the Y of MATLAB's YCbCr, itself not rounded.
 
     Args:
         images: (N, 3, H, W), RGB, about [0, 1].
@@ -30,14 +30,14 @@ def brightness(images: Tensor) -> Tensor:
     return 16 + (pixels * weights).sum(1, keepdim=True)
 
 
-def psnr(preds: Tensor, target: Tensor, *, border: int, colour: bool = False) -> Tensor:
-    """Peak signal-to-noise ratio of the brightness, ``10 log10(255^2 / mean squared error)``, picture by picture.
+def psnr(preds: Tensor, target: Tensor, *, border: int, color: bool = False) -> Tensor:
+    """Peak signal-to-noise ratio of the brightness, ``10 log10(255^2 / mean squared error)``, image by image.
 
     Args:
         preds: (N, 3, H, W), RGB, about [0, 1].
         target: the same shape.
         border: pixels left out on each side; the field leaves out as many as the scale.
-        colour: measure red, green and blue, rounded to 8 bits, in place of the brightness.
+        color: measure red, green and blue, rounded to 8 bits, in place of the brightness.
 
     Returns:
         (N,) float32 in dB, at most ``EQUAL_PSNR``.
@@ -45,16 +45,16 @@ def psnr(preds: Tensor, target: Tensor, *, border: int, colour: bool = False) ->
     Raises:
         ValueError: if the shapes differ or the border leaves too little.
     """
-    a, b = _inner(preds, target, border, colour=colour)
+    a, b = _inner(preds, target, border, color=color)
     error = (a - b).square().mean((1, 2, 3))
     return (10 * (255**2 / error).log10()).clamp_max(EQUAL_PSNR)
 
 
 def ssim(preds: Tensor, target: Tensor, *, border: int) -> Tensor:
-    """Structural similarity of the brightness (Wang et al. 2004), picture by picture.
+    """Structural similarity of the brightness (Wang et al. 2004), image by image.
 
     Gaussian window of 11 pixels and sigma 1.5, constants 0.01 and 0.03, the mean over the places where the window fits
-    inside: the authors' ``ssim.m``. (torchmetrics' SSIM mirrors the picture at its border and comes out 0.001 higher.)
+    inside: the authors' ``ssim.m``. (torchmetrics' SSIM mirrors the image at its border and comes out 0.001 higher.)
 
     Args:
         preds: (N, 3, H, W), RGB, about [0, 1].
@@ -80,9 +80,9 @@ def ssim(preds: Tensor, target: Tensor, *, border: int) -> Tensor:
 
 
 class SrScores(Metric):
-    """Mean PSNR and SSIM over the pictures of a whole set and of all processes.
+    """Mean PSNR and SSIM over the images of a whole set and of all processes.
 
-    The field's mean is that of the pictures' decibels; torchmetrics' own PSNR pools their errors first.
+    The field's mean is that of the images' decibels; torchmetrics' own PSNR pools their errors first.
     """
 
     full_state_update = False
@@ -96,18 +96,18 @@ class SrScores(Metric):
             self.add_state(name, torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, psnr: Tensor, ssim: Tensor) -> None:
-        """Adds the scores (N,) of some pictures."""
+        """Adds the scores (N,) of some images."""
         self.psnr_sum += psnr.sum()
         self.ssim_sum += ssim.sum()
         self.count += len(psnr)
 
     def compute(self) -> dict[str, Tensor]:
-        """Gives ``psnr`` and ``ssim``; nan where there was no picture."""
+        """Gives ``psnr`` and ``ssim``; nan where there was no image."""
         return {"psnr": self.psnr_sum / self.count, "ssim": self.ssim_sum / self.count}
 
 
 def _levels(images: Tensor) -> Tensor:
-    """Pictures as if they were saved: whole numbers from 0 to 255."""
+    """Images as if they were saved: whole numbers from 0 to 255."""
     return (images.float().clamp(0, 1) * 255).round()
 
 
@@ -118,15 +118,15 @@ def _window() -> Tensor:
     return (weights / weights.sum()).view(1, 1, 1, -1)
 
 
-def _inner(preds: Tensor, target: Tensor, border: int, *, colour: bool = False) -> tuple[Tensor, Tensor]:
+def _inner(preds: Tensor, target: Tensor, border: int, *, color: bool = False) -> tuple[Tensor, Tensor]:
     if preds.shape != target.shape or preds.ndim != 4 or preds.shape[1] != 3:
         raise ValueError(f"both must be (N, 3, H, W), not {tuple(preds.shape)} and {tuple(target.shape)}")
     height, width = preds.shape[2:]
     if min(height, width) < _WINDOW + 2 * border:
         raise ValueError(
-            f"pictures of {width} x {height} pixels are too small to be judged: "
+            f"images of {width} x {height} pixels are too small to be judged: "
             f"without a border of {border} each side needs {_WINDOW}"
         )
     inside = slice(border, height - border), slice(border, width - border)
-    seen = _levels if colour else brightness
+    seen = _levels if color else brightness
     return seen(preds)[:, :, *inside], seen(target)[:, :, *inside]

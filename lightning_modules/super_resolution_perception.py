@@ -1,4 +1,4 @@
-"""How sharp pictures are and how alike they look: figures beside PSNR, which prefers pictures that are blurred."""
+"""How sharp images are and how alike they look: figures beside PSNR, which prefers images that are blurred."""
 
 import logging
 from typing import Literal
@@ -20,9 +20,9 @@ _LEAST = 63
 
 
 def blur(images: Tensor, *, border: int) -> list[float]:
-    """Measures how blurred pictures are without knowing the truth (Crete et al. 2007), by scikit-image.
+    """Measures how blurred images are without knowing the truth (Crete et al. 2007), by scikit-image.
 
-    The picture is blurred once more: what is sharp loses much of its contrast between neighbours, what is blurred
+    The image is blurred once more: what is sharp loses much of its contrast between neighbours, what is blurred
     hardly any. Noise and checkerboards count as sharpness, so this is no figure to be read alone.
 
     Args:
@@ -33,8 +33,8 @@ def blur(images: Tensor, *, border: int) -> list[float]:
         N figures from 0, sharp, to 1, blurred or flat.
     """
     height, width = images.shape[2:]
-    grey = (brightness(images)[:, 0, border : height - border, border : width - border] / 255).cpu().numpy()
-    return [float(blur_effect(picture.astype(np.float64))) for picture in grey]  # type: ignore[no-untyped-call]
+    gray = (brightness(images)[:, 0, border : height - border, border : width - border] / 255).cpu().numpy()
+    return [float(blur_effect(image.astype(np.float64))) for image in gray]  # type: ignore[no-untyped-call]
 
 
 class Lpips:
@@ -64,14 +64,14 @@ class Lpips:
 
     @torch.no_grad()
     def __call__(self, preds: Tensor, target: Tensor) -> float | None:
-        """Compares one picture with the truth: 0 where they are the same to AlexNet's eyes.
+        """Compares one image with the truth: 0 where they are the same to AlexNet's eyes.
 
         Args:
             preds: (1, 3, H, W), RGB, about [0, 1].
             target: the same shape.
 
         Returns:
-            The figure; ``None`` where there are no weights, or the picture is too small for AlexNet.
+            The figure; ``None`` where there are no weights, or the image is too small for AlexNet.
         """
         if self._metric is None or min(target.shape[2:]) < _LEAST:
             return None

@@ -1,4 +1,4 @@
-"""Mean and standard deviation as part of the net, so that pictures travel in [0, 1] everywhere else."""
+"""Mean and standard deviation as part of the net, so that images travel in [0, 1] everywhere else."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ class Normalize(nn.Module):
     """Subtracts a mean and divides by a standard deviation per channel.
 
     The first three channels are RGB. Every further channel (near infrared, depth, ...) gets the average of their three
-    figures, for ImageNet 0.449 and 0.226, and so do all channels of pictures with fewer than three.
+    figures, for ImageNet 0.449 and 0.226, and so do all channels of images with fewer than three.
 
     The figures are buffers and part of the state dict: a checkpoint is enough to use the net.
 
     Args:
         mean: of red, green and blue, in [0, 1].
         std: of red, green and blue.
-        channels: number of channels of the pictures.
+        channels: number of channels of the images.
     """
 
     mean: Tensor

@@ -1,4 +1,4 @@
-"""Pictures of any size through a network in tiles, so that memory is bounded, without a visible seam."""
+"""Images of any size through a network in tiles, so that memory is bounded, without a visible seam."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -19,21 +19,21 @@ def enlarge_in_tiles(
     overlap: int = OVERLAP,
     multiple: int = 1,
 ) -> Tensor:
-    """Sends a picture through ``net`` tile by tile.
+    """Sends an image through ``net`` tile by tile.
 
-    Near the rim of a tile the network sees the rim and not the picture. So three eighths of the overlap on each side
+    Near the rim of a tile the network sees the rim and not the image. So three eighths of the overlap on each side
     are not used at all, and over the middle quarter one tile fades into the next. Where three eighths are what the
-    network sees around a pixel (20 for SrResnet's 8 blocks), the result is that of the whole picture; with less, it
+    network sees around a pixel (20 for SrResnet's 8 blocks), the result is that of the whole image; with less, it
     differs by what such far pixels add, which is little. Tiles are of one size and spread evenly.
 
-    A network with strided layers sees a picture on a grid of steps. Where tiles begin on that grid too (``multiple``),
-    they meet the pixels as the whole picture does; the last ones are then smaller by less than a step.
+    A network with strided layers sees an image on a grid of steps. Where tiles begin on that grid too (``multiple``),
+    they meet the pixels as the whole image does; the last ones are then smaller by less than a step.
 
     Args:
         net: maps (1, 3, h, w) to (1, 3, scale * h, scale * w).
         image: (1, 3, H, W).
         scale: of the network.
-        tile: side of a tile in pixels of the input; a picture that fits in one goes through whole.
+        tile: side of a tile in pixels of the input; an image that fits in one goes through whole.
         overlap: of neighbouring tiles.
         multiple: tiles begin at multiples of so many pixels.
 

@@ -11,7 +11,7 @@ from datamodules.loading.randomness import Key
 from datamodules.segmentation.carvana import CarvanaDataModule
 from datamodules.segmentation.folder import FolderDataModule
 from datamodules.stage import Stage
-from tests.tiny_pictures import HEIGHT, WIDTH, carvana, disc, folders, noise, save
+from tests.helpers.tiny_images import HEIGHT, WIDTH, carvana, disc, folders, noise, save
 
 STAGE = Stage(name="test", size=16, batch_size=2, epochs=1, lr=0.1)
 
@@ -26,13 +26,13 @@ def complaint(root: Path, cache: Path) -> str:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return folders(tmp_path / "d", pictures=4)
+    return folders(tmp_path / "d", count=4)
 
 
 def test_missing_root(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere is not a folder: name an existing one with --data\.root FOLDER"):
         CarvanaDataModule(root=tmp_path / "nowhere").setup("fit")
-    with pytest.raises(DataError, match=r"no data: name the folder of your pictures with --data\.root FOLDER"):
+    with pytest.raises(DataError, match=r"no data: name the folder of your images with --data\.root FOLDER"):
         FolderDataModule().setup("fit")
 
 
@@ -41,7 +41,7 @@ def test_empty_folder(tmp_path: Path) -> None:
     assert "has no folder images and no folder masks (its folders: none)" in complaint(tmp_path / "d", tmp_path)
     for name in ("images", "masks"):
         (tmp_path / "d" / name).mkdir()
-    assert "holds no pictures" in complaint(tmp_path / "d", tmp_path)
+    assert "holds no images" in complaint(tmp_path / "d", tmp_path)
 
 
 def test_other_names_of_folders_are_shown(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_image_without_mask_and_mask_without_image(root: Path, tmp_path: Path) -
 
 def test_mask_of_another_size(root: Path, tmp_path: Path) -> None:
     save(root / "masks" / "p1.png", disc(1, HEIGHT, WIDTH + 1))
-    assert "masks/p1.png: mask of another size (49 x 32, the picture is 48 x 32)" in complaint(root, tmp_path)
+    assert "masks/p1.png: mask of another size (49 x 32, the image is 48 x 32)" in complaint(root, tmp_path)
 
 
 def test_mask_values_outside_the_class_list(root: Path, tmp_path: Path) -> None:
@@ -82,11 +82,11 @@ def test_masks_that_are_all_empty(tmp_path: Path) -> None:
 
 def test_zero_byte_truncated_and_no_image(tmp_path: Path) -> None:
     root = carvana(tmp_path / "cars", cars=4, views=1)
-    pictures = root / "train"
-    (pictures / "car0_01.jpg").write_bytes(b"")
-    whole = (pictures / "car1_01.jpg").read_bytes()
-    (pictures / "car1_01.jpg").write_bytes(whole[: len(whole) * 2 // 3])
-    (pictures / "car2_01.jpg").write_text("<html>404 Not Found</html>")
+    images = root / "train"
+    (images / "car0_01.jpg").write_bytes(b"")
+    whole = (images / "car1_01.jpg").read_bytes()
+    (images / "car1_01.jpg").write_bytes(whole[: len(whole) * 2 // 3])
+    (images / "car2_01.jpg").write_text("<html>404 Not Found</html>")
     (root / "train_masks" / "car3_01_mask.gif").write_bytes(b"")
     with pytest.raises(DataError) as error:
         CarvanaDataModule(root=root, cache_dir=tmp_path / "cache", num_workers=0).setup("fit")
@@ -94,11 +94,11 @@ def test_zero_byte_truncated_and_no_image(tmp_path: Path) -> None:
     assert lines[0].endswith("4 problem(s): 4 x file that cannot be read")
     assert lines[1].startswith("  train/car0_01.jpg: file that cannot be read (is empty (0 bytes)")
     assert lines[2].startswith("  train/car1_01.jpg: file that cannot be read (is damaged or cut short")
-    assert lines[3].startswith("  train/car2_01.jpg: file that cannot be read (is not a picture")
+    assert lines[3].startswith("  train/car2_01.jpg: file that cannot be read (is not an image")
     assert lines[4].startswith("  train_masks/car3_01_mask.gif: file that cannot be read (is empty (0 bytes)")
 
 
-def test_a_picture_over_the_bomb_limit(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_over_the_bomb_limit(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(root / "images" / "p0.png", noise(0, 64, 64))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 64 - 1)
     assert "images/p0.png: file that cannot be read (has 0 million pixels, more than the limit" in complaint(
@@ -106,7 +106,7 @@ def test_a_picture_over_the_bomb_limit(root: Path, tmp_path: Path, monkeypatch: 
     )
 
 
-def test_two_pictures_of_one_name(root: Path, tmp_path: Path) -> None:
+def test_two_images_of_one_name(root: Path, tmp_path: Path) -> None:
     save(root / "images" / "p0.bmp", noise(0))
     assert "images/p0.bmp: two files of one name (also p0.png)" in complaint(root, tmp_path)
 
@@ -131,18 +131,18 @@ def test_a_car_in_a_row_that_points_outside(root: Path, tmp_path: Path) -> None:
 def test_batch_larger_than_the_data_set(root: Path, tmp_path: Path) -> None:
     data = FolderDataModule(root=root, cache_dir=tmp_path, num_workers=0)
     data.set_stage(Stage(name="test", size=16, batch_size=4, epochs=1, lr=0.1))
-    with pytest.raises(DataError, match="batch_size 4 is larger than the training set of 3 pictures"):
+    with pytest.raises(DataError, match="batch_size 4 is larger than the training set of 3 images"):
         data.train_dataloader()
 
 
-def test_pictures_of_every_kind_are_read(root: Path, tmp_path: Path) -> None:
-    """CMYK, grey, 16-bit and alpha are no bad data."""
-    picture = Image.fromarray(noise(0))
+def test_images_of_every_kind_are_read(root: Path, tmp_path: Path) -> None:
+    """CMYK, gray, 16-bit and alpha are no bad data."""
+    image = Image.fromarray(noise(0))
     (root / "images" / "p0.png").unlink()
-    picture.convert("CMYK").save(root / "images" / "p0.jpg")
-    picture.convert("L").save(root / "images" / "p1.png")
+    image.convert("CMYK").save(root / "images" / "p0.jpg")
+    image.convert("L").save(root / "images" / "p1.png")
     Image.fromarray(noise(2)[..., 0].astype(np.uint16) * 257).save(root / "images" / "p2.png")
-    picture.convert("RGBA").save(root / "images" / "p3.png")
+    image.convert("RGBA").save(root / "images" / "p3.png")
     data = FolderDataModule(root=root, cache_dir=tmp_path, num_workers=0)
     data.prepare([STAGE])
     for chosen in (data.train_set(STAGE), data.val_set(STAGE)):

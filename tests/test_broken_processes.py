@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-from clusters import ROOT, WORDS, breaking, finished, free_port, place, program
+
+from tests.helpers.clusters import ROOT, WORDS, breaking, finished, free_port, place, program
 
 pytestmark = pytest.mark.cluster
 #: Minutes that processes wait for one that hangs: longer than a step on a busy machine.
@@ -13,7 +14,7 @@ TIMEOUT = 1.0
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with pictures."""
+    """A folder with images."""
     return place(tmp_path_factory.mktemp("broken"))
 
 

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.cache.cache import Item, PictureCache
+from datamodules.cache.cache import ImageCache, Item
 from datamodules.cache.encodings import ClassesKind, CoverageKind, ImageKind
 from datamodules.cache.files import file_bytes, read_copy, write_copy
 from datamodules.errors import DataError
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 
 def draw(folder: Path, count: int, side: int = 40) -> list[Path]:
     generator = np.random.default_rng(0)
-    paths = [folder / f"picture {i:02}.png" for i in range(count)]
+    paths = [folder / f"image {i:02}.png" for i in range(count)]
     for path in paths:
         Image.fromarray(generator.integers(0, 256, (side, side, 3), np.uint8)).save(path)
     return paths
@@ -38,13 +38,13 @@ def images(paths: list[Path]) -> list[Item]:
     return [Item(path, ImageKind()) for path in paths]
 
 
-def copies(cache: PictureCache) -> list[Path]:
+def copies(cache: ImageCache) -> list[Path]:
     return sorted(path for path in cache.folder.rglob("*") if path.is_file())
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> PictureCache:
-    return PictureCache(tmp_path / "cache", limit_gb=1)
+def cache(tmp_path: Path) -> ImageCache:
+    return ImageCache(tmp_path / "cache", limit_gb=1)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Refused:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_copies_are_what_decoding_gives(workers: int, cache: PictureCache, tmp_path: Path) -> None:
+def test_copies_are_what_decoding_gives(workers: int, cache: ImageCache, tmp_path: Path) -> None:
     paths = draw(tmp_path, 12)
     cache.fill(images(paths), 16, workers=workers)
     for path in paths:
@@ -71,7 +71,7 @@ def test_copies_are_what_decoding_gives(workers: int, cache: PictureCache, tmp_p
     assert len(copies(cache)) == 12
 
 
-def test_masks_by_their_kinds(cache: PictureCache, tmp_path: Path) -> None:
+def test_masks_by_their_kinds(cache: ImageCache, tmp_path: Path) -> None:
     mask = np.zeros((4, 4), np.uint8)
     mask[:2, :2] = 7
     mask[0, 2] = 7
@@ -91,7 +91,7 @@ def test_masks_by_their_kinds(cache: PictureCache, tmp_path: Path) -> None:
         np.testing.assert_array_equal(cache.get(path, 2, kind), expected)
 
 
-def test_filling_again_makes_only_what_is_missing(cache: PictureCache, tmp_path: Path) -> None:
+def test_filling_again_makes_only_what_is_missing(cache: ImageCache, tmp_path: Path) -> None:
     paths = draw(tmp_path, 4)
     cache.fill(images(paths), 16, workers=0)
     first, *others = copies(cache)
@@ -103,7 +103,7 @@ def test_filling_again_makes_only_what_is_missing(cache: PictureCache, tmp_path:
     assert {path: path.stat().st_mtime_ns for path in others} == before
 
 
-def test_a_changed_picture_gets_another_copy(cache: PictureCache, tmp_path: Path) -> None:
+def test_a_changed_image_gets_another_copy(cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1)
     cache.fill(images([path]), 16, workers=0)
     old = path.stat()
@@ -118,15 +118,15 @@ def test_a_changed_picture_gets_another_copy(cache: PictureCache, tmp_path: Path
     cache.get(path, 16, Refused())
 
 
-def test_sizes_do_not_mix(cache: PictureCache, tmp_path: Path) -> None:
+def test_sizes_do_not_mix(cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1)
     for size in (8, 16):
         cache.fill(images([path]), size, workers=0)
     assert [cache.get(path, size, Refused()).shape for size in (8, 16)] == [(8, 8, 3), (16, 16, 3)]
 
 
-def test_one_picture_by_two_paths_to_it_is_one_copy(
-    cache: PictureCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_one_image_by_two_paths_to_it_is_one_copy(
+    cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [path] = draw(tmp_path, 1)
     cache.fill(images([path]), 16, workers=0)
@@ -135,7 +135,7 @@ def test_one_picture_by_two_paths_to_it_is_one_copy(
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "too long", "one bit", "other header", "zeros"])
-def test_a_damaged_copy_is_made_again(damage: str, cache: PictureCache, tmp_path: Path) -> None:
+def test_a_damaged_copy_is_made_again(damage: str, cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1)
     cache.fill(images([path]), 16, workers=0)
     [copy] = copies(cache)
@@ -159,7 +159,7 @@ def test_a_damaged_copy_is_made_again(damage: str, cache: PictureCache, tmp_path
     assert copy.read_bytes() == whole
 
 
-def test_what_was_not_filled_is_decoded_and_not_kept(cache: PictureCache, tmp_path: Path) -> None:
+def test_what_was_not_filled_is_decoded_and_not_kept(cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1)
     np.testing.assert_array_equal(cache.get(path, 16, ImageKind()), resize_image(read_image(path), 16))
     assert not cache.folder.exists()
@@ -174,9 +174,7 @@ def test_a_copy_is_a_file_that_numpy_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_bad_files_are_counted_and_named_and_the_others_copied(
-    workers: int, cache: PictureCache, tmp_path: Path
-) -> None:
+def test_bad_files_are_counted_and_named_and_the_others_copied(workers: int, cache: ImageCache, tmp_path: Path) -> None:
     paths = draw(tmp_path, 12)
     paths[3].write_bytes(b"")
     paths[7].write_bytes(paths[7].read_bytes()[:200])
@@ -186,14 +184,14 @@ def test_bad_files_are_counted_and_named_and_the_others_copied(
     message = str(caught.value)
     assert message.startswith("3 files cannot be used:")
     for bad in (3, 7, 9):
-        assert f"picture {bad:02}.png: " in message
+        assert f"image {bad:02}.png: " in message
     assert len(copies(cache)) == 9
 
 
-def test_the_limit_is_kept_and_said_once(cache: PictureCache, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_limit_is_kept_and_said_once(cache: ImageCache, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     paths = draw(tmp_path, 5)
     one = file_bytes((16, 16, 3))
-    small = PictureCache(cache.folder, limit_gb=3.5 * one / 1e9)
+    small = ImageCache(cache.folder, limit_gb=3.5 * one / 1e9)
     with caplog.at_level(logging.WARNING):
         small.fill(images(paths), 16, workers=0)
     assert len(caplog.records) == 1
@@ -206,7 +204,7 @@ def test_the_limit_is_kept_and_said_once(cache: PictureCache, tmp_path: Path, ca
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    cache = PictureCache(tmp_path / "file" / "cache", limit_gb=1)
+    cache = ImageCache(tmp_path / "file" / "cache", limit_gb=1)
     with pytest.raises(
         DataError, match=r"file/cache: the cache cannot be written \(Not a directory\); free some space"
     ):
@@ -214,7 +212,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = PictureCache(tmp_path / "cache", limit_gb=1)
+    cache = ImageCache(tmp_path / "cache", limit_gb=1)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -225,7 +223,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     assert copies(cache) == []
 
 
-def test_abandoned_halves_are_removed(cache: PictureCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_abandoned_halves_are_removed(cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once where the process that wrote one is known to be dead; after a day where it may be elsewhere."""
     cache.folder.mkdir()
     old, young = cache.folder / "x-1-elsewhere-0.part", cache.folder / "y-1-elsewhere-0.part"
@@ -246,14 +244,15 @@ def test_abandoned_halves_are_removed(cache: PictureCache, tmp_path: Path, monke
 
 def start_to_fill(folder: Path, size: int) -> subprocess.Popen[bytes]:
     code = (
-        "from pathlib import Path; from datamodules.cache.cache import *; from datamodules.cache.encodings import ImageKind\n"
+        "from pathlib import Path; from datamodules.cache.cache import *\n"
+        "from datamodules.cache.encodings import ImageKind\n"
         f"items = [Item(p, ImageKind()) for p in sorted(Path({str(folder)!r}).glob('*.png'))]\n"
-        f"PictureCache(Path({str(folder / 'cache')!r}), limit_gb=1).fill(items, {size}, workers=2)"
+        f"ImageCache(Path({str(folder / 'cache')!r}), limit_gb=1).fill(items, {size}, workers=2)"
     )
     return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, start_new_session=True)
 
 
-def test_a_killed_fill_leaves_no_process_and_goes_on_where_it_was(cache: PictureCache, tmp_path: Path) -> None:
+def test_a_killed_fill_leaves_no_process_and_goes_on_where_it_was(cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1, side=500)
     for index in range(60):
         (tmp_path / f"again {index:03}.png").hardlink_to(path)
@@ -283,14 +282,14 @@ def test_two_processes_fill_while_a_third_reads(tmp_path: Path) -> None:
         sizes |= {copy.stat().st_size for copy in (tmp_path / "cache").rglob("*.npy")}
     assert [filler.wait() for filler in fillers] == [0, 0]
     assert sizes == {file_bytes((64, 64, 3))}
-    cache = PictureCache(tmp_path / "cache", limit_gb=1)
+    cache = ImageCache(tmp_path / "cache", limit_gb=1)
     assert len(copies(cache)) == 60  # and nothing half-written beside them
     for path in paths:
         np.testing.assert_array_equal(cache.get(path, 64, Refused()), resize_image(read_image(path), 64))
 
 
 def test_long_fills_show_a_bar(
-    cache: PictureCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("datamodules.loading.parallel._BAR_AFTER_SECONDS", 0)
     cache.fill(images(draw(tmp_path, 3)), 16, workers=0)
@@ -298,7 +297,7 @@ def test_long_fills_show_a_bar(
 
 
 def test_the_benchmark_runs_and_passes_its_mark(capsys: pytest.CaptureFixture[str]) -> None:
-    assert benchmark(["--pictures", "2", "--rounds", "2"]) == 0
+    assert benchmark(["--images", "2", "--rounds", "2"]) == 0
     table = [line.split() for line in capsys.readouterr().out.splitlines()]
     ways = {words[0]: float(words[-1]) for words in table[2:5]}
     assert list(ways) == ["Pillow", "fraction", "cache"]

@@ -12,8 +12,8 @@ from datamodules.errors import DataError
 from datamodules.loading.randomness import Key
 from datamodules.segmentation.carvana import CarvanaDataModule
 from datamodules.stage import Stage
-from tests.real_data import needs, real
-from tests.tiny_pictures import HEIGHT, WIDTH, carvana, disc, noise, save
+from tests.helpers.real_data import needs, real
+from tests.helpers.tiny_images import HEIGHT, WIDTH, carvana, disc, noise, save
 
 REAL = real("carvana")
 
@@ -35,7 +35,7 @@ def names(loader: DataLoader[dict[str, list[str]]]) -> list[str]:
     return [name for batch in loader for name in batch["name"]]
 
 
-def test_whole_cars_validate_and_every_picture_is_somewhere(data: CarvanaDataModule) -> None:
+def test_whole_cars_validate_and_every_image_is_somewhere(data: CarvanaDataModule) -> None:
     data.set_stage(stage(batch_size=2))
     train, val = set(names(data.train_dataloader())), set(names(data.val_dataloader()))
     assert len(train) == 8
@@ -51,7 +51,7 @@ def test_the_run_seed_does_not_move_cars(data: CarvanaDataModule, tmp_path: Path
     ]
 
 
-def test_a_sample_is_the_picture_and_the_share_of_its_mask(data: CarvanaDataModule) -> None:
+def test_a_sample_is_the_image_and_the_share_of_its_mask(data: CarvanaDataModule) -> None:
     sample = data.val_set(stage(16))[Key(0, 0)]
     assert sample["image"].shape == (3, 16, 16)
     assert sample["image"].dtype == sample["mask"].dtype == torch.float32
@@ -72,7 +72,7 @@ def test_without_augmentation_epochs_are_alike_and_with_it_they_differ(data: Car
     assert torch.equal(val[Key(0, 1)]["image"], val[Key(1, 1)]["image"])
 
 
-def test_equal_pictures_are_augmented_each_in_its_own_way(tmp_path: Path) -> None:
+def test_equal_images_are_augmented_each_in_its_own_way(tmp_path: Path) -> None:
     root = carvana(tmp_path / "cars")
     for path in (root / "train").iterdir():
         save(path, noise(0))
@@ -114,8 +114,8 @@ def test_batches_do_not_depend_on_the_workers_and_do_on_seed_and_epoch(tmp_path:
         assert one["name"] == other["name"]
         assert torch.equal(one["image"], other["image"])
         assert torch.equal(one["mask"], other["mask"])
-    pictures = {image.numpy().tobytes() for batch in two for image in batch["image"]}
-    assert len(pictures) == 16  # 8 pictures, both epochs, nothing repeated
+    images = {image.numpy().tobytes() for batch in two for image in batch["image"]}
+    assert len(images) == 16  # 8 images, both epochs, nothing repeated
     assert [batch["name"] for batch in here[:4]] != [batch["name"] for batch in here[4:]]
     assert [b["name"] for b in batches(root, cache, workers=0, seed=1)] != [b["name"] for b in here]
 
@@ -125,7 +125,7 @@ def test_cached_copies_are_what_decoding_gives(tmp_path: Path) -> None:
     decoded = module(root, tmp_path / "empty").train_set(stage())[Key(3, 4)]
     data = module(root, tmp_path / "full")
     data.prepare([stage()])
-    assert len(list((tmp_path / "full" / "pictures").rglob("*.npy"))) == 20  # 10 pictures, 10 masks
+    assert len(list((tmp_path / "full" / "images").rglob("*.npy"))) == 20  # 10 images, 10 masks
     cached = data.train_set(stage())[Key(3, 4)]
     assert torch.equal(decoded["image"], cached["image"])
     assert torch.equal(decoded["mask"], cached["mask"])
@@ -135,7 +135,7 @@ def test_prepare_says_what_is_there_and_remembers(tmp_path: Path, capsys: pytest
     root, cache = carvana(tmp_path / "cars"), tmp_path / "cache"
     module(root, cache).prepare([])
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith(f"data: {root}: 10 pictures with masks in 5 groups, checked in ")
+    assert said[0].startswith(f"data: {root}: 10 images with masks in 5 groups, checked in ")
     assert said[1] == "  split: train 8 (4 groups), val 2 (1 group), test as val"
     assert said[2] == "  sizes: 48 x 32 (10)"
     assert said[3].startswith("  mask values: 0 = background 8")
@@ -186,11 +186,11 @@ def test_a_listing_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         module(root, tmp_path / "cache").setup("fit")
     message = str(error.value)
     assert (
-        "train_masks.csv line 3: row without a picture (car7_01.jpg; this file is not needed and may be removed)"
+        "train_masks.csv line 3: row without an image (car7_01.jpg; this file is not needed and may be removed)"
         in message
     )
     assert "train_masks.csv line 4: row that points outside the root (../car1_01.jpg)" in message
-    assert "train/car1_01.jpg: picture that train_masks.csv does not list" in message
+    assert "train/car1_01.jpg: image that train_masks.csv does not list" in message
 
 
 def test_a_name_without_a_car_is_refused(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_name_without_a_car_is_refused(tmp_path: Path) -> None:
 
 def test_one_car_cannot_be_split(tmp_path: Path) -> None:
     root = carvana(tmp_path / "cars", cars=1, views=3)
-    with pytest.raises(DataError, match=r"1 group\(s\) of pictures \(car0\) cannot be split"):
+    with pytest.raises(DataError, match=r"1 group\(s\) of images \(car0\) cannot be split"):
         module(root, tmp_path / "cache").setup("fit")
 
 
@@ -217,7 +217,7 @@ def test_the_lessons_folders_are_missed_by_name(tmp_path: Path) -> None:
 
 
 @needs(REAL)
-def test_the_real_pictures(tmp_path: Path) -> None:
+def test_the_real_images(tmp_path: Path) -> None:
     data = module(REAL, tmp_path)
     assert len(data.train_set(stage())) == 72
     assert len(data.val_set(stage())) == 8

@@ -1,21 +1,21 @@
-"""No checkerboards: what a network makes of a flat picture has nothing at the frequencies of the pixel shuffle."""
+"""No checkerboards: what a network makes of a flat image has nothing at the frequencies of the pixel shuffle."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from quick_fit import quick_fit
 from torch import Tensor
 
 from callbacks.training.icnr_init import ICNRInit
-from datamodules.images.super_resolution import ImageNetPairsDataModule
+from datamodules.images.super_resolution import SuperResolutionDataModule
 from datamodules.stage import Stage
 from experiments.benchmarks.checkerboard import shuffle_peak
 from lightning_modules.super_resolution import SuperResolutionModule
 from models.losses.pixel import L1Loss
 from models.super_resolution.pixel_shuffle import SubpixelUpsample, icnr_
 from models.super_resolution.sr_resnet import SrResnet
+from tests.helpers.quick_fit import quick_fit
 
 
 def untrained(scale: int, *, icnr: bool) -> SrResnet:
@@ -29,14 +29,14 @@ def untrained(scale: int, *, icnr: bool) -> SrResnet:
 
 
 @pytest.mark.parametrize("scale", [2, 4])
-def test_a_flat_picture_stays_flat_after_icnr(scale: int) -> None:
+def test_a_flat_image_stays_flat_after_icnr(scale: int) -> None:
     assert shuffle_peak(untrained(scale, icnr=True), scale=scale) < 0.01
     assert shuffle_peak(untrained(scale, icnr=False), scale=scale) > 0.5  # what it looks like without
 
 
 @pytest.mark.parametrize(("scale", "across"), [(2, 1), (4, 1), (4, 2)])
 def test_a_pattern_is_found_with_its_amplitude(scale: int, across: int) -> None:
-    """A cosine of 3 grey levels has two lines in the spectrum, or one of twice the height where it alternates."""
+    """A cosine of 3 gray levels has two lines in the spectrum, or one of twice the height where it alternates."""
 
     def patterned(images: Tensor) -> Tensor:
         large = images.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
@@ -52,14 +52,14 @@ def trained(cache: Path, *, icnr: bool) -> SuperResolutionModule:
     net = SrResnet(width=16, blocks=2, max_scale=2)
     module = SuperResolutionModule(net=net, loss=L1Loss(), lpips="none")
     stage = Stage(name="2x", scale=2, size=24, batch_size=8, epochs=4, lr=2e-3, warmup=0.1)
-    data = ImageNetPairsDataModule(cache_dir=cache, num_workers=0, crops=32, val_size=24)
+    data = SuperResolutionDataModule(cache_dir=cache, num_workers=0, crops=32, val_size=24)
     quick_fit(module, data, stage, extra=[ICNRInit()] if icnr else [])
     assert net.tail.weight.abs().max() > 0.01  # it has learnt
     return module
 
 
 @pytest.mark.slow
-def test_a_trained_network_keeps_flat_pictures_flat(tmp_path: Path) -> None:
+def test_a_trained_network_keeps_flat_images_flat(tmp_path: Path) -> None:
     module = trained(tmp_path, icnr=True)
     peak = shuffle_peak(module, scale=2)
     assert peak < 0.1  # a fifth of what rounding to 8 bits takes away

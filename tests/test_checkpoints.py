@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
-from tiny_task import SEED, TinyData, TinyNet, TinyTask, tiny_task, tiny_trainer
 
 from callbacks.checkpoints.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
 from callbacks.checkpoints.save_on_signal import SaveOnSignal
 from callbacks.distributed.exit_codes import SIGNALS
 from callbacks.errors import CheckpointError, InterruptedRunError, NonFiniteError, OutputError
+from tests.helpers.tiny_task import SEED, TinyData, TinyNet, TinyTask, tiny_task, tiny_trainer
 
 
 @pytest.fixture
@@ -130,9 +130,9 @@ class Explodes(TinyTask):
         return {"loss": loss * float("nan") if self.global_step == 5 else loss}
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_pictures(tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_images(tmp_path: Path) -> None:
     trainer = tiny_trainer(tmp_path, every_n_steps=10_000)
-    with pytest.raises(NonFiniteError, match=r"the loss is nan at step 6, on the pictures picture \d, picture"):
+    with pytest.raises(NonFiniteError, match=r"the loss is nan at step 6, on the images image \d, image"):
         fit(trainer, Explodes(net=TinyNet()))
     saved = read_checkpoint(tmp_path / "last.ckpt")
     assert saved["global_step"] == 4

@@ -14,13 +14,13 @@ import torch
 import yaml
 from jsonargparse import set_parsing_settings
 from lightning import Callback
-from tiny_run import QUIET, PretrainedNet, TinyRuns
 from torch import Tensor
 
 from callbacks.visualization.segmentation import SegmentFigures
 from experiments.cli.main import main
 from experiments.tasks.table import TASKS
 from lightning_modules.segmentation import SegmentationModule
+from tests.helpers.tiny_run import QUIET, PretrainedNet, TinyRuns
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyRuns:
     """A fresh working directory; nothing is drawn, and configurations may take the tiny network of the tests."""
-    set_parsing_settings(import_path_allowlist=["tiny_segment", "tiny_run"])
+    set_parsing_settings(import_path_allowlist=["tests.helpers"])
     monkeypatch.chdir(tmp_path)
     without_figures = replace(TASKS["segment"].parts(), figures=Callback)
     monkeypatch.setitem(TASKS, "segment", replace(TASKS["segment"], parts=lambda: without_figures))
@@ -83,15 +83,15 @@ def test_fit_leaves_one_folder_and_says_what_next(
         "stage-2.ckpt",
     }
     assert len(list(folder.glob("events.out.tfevents.*"))) == 1
-    assert list((folder / "pictures").glob("validation_*.png"))
+    assert list((folder / "figures").glob("validation_*.png"))
     out = capsys.readouterr().out
     for text in (
         "best val/dice 0.",
         "of 2 (stage large, 48 px)",
         "checkpoint  runs/segment/sample/checkpoints/best.ckpt",
-        "pictures    runs/segment/sample/pictures",
+        "figures     runs/segment/sample/figures",
         "tensorboard --logdir runs/segment/sample\n",
-        "--task segment predict --ckpt_path runs/segment/sample/checkpoints/best.ckpt YOUR_PICTURES",
+        "--task segment predict --ckpt_path runs/segment/sample/checkpoints/best.ckpt YOUR_IMAGES",
         "--task segment --init_from runs/segment/sample/checkpoints/best.ckpt",
     ):
         assert text in out
@@ -197,7 +197,7 @@ def test_test_measures_the_best_of_the_newest_run(tiny: TinyRuns, capsys: pytest
     assert main(["--task", "segment", "test", *QUIET]) == 0
     content = json.loads((tiny.folder() / "test.json").read_text())
     assert content["checkpoint"] == "best.ckpt"
-    dice = [row["dice"] for row in content["pictures"]]
+    dice = [row["dice"] for row in content["images"]]
     assert dice == sorted(dice)
     assert content["scores"]["test/dice"] == pytest.approx(sum(dice) / len(dice))
     assert "measured runs/segment/sample/checkpoints/best.ckpt at 48 px" in capsys.readouterr().out
@@ -221,7 +221,7 @@ def test_pretrained_weights_are_looked_for_only_where_they_are_used(
     tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PretrainedNet, "asked", [])
-    net = ("--model.net", "tiny_run.PretrainedNet", "--model.net.pretrained", "auto")
+    net = ("--model.net", "tests.helpers.tiny_run.PretrainedNet", "--model.net.pretrained", "auto")
     best = str(tiny.folder() / "checkpoints/best.ckpt")
     for words in ([], ["--init_from", best], ["prepare"]):
         assert tiny.run(*net, *words) == 0
@@ -364,9 +364,11 @@ def test_a_loss_that_is_not_finite_is_exit_code_1(
 @pytest.mark.slow
 def test_other_packages_can_be_trusted(tiny: TinyRuns) -> None:
     """In a process of its own: what may be imported is decided once for a process."""
-    (tiny.place / "elsewhere.py").write_text("from tiny_segment import DiscNet as Net\n", encoding="utf-8")
+    (tiny.place / "elsewhere.py").write_text(
+        "from tests.helpers.tiny_segment import DiscNet as Net\n", encoding="utf-8"
+    )
     words = tiny.words("--model.net", "elsewhere.Net", "--print_config")
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tiny.place), str(ROOT / "tests")])}
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tiny.place), str(ROOT)])}
     script = [sys.executable, str(ROOT / "experiments/run.py")]
     refused = subprocess.run([*script, *words], env=environ, capture_output=True, text=True)
     assert refused.returncode == 2
@@ -385,7 +387,7 @@ def test_the_full_help_is_a_flag_away(tiny: TinyRuns, capsys: pytest.CaptureFixt
 
 @pytest.mark.slow
 def test_two_processes_share_one_folder(tiny: TinyRuns) -> None:
-    environ = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     words = tiny.words("--trainer.devices", "2", "--trust-config")
     done = subprocess.run(
         [sys.executable, str(ROOT / "experiments/run.py"), *words], env=environ, capture_output=True, text=True

@@ -5,7 +5,20 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from clusters import ROOT, STEPS, WORDS, assert_same_end, breaking, finished, free_port, last, place, program, started
+
+from tests.helpers.clusters import (
+    ROOT,
+    STEPS,
+    WORDS,
+    assert_same_end,
+    breaking,
+    finished,
+    free_port,
+    last,
+    place,
+    program,
+    started,
+)
 
 pytestmark = pytest.mark.cluster
 TORCHRUN = ["bash", str(ROOT / "experiments" / "cluster" / "torchrun.sh"), *WORDS]
@@ -13,7 +26,7 @@ TORCHRUN = ["bash", str(ROOT / "experiments" / "cluster" / "torchrun.sh"), *WORD
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with pictures and the run ``whole``: one command, two processes."""
+    """A folder with images and the run ``whole``: one command, two processes."""
     folder = place(tmp_path_factory.mktemp("cluster"))
     code, said = finished(program("--name", "whole", "--trainer.devices", "2"), folder)
     assert code == 0, said[-3000:]

@@ -82,7 +82,7 @@ def test_the_job_starts_one_process_a_gpu(here: Path) -> None:
 
 
 def test_processes_that_predict_may_end_one_by_one(here: Path) -> None:
-    sbatch(here, "--task", "segment", "predict", "pictures")
+    sbatch(here, "--task", "segment", "predict", "images")
     assert "--wait=0" in asked(here)[-1]
 
 

@@ -11,7 +11,7 @@ from callbacks.visualization.dashboard import Dashboard
 from callbacks.visualization.dashboard_text import code_block, hyperparameters, layout, stage_line
 from callbacks.visualization.throughput import Speed, StepClock
 from datamodules.stage import Stage
-from tests.tiny_segment import STAGES, fit_discs, read_events
+from tests.helpers.tiny_segment import STAGES, fit_discs, read_events
 
 CONFIGURATION = {"model": {"net": {"encoder": "tiny"}, "threshold": 0.5}, "data": {"root": None}, "seed_everything": 0}
 
@@ -36,7 +36,7 @@ def test_every_tag_of_the_design_is_there_and_no_other(run: Any) -> None:
     assert set(run.Tags()["scalars"]) == {
         *("train/loss", "val/loss", "val/dice", "val/iou", "val/accuracy", "epoch"),
         *("stage/index", "stage/size", "lr/group0", "lr/group1"),
-        *("speed/pictures_per_second", "speed/data_wait_share"),
+        *("speed/images_per_second", "speed/data_wait_share"),
         *("hp/dice", "hp/iou", "hp/accuracy", "hp/loss"),
     }
 
@@ -67,7 +67,7 @@ def test_rates_and_stage_come_with_the_loss_of_the_same_step(run: Any) -> None:
 
 def test_speed_is_plausible(run: Any) -> None:
     assert all(0 <= share <= 1 for _, share in values(run, "speed/data_wait_share"))
-    assert all(speed > 0 for _, speed in values(run, "speed/pictures_per_second"))
+    assert all(speed > 0 for _, speed in values(run, "speed/images_per_second"))
 
 
 def test_hyperparameters_end_with_the_best_scores_of_the_last_stage(run: Any) -> None:
@@ -89,10 +89,10 @@ def test_layout_has_every_chart_that_gets_a_curve_and_no_empty_one(run: Any) -> 
     assert found == {
         "loss": {"train/loss", "val/loss"},
         "validation scores": {"val/dice", "val/iou", "val/accuracy"},
-        "side of the pictures in pixels": {"stage/size"},
+        "side of the images in pixels": {"stage/size"},
         "number of the stage": {"stage/index"},
         "learning rate of every layer group, from the input outwards": {"lr/group0", "lr/group1"},
-        "pictures per second": {"speed/pictures_per_second"},
+        "images per second": {"speed/images_per_second"},
         "share of the time spent waiting for data": {"speed/data_wait_share"},
     }
 
@@ -132,11 +132,11 @@ def test_the_clock_leaves_out_what_is_neither_step_nor_wait() -> None:
     assert clock.read() is None
     clock.wait(10.0)
     clock.begin(11.0)
-    clock.end(13.0, pictures=4)
+    clock.end(13.0, images=4)
     clock.wait(100.0)  # a validation of 87 s lies between
     clock.begin(101.0)
-    clock.end(105.0, pictures=4)
-    assert clock.read() == Speed(pictures_per_second=1.0, data_wait_share=0.25)
+    clock.end(105.0, images=4)
+    assert clock.read() == Speed(images_per_second=1.0, data_wait_share=0.25)
     assert clock.read() is None
 
 

@@ -12,11 +12,8 @@ from lightning import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from PIL import Image
-from ranks import on_ranks
 from test_global_batch import Noise, NoiseData
 from test_resume import KillBefore, KilledError
-from tiny_segment import DiscData, DiscNet, Discs, fit_discs, read_events
-from tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trainer
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -32,6 +29,9 @@ from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.super_resolution import SuperResolutionModule
 from models.losses.pixel import L1Loss
 from models.super_resolution.sr_resnet import SrResnet
+from tests.helpers.ranks import on_ranks
+from tests.helpers.tiny_segment import DiscData, DiscNet, Discs, fit_discs, read_events
+from tests.helpers.tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trainer
 
 
 def fit(
@@ -86,8 +86,8 @@ def fit_discs_and_test(folder: Path, world: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_scores_do_not_depend_on_how_pictures_are_shared_out(tmp_path: Path) -> None:
-    # five pictures: three on one rank, two on the other
+def test_scores_do_not_depend_on_how_images_are_shared_out(tmp_path: Path) -> None:
+    # five images: three on one rank, two on the other
     first, second = on_ranks(2, fit_discs_and_test, tmp_path / "two", 2)
     alone = fit_discs_and_test(tmp_path / "one", 1)
     assert first == second
@@ -97,10 +97,10 @@ def test_scores_do_not_depend_on_how_pictures_are_shared_out(tmp_path: Path) -> 
     assert alone["val"]["val/dice"] > 0.5
     tags = read_events(tmp_path / "two").Tags()  # one log, written by one process
     assert "figures/validation_1" in tags["images"]
-    drawn = {file.name for file in (tmp_path / "one/pictures").iterdir()} - {"training_batch.png"}
+    drawn = {file.name for file in (tmp_path / "one/figures").iterdir()} - {"training_batch.png"}
     assert drawn == {"validation_1.png", "validation_2.png", "worst_1.png", "precision_recall.png"}
-    for name in drawn:  # of the pictures of both, the same were chosen
-        ours, theirs = (np.asarray(Image.open(tmp_path / world / "pictures" / name)) for world in ("two", "one"))
+    for name in drawn:  # of the images of both, the same were chosen
+        ours, theirs = (np.asarray(Image.open(tmp_path / world / "figures" / name)) for world in ("two", "one"))
         assert np.abs(ours.astype(int) - theirs).mean() < 1, name
     files = (tmp_path / "two").glob("events.out.tfevents.*")  # ...<host>.<process>.<number>
     assert len({file.name.split(".")[-2] for file in files}) == 1
@@ -113,7 +113,7 @@ class OneNoise(Noise):
         return 1
 
 
-class OnePicture(NoiseData):
+class OneImage(NoiseData):
     """A single pair to judge."""
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
@@ -136,7 +136,7 @@ def judge_one(folder: Path, world: int, states: dict[str, Any] | None = None) ->
     ends = {}
     net = SrResnet(width=8, blocks=1, max_scale=2, tail_norm=True)  # with batch norm, whose buffers DDP sends
     for name, module, data, figures in (
-        ("sr", SuperResolutionModule(net=net, loss=L1Loss()), OnePicture(num_workers=0), SrFigures()),
+        ("sr", SuperResolutionModule(net=net, loss=L1Loss()), OneImage(num_workers=0), SrFigures()),
         ("segment", SegmentationModule(net=DiscNet()), OneDisc(num_workers=0), SegmentFigures()),
     ):
         stages = [Stage(name="only", size=16, scale=2, batch_size=4, epochs=2, lr=1e-3)]
@@ -158,15 +158,15 @@ def judge_one(folder: Path, world: int, states: dict[str, Any] | None = None) ->
 
 
 @pytest.mark.slow
-def test_a_process_without_pictures_takes_part(tmp_path: Path) -> None:
+def test_a_process_without_images_takes_part(tmp_path: Path) -> None:
     first, second = on_ranks(2, judge_one, tmp_path / "two", 2)
     alone = judge_one(tmp_path / "one", 1, first)
     for task in ("sr", "segment"):
         assert first[task]["scores"] == second[task]["scores"] == pytest.approx(alone[task]["scores"], rel=1e-5)
         assert len(first[task]["table"]) == 1
         assert first[task]["table"] == second[task]["table"]
-        pictures = {file.name for file in (tmp_path / "two" / task / "version_0" / "pictures").iterdir()}
-        assert {"validation_1.png", "worst_1.png"} <= pictures
+        images = {file.name for file in (tmp_path / "two" / task / "version_0" / "figures").iterdir()}
+        assert {"validation_1.png", "worst_1.png"} <= images
 
 
 def test_several_devices_are_all_it_takes() -> None:
@@ -191,7 +191,7 @@ def test_several_devices_are_all_it_takes() -> None:
 @pytest.mark.parametrize(
     ("device", "world", "stage", "expected"),
     [
-        ("cuda", 1, {}, False),  # 16 pictures at once
+        ("cuda", 1, {}, False),  # 16 images at once
         ("cuda", 2, {}, True),
         ("cpu", 2, {}, False),
         ("cuda", 2, {"frozen": "encoder"}, False),

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from jsonargparse import set_parsing_settings
-from ranks import on_ranks
-from tiny_pictures import noise, save
-from tiny_run import TinyRuns
 
 from experiments.cli.main import main
+from tests.helpers.ranks import on_ranks
+from tests.helpers.tiny_images import noise, save
+from tests.helpers.tiny_run import TinyRuns
 
 pytestmark = pytest.mark.slow
 FIT = ("--ema.decay", "0.9", "--stages.all.epochs", "2", "--trainer.log_every_n_steps", "1")
@@ -67,13 +67,13 @@ def test_a_run_its_resumption_and_all_that_follows(tmp_path: Path, monkeypatch: 
     for part in ("state_dict", "current_model_state"):  # the average, and what was trained
         for name, tensor in whole[part].items():
             assert torch.equal(tensor, cut[part][name]), name
-    assert (tmp_path / "runs/segment/whole/pictures/worst_1.png").exists()
+    assert (tmp_path / "runs/segment/whole/figures/worst_1.png").exists()
     assert (tmp_path / "runs/segment/rates/lr_find.png").exists()
     (alone,) = on_ranks(1, type_all, tmp_path, lines("1"))
     assert alone == [0, 0]
-    for pictures, count in (("three", 3), ("one", 1)):
-        assert len(files(tmp_path / f"{pictures} on 1")) == count + 1
-        assert files(tmp_path / f"{pictures} on 2") == files(tmp_path / f"{pictures} on 1")
+    for images, count in (("three", 3), ("one", 1)):
+        assert len(files(tmp_path / f"{images} on 1")) == count + 1
+        assert files(tmp_path / f"{images} on 2") == files(tmp_path / f"{images} on 1")
 
 
 def test_what_torch_cannot_do_is_said_in_one_line(

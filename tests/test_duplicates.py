@@ -1,26 +1,26 @@
-"""The same photograph in two splits is found by its bytes, whatever it is called."""
+"""The same image in two splits is found by its bytes, whatever it is called."""
 
 import shutil
 from pathlib import Path
 
 import pytest
-from tiny_pictures import noise, save
 
 from datamodules.base import ImageDataModule
 from datamodules.errors import DataError
 from datamodules.images.style import StyleDataModule
-from datamodules.images.super_resolution import ImageNetPairsDataModule
+from datamodules.images.super_resolution import SuperResolutionDataModule
 from datamodules.index.duplicates import find_duplicates
 from datamodules.index.splits import Split
 from datamodules.stage import Stage
+from tests.helpers.tiny_images import noise, save
 
 STAGE = Stage(name="2x", size=8, scale=2, batch_size=2, epochs=1, lr=1e-3)
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Six photographs to train on, three to validate; two of these train under other names too."""
-    root = tmp_path / "photos"
+    """Six images to train on, three to validate; two of these train under other names too."""
+    root = tmp_path / "images"
     for number in range(6):
         save(root / "train" / f"t{number}.png", noise(number, 40, 40))
     for number in range(3):
@@ -49,18 +49,18 @@ def test_copies_are_found_and_nothing_else(root: Path, workers: int) -> None:
     assert names == [(("train", "a.png"), ("val", "v1.png")), (("train", "z.png"), ("val", "v0.png"))]
 
 
-@pytest.mark.parametrize("kind", [ImageNetPairsDataModule, StyleDataModule])
+@pytest.mark.parametrize("kind", [SuperResolutionDataModule, StyleDataModule])
 def test_they_are_told_each_time_and_may_stop_the_run(
     root: Path, tmp_path: Path, kind: type[ImageDataModule], caplog: pytest.LogCaptureFixture
 ) -> None:
     options = {"root": root, "cache_dir": tmp_path / "cache", "num_workers": 0}
     stage = Stage(name="all", size=16, batch_size=2, epochs=1, lr=1e-3) if kind is StyleDataModule else STAGE
-    message = "2 PICTURE(S) LIE IN MORE THAN ONE SPLIT"
+    message = "2 IMAGE(S) LIE IN MORE THAN ONE SPLIT"
     for times in (1, 2):
         kind(**options).prepare([stage])  # type: ignore[arg-type]
         assert caplog.text.count(message) == times
     assert "train/a.png (train) = val/v1.png (val), train/z.png (train) = val/v0.png (val). Keep each" in caplog.text
-    with pytest.raises(DataError, match=r"2 PICTURE.*or go on with --data.duplicates warn"):
+    with pytest.raises(DataError, match=r"2 IMAGE.*or go on with --data.duplicates warn"):
         kind(**options, duplicates="error").prepare([stage])  # type: ignore[arg-type]
     for name in ("a", "z"):
         (root / "train" / f"{name}.png").unlink()

@@ -16,7 +16,7 @@ def encoder(name: str, *, in_channels: int = 3) -> Encoder:
     return Encoder(name=name, in_channels=in_channels, pretrained="none")
 
 
-# Counted by hand from the tables of the papers; the first entry is the feature map nearest to the picture.
+# Counted by hand from the tables of the papers; the first entry is the feature map nearest to the image.
 @pytest.mark.parametrize(
     ("name", "channels", "reductions"),
     [
@@ -114,7 +114,7 @@ def test_trunk_ends_where_forward_does_something_itself() -> None:
     ("name", "message"),
     [
         ("resnet43", "no classifier named 'resnet43'; did you mean resnet"),
-        ("vit_b_16", "vit_b_16 cannot be an encoder: it does not take pictures of any size"),
+        ("vit_b_16", "vit_b_16 cannot be an encoder: it does not take images of any size"),
         ("swin_t", "swin_t cannot be an encoder: it is no chain of layers"),
     ],
 )
@@ -135,11 +135,11 @@ def test_a_fourth_channel_keeps_the_rgb_weights_and_starts_with_their_mean() -> 
     torch.testing.assert_close(four.weight[:, 3], expected)
 
 
-def test_a_grey_picture_sees_what_its_rgb_copy_would() -> None:
+def test_a_gray_image_sees_what_its_rgb_copy_would() -> None:
     torch.manual_seed(1)
-    grey = torch.rand(1, 1, 64, 64)
+    gray = torch.rand(1, 1, 64, 64)
     one, three = first_conv(encoder("resnet18", in_channels=1)), first_conv(encoder("resnet18"))
-    torch.testing.assert_close(one(grey), three(grey.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(one(gray), three(gray.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
 
 
 def test_no_channels_is_refused() -> None:

@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_pictures import noise, save
-from tiny_run import TinyRuns
 from torch import Tensor
 
 from callbacks.checkpoints.checkpoint_io import read_checkpoint
@@ -24,6 +22,8 @@ from experiments.cli.main import main
 from experiments.runs.checkpoint import newest_valid
 from experiments.runs.folder import RunFolder
 from lightning_modules.segmentation import SegmentationModule
+from tests.helpers.tiny_images import noise, save
+from tests.helpers.tiny_run import TinyRuns
 from tests.test_cli import tiny
 
 __all__ = ["tiny"]
@@ -166,18 +166,18 @@ def test_the_folder_of_the_run_is_removed_meanwhile(
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])
-def test_a_picture_goes_or_changes_meanwhile(
+def test_an_image_goes_or_changes_meanwhile(
     tiny: TinyRuns, workers: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pictures = sorted((tiny.place / "cars/train").iterdir())
+    images = sorted((tiny.place / "cars/train").iterdir())
 
     def change() -> None:
-        for number, picture in enumerate(pictures):
-            save(picture, noise(1000 + number))
+        for number, image in enumerate(images):
+            save(image, noise(1000 + number))
 
     def remove() -> None:
-        for picture in pictures:
-            picture.unlink()
+        for image in images:
+            image.unlink()
 
     for do, message in ((change, r".jpg: has changed since the run began"), (remove, ".jpg: cannot be read: No such")):
         with monkeypatch.context() as patch:
@@ -271,7 +271,7 @@ def test_a_full_disk_under_the_log_is_one_line(
 
 
 def crowd(root: Path, *, cars: int = 100) -> Path:
-    """Just so many pictures that one of them is one in a hundred."""
+    """Just so many images that one of them is one in a hundred."""
     for car in range(cars):
         name = f"car{car}_01"
         save(root / "train" / f"{name}.png", noise(car, 16, 16))

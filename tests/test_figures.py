@@ -9,7 +9,7 @@ from torch import Tensor
 
 from callbacks.visualization.figures import Figures, Kept
 from callbacks.visualization.segmentation import SegmentFigures
-from tests.tiny_segment import fit_discs, read_events
+from tests.helpers.tiny_segment import fit_discs, read_events
 
 FIGURES = {
     "figures/training_batch": [0, 2],  # the first step of each stage
@@ -27,7 +27,7 @@ class Remember(Figures):
         super().__init__(**settings)
         self.drawn: list[Kept] = []
 
-    def draw_picture(self, kept: Kept, note: str) -> Tensor:
+    def draw_image(self, kept: Kept, note: str) -> Tensor:
         self.drawn.append(kept)
         return torch.zeros(3, 1, 1, dtype=torch.uint8)
 
@@ -50,12 +50,12 @@ def test_a_fit_shows_every_figure_when_it_should_and_saves_it(tmp_path: Path) ->
     fit_discs(tmp_path, [SegmentFigures(fixed=2, worst=1)])
     events = read_events(tmp_path)
     assert {tag: [event.step for event in events.Images(tag)] for tag in events.Tags()["images"]} == FIGURES
-    saved = sorted(file.name for file in (tmp_path / "pictures").iterdir())
+    saved = sorted(file.name for file in (tmp_path / "figures").iterdir())
     assert saved == sorted(f"{tag.removeprefix('figures/')}.png" for tag in FIGURES)
     last = events.Images("figures/validation_1")[-1]
-    with Image.open(tmp_path / "pictures" / "validation_1.png") as picture:
-        assert picture.size == (last.width, last.height)
-        assert np.asarray(picture).std() > 10
+    with Image.open(tmp_path / "figures" / "validation_1.png") as image:
+        assert image.size == (last.width, last.height)
+        assert np.asarray(image).std() > 10
 
 
 def test_another_process_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_another_process_draws_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_same_pictures_are_chosen_whatever_the_batches_and_scores() -> None:
+def test_the_same_images_are_chosen_whatever_the_batches_and_scores() -> None:
     names = [f"car_{number}" for number in range(20)]
     first = observed(Remember(fixed=3, worst=0), names, [0.5] * 20, batch=4)
     chosen = [kept.name for kept in first.drawn]
@@ -74,7 +74,7 @@ def test_the_same_pictures_are_chosen_whatever_the_batches_and_scores() -> None:
     assert [kept.name for kept in again.drawn] == chosen
 
 
-def test_the_worst_are_those_of_this_epoch_and_bring_their_own_picture() -> None:
+def test_the_worst_are_those_of_this_epoch_and_bring_their_own_image() -> None:
     names, scores = ["a", "b", "c", "d"], [0.5, 0.25, 0.75, 0.125]
     figures = observed(Remember(fixed=0, worst=2), names, scores, batch=3)
     assert [(kept.name, kept.score, kept.item["image"].item()) for kept in figures.drawn] == [
@@ -87,7 +87,7 @@ def test_the_worst_are_those_of_this_epoch_and_bring_their_own_picture() -> None
 
 
 def test_a_full_disk_warns_once_and_ends_no_training(tmp_path: Path) -> None:
-    (tmp_path / "pictures").touch()  # a file where the folder should be: nothing can be written
+    (tmp_path / "figures").touch()  # a file where the folder should be: nothing can be written
     with pytest.warns(UserWarning, match=r"training_batch.png could not be written"):
         trainer = fit_discs(tmp_path, [SegmentFigures(fixed=1, worst=0)])
     assert trainer.global_step == 10

@@ -1,12 +1,12 @@
-"""A checkpoint that does not go with what is asked for is refused in one line, before a picture is read."""
+"""A checkpoint that does not go with what is asked for is refused in one line, before an image is read."""
 
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import TinyRuns
 
 from experiments.cli.main import main
+from tests.helpers.tiny_run import TinyRuns
 from tests.test_cli import interrupt_at, tiny
 
 __all__ = ["tiny"]
@@ -14,7 +14,7 @@ __all__ = ["tiny"]
 
 @pytest.fixture
 def cut(tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run stopped in its second stage, whose pictures are gone."""
+    """A run stopped in its second stage, whose images are gone."""
     with monkeypatch.context() as patch:
         interrupt_at(4, patch)
         assert tiny.run("--name", "cut") == 75

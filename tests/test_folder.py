@@ -13,8 +13,8 @@ from datamodules.loading.randomness import Key
 from datamodules.segmentation.datamodule import SegmentDataModule
 from datamodules.segmentation.folder import FolderDataModule
 from datamodules.stage import Stage
-from tests.real_data import needs, real
-from tests.tiny_pictures import HEIGHT, WIDTH, disc, folders, noise, save
+from tests.helpers.real_data import needs, real
+from tests.helpers.tiny_images import HEIGHT, WIDTH, disc, folders, noise, save
 
 REAL = real("camvid")
 STAGE = Stage(name="test", size=16, batch_size=2, epochs=1, lr=0.1, augment=False)
@@ -26,8 +26,8 @@ def names(data: SegmentDataModule, split: Split) -> list[str]:
     return [chosen[Key(0, index)]["name"] for index in range(len(chosen))]  # type: ignore[arg-type]
 
 
-def test_images_and_masks_are_split_by_picture(tmp_path: Path) -> None:
-    data = FolderDataModule(root=folders(tmp_path / "d", pictures=10), cache_dir=tmp_path, num_workers=0)
+def test_images_and_masks_are_split_by_image(tmp_path: Path) -> None:
+    data = FolderDataModule(root=folders(tmp_path / "d", count=10), cache_dir=tmp_path, num_workers=0)
     assert len(names(data, "train")) == 8
     assert len(names(data, "val")) == 2
     assert names(data, "test") == names(data, "val")
@@ -36,8 +36,8 @@ def test_images_and_masks_are_split_by_picture(tmp_path: Path) -> None:
 
 def test_train_and_val_folders_are_kept(tmp_path: Path) -> None:
     root = tmp_path / "d"
-    folders(root, pictures=3, images="train/images", masks="train/masks")
-    folders(root, pictures=2, images="val/images", masks="val/masks")
+    folders(root, count=3, images="train/images", masks="train/masks")
+    folders(root, count=2, images="val/images", masks="val/masks")
     data = FolderDataModule(root=root, cache_dir=tmp_path, num_workers=0)
     assert names(data, "train") == ["train/images/p0.png", "train/images/p1.png", "train/images/p2.png"]
     assert names(data, "val") == names(data, "test") == ["val/images/p0.png", "val/images/p1.png"]
@@ -46,7 +46,7 @@ def test_train_and_val_folders_are_kept(tmp_path: Path) -> None:
 def test_a_test_folder_is_used_when_it_has_masks(tmp_path: Path) -> None:
     root = tmp_path / "d"
     for split in ("train", "val", "test"):
-        folders(root, pictures=2, images=f"{split}/images", masks=f"{split}/masks")
+        folders(root, count=2, images=f"{split}/images", masks=f"{split}/masks")
     assert names(FolderDataModule(root=root, cache_dir=tmp_path, num_workers=0), "test") == [
         "test/images/p0.png",
         "test/images/p1.png",
@@ -55,15 +55,15 @@ def test_a_test_folder_is_used_when_it_has_masks(tmp_path: Path) -> None:
 
 def test_camvids_way_of_naming(tmp_path: Path) -> None:
     root = tmp_path / "d"
-    folders(root, pictures=3, images="train", masks="trainannot")
-    folders(root, pictures=1, images="val", masks="valannot")
+    folders(root, count=3, images="train", masks="trainannot")
+    folders(root, count=1, images="val", masks="valannot")
     data = FolderDataModule(root=root, image_dir="{split}", mask_dir="{split}annot", cache_dir=tmp_path, num_workers=0)
     assert names(data, "train") == ["train/p0.png", "train/p1.png", "train/p2.png"]
     assert names(data, "val") == ["val/p0.png"]
 
 
 def test_a_split_file(tmp_path: Path) -> None:
-    root = folders(tmp_path / "d", pictures=4)
+    root = folders(tmp_path / "d", count=4)
     (root / "split.csv").write_text("name,split\np0,val\np1.png,train\nimages/p2.png,train\np3,test\n")
     data = FolderDataModule(root=root, split_file="split.csv", cache_dir=tmp_path, num_workers=0)
     assert [names(data, split) for split in ("train", "val", "test")] == [
@@ -74,9 +74,9 @@ def test_a_split_file(tmp_path: Path) -> None:
 
 
 def test_a_split_file_without_validation(tmp_path: Path) -> None:
-    root = folders(tmp_path / "d", pictures=1)
+    root = folders(tmp_path / "d", count=1)
     (root / "split.csv").write_text("name,split\np0,train\n")
-    with pytest.raises(DataError, match="no picture is in the split 'val'"):
+    with pytest.raises(DataError, match="no image is in the split 'val'"):
         FolderDataModule(root=root, split_file="split.csv", cache_dir=tmp_path, num_workers=0).setup("fit")
 
 
@@ -94,7 +94,7 @@ def test_groups_stay_together(tmp_path: Path) -> None:
 
 
 def test_a_group_in_both_halves_of_a_split_file_is_named(tmp_path: Path) -> None:
-    root = folders(tmp_path / "d", pictures=2)
+    root = folders(tmp_path / "d", count=2)
     (root / "split.csv").write_text("name,split\np0,train\np1,val\n")
     data = FolderDataModule(root=root, split_file="split.csv", group_pattern="^p", cache_dir=tmp_path, num_workers=0)
     with pytest.raises(DataError, match=r"p: group in more than one split \(images/p0.png in train, .*p1.png in val\)"):
@@ -104,7 +104,7 @@ def test_a_group_in_both_halves_of_a_split_file_is_named(tmp_path: Path) -> None
 def test_a_group_in_both_folders_of_a_split_is_named(tmp_path: Path) -> None:
     root = tmp_path / "d"
     for split in ("train", "val"):
-        folders(root, pictures=1, images=f"{split}/images", masks=f"{split}/masks")
+        folders(root, count=1, images=f"{split}/images", masks=f"{split}/masks")
     FolderDataModule(root=root, cache_dir=tmp_path, num_workers=0).setup("fit")  # equal names alone are no group
     with pytest.raises(DataError, match="p0: group in more than one split"):
         FolderDataModule(root=root, group_pattern="p0", cache_dir=tmp_path, num_workers=0).setup("fit")
@@ -120,7 +120,7 @@ def test_one_class_is_stored_as_1_or_255(tmp_path: Path, value: int) -> None:
 
 
 def test_soft_masks_need_a_threshold(tmp_path: Path) -> None:
-    root = folders(tmp_path / "d", pictures=2)
+    root = folders(tmp_path / "d", count=2)
     for number in range(2):
         save(root / "masks" / f"p{number}.png", np.tile(np.arange(WIDTH, dtype=np.uint8) * 5, (HEIGHT, 1)))
     with pytest.raises(DataError, match=r"found 0, 5, 10, .*; known 0, 1(.|\n)*set mask_threshold"):
@@ -135,7 +135,7 @@ def class_mask(seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
 
 
 def test_several_classes_with_an_ignore_value(tmp_path: Path) -> None:
-    root = folders(tmp_path / "d", pictures=5)
+    root = folders(tmp_path / "d", count=5)
     for number in range(5):
         save(root / "masks" / f"p{number}.png", class_mask(number))
     data = FolderDataModule(root=root, classes=["sky", "road", "car"], ignore=11, cache_dir=tmp_path, num_workers=0)
@@ -151,7 +151,7 @@ def test_several_classes_with_an_ignore_value(tmp_path: Path) -> None:
 
 
 def test_a_value_that_is_no_class_is_named_with_its_files(tmp_path: Path) -> None:
-    root = folders(tmp_path / "d", pictures=3)
+    root = folders(tmp_path / "d", count=3)
     save(root / "masks" / "p1.png", np.full((HEIGHT, WIDTH), 9, np.uint8))
     data = FolderDataModule(root=root, classes=["a", "b"], ignore=255, cache_dir=tmp_path, num_workers=0)
     with pytest.raises(
@@ -160,7 +160,7 @@ def test_a_value_that_is_no_class_is_named_with_its_files(tmp_path: Path) -> Non
         data.setup("fit")
 
 
-def test_masks_beside_their_pictures(tmp_path: Path) -> None:
+def test_masks_beside_their_images(tmp_path: Path) -> None:
     for number in range(4):
         save(tmp_path / "d" / f"p{number}.png", noise(number))
         save(tmp_path / "d" / f"p{number}-matte.png", disc(number))
@@ -198,11 +198,11 @@ def test_two_layouts_at_once_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("orientation", "drawn_on"),
-    # A half turn leaves the size as it is, so a mask drawn on the displayed picture would have to carry the tag.
+    # A half turn leaves the size as it is, so a mask drawn on the displayed image would have to carry the tag.
     [(1, "stored"), (3, "stored"), (6, "stored"), (8, "stored"), (6, "displayed"), (8, "displayed")],
 )
-def test_a_turned_photograph_and_its_mask_stay_together(tmp_path: Path, orientation: int, drawn_on: str) -> None:
-    """The mask is where the picture is bright, whichever of the two it was drawn on."""
+def test_a_turned_image_and_its_mask_stay_together(tmp_path: Path, orientation: int, drawn_on: str) -> None:
+    """The mask is where the image is bright, whichever of the two it was drawn on."""
     stored = disc(5)
     quarter_turns = {1: 0, 3: 2, 6: -1, 8: 1}[orientation]  # np.rot90 turns against the clock
     shown = np.ascontiguousarray(np.rot90(stored, quarter_turns))
@@ -212,8 +212,8 @@ def test_a_turned_photograph_and_its_mask_stay_together(tmp_path: Path, orientat
         save(tmp_path / "d" / "masks" / f"p{number}.png", shown if drawn_on == "displayed" else stored)
         path = tmp_path / "d" / "images" / f"p{number}.jpg"
         path.parent.mkdir(exist_ok=True)
-        picture = Image.fromarray(np.repeat(stored[..., None] * np.uint8(255), 3, axis=2))
-        picture.save(path, exif=exif, quality=95)
+        image = Image.fromarray(np.repeat(stored[..., None] * np.uint8(255), 3, axis=2))
+        image.save(path, exif=exif, quality=95)
     sample = FolderDataModule(root=tmp_path / "d", cache_dir=tmp_path, num_workers=0).val_set(STAGE)[Key(0, 0)]  # type: ignore[index]
     assert float((sample["image"][0] - sample["mask"]).abs().mean()) < 0.03
     native = FolderDataModule(root=tmp_path / "d", cache_dir=tmp_path, num_workers=0).test_set(STAGE)[Key(0, 0)]  # type: ignore[index]

@@ -20,19 +20,19 @@ def distance(pixels: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("optimizer", "iterations"), [(lbfgs, 20), (adam, 150)])
-def test_finds_the_nearest_picture_there_is(optimizer: Callable[[Tensor], Optimizer], iterations: int) -> None:
+def test_finds_the_nearest_image_there_is(optimizer: Callable[[Tensor], Optimizer], iterations: int) -> None:
     start = torch.full_like(TARGET, 0.5)
     seen: list[tuple[int, float]] = []
     done = paint(
         distance, start, iterations=iterations, optimizer=optimizer, on_iteration=lambda *told: seen.append(told)
     )
-    torch.testing.assert_close(done.picture, TARGET.clamp(0, 1), atol=2e-3, rtol=0)
+    torch.testing.assert_close(done.image, TARGET.clamp(0, 1), atol=2e-3, rtol=0)
     assert torch.equal(start, torch.full_like(TARGET, 0.5))
     assert seen == list(enumerate(done.losses, 1))
     assert len(seen) == iterations
     assert done.losses[0] == pytest.approx(distance(start).item())
     assert done.losses == sorted(done.losses, reverse=True)
-    assert done.loss_at(iterations) == pytest.approx(distance(done.picture).item(), rel=1e-5)
+    assert done.loss_at(iterations) == pytest.approx(distance(done.image).item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("optimizer", [lbfgs, adam])
@@ -49,15 +49,15 @@ def test_an_iteration_is_one_evaluation(optimizer: Callable[[Tensor], Optimizer]
 
 def test_the_best_is_kept_where_the_loss_breaks() -> None:
     values = iter([5.0, 3.0, 4.0, float("nan"), 1.0])
-    pictures = []
+    images = []
 
     def breaks(pixels: Tensor) -> Tensor:
-        pictures.append(pixels.detach().clone())
+        images.append(pixels.detach().clone())
         return pixels.sum() * 1e-3 + next(values)
 
     done = paint(breaks, torch.full_like(TARGET, 0.5), iterations=5, optimizer=adam)
     assert len(done.losses) == 3
-    assert torch.equal(done.picture, pictures[1])
+    assert torch.equal(done.image, images[1])
     assert done.loss_at(300) == done.losses[-1] == pytest.approx(3, abs=0.1)
     with pytest.raises(ValueError, match="loss of the start is not a number"):
         paint(lambda pixels: pixels.sum() * torch.nan, TARGET, iterations=5)
@@ -67,11 +67,11 @@ def test_the_best_is_kept_where_the_loss_breaks() -> None:
 
 def test_a_start_that_is_not_contiguous_works() -> None:
     done = paint(distance, torch.full((1, 4, 5, 3), 0.5).permute(0, 3, 1, 2), iterations=20)
-    torch.testing.assert_close(done.picture, TARGET.clamp(0, 1), atol=2e-3, rtol=0)
+    torch.testing.assert_close(done.image, TARGET.clamp(0, 1), atol=2e-3, rtol=0)
 
 
 def test_style_comes_over_and_content_stays() -> None:
-    """A grey disc after orange clouds: after 40 iterations the styles are far nearer, and the disc is still there."""
+    """A gray disc after orange clouds: after 40 iterations the styles are far nearer, and the disc is still there."""
     generator = torch.Generator().manual_seed(1)
     place = torch.linspace(-1, 1, 32)
     disc = (place[:, None] ** 2 + place**2 < 0.4).float().expand(1, 3, 32, 32)
@@ -83,14 +83,14 @@ def test_style_comes_over_and_content_stays() -> None:
     done = paint(lambda pixels: torch.stack(list(loss(pixels, content).values())).sum(), content, iterations=40)
     assert done.losses[0] == pytest.approx(1, rel=1e-3)
     assert done.loss_at(40) < 0.2
-    red, _, blue = done.picture[0].mean((1, 2))
+    red, _, blue = done.image[0].mean((1, 2))
     assert red > 1.5 * blue
     inside = disc[0, 0] > 0.5
-    brightness = done.picture[0].mean(0)
+    brightness = done.image[0].mean(0)
     assert brightness[inside].mean() > brightness[~inside].mean() + 0.1
 
 
 def test_other_tasks_have_no_gatys(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--task", "sr", "gatys", "--content", "photo.jpg"]) == 2
+    assert main(["--task", "sr", "gatys", "--content", "image.jpg"]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said == "run.py: gatys paints after a style picture, and 'sr' has none: use --task style"
+    assert said == "run.py: gatys paints after a style image, and 'sr' has none: use --task style"

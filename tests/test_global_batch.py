@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
-from ranks import on_ranks
-from tiny_segment import DiscData, DiscNet
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -29,12 +27,14 @@ from models.losses.segmentation import IGNORE
 from models.losses.style import StyleLoss
 from models.style.style_resnet import StyleResnet
 from models.super_resolution.sr_resnet import SrResnet
+from tests.helpers.ranks import on_ranks
+from tests.helpers.tiny_segment import DiscData, DiscNet
 
 SHARED = {"size": 16, "batch_size": 8, "epochs": 2, "lr": 1e-3}
 
 
 class Noise(Dataset[dict[str, Any]]):
-    """Pictures drawn from their index."""
+    """Images drawn from their index."""
 
     def __init__(self, size: int, scale: int) -> None:
         self.size, self.scale = size, scale
@@ -50,7 +50,7 @@ class Noise(Dataset[dict[str, Any]]):
 
 
 class Patchy(Dataset[dict[str, Any]]):
-    """Three classes; how much of a picture is ignored differs from picture to picture."""
+    """Three classes; how much of an image is ignored differs from image to image."""
 
     def __len__(self) -> int:
         return 16
@@ -77,8 +77,8 @@ class NoiseData(DiscData):
         return Noise(stage.size, stage.scale or 1)
 
 
-class Photographs(Dataset[dict[str, Any]]):
-    """The pictures of ``Noise`` as content."""
+class ImageSplits(Dataset[dict[str, Any]]):
+    """The images of ``Noise`` as content."""
 
     def __len__(self) -> int:
         return 16
@@ -88,18 +88,18 @@ class Photographs(Dataset[dict[str, Any]]):
         return {"content": pair["high"], "name": pair["name"]}
 
 
-class PhotographData(DiscData):
+class ImageData(DiscData):
     """Sixteen of them and a painting."""
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        return Photographs()
+        return ImageSplits()
 
     def style(self) -> Tensor:
         return torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(1)).to(torch.get_default_dtype())
 
-    def calibration_pictures(self, count: int) -> Tensor:
-        pictures = [Photographs()[Key(0, index)]["content"] for index in range(count)]
-        return torch.stack(pictures).to(torch.get_default_dtype())
+    def calibration_images(self, count: int) -> Tensor:
+        images = [ImageSplits()[Key(0, index)]["content"] for index in range(count)]
+        return torch.stack(images).to(torch.get_default_dtype())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +143,7 @@ TASKS = {
     "sr": Row(module=sr, data=NoiseData, scale=2),
     # Instance norm takes away what the bias before it adds, so that its gradient is rounding and nothing else. Adam's
     # steps are as long for it as for any other; in float64 it is below Adam's eps.
-    "style": Row(module=style, data=PhotographData, precision="64-true"),
+    "style": Row(module=style, data=ImageData, precision="64-true"),
 }
 
 

@@ -22,7 +22,7 @@ def test_value_by_numpy() -> None:
     torch.testing.assert_close(gram_matrix(x), torch.from_numpy(expected))
 
 
-def test_every_picture_has_its_own() -> None:
+def test_every_image_has_its_own() -> None:
     x = features(3, 4, 6, 6)
     other = torch.cat([x[:1], features(2, 4, 6, 6, seed=1)])
     torch.testing.assert_close(gram_matrix(x)[0], gram_matrix(other)[0])

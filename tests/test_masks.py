@@ -19,7 +19,7 @@ from datamodules.segmentation.label_map import (
 )
 from datamodules.segmentation.mask_io import mask_orientation, read_mask_values
 
-COLOURS = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]  # the palette of Pascal VOC
+COLORS = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]  # the palette of Pascal VOC
 
 
 def save(path: Path, pixels: NDArray[np.generic], **options: object) -> Path:
@@ -37,12 +37,12 @@ def save_palette(path: Path, indices: list[int], palette: list[int], **options: 
 
 @pytest.mark.parametrize("name", ["a.png", "a.gif", "a.tif", "a.bmp"])
 def test_palette_masks_give_indices(name: str, tmp_path: Path) -> None:
-    path = save_palette(tmp_path / name, [3, 0, 1, 2], COLOURS)
+    path = save_palette(tmp_path / name, [3, 0, 1, 2], COLORS)
     np.testing.assert_array_equal(read_mask_values(path), [[3, 0, 1, 2]])
 
 
 def test_palette_with_a_transparent_index_gives_indices(tmp_path: Path) -> None:
-    path = save_palette(tmp_path / "a.png", [3, 0, 1, 2], COLOURS, transparency=0)
+    path = save_palette(tmp_path / "a.png", [3, 0, 1, 2], COLORS, transparency=0)
     np.testing.assert_array_equal(read_mask_values(path), [[3, 0, 1, 2]])
 
 
@@ -51,13 +51,11 @@ def test_palette_with_a_transparent_index_gives_indices(tmp_path: Path) -> None:
     ("palette", "expected"),
     [
         ([0, 0, 0, 255, 255, 255], [0, 255, 255, 0]),  # Carvana
-        ([255, 255, 255, 0, 0, 0], [255, 0, 0, 255]),  # the same picture of another writer
+        ([255, 255, 255, 0, 0, 0], [255, 0, 0, 255]),  # the same image of another writer
         ([3, 3, 3, 7, 7, 7], [3, 7, 7, 3]),
     ],
 )
-def test_palettes_without_colour_give_shades(
-    name: str, palette: list[int], expected: list[int], tmp_path: Path
-) -> None:
+def test_palettes_without_color_give_shades(name: str, palette: list[int], expected: list[int], tmp_path: Path) -> None:
     path = save_palette(tmp_path / name, [0, 1, 1, 0], palette)
     np.testing.assert_array_equal(read_mask_values(path), [expected])
 
@@ -71,7 +69,7 @@ def test_1_bit_gives_0_and_1(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "a.gif"])
 @pytest.mark.parametrize("values", [[0, 1, 1], [0, 255, 0], [0, 10, 11]])
-def test_grey_gives_its_values(name: str, values: list[int], tmp_path: Path) -> None:
+def test_gray_gives_its_values(name: str, values: list[int], tmp_path: Path) -> None:
     read = read_mask_values(save(tmp_path / name, np.array([values], np.uint8)))
     np.testing.assert_array_equal(read, [values])
 
@@ -97,19 +95,19 @@ def test_fractions_and_numbers_out_of_range_are_refused(wrong: float, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif"])
-def test_equal_channels_are_one_grey_and_colours_are_refused(name: str, tmp_path: Path) -> None:
+def test_equal_channels_are_one_gray_and_colors_are_refused(name: str, tmp_path: Path) -> None:
     pixels = np.array([[[0, 0, 0], [255, 255, 255], [9, 9, 9]]], np.uint8)
     np.testing.assert_array_equal(read_mask_values(save(tmp_path / name, pixels)), [[0, 255, 9]])
     pixels[0, 1] = 255, 0, 0
-    with pytest.raises(DataError, match=r"a mask in colour \(for example \(255, 0, 0\) at row 0, column 1\)"):
+    with pytest.raises(DataError, match=r"a mask in color \(for example \(255, 0, 0\) at row 0, column 1\)"):
         read_mask_values(save(tmp_path / name, pixels))
 
 
-def alpha_mask(path: Path, colours: list[int], alphas: list[int], mode: str) -> Path:
-    grey, alpha = (Image.new("L", (len(colours), 1)) for _ in range(2))
-    grey.putdata(colours)
+def alpha_mask(path: Path, colors: list[int], alphas: list[int], mode: str) -> Path:
+    gray, alpha = (Image.new("L", (len(colors), 1)) for _ in range(2))
+    gray.putdata(colors)
     alpha.putdata(alphas)
-    Image.merge(mode, [*[grey] * (len(mode) - 1), alpha]).save(path)
+    Image.merge(mode, [*[gray] * (len(mode) - 1), alpha]).save(path)
     return path
 
 
@@ -127,7 +125,7 @@ def test_alpha(mode: str, tmp_path: Path) -> None:
 
 def test_cmyk_mask_is_refused(tmp_path: Path) -> None:
     Image.new("CMYK", (2, 2)).save(tmp_path / "a.tif")
-    with pytest.raises(DataError, match=r"a\.tif: is a mask in the colour space CMYK"):
+    with pytest.raises(DataError, match=r"a\.tif: is a mask in the color space CMYK"):
         read_mask_values(tmp_path / "a.tif")
 
 
@@ -135,7 +133,7 @@ def test_cmyk_mask_is_refused(tmp_path: Path) -> None:
     ("drawn_on", "orientation"),
     [*(("stored", o) for o in range(1, 9)), *(("displayed", o) for o in (5, 6, 7, 8))],  # else both have one size
 )
-def test_mask_of_a_rotated_picture_lies_on_it(drawn_on: str, orientation: int, tmp_path: Path) -> None:
+def test_mask_of_a_rotated_image_lies_on_it(drawn_on: str, orientation: int, tmp_path: Path) -> None:
     """Rotation is applied to neither or to both: the object stays on the object."""
     stored = np.zeros((16, 24), np.uint8)
     stored[2:5, 4:20] = 255
@@ -242,9 +240,9 @@ def test_value_table_names_every_bad_file_up_to_twenty(workers: int, tmp_path: P
     assert lines[21].strip() == "... and 5 more"
 
 
-def test_palettes_that_number_their_colours_anew_are_refused(tmp_path: Path) -> None:
-    """Pillow's GIF writer drops unused colours: class 2 of the second mask becomes index 1."""
-    paths = [save_palette(tmp_path / "a.gif", [0, 1, 2], COLOURS), save_palette(tmp_path / "b.gif", [0, 2, 2], COLOURS)]
-    with pytest.raises(DataError, match=r"index 1 is the colour \(128, 0, 0\) in .*a.gif but \(0, 128, 0\) in .*b.gif"):
+def test_palettes_that_number_their_colors_anew_are_refused(tmp_path: Path) -> None:
+    """Pillow's GIF writer drops unused colors: class 2 of the second mask becomes index 1."""
+    paths = [save_palette(tmp_path / "a.gif", [0, 1, 2], COLORS), save_palette(tmp_path / "b.gif", [0, 2, 2], COLORS)]
+    with pytest.raises(DataError, match=r"index 1 is the color \(128, 0, 0\) in .*a.gif but \(0, 128, 0\) in .*b.gif"):
         value_table(paths, workers=0)
-    assert value_table(paths[:1], workers=0)[2].colour == (0, 128, 0)
+    assert value_table(paths[:1], workers=0)[2].color == (0, 128, 0)

@@ -27,34 +27,34 @@ def net(request: pytest.FixtureRequest) -> Any:
     return NETS[request.param](pretrained="none")
 
 
-def pictures(height: int, width: int, *, channels: int = 3, count: int = 2) -> torch.Tensor:
+def random_images(height: int, width: int, *, channels: int = 3, count: int = 2) -> torch.Tensor:
     return torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 99), (98, 71)])
 def test_gives_one_logit_per_pixel_at_any_size(net: Any, size: tuple[int, int]) -> None:
-    logits = net.eval()(pictures(*size))
+    logits = net.eval()(random_images(*size))
     assert logits.shape == (2, 1, *size)
     assert logits.dtype == torch.float32
     assert logits.isfinite().all()
 
 
-def test_smallest_picture_works_and_a_smaller_one_is_refused(net: Any) -> None:
+def test_smallest_image_works_and_a_smaller_one_is_refused(net: Any) -> None:
     least = net.encoder.least_size
     assert least <= 32
-    assert net.eval()(pictures(least, least)).shape[2:] == (least, least)
+    assert net.eval()(random_images(least, least)).shape[2:] == (least, least)
     with pytest.raises(ValueError, match=rf"{least - 1} x 40 .* at least {least}"):
-        net(pictures(least - 1, 40))
+        net(random_images(least - 1, 40))
 
 
 def test_wrong_number_of_channels_is_refused(net: Any) -> None:
     with pytest.raises(ValueError, match=r"\(N, 3, H, W\), not \(2, 4, 64, 64\)"):
-        net(pictures(64, 64, channels=4))
+        net(random_images(64, 64, channels=4))
 
 
 def test_every_weight_learns_and_is_in_exactly_one_group(net: Any) -> None:
     net.train().zero_grad()
-    net(pictures(65, 70)).square().mean().backward()
+    net(random_images(65, 70)).square().mean().backward()
     unused = [name for name, p in net.named_parameters() if p.grad is None]
     assert unused == []
     assert isinstance(net, LayerGroups)
@@ -66,8 +66,8 @@ def test_every_weight_learns_and_is_in_exactly_one_group(net: Any) -> None:
     assert sorted(grouped) == sorted(id(p) for p in net.parameters())
 
 
-def test_groups_lie_from_the_picture_outwards(net: Any) -> None:
-    """What the first group says depends on the picture alone, so a change of the last group leaves it alone."""
+def test_groups_lie_from_the_image_outwards(net: Any) -> None:
+    """What the first group says depends on the image alone, so a change of the last group leaves it alone."""
     first, second, last = net.layer_groups()
     conv = next(m for module in first for m in module.modules() if isinstance(m, nn.Conv2d))
     assert conv.in_channels == 3
@@ -76,9 +76,9 @@ def test_groups_lie_from_the_picture_outwards(net: Any) -> None:
     assert not any(id(p) in encoder for module in last for p in module.parameters())
 
 
-def test_eval_repeats_itself_and_leaves_the_pictures_alone(net: Any) -> None:
+def test_eval_repeats_itself_and_leaves_the_images_alone(net: Any) -> None:
     net.eval()
-    images = pictures(64, 96)
+    images = random_images(64, 96)
     before = images.clone()
     first = net(images)
     assert torch.equal(first, net(images))
@@ -94,13 +94,13 @@ def test_a_state_dict_is_enough_to_have_the_net_again(net: Any, request: pytest.
     torch.manual_seed(5)
     again = NETS[request.node.callspec.params["net"]](pretrained="none").eval()
     again.load_state_dict(torch.load(file, weights_only=True))
-    images = pictures(64, 64)
+    images = random_images(64, 64)
     assert torch.equal(again(images), net(images))
 
 
 def test_channels_last_gives_the_same(net: Any) -> None:
     net.eval()
-    images = pictures(64, 64)
+    images = random_images(64, 64)
     expected = net(images)
     result = net.to(memory_format=torch.channels_last)(images.to(memory_format=torch.channels_last))
     net.to(memory_format=torch.contiguous_format)
@@ -110,7 +110,7 @@ def test_channels_last_gives_the_same(net: Any) -> None:
 def test_bf16_autocast_trains(net: Any) -> None:
     net.train().zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
-        logits = net(pictures(64, 64))
+        logits = net(random_images(64, 64))
     logits.float().square().mean().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
     assert {p.dtype for p in net.parameters()} == {torch.float32}
@@ -119,8 +119,8 @@ def test_bf16_autocast_trains(net: Any) -> None:
 @pytest.mark.slow
 def test_exports_for_one_odd_size(net: Any) -> None:
     net.eval()
-    exported = torch.export.export(net, (pictures(77, 90),), strict=False).module()
-    images = pictures(77, 90) / 2
+    exported = torch.export.export(net, (random_images(77, 90),), strict=False).module()
+    images = random_images(77, 90) / 2
     torch.testing.assert_close(exported(images), net(images), rtol=1e-4, atol=1e-5)
 
 
@@ -129,12 +129,12 @@ def test_exports_for_any_multiple_of_32(net: Any) -> None:
     net.eval()
     dim = torch.export.Dim
     free = {0: dim("n", min=1, max=64), 2: 32 * dim("h", min=2, max=64), 3: 32 * dim("w", min=2, max=64)}
-    exported = torch.export.export(net, (pictures(96, 128),), dynamic_shapes=(free,), strict=False).module()
-    images = pictures(64, 160, count=3)
+    exported = torch.export.export(net, (random_images(96, 128),), dynamic_shapes=(free,), strict=False).module()
+    images = random_images(64, 160, count=3)
     torch.testing.assert_close(exported(images), net(images), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["unet34", "mobilenet_v2", "convnext_tiny"])
 def test_more_classes_and_channels(name: str) -> None:
     net = NETS[name](pretrained="none", classes=11, in_channels=4)
-    assert net.eval()(pictures(50, 66, channels=4)).shape == (2, 11, 50, 66)
+    assert net.eval()(random_images(50, 66, channels=4)).shape == (2, 11, 50, 66)

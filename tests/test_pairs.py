@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.index.pairs import pair_by_stem, pictures_below
+from datamodules.index.pairs import images_below, pair_by_stem
 from datamodules.index.problems import Problem, refuse
 
 
@@ -78,7 +78,7 @@ def test_mask_suffix(tmp_path: Path) -> None:
     )
 
 
-def test_masks_beside_their_pictures(tmp_path: Path) -> None:
+def test_masks_beside_their_images(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "a_mask.png", "b.jpg", "b_mask.png")
     pairs, problems = pair_by_stem(tmp_path, tmp_path, tmp_path, mask_suffix="_mask")
     assert [(p.image.name, p.mask.name) for p in pairs] == [("a.jpg", "a_mask.png"), ("b.jpg", "b_mask.png")]
@@ -89,7 +89,7 @@ def test_hidden_files_are_left_out_and_links_are_followed_once(tmp_path: Path) -
     touch(tmp_path, "set/a.jpg", "set/._a.jpg", "set/.thumbs/a.jpg", "elsewhere/b.jpg")
     (tmp_path / "set/linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (tmp_path / "set/round").symlink_to(tmp_path / "set", target_is_directory=True)
-    assert [p.name for p in pictures_below(tmp_path / "set")] == ["a.jpg", "b.jpg"]
+    assert [p.name for p in images_below(tmp_path / "set")] == ["a.jpg", "b.jpg"]
 
 
 def test_an_error_names_twenty_and_counts_all(tmp_path: Path) -> None:

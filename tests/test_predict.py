@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from experiments.cli.main import main
-from tests.real_data import needs, real
+from tests.helpers.real_data import needs, real
+from tests.helpers.tiny_images import HEIGHT, WIDTH, carvana, noise, save
 from tests.test_rle import decode_slowly
-from tests.tiny_pictures import HEIGHT, WIDTH, carvana, noise, save
 
 # lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
@@ -54,10 +54,10 @@ def test_a_folder_with_defaults_lands_in_the_run(trained: Path, capsys: pytest.C
         assert mask.size == (30, 60)
         assert set(np.unique(np.asarray(mask))) <= {0, 255}
     told = capsys.readouterr().out
-    assert "2 pictures in" in told
+    assert "2 images in" in told
     assert f"the results lie in {Path('runs/segment/sample/predictions')}" in told
     assert predict("mine") == 0
-    assert "results of 2 pictures lay there before and were replaced" in capsys.readouterr().out
+    assert "results of 2 images lay there before and were replaced" in capsys.readouterr().out
 
 
 def test_what_cannot_be_read_is_listed_and_the_rest_is_done(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,8 +67,8 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_done(trained: Path, capsy
     assert predict("mixed", "--out", "mixed-out", "--outputs", "mask") == 1
     assert [path.name for path in (trained / "mixed-out").rglob("*.*")] == ["good.png"]
     told = capsys.readouterr().out
-    assert "1 picture in" in told
-    assert "2 pictures could not be read:" in told
+    assert "1 image in" in told
+    assert "2 images could not be read:" in told
     assert "empty.png: is empty (0 bytes)" in told
     assert "torn.jpg: is damaged or cut short" in told
 
@@ -84,10 +84,10 @@ def test_the_submission_holds_the_masks_that_were_written(trained: Path) -> None
         np.testing.assert_array_equal(decode_slowly(text, HEIGHT, WIDTH) * 255, written)
 
 
-def test_mirrored_pictures_give_mirrored_masks_with_flip_only(trained: Path) -> None:
-    picture = noise(4, 32, 32)
-    save(trained / "mirror" / "a.png", picture)
-    save(trained / "mirror" / "b.png", np.ascontiguousarray(picture[:, ::-1]))
+def test_mirrored_images_give_mirrored_masks_with_flip_only(trained: Path) -> None:
+    image = noise(4, 32, 32)
+    save(trained / "mirror" / "a.png", image)
+    save(trained / "mirror" / "b.png", np.ascontiguousarray(image[:, ::-1]))
 
     def mismatch(folder: str, *words: str) -> float:
         assert predict("mirror", "--out", folder, "--outputs", "probability", *words) == 0
@@ -114,11 +114,11 @@ def test_a_background_adds_composites(trained: Path) -> None:
         (["cars", "--background", "gone.jpg"], "gone.jpg: cannot be read"),
         (["cars", "--outputs", ","], "--outputs names nothing"),
         (["gone"], "gone: there is no such file or folder"),
-        ([], "no picture to work on"),
+        ([], "no image to work on"),
         (["twice", "--outputs", "submission"], "2 are called 'same.png'"),
     ],
 )
-def test_mistakes_are_one_line_before_the_first_picture(
+def test_mistakes_are_one_line_before_the_first_image(
     trained: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     for folder in ("a", "b"):

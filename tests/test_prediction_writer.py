@@ -17,7 +17,7 @@ from torch import Tensor
 from callbacks.atomic_file import save_png, whole_file
 from callbacks.errors import OutputError
 from callbacks.prediction.segmentation import SegmentationFiles
-from callbacks.prediction.writer import Picture, PredictionWriter, Table
+from callbacks.prediction.writer import PredictionWriter, Source, Table
 from datamodules.batches import PredictBatch
 from datamodules.io.rle import encode_rle
 from datamodules.prediction.image_list import Listed
@@ -34,7 +34,7 @@ class RedIsForeground(LightningModule):
 
 
 def files(folder: Path, *kinds: str, **options: Any) -> SegmentationFiles:
-    settings: dict[str, Any] = {"classes": ("car",), "colours": BLUE, "threshold": 0.5, **options}
+    settings: dict[str, Any] = {"classes": ("car",), "colors": BLUE, "threshold": 0.5, **options}
     return SegmentationFiles(folder=folder, kinds=frozenset(kinds), **settings)
 
 
@@ -52,19 +52,19 @@ def predict(writer: PredictionWriter, data: PredictData, **options: Any) -> None
     trainer.predict(RedIsForeground(), datamodule=data, return_predictions=False)
 
 
-def prepared(pictures: list[Path], *, size: int = 8, keep: bool = True, names: list[str] | None = None) -> PredictData:
-    names = names or [path.stem for path in pictures]
-    listed = [Listed(path=path, name=name) for path, name in zip(pictures, names, strict=True)]
-    return PredictData(pictures=listed, size=size, batch_size=2, num_workers=0, keep_pictures=keep)
+def prepared(images: list[Path], *, size: int = 8, keep: bool = True, names: list[str] | None = None) -> PredictData:
+    names = names or [path.stem for path in images]
+    listed = [Listed(path=path, name=name) for path, name in zip(images, names, strict=True)]
+    return PredictData(images=listed, size=size, batch_size=2, num_workers=0, keep_originals=keep)
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Path]:
-    """Three pictures of different shape; the second cannot be read."""
+def images(tmp_path: Path) -> list[Path]:
+    """Three images of different shape; the second cannot be read."""
     paths = [tmp_path / "in" / name for name in ("one.png", "two.png", "three.png")]
     paths[0].parent.mkdir()
     Image.fromarray(red_left_half(20, 32)).save(paths[0])
-    paths[1].write_bytes(b"not a picture")
+    paths[1].write_bytes(b"not an image")
     Image.fromarray(red_left_half(48, 16)).save(paths[2])
     return paths
 
@@ -72,12 +72,12 @@ def pictures(tmp_path: Path) -> list[Path]:
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
 
-def test_every_kind_is_written_at_the_pictures_own_size(tmp_path: Path, pictures: list[Path]) -> None:
+def test_every_kind_is_written_at_the_images_own_size(tmp_path: Path, images: list[Path]) -> None:
     out = tmp_path / "out"
     kinds = ("mask", "cutout", "overlay", "composite", "probability")
     background = np.full((5, 5, 3), (0, 255, 0), np.uint8)
     writer = PredictionWriter(files=files(out, *kinds, background=background))
-    predict(writer, prepared(pictures))
+    predict(writer, prepared(images))
 
     assert writer.written == 2
     assert len(writer.problems) == 1
@@ -110,9 +110,9 @@ def test_every_kind_is_written_at_the_pictures_own_size(tmp_path: Path, pictures
 def test_several_classes_are_written_as_numbers_with_a_palette(tmp_path: Path) -> None:
     probs = np.zeros((3, 4, 4), np.float32)
     probs[0], probs[2, :, 2:] = 0.4, 0.6
-    colours = np.array([[10, 20, 30], [1, 1, 1], [200, 100, 50]], np.uint8)
-    some = files(tmp_path, "mask", "probability", classes=("sky", "road", "car"), colours=colours)
-    some.write(probs, Picture(name="street", path="street.jpg", size=(8, 8), pixels=None))
+    colors = np.array([[10, 20, 30], [1, 1, 1], [200, 100, 50]], np.uint8)
+    some = files(tmp_path, "mask", "probability", classes=("sky", "road", "car"), colors=colors)
+    some.write(probs, Source(name="street", path="street.jpg", size=(8, 8), pixels=None))
     with Image.open(tmp_path / "mask/street.png") as image:
         assert image.mode == "P"
         np.testing.assert_array_equal(np.unique(np.asarray(image)), [0, 2])
@@ -129,17 +129,17 @@ def test_several_classes_are_written_as_numbers_with_a_palette(tmp_path: Path) -
 def test_a_cut_out_of_several_classes_keeps_those_named(tmp_path: Path) -> None:
     probs = np.zeros((3, 4, 4), np.float32)
     probs[1], probs[2] = 0.5, 0.5  # neither alone is certain, both together are
-    some = files(tmp_path, "cutout", classes=("sky", "road", "car"), colours=np.zeros((3, 3), np.uint8), cut=(1, 2))
-    some.write(probs, Picture(name="x", path="x.jpg", size=(8, 8), pixels=np.full((8, 8, 3), 9, np.uint8)))
+    some = files(tmp_path, "cutout", classes=("sky", "road", "car"), colors=np.zeros((3, 3), np.uint8), cut=(1, 2))
+    some.write(probs, Source(name="x", path="x.jpg", size=(8, 8), pixels=np.full((8, 8, 3), 9, np.uint8)))
     assert np.asarray(Image.open(tmp_path / "cutout/x.png"))[..., 3].min() == 255
 
 
-def test_the_table_holds_each_picture_once_in_the_listed_order(tmp_path: Path, pictures: list[Path]) -> None:
+def test_the_table_holds_each_image_once_in_the_listed_order(tmp_path: Path, images: list[Path]) -> None:
     table = Table(path=tmp_path / "out" / "submission.csv", header="img,rle_mask")
     odd = tmp_path / "in" / 'a, "b".png'  # needs quoting
     Image.fromarray(red_left_half(2, 4)).save(odd)
     writer = PredictionWriter(files=files(tmp_path / "out", run_lengths=encode_rle), table=table)
-    predict(writer, prepared([odd, *pictures], keep=False))
+    predict(writer, prepared([odd, *images], keep=False))
     with table.path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert [row[0] for row in rows] == ["img", 'a, "b".png', "one.png", "three.png"]
@@ -147,9 +147,9 @@ def test_the_table_holds_each_picture_once_in_the_listed_order(tmp_path: Path, p
     assert [path.name for path in table.path.parent.iterdir()] == ["submission.csv"]
 
 
-def test_ranks_share_the_pictures_and_write_the_same_table(tmp_path: Path) -> None:
+def test_ranks_share_the_images_and_write_the_same_table(tmp_path: Path) -> None:
     listed = [Listed(path=Path(f"{place}.jpg"), name=str(place)) for place in range(5)]
-    data = PredictData(pictures=listed, size=4, batch_size=2, num_workers=0, keep_pictures=False)
+    data = PredictData(images=listed, size=4, batch_size=2, num_workers=0, keep_originals=False)
 
     class Place:
         global_rank, world_size = 1, 2
@@ -159,18 +159,18 @@ def test_ranks_share_the_pictures_and_write_the_same_table(tmp_path: Path) -> No
     assert mine == [1, 3]
 
 
-def test_masks_alone_do_not_need_the_whole_picture(pictures: list[Path]) -> None:
-    listed = [Listed(path=path, name=path.stem) for path in pictures]
-    light = PredictSet(pictures=listed, size=8, keep_pictures=False)[2]
-    full = PredictSet(pictures=listed, size=8, keep_pictures=True)[2]
-    assert light.picture is None
+def test_masks_alone_do_not_need_the_whole_image(images: list[Path]) -> None:
+    listed = [Listed(path=path, name=path.stem) for path in images]
+    light = PredictSet(images=listed, size=8, keep_originals=False)[2]
+    full = PredictSet(images=listed, size=8, keep_originals=True)[2]
+    assert light.original is None
     assert light.size == (48, 16)
-    assert full.picture is not None
-    assert full.picture.shape == (48, 16, 3)
+    assert full.original is not None
+    assert full.original.shape == (48, 16, 3)
     assert torch.equal(light.image, full.image)
 
 
-def test_a_rotated_photograph_gets_an_upright_mask(tmp_path: Path) -> None:
+def test_a_rotated_image_gets_an_upright_mask(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # stored on its side: 90 degrees clockwise to be seen upright
     Image.fromarray(red_left_half(24, 40)).save(tmp_path / "side.jpg", exif=exif, quality=95, subsampling=0)
@@ -216,13 +216,11 @@ def test_a_kill_in_the_middle_leaves_nothing_under_the_final_name(tmp_path: Path
     assert list(target.parent.iterdir()) == []
 
 
-def test_a_failed_write_stops_the_run_and_takes_the_share_of_the_table_away(
-    tmp_path: Path, pictures: list[Path]
-) -> None:
+def test_a_failed_write_stops_the_run_and_takes_the_share_of_the_table_away(tmp_path: Path, images: list[Path]) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mask").write_text("a file where the folder should be")
     table = Table(path=tmp_path / "out" / "submission.csv", header="img,rle_mask")
     writer = PredictionWriter(files=files(tmp_path / "out", "mask", run_lengths=encode_rle), table=table)
     with pytest.raises(OutputError, match=r"mask/one\.png could not be written"):
-        predict(writer, prepared(pictures))
+        predict(writer, prepared(images))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mask"]

@@ -1,4 +1,4 @@
-"""Random weights that see textures and colours."""
+"""Random weights that see textures and colors."""
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,8 @@ def stripes(angle: float, *, phase: float = 0.0, period: float = 6.0, size: int 
     return (0.5 + 0.4 * torch.sin(2 * torch.pi * across / period + phase)).expand(1, 3, size, size)
 
 
-def styles(pictures: Tensor) -> list[Tensor]:
-    return [gram_matrix(x) for x in VggFeatures(name="vgg11", layers=LAYERS, weights="none")(pictures)]
+def styles(images: Tensor) -> list[Tensor]:
+    return [gram_matrix(x) for x in VggFeatures(name="vgg11", layers=LAYERS, weights="none")(images)]
 
 
 def test_every_channel_has_mean_0_and_deviation_1_on_photographic_noise() -> None:
@@ -49,14 +49,14 @@ def test_directions_are_told_apart_and_places_are_not() -> None:
         assert (here - slanted).square().sum() > 10 * distance
 
 
-def test_colours_are_told_apart() -> None:
-    colour = torch.tensor([0.3, 0.5, 1.0]).view(1, 3, 1, 1)
-    for grey, blue, moved in zip(
-        styles(stripes(0)), styles(stripes(0) * colour), styles(stripes(0, phase=2.0)), strict=True
+def test_colors_are_told_apart() -> None:
+    color = torch.tensor([0.3, 0.5, 1.0]).view(1, 3, 1, 1)
+    for gray, blue, moved in zip(
+        styles(stripes(0)), styles(stripes(0) * color), styles(stripes(0, phase=2.0)), strict=True
     ):
-        assert (grey - blue).square().sum() > 10 * (grey - moved).square().sum()
+        assert (gray - blue).square().sum() > 10 * (gray - moved).square().sum()
 
 
-def test_a_flat_picture_is_flat_to_its_borders_at_every_layer() -> None:
+def test_a_flat_image_is_flat_to_its_borders_at_every_layer() -> None:
     for seen in VggFeatures(name="vgg11", layers=LAYERS, weights="none")(torch.full((1, 3, 24, 24), 0.1)):
         torch.testing.assert_close(seen, seen[..., :1, :1].expand_as(seen), atol=1e-4, rtol=0)

@@ -1,4 +1,4 @@
-"""Damaged files give a picture of the stated form or a ``DataError``: no other exception, no warning, no output."""
+"""Damaged files give an image of the stated form or a ``DataError``: no other exception, no warning, no output."""
 
 import resource
 import sys
@@ -22,8 +22,8 @@ EVERYDAY, THOROUGH = 200, 2000
 def wholes() -> list[bytes]:
     """One small file of every kind, with EXIF and several modes among them."""
     ramp = np.linspace(0, 255, 48 * 32).astype(np.uint8).reshape(32, 48)
-    colour = np.stack([ramp, ramp.T.reshape(32, 48), ramp[::-1]], axis=2)
-    rgb, grey, bits = Image.fromarray(colour), Image.fromarray(ramp), Image.fromarray(ramp > 99)
+    color = np.stack([ramp, ramp.T.reshape(32, 48), ramp[::-1]], axis=2)
+    rgb, gray, bits = Image.fromarray(color), Image.fromarray(ramp), Image.fromarray(ramp > 99)
     deep, palette = Image.fromarray(ramp.astype(np.uint16) * 257), rgb.quantize(8)
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a description"
@@ -36,7 +36,7 @@ def wholes() -> list[bytes]:
         (deep, "PNG", {}),
         (bits, "PNG", {}),
         (palette, "GIF", {}),
-        (grey, "GIF", {"save_all": True, "append_images": [rgb]}),
+        (gray, "GIF", {"save_all": True, "append_images": [rgb]}),
         (rgb, "TIFF", {"exif": exif}),
         (rgb, "TIFF", {"compression": "tiff_lzw"}),
         (bits, "TIFF", {"compression": "group4"}),
@@ -158,6 +158,6 @@ def test_damaged_files(count: int, tmp_path: Path, capfd: pytest.CaptureFixture[
         words = "".join(capfd.readouterr())
         said += "" if content[:2] in (b"II", b"MM") else words  # libtiff's C code speaks of damage by itself
     assert said == ""
-    assert slowest < 10  # seconds of the processor; the largest picture that is allowed takes 3
+    assert slowest < 10  # seconds of the processor; the largest image that is allowed takes 3
     assert set(outcomes) == {"read", "refused"}
     assert min(outcomes.values()) > count // 4, outcomes  # else it tests nothing

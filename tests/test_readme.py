@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_pictures
 import yaml
 from jsonargparse import get_loader
 
@@ -14,6 +13,7 @@ from datamodules.stage import Stage
 from experiments.cli.arguments import read_request
 from experiments.cli.main import main
 from experiments.tasks.table import TASKS
+from tests.helpers import tiny_images
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,10 +58,10 @@ def test_every_recipe_is_listed() -> None:
 
 
 @pytest.mark.slow
-def test_pictures_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The section of that name, with small pictures and one short stage."""
+def test_images_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The section of that name, with small images and one short stage."""
     monkeypatch.chdir(tmp_path)
-    root = tiny_pictures.folders(tmp_path / "pictures")
+    root = tiny_images.folders(tmp_path / "images")
     mine = yaml_block("data")
     mine["data"]["init_args"]["root"] = str(root)
     mine["stages"] = [{"name": "short", "size": 32, "batch_size": 2, "epochs": 1, "lr": 1e-3}]

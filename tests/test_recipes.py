@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_pictures
 
 from experiments.cli.arguments import read_request
 from experiments.cli.main import main
 from experiments.cli.settings import Settings, read_settings
 from experiments.tasks.table import TASKS
+from tests.helpers import tiny_images
 
 RECIPES = [(name, recipe) for name, task in TASKS.items() for recipe in task.recipe_names()]
-FLAT = ("ImageNetPairsDataModule", "StyleDataModule")  # read photographs and nothing else
+FLAT = ("SuperResolutionDataModule", "StyleDataModule")  # read images and nothing else
 HEAD = ("Source:", "Command:", "Machine:", "Time:", "Reached:")
 
 
@@ -22,27 +22,27 @@ def head(task: str, recipe: str) -> list[str]:
     return [line.lstrip("# ") for line in lines if line.startswith("#")]
 
 
-def pictures_for(data_class: str, root: Path) -> Path:
-    """Pictures in the layout that a recipe's data module reads."""
+def images_for(data_class: str, root: Path) -> Path:
+    """Images in the layout that a recipe's data module reads."""
     if data_class.endswith("CarvanaDataModule"):
-        return tiny_pictures.carvana(root)
+        return tiny_images.carvana(root)
     if data_class.endswith(FLAT):
         for number in range(200):  # the lesson keeps 2 %
-            tiny_pictures.save(root / f"p{number}.png", tiny_pictures.noise(number))
+            tiny_images.save(root / f"p{number}.png", tiny_images.noise(number))
         return root
     for split in ("train", "val"):
         for number in range(4):
             classes = np.random.default_rng(number).integers(0, 12, (32, 48), dtype=np.uint8)
-            tiny_pictures.save(root / split / f"{split}{number}.png", tiny_pictures.noise(number))
-            tiny_pictures.save(root / f"{split}annot" / f"{split}{number}.png", classes)
+            tiny_images.save(root / split / f"{split}{number}.png", tiny_images.noise(number))
+            tiny_images.save(root / f"{split}annot" / f"{split}{number}.png", classes)
     return root
 
 
 def words_for(settings: Settings) -> list[str]:
-    """No downloads, and patches that fit into the pictures."""
+    """No downloads, and patches that fit into the images."""
     if not settings["data"]["class_path"].endswith(FLAT):
         return ["--stages.all.size", "64", "--model.net.pretrained", "none"]
-    sees = settings["model"]["loss"]["class_path"].endswith(("FeatureLoss", "StyleLoss"))
+    sees = settings["model"]["loss"]["class_path"].endswith(("PerceptualLoss", "StyleLoss"))
     paints = settings["data"]["class_path"].endswith("StyleDataModule")
     side = "32" if paints else "16"
     small = ["--stages.all.size", side, "--data.val_size", side, "--data.small", "enlarge"]
@@ -77,10 +77,10 @@ def test_the_command_in_its_head_is_its_own(task: str, recipe: str) -> None:
 def test_a_recipe_trains_one_batch(
     task: str, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its own network, losses and schedule; only the pictures, their size and their number are small."""
+    """Its own network, losses and schedule; only the images, their size and their number are small."""
     monkeypatch.chdir(tmp_path)
     settings = read_settings(TASKS[task].recipe_file(recipe))
-    root = pictures_for(settings["data"]["class_path"], tmp_path / "pictures")
+    root = images_for(settings["data"]["class_path"], tmp_path / "images")
     words = [
         *("--task", task, "--recipe", recipe, "--data.root", str(root), "--data.cache_dir", str(tmp_path / "cache")),
         *("--data.num_workers", "0", "--trainer.accelerator", "cpu"),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from datamodules.io.resize import resize_classes, resize_coverage, resize_image
 
 
-def test_shrinking_a_picture_takes_means_over_areas() -> None:
+def test_shrinking_an_image_takes_means_over_areas() -> None:
     image = np.zeros((4, 8, 3), np.uint8)
     image[:2, :4] = 80
     image[0, 0] = 0  # one of eight pixels: 70 left
@@ -28,12 +28,12 @@ def test_one_side_shrinks_while_the_other_grows() -> None:
     np.testing.assert_array_equal(out[..., 0], [[0, 30, 0]] * 3)
 
 
-def test_a_picture_of_the_right_size_is_left_alone() -> None:
+def test_an_image_of_the_right_size_is_left_alone() -> None:
     image = np.random.default_rng(0).integers(0, 256, (5, 5, 3), np.uint8)
     np.testing.assert_array_equal(resize_image(image, 5), image)
 
 
-def test_growing_keeps_a_flat_picture_flat() -> None:
+def test_growing_keeps_a_flat_image_flat() -> None:
     np.testing.assert_array_equal(resize_image(np.full((3, 5, 3), 255, np.uint8), 16), np.full((16, 16, 3), 255))
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
-from tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trainer
 
 from callbacks.training.weight_averaging import StageAverage
+from tests.helpers.tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trainer
 
-# Stages of 2 + 2 + 2 epochs; ten pictures in batches of 4, 4, 2 make 2, 2 and 5 steps an epoch: 18 in all.
+# Stages of 2 + 2 + 2 epochs; ten images in batches of 4, 4, 2 make 2, 2 and 5 steps an epoch: 18 in all.
 STEPS = 18
 CUTS = {
     "after the first step": 1,

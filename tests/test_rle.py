@@ -53,7 +53,7 @@ def test_a_mask_that_is_a_view_is_numbered_by_rows() -> None:
 def test_pycocotools_decodes_the_same_mask() -> None:
     coco = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
     mask = np.random.default_rng(7).random((31, 17)) < 0.4
-    # COCO counts down the columns and gives lengths of background and foreground in turn, so the picture
+    # COCO counts down the columns and gives lengths of background and foreground in turn, so the image
     # is handed over on its side and the starts become gaps.
     numbers = [int(word) for word in encode_rle(mask).split()]
     counts, end = [], 0

@@ -57,9 +57,9 @@ def test_a_folder_without_a_run_is_taken() -> None:
 
 def test_what_a_killed_run_left_is_removed() -> None:
     folder = RunFolder(Path("runs/segment/sample"))
-    (folder.pictures).mkdir(parents=True)
+    (folder.figures).mkdir(parents=True)
     half, log, other = folder.path / ".config.yaml.7.partial", folder.path / "events.out.tfevents.1", folder.path / "x"
-    drawn = folder.pictures / ".a.png.7.partial"
+    drawn = folder.figures / ".a.png.7.partial"
     for file in (half, log, other, drawn):
         file.write_bytes(b"x")
     folder.remove_leftovers()

@@ -14,8 +14,8 @@ from datamodules.samples.cars.car import build_car
 from datamodules.samples.cars.curves import through
 from datamodules.samples.cars.design import PAINTS, SHAPES, design_car
 from datamodules.samples.cars.mesh import Part, grid
-from datamodules.samples.cars.picture import photograph
 from datamodules.samples.cars.raster import place_meshes, rasterise
+from datamodules.samples.cars.render import render_view
 from datamodules.samples.cars.solids import pod
 
 
@@ -116,7 +116,7 @@ def seen_by_opencv(points: np.ndarray) -> np.ndarray:
 
 def test_mask_reaches_as_far_as_the_projected_car() -> None:
     design = replace(design_car(0, 2), yaw=0.0, off_centre=(0.0, 0.0))
-    mask = photograph(design, 6, views=16, grain=np.random.default_rng(0))[1]
+    mask = render_view(design, 6, views=16, grain=np.random.default_rng(0))[1]
     points = np.concatenate([part.mesh.points[part.mesh.faces.reshape(-1)] for part in build_car(design).outer])
     pixels = seen_by_opencv(points @ turn(heading(6, 16)).T)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -126,11 +126,11 @@ def test_mask_reaches_as_far_as_the_projected_car() -> None:
 
 def test_paint_changes_nothing_outside_the_mask() -> None:
     design = design_car(0, 1)
-    pictures = [
-        photograph(replace(design, paint=PAINTS[name]), 3, views=16, grain=np.random.default_rng(0))
+    images = [
+        render_view(replace(design, paint=PAINTS[name]), 3, views=16, grain=np.random.default_rng(0))
         for name in ("White", "Black")
     ]
-    (white, mask), (black, other) = pictures
+    (white, mask), (black, other) = images
     assert np.array_equal(mask, other)
     near = cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0  # pixels that are car by less than half are mixed
     assert np.array_equal(white[~near], black[~near])
@@ -150,7 +150,7 @@ def test_coverage_of_a_square_is_its_area() -> None:
 
 def test_mask_is_where_more_than_half_of_a_pixel_is_car() -> None:
     design = replace(design_car(0, 2), yaw=0.0, off_centre=(0.0, 0.0))
-    mask = photograph(design, 9, views=16, grain=np.random.default_rng(0))[1]
+    mask = render_view(design, 9, views=16, grain=np.random.default_rng(0))[1]
     car = build_car(design)
     seen = rasterise(place_meshes(car.outer, car.inner, turn(heading(9, 16)), np.zeros(3)))
     rows, columns = seen.front.shape[0] // 2, seen.front.shape[1] // 2
@@ -181,7 +181,7 @@ def test_a_set_shows_every_shape_and_never_the_same_paint_twice() -> None:
     designs = [design_car(5, car) for car in range(12)]
     assert {design.shape.name for design in designs} == {shape.name for shape in SHAPES}
     assert len({design.paint_name for design in designs}) == 12
-    assert {design.paint_name for design in designs} >= {"White", "Silver", "Pearl"}  # nearly the colour of the wall
+    assert {design.paint_name for design in designs} >= {"White", "Silver", "Pearl"}  # nearly the color of the wall
 
 
 @pytest.mark.slow

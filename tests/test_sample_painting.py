@@ -1,4 +1,4 @@
-"""The painting that the project paints itself: a picture worth learning from, the same everywhere."""
+"""The painting that the project paints itself: an image worth learning from, the same everywhere."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -13,25 +13,25 @@ from datamodules.samples.painting import ensure_sample_painting, paint_night
 from datamodules.samples.painting.brush import Brush, Canvas, level, relief, upright
 from datamodules.samples.painting.pigments import mix
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def night() -> Picture:
+def night() -> Pixels:
     return paint_night(0)
 
 
-def test_it_is_a_picture_of_its_size(night: Picture) -> None:
+def test_it_is_an_image_of_its_size(night: Pixels) -> None:
     assert night.shape == (800, 1024, 3)
     assert night.dtype == np.uint8
 
 
-def test_its_pixels_are_the_same_on_every_machine(night: Picture) -> None:
+def test_its_pixels_are_the_same_on_every_machine(night: Pixels) -> None:
     # Also with numpy 2.0, OpenCV 4.10, and without AVX; where it is meant to change, PAINTING has to be raised.
     assert sha256(night.tobytes()).hexdigest().startswith("ed21be6c19231d25213266f2a774bb56")
 
 
-def test_it_has_the_colours_of_a_night(night: Picture) -> None:
+def test_it_has_the_colors_of_a_night(night: Pixels) -> None:
     hue, saturation, value = np.moveaxis(cv2.cvtColor(night, cv2.COLOR_RGB2HSV), 2, 0)
     strong = (saturation > 90) & (value > 60)
     blue = strong & (hue > 100) & (hue < 125)  # of 180
@@ -44,24 +44,24 @@ def test_it_has_the_colours_of_a_night(night: Picture) -> None:
     assert np.percentile(night, 2) < 25
 
 
-def test_its_texture_runs_along_strokes_and_is_no_noise(night: Picture) -> None:
-    grey = cv2.cvtColor(night, cv2.COLOR_RGB2GRAY).astype(np.float64) / 255
-    small = cv2.resize(grey, (327, 256), interpolation=cv2.INTER_AREA)  # as the loss sees it
-    for picture, window in ((grey, 12), (small, 4)):
-        dx, dy = cv2.Sobel(picture, cv2.CV_64F, 1, 0), cv2.Sobel(picture, cv2.CV_64F, 0, 1)
+def test_its_texture_runs_along_strokes_and_is_no_noise(night: Pixels) -> None:
+    gray = cv2.cvtColor(night, cv2.COLOR_RGB2GRAY).astype(np.float64) / 255
+    small = cv2.resize(gray, (327, 256), interpolation=cv2.INTER_AREA)  # as the loss sees it
+    for image, window in ((gray, 12), (small, 4)):
+        dx, dy = cv2.Sobel(image, cv2.CV_64F, 1, 0), cv2.Sobel(image, cv2.CV_64F, 0, 1)
         xx, yy, xy = (cv2.GaussianBlur(part, (0, 0), window) for part in (dx * dx, dy * dy, dx * dy))
         # the structure tensor: 1 where all edges of a neighbourhood run one way, near 0 in noise
         coherence = np.hypot(xx - yy, 2 * xy) / (xx + yy)
         assert np.median(coherence) > 0.4
         assert np.sqrt(xx + yy).mean() > 0.2  # and there are edges nearly everywhere
-        noise = np.random.default_rng(0).random(picture.shape)
+        noise = np.random.default_rng(0).random(image.shape)
         dx, dy = cv2.Sobel(noise, cv2.CV_64F, 1, 0), cv2.Sobel(noise, cv2.CV_64F, 0, 1)
         xx, yy, xy = (cv2.GaussianBlur(part, (0, 0), window) for part in (dx * dx, dy * dy, dx * dy))
         assert np.median(np.hypot(xx - yy, 2 * xy) / (xx + yy)) < 0.2
 
 
 def test_the_same_seed_gives_the_same_file_and_it_is_painted_once(
-    night: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    night: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = ensure_sample_painting(tmp_path / "one")
     np.testing.assert_array_equal(np.asarray(Image.open(first)), night)
@@ -70,8 +70,8 @@ def test_the_same_seed_gives_the_same_file_and_it_is_painted_once(
     assert ensure_sample_painting(tmp_path / "one") == first
 
 
-def test_a_cut_off_painting_is_painted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, night: Picture) -> None:
-    def cut_off(seed: int, *, progress: bool) -> Picture:
+def test_a_cut_off_painting_is_painted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, night: Pixels) -> None:
+    def cut_off(seed: int, *, progress: bool) -> Pixels:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("datamodules.samples.painting.write.paint_night", cut_off)
@@ -83,7 +83,7 @@ def test_a_cut_off_painting_is_painted_again(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.slow
-def test_another_seed_is_another_night(night: Picture) -> None:
+def test_another_seed_is_another_night(night: Pixels) -> None:
     other = paint_night(1)
     assert np.abs(other.astype(int) - night).mean() > 10
     np.testing.assert_allclose(other.mean((0, 1)), night.mean((0, 1)), atol=15)  # of the same kind

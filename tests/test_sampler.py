@@ -12,14 +12,14 @@ def batches(**options: int) -> list[list[int]]:
     return [[key.index for key in batch] for batch in TrainBatches(**settings)]
 
 
-def test_an_epoch_has_every_full_batch_and_no_picture_twice() -> None:
+def test_an_epoch_has_every_full_batch_and_no_image_twice() -> None:
     found = batches()
     assert [len(batch) for batch in found] == [8] * 6
     assert len({index for batch in found for index in batch}) == 48
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(8, 1), (4, 2), (2, 4), (1, 8), (1, 1)])
-def test_each_step_sees_the_same_pictures_however_it_is_shared_out(world: int, accumulate: int) -> None:
+def test_each_step_sees_the_same_images_however_it_is_shared_out(world: int, accumulate: int) -> None:
     shares = [batches(rank=rank, world=world, accumulate=accumulate) for rank in range(world)]
     steps = len(shares[0]) // accumulate
     seen = [
@@ -50,7 +50,7 @@ def test_evaluation_shares_are_a_partition() -> None:
 
 
 def test_a_batch_that_cannot_be_is_refused() -> None:
-    with pytest.raises(DataError, match="batch_size 51 is larger than the training set of 50 pictures"):
+    with pytest.raises(DataError, match="batch_size 51 is larger than the training set of 50 images"):
         batches(batch_size=51)
     with pytest.raises(DataError, match="cannot be shared by 3 processes x 1 accumulated batches"):
         batches(world=3)

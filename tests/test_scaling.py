@@ -7,7 +7,7 @@ from experiments.benchmarks.count import recipe_work
 from experiments.benchmarks.scaling import LOOKED_AT
 from experiments.tasks.table import TASKS
 
-WORK = Work(name="", pictures=80, validation=16, batch=8, operations=30.0, gradient=64.0, picture=5.0)
+WORK = Work(name="", images=80, validation=16, batch=8, operations=30.0, gradient=64.0, image=5.0)
 MACHINE = Machine(
     rate=10.0, floor=2.0, pause=7.0, node=4, near=32.0, far=16.0, hop=0.25, loading=1.0, hidden=0.5
 )  # fmt: skip
@@ -31,7 +31,7 @@ def test_a_step_hides_part_of_the_exchange_and_loads_beside_it() -> None:
 
 
 def test_an_epoch_is_its_whole_batches_its_validation_and_a_pause() -> None:
-    # one batch of 64 waits 40 s for its pictures; each of eight validates two pictures, a third of 3 s each
+    # one batch of 64 waits 40 s for its images; each of eight validates two images, a third of 3 s each
     assert epoch_seconds(WORK, MACHINE, processes=8, batch=64) == pytest.approx(1 * 40.0 + 2 * 1.0 + 7.0)
 
 
@@ -39,12 +39,12 @@ def test_operations_are_those_of_the_layers() -> None:
     def conv(ins: int, outs: int, side: int) -> int:
         return 2 * ins * outs * 9 * side**2
 
-    (work,) = recipe_work("sr", "imagenet", ["2x"], pictures=1, validation=1)
+    (work,) = recipe_work("sr", "imagenet", ["2x"], images=1, validation=1)
     first = conv(3, 64, 72)
     net = first + 17 * conv(64, 64, 72) + conv(64, 256, 72) + conv(64, 3, 144)
     vgg = conv(3, 64, 144) + conv(64, 64, 144) + conv(64, 128, 72) + conv(128, 128, 72)
     vgg += conv(128, 256, 36) + 2 * conv(256, 256, 36)
-    # both passes back for the network, whose input needs none; the VGG sees two pictures, and one pass goes back
+    # both passes back for the network, whose input needs none; the VGG sees two images, and one pass goes back
     assert work.operations == 3 * net - first + 3 * vgg
     assert work.batch == 64
 

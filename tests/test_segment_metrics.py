@@ -14,40 +14,40 @@ from lightning_modules.segmentation_metrics import (
     accuracy,
     class_iou,
     count,
-    picture_dice,
-    picture_iou,
+    image_dice,
+    image_iou,
     score_table,
 )
 
 EMPTY, FULL = torch.zeros(1, 2, 2, dtype=torch.bool), torch.ones(1, 2, 2, dtype=torch.bool)
 
 
-def random_masks(seed: int, classes: int, pictures: int = 5) -> tuple[Tensor, Tensor]:
+def random_masks(seed: int, classes: int, images: int = 5) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    preds = torch.randint(0, max(2, classes), (pictures, 13, 17), generator=generator)
+    preds = torch.randint(0, max(2, classes), (images, 13, 17), generator=generator)
     target = torch.where(torch.rand(preds.shape, generator=generator) < 0.6, preds, preds.roll(1, 0))
     return preds, target
 
 
-def test_hand_numbers_of_one_picture() -> None:
+def test_hand_numbers_of_one_image() -> None:
     preds = torch.tensor([[[1, 1, 1, 0], [0, 0, 0, 0]]])
     target = torch.tensor([[[1, 1, 0, 1], [1, 0, 0, 0]]])
     table = count(preds, target, classes=1)
     assert table.tolist() == [[[3, 4, 5], [2, 4, 3]]]
-    assert picture_dice(table, classes=1).tolist() == pytest.approx([4 / 7])  # 2*2 / (3 + 4)
-    assert picture_iou(table, classes=1).tolist() == pytest.approx([2 / 5])
+    assert image_dice(table, classes=1).tolist() == pytest.approx([4 / 7])  # 2*2 / (3 + 4)
+    assert image_iou(table, classes=1).tolist() == pytest.approx([2 / 5])
     assert accuracy(table).tolist() == pytest.approx([5 / 8])
 
 
 @pytest.mark.parametrize(("preds", "target", "dice"), [(EMPTY, EMPTY, 1.0), (FULL, EMPTY, 0.0), (EMPTY, FULL, 0.0)])
 def test_empty_masks_score_as_kaggle_has_it(preds: Tensor, target: Tensor, dice: float) -> None:
     table = count(preds, target, classes=1)
-    assert picture_dice(table, classes=1).item() == dice
-    assert picture_iou(table, classes=1).item() == dice
+    assert image_dice(table, classes=1).item() == dice
+    assert image_iou(table, classes=1).item() == dice
 
 
-def test_dice_is_the_mean_over_pictures_and_iou_is_pooled() -> None:
-    # Picture 1: one of one pixel found. Picture 2: one of three found. Dice 1 and 1/2, mean 3/4; pooled it were 2/3.
+def test_dice_is_the_mean_over_images_and_iou_is_pooled() -> None:
+    # Image 1: one of one pixel found. Image 2: one of three found. Dice 1 and 1/2, mean 3/4; pooled it were 2/3.
     preds = torch.tensor([[[1, 0, 0]], [[1, 0, 0]]])
     target = torch.tensor([[[1, 0, 0]], [[1, 1, 1]]])
     scores = SegmentScores(classes=("car",))
@@ -59,7 +59,7 @@ def test_dice_is_the_mean_over_pictures_and_iou_is_pooled() -> None:
     assert set(found) == {"loss", "dice", "iou", "accuracy"}
 
 
-def test_a_short_last_batch_weighs_by_its_pictures() -> None:
+def test_a_short_last_batch_weighs_by_its_images() -> None:
     preds, target = random_masks(0, 1)
     whole, cut = SegmentScores(classes=("car",)), SegmentScores(classes=("car",))
     whole.update(count(preds, target, classes=1), torch.tensor(1.4))
@@ -70,7 +70,7 @@ def test_a_short_last_batch_weighs_by_its_pictures() -> None:
     )
 
 
-def test_two_processes_of_which_one_has_no_picture() -> None:
+def test_two_processes_of_which_one_has_no_image() -> None:
     preds, target = random_masks(1, 1)
     ranks = [SegmentScores(classes=("car",)) for _ in range(2)]
     ranks[0].update(count(preds, target, classes=1), torch.tensor(0.3))
@@ -87,7 +87,7 @@ def test_one_class_agrees_with_segmentation_models() -> None:
     preds, target = random_masks(2, 1)
     table = count(preds, target, classes=1)
     counts: Any = smp.metrics.get_stats(preds[:, None], target[:, None], mode="binary")
-    assert picture_dice(table, classes=1).mean().item() == pytest.approx(
+    assert image_dice(table, classes=1).mean().item() == pytest.approx(
         smp.metrics.f1_score(*counts, reduction="micro-imagewise").item()
     )
     assert class_iou(table.sum(0))[1].item() == pytest.approx(smp.metrics.iou_score(*counts, reduction="micro").item())
@@ -113,7 +113,7 @@ def test_dice_of_several_classes_agrees_with_torchmetrics() -> None:
     peer = DiceScore(num_classes=3, average="macro", aggregation_level="samplewise", input_format="index")
     peer.update(preds, target)
     table = count(preds, target, classes=3)
-    assert picture_dice(table, classes=3).mean().item() == pytest.approx(peer.compute().item())
+    assert image_dice(table, classes=3).mean().item() == pytest.approx(peer.compute().item())
 
 
 def test_a_class_that_never_occurs_is_left_out_of_the_mean() -> None:
@@ -134,7 +134,7 @@ def test_the_table_has_plain_numbers() -> None:
 
 
 def test_counting_needs_no_more_memory_where_algorithms_must_be_deterministic() -> None:
-    # torchmetrics' confusion matrix would take 480 x 360 x 121 x 8 bytes = 167 MB a picture here.
+    # torchmetrics' confusion matrix would take 480 x 360 x 121 x 8 bytes = 167 MB an image here.
     preds, target = torch.randint(0, 11, (1, 360, 480)), torch.randint(0, 11, (1, 360, 480))
     torch.use_deterministic_algorithms(True)
     try:

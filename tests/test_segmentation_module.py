@@ -32,9 +32,9 @@ def module(classes: tuple[str, ...] = ("car",), **settings: Any) -> Segmentation
     return SegmentationModule(net=Echo(len(classes)), classes=classes, **settings)
 
 
-def batch(*pictures: list[list[float]], masks: list[list[list[float]]]) -> SegmentBatch:
-    image = torch.tensor(pictures)[:, None].expand(-1, 3, -1, -1)
-    return {"image": image, "mask": torch.tensor(masks), "name": [f"{i}.jpg" for i in range(len(pictures))]}
+def batch(*images: list[list[float]], masks: list[list[list[float]]]) -> SegmentBatch:
+    image = torch.tensor(images)[:, None].expand(-1, 3, -1, -1)
+    return {"image": image, "mask": torch.tensor(masks), "name": [f"{i}.jpg" for i in range(len(images))]}
 
 
 class Batches(LightningDataModule):
@@ -71,7 +71,7 @@ TWO = batch([[1, 0], [0, 0]], [[1, 1], [0, 0]], masks=[[[1, 0], [0, 0]], [[1, 0]
 ONE = batch([[0, 0], [0, 0]], masks=[[[0, 0], [0, 0]]])
 
 
-def test_validation_scores_are_means_over_pictures() -> None:
+def test_validation_scores_are_means_over_images() -> None:
     # Dice 1 and 2/3 in the batch of two, 1 (nothing to find, nothing found) in the batch of one.
     found = trainer().validate(module(), Batches([], [TWO, ONE], []), verbose=False)[0]
     assert found["val/dice"] == pytest.approx((1 + 2 / 3 + 1) / 3)
@@ -92,12 +92,12 @@ def test_fit_moves_the_weights_and_logs_the_parts() -> None:
     assert fit.callback_metrics["val/dice"] > 0.8
 
 
-def test_a_test_judges_each_picture_at_its_own_size() -> None:
+def test_a_test_judges_each_image_at_its_own_size() -> None:
     images = torch.zeros(2, 3, 4, 4)
     images[:, :, :, :2] = 1  # the left half is car
     wide, square = torch.zeros(6, 16, dtype=torch.uint8), torch.zeros(4, 4, dtype=torch.uint8)
     wide[:, :8] = 1
-    square[:, :3] = 1  # a quarter of the picture is missed
+    square[:, :3] = 1  # a quarter of the image is missed
     native = {"image": images, "mask": [wide, square], "name": ["wide.jpg", "square.jpg"]}
     task = module()
     found = trainer().test(task, Batches([], [], [native]), verbose=False)[0]
@@ -144,7 +144,7 @@ def test_half_precision_gives_float32_probabilities() -> None:
         assert task.parts(TWO)["loss"].dtype == torch.float32
 
 
-def test_flip_averages_the_picture_and_its_mirror_image() -> None:
+def test_flip_averages_the_image_and_its_mirror_image() -> None:
     class LeftIsBright(Echo):
         def forward(self, image: Tensor) -> Tensor:
             ramp = torch.tensor([2.0, -1.0]).expand(len(image), 1, 2, 2)

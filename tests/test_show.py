@@ -1,4 +1,4 @@
-"""Best and worst pictures of a validation, and the sheets they are drawn on."""
+"""Best and worst images of a validation, and the sheets they are drawn on."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def test_where_less_is_better_the_smallest_is_the_best() -> None:
     assert [seen.name for seen in extremes.worst] == ["1", "3"]
 
 
-def test_few_pictures_and_equal_scores_are_in_one_list_only() -> None:
+def test_few_images_and_equal_scores_are_in_one_list_only() -> None:
     extremes = observed([0.5, 0.5, 0.5, 0.5, 0.5], count=9)
     names = [seen.name for seen in (*extremes.best, *extremes.worst)]
     assert sorted(names) == ["0", "1", "2", "3", "4"]
@@ -60,8 +60,8 @@ def test_the_callback_hears_every_batch_of_a_validation() -> None:
     assert extremes.worst[0].name == "x"
 
 
-def colours_in(picture: torch.Tensor) -> set[tuple[int, ...]]:
-    return {tuple(colour) for colour in picture.flatten(1).T.unique(dim=0).tolist()}
+def colors_in(image: torch.Tensor) -> set[tuple[int, ...]]:
+    return {tuple(color) for color in image.flatten(1).T.unique(dim=0).tolist()}
 
 
 def seen(mask: torch.Tensor, probs: torch.Tensor) -> Kept:
@@ -69,19 +69,19 @@ def seen(mask: torch.Tensor, probs: torch.Tensor) -> Kept:
     return Kept(order=0.5, name="train/car.jpg", score=0.5, item=item, output={"probs": probs})
 
 
-def test_missed_and_surplus_pixels_have_their_own_colours() -> None:
+def test_missed_and_surplus_pixels_have_their_own_colors() -> None:
     left, right = torch.zeros(64, 64), torch.zeros(64, 64)
     left[:, :32], right[:, 32:] = 1, 1
 
     def panels(mask: torch.Tensor, prob: torch.Tensor) -> torch.Tensor:
         drawn = scored_sheet([seen(mask, prob[None])], title="t", note="n", names=("car",), threshold=0.5)
-        return drawn[:, 100:200]  # the panel alone: legend and title have these colours too
+        return drawn[:, 100:200]  # the panel alone: legend and title have these colors too
 
-    assert not {MISSED, EXTRA} & colours_in(panels(left, left))
-    assert {MISSED, EXTRA} <= colours_in(panels(left, right))
+    assert not {MISSED, EXTRA} & colors_in(panels(left, left))
+    assert {MISSED, EXTRA} <= colors_in(panels(left, right))
     missed = panels(left, torch.zeros(64, 64))
-    assert MISSED in colours_in(missed)
-    assert EXTRA not in colours_in(missed)
+    assert MISSED in colors_in(missed)
+    assert EXTRA not in colors_in(missed)
 
 
 def test_ignored_pixels_are_never_wrong() -> None:
@@ -94,8 +94,8 @@ def test_ignored_pixels_are_never_wrong() -> None:
 
 
 def mended(side: int, *, scale: int) -> Kept:
-    """A grey picture that came out red, at a target of ``side`` px."""
-    grey = torch.full((3, side, side), 0.5)
+    """A gray image that came out red, at a target of ``side`` px."""
+    gray = torch.full((3, side, side), 0.5)
     red = torch.zeros(3, side, side)
     red[0] = 1
     scores = {name: torch.tensor(0.5) for name in ("ssim", "bicubic_psnr", "bicubic_ssim")}
@@ -103,12 +103,12 @@ def mended(side: int, *, scale: int) -> Kept:
         order=30.0,
         name="a.png",
         score=30.0,
-        item={"low": grey[:, : side // scale, : side // scale], "high": grey},
-        output={"preds": red, "bicubic": grey, **scores},
+        item={"low": gray[:, : side // scale, : side // scale], "high": gray},
+        output={"preds": red, "bicubic": gray, **scores},
     )
 
 
-def test_enlarged_pictures_stand_in_rows_of_four_and_mended_ones_in_rows_of_three() -> None:
+def test_enlarged_images_stand_in_rows_of_four_and_mended_ones_in_rows_of_three() -> None:
     def red_at(kept: Kept) -> list[int]:
         sheet = sr_figures.scored_sheet([kept, kept], title="t", note="n")
         assert sheet.shape == (3, 92 + 2 * 244, 972)

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import tiny_pictures
 import torch
-from real_run import RUN, WORDS, RealRun
+
+from tests.helpers import tiny_images
+from tests.helpers.real_run import RUN, WORDS, RealRun
 
 pytestmark = [
     pytest.mark.slow,
@@ -18,13 +19,13 @@ pytestmark = [
 TELLING = (sys.executable, "-X", "importtime")
 LONG = ("--stages.all.epochs", "20")  # 200 steps: the signal comes in time on a busy machine too
 TWO = ("--trainer.devices", "2")
-HELD = ("--model.net", "held_net.HeldNet")
+HELD = ("--model.net", "tests.helpers.held_net.HeldNet")
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2")
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    tiny_pictures.carvana(tmp_path / "cars", cars=6)
+    tiny_images.carvana(tmp_path / "cars", cars=6)
     return tmp_path
 
 

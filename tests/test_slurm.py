@@ -4,16 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clusters import ROOT, WORDS, assert_same_end, breaking, finished, last, place, program, wait_for
-from slurm_cluster import Slurm, missing, slurm
+
+from tests.helpers.clusters import ROOT, WORDS, assert_same_end, breaking, finished, last, place, program, wait_for
+from tests.helpers.slurm_cluster import Slurm, missing, slurm
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(missing()), reason=f"no Slurm here: {missing()}")]
-SLOW = ("--trust-config", "--trainer.callbacks+=failing.Slow", "--trainer.callbacks.seconds=3")
+SLOW = ("--trust-config", "--trainer.callbacks+=tests.helpers.failing.Slow", "--trainer.callbacks.seconds=3")
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with pictures and the sbatch file, its block edited for nodes without GPUs."""
+    """A folder with images and the sbatch file, its block edited for nodes without GPUs."""
     folder = place(tmp_path_factory.mktemp("job"))
     text = (ROOT / "experiments" / "cluster" / "slurm.sbatch").read_text(encoding="utf-8")
     for asked, wanted in {

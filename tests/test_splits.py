@@ -46,7 +46,7 @@ def test_counts(groups: int, share: float, count: int) -> None:
 
 
 def test_one_group_cannot_be_split() -> None:
-    with pytest.raises(DataError, match=r"1 group\(s\) of pictures \(only\) cannot be split"):
+    with pytest.raises(DataError, match=r"1 group\(s\) of images \(only\) cannot be split"):
         held_out(["only", "only"], share=0.2)
 
 
@@ -99,7 +99,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_split_file_may_name_pictures_in_four_ways(tmp_path: Path) -> None:
+def test_a_split_file_may_name_images_in_four_ways(tmp_path: Path) -> None:
     file = write(
         tmp_path / "split.csv",
         "\ufeffname,split,remark\na,train,x\nb.c.jpg,val,\nimages/d.jpg, test ,\nimages/s/e ö,train,\n",
@@ -121,13 +121,13 @@ def test_everything_wrong_with_a_split_file_is_told_at_once(tmp_path: Path) -> N
     )
     _, problems = read_split_file(file, pairs_of("a", "b"))
     assert [str(problem) for problem in problems] == [
-        "split.csv line 3: picture in two splits (a)",
+        "split.csv line 3: image in two splits (a)",
         "split.csv line 4: row that points outside the root (../secret.jpg)",
         "split.csv line 5: row that points outside the root (/etc/x.jpg)",
         "split.csv line 6: row that points outside the root (C:\\x.jpg)",
-        "split.csv line 7: row without a picture (ghost)",
+        "split.csv line 7: row without an image (ghost)",
         "split.csv line 8: split that is none of train, val, test (training)",
-        "images/b.jpg: picture that split.csv does not list",
+        "images/b.jpg: image that split.csv does not list",
     ]
 
 

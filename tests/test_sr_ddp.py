@@ -1,4 +1,4 @@
-"""Two real processes judge pictures as one does, each picture once, through the real command."""
+"""Two real processes judge images as one does, each image once, through the real command."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.test_photographs import photographs
-from tests.tiny_pictures import noise, save
+from tests.helpers.tiny_images import noise, save
+from tests.test_image_data import save_images
 
 pytestmark = pytest.mark.slow
 RUN = Path(__file__).parents[1] / "experiments" / "run.py"
@@ -40,17 +40,17 @@ def judged(folder: Path, command: str, *words: str) -> dict[str, Any]:
     return dict(json.loads((folder / f"runs/sr/tiny/{command}.json").read_text(encoding="utf-8")))
 
 
-def test_scores_do_not_depend_on_how_pictures_are_shared_out(tmp_path: Path) -> None:
-    photographs(tmp_path / "photos", 12, 60, 80)  # five of them validate: three on one process, two on the other
+def test_scores_do_not_depend_on_how_images_are_shared_out(tmp_path: Path) -> None:
+    save_images(tmp_path / "images", 12, 60, 80)  # five of them validate: three on one process, two on the other
     for number in range(3):
         save(tmp_path / f"bench/p{number}.png", noise(number, 40 + 8 * number, 60))
     stage = "--stages=[{name: 2x, scale: 2, size: 12, batch_size: 4, epochs: 1, lr: 0.001}]"
     net = ["--model.net.width=8", "--model.net.blocks=1", "--model.lpips=none"]
-    run(tmp_path, "--data.root=photos", *DATA, *net, "--name=tiny", stage)
+    run(tmp_path, "--data.root=images", *DATA, *net, "--name=tiny", stage)
     for command, words in (("validate", []), ("test", []), ("test", ["--data.benchmark=bench"])):
         alone, shared = judged(tmp_path, command, *words), judged(tmp_path, command, *words, *TWO)
         assert shared["scores"] == pytest.approx(alone["scores"], rel=1e-6)
-        assert [row["name"] for row in shared["pictures"]] == [row["name"] for row in alone["pictures"]]
-        for ours, theirs in zip(shared["pictures"], alone["pictures"], strict=True):
+        assert [row["name"] for row in shared["images"]] == [row["name"] for row in alone["images"]]
+        for ours, theirs in zip(shared["images"], alone["images"], strict=True):
             assert ours == theirs
-    assert len(alone["pictures"]) == 3
+    assert len(alone["images"]) == 3

@@ -9,7 +9,7 @@ from skimage import color, metrics
 
 from datamodules.images.shrink import enlarge
 from lightning_modules.super_resolution_metrics import SrScores, brightness, psnr, ssim
-from tests.real_data import needs, real
+from tests.helpers.real_data import needs, real
 
 SET5 = real("set5")
 needs_set5 = needs(SET5)
@@ -68,7 +68,7 @@ def test_results_are_judged_as_they_would_be_saved() -> None:
     assert ssim(target + 0.4 / 255, target, border=2).item() == pytest.approx(1)
 
 
-def test_one_grey_level_off_is_49_decibels() -> None:
+def test_one_gray_level_off_is_49_decibels() -> None:
     """All channels one of 255 off change Y by 219 / 255: 20 log10(255 / (219 / 255)) = 49.453."""
     target = torch.full((1, 3, 32, 32), 100 / 255)
     assert psnr(target + 1 / 255, target, border=2).item() == pytest.approx(49.4529, abs=1e-3)
@@ -84,9 +84,9 @@ def test_what_is_in_the_border_does_not_count() -> None:
     assert psnr(preds, target, border=1).item() < 30
 
 
-def test_mean_is_over_pictures_however_they_come() -> None:
-    pictures = [pair(seed) for seed in range(5)]
-    preds, target = (torch.cat([tensor(p[i]) for p in pictures]) for i in (0, 1))
+def test_mean_is_over_images_however_they_come() -> None:
+    images = [pair(seed) for seed in range(5)]
+    preds, target = (torch.cat([tensor(p[i]) for p in images]) for i in (0, 1))
     singly = [psnr(preds[i : i + 1], target[i : i + 1], border=2).item() for i in range(5)]
     scores = SrScores()
     for some in (slice(0, 2), slice(2, 5)):
@@ -101,15 +101,13 @@ def test_bad_shapes_are_refused() -> None:
         ssim(torch.rand(1, 3, 14, 16), torch.rand(1, 3, 14, 16), border=2)
 
 
-def test_colours_are_judged_by_all_three_channels() -> None:
+def test_colors_are_judged_by_all_three_channels() -> None:
     preds, target = pair()
     inner = slice(2, 38), slice(2, 50)
     expected = metrics.peak_signal_noise_ratio(target[inner], preds[inner], data_range=255)
-    assert psnr(tensor(preds), tensor(target), border=2, colour=True).item() == pytest.approx(expected, abs=1e-3)
+    assert psnr(tensor(preds), tensor(target), border=2, color=True).item() == pytest.approx(expected, abs=1e-3)
     swapped = target[..., ::-1].copy()  # about the same brightness is no comfort
-    assert psnr(tensor(swapped), tensor(target), border=2, colour=True) < psnr(
-        tensor(swapped), tensor(target), border=2
-    )
+    assert psnr(tensor(swapped), tensor(target), border=2, color=True) < psnr(tensor(swapped), tensor(target), border=2)
 
 
 def test_scores_do_not_depend_on_the_precision_that_the_net_runs_in() -> None:

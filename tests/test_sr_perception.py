@@ -16,7 +16,7 @@ from lightning_modules.super_resolution_perception import Lpips, blur
 from models.weights.errors import WeightsError
 
 
-def photo() -> np.ndarray:  # type: ignore[type-arg]
+def image() -> np.ndarray:  # type: ignore[type-arg]
     return data.astronaut()[:96, 180:308] / 255
 
 
@@ -25,17 +25,17 @@ def tensor(image: np.ndarray) -> Tensor:  # type: ignore[type-arg]
 
 
 def blurred(sigma: float) -> Tensor:
-    return tensor(filters.gaussian(photo(), sigma, channel_axis=-1))
+    return tensor(filters.gaussian(image(), sigma, channel_axis=-1))
 
 
 def test_the_more_blurred_the_higher() -> None:
-    figures = blur(torch.cat([tensor(photo()), blurred(1), blurred(2), blurred(4)]), border=2)
+    figures = blur(torch.cat([tensor(image()), blurred(1), blurred(2), blurred(4)]), border=2)
     assert figures == sorted(figures)
     assert 0 < figures[0] < figures[1] - 0.1
     assert figures[3] < 1
 
 
-def test_flat_pictures_are_not_sharp_and_what_is_in_the_border_does_not_count() -> None:
+def test_flat_images_are_not_sharp_and_what_is_in_the_border_does_not_count() -> None:
     flat = torch.full((1, 3, 40, 50), 0.4)
     assert blur(flat, border=0) == [1.0]
     framed = flat.clone()
@@ -52,13 +52,13 @@ def test_lpips_is_that_of_alexnet_where_weights_can_be_had(monkeypatch: pytest.M
     monkeypatch.setattr(torchvision.models, "alexnet", lambda weights: net)
     lpips = Lpips("auto")
     lpips.load(torch.device("cpu"))
-    truth = tensor(photo())
+    truth = tensor(image())
     assert lpips(truth, truth) == 0
     near, far = lpips(blurred(0.5), truth), lpips(blurred(3), truth)
     assert near is not None
     assert far is not None
     assert 0 < near < far
-    assert lpips(blurred(0.5), truth) == near  # nothing is carried over from picture to picture
+    assert lpips(blurred(0.5), truth) == near  # nothing is carried over from image to image
     assert lpips(truth * 7, (truth * 7).clamp(0, 1)) == 0
     assert lpips(truth[..., :62], truth[..., :62]) is None
     assert lpips(truth[..., :63], truth[..., :63]) == 0
@@ -74,14 +74,14 @@ def test_without_weights_one_line_says_so(monkeypatch: pytest.MonkeyPatch, caplo
         lpips.load(torch.device("cpu"))
         lpips.load(torch.device("cpu"))
     assert caplog.messages == ["LPIPS is not measured: no ImageNet weights for alexnet"]
-    assert lpips(tensor(photo()), tensor(photo())) is None
+    assert lpips(tensor(image()), tensor(image())) is None
 
 
 def test_none_looks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sr_perception, "imagenet_file", lambda name: pytest.fail("looked"))
     lpips = Lpips("none")
     lpips.load(torch.device("cpu"))
-    assert lpips(tensor(photo()), tensor(photo())) is None
+    assert lpips(tensor(image()), tensor(image())) is None
 
 
 def test_the_table_has_a_column_for_what_was_measured() -> None:
@@ -90,7 +90,7 @@ def test_the_table_has_a_column_for_what_was_measured() -> None:
     small = row | {"name": "small.png", "psnr": 20.0}
     seen = row | {"lpips": 0.125, "bicubic_lpips": 0.25}
     head, first, second, last = sr_lines([small, seen])
-    assert " ".join(head.split()) == "picture PSNR bicubic gain SSIM bicubic blur bicubic target LPIPS bicubic"
+    assert " ".join(head.split()) == "image PSNR bicubic gain SSIM bicubic blur bicubic target LPIPS bicubic"
     assert first.split()[-2:] == ["-", "-"]
     assert second.split()[-2:] == ["0.125", "0.250"]
     assert " ".join(last.split()) == "mean 25.00 28.00 -3.00 0.9000 0.8000 0.300 0.500 0.250 0.125 0.250"

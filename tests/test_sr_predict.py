@@ -1,4 +1,4 @@
-"""``predict`` for super-resolution: what a picture has besides colours is in its result."""
+"""``predict`` for super-resolution: what an image has besides colors is in its result."""
 
 import io
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from datamodules.images.shrink import enlarge, shrink
-from datamodules.io.full_depth import read_colours, read_extras
+from datamodules.io.full_depth import read_colors, read_extras
 from experiments.cli.main import main
-from tests.real_data import needs, real
-from tests.test_photographs import photographs
-from tests.tiny_pictures import noise, save
+from tests.helpers.real_data import needs, real
+from tests.helpers.tiny_images import noise, save
+from tests.test_image_data import save_images
 
 # lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
@@ -30,9 +30,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("DARKROOM_RUN_FOLDER", "")
-        photographs(folder / "photos", 4)
+        save_images(folder / "images", 4)
         words = [
-            "--data.root=photos", "--data.cache_dir=cache", "--data.num_workers=0", "--data.crops=2",
+            "--data.root=images", "--data.cache_dir=cache", "--data.num_workers=0", "--data.crops=2",
             "--data.val_size=12",
             "--model.net.width=8", "--model.net.blocks=1", "--trainer.accelerator=cpu",
             "--trainer.enable_progress_bar=false",
@@ -57,22 +57,22 @@ def differences(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> int:
 
 
 def test_an_untrained_network_enlarges_as_bicubic_does(capsys: pytest.CaptureFixture[str]) -> None:
-    picture = noise(1, 31, 45)
-    save(Path("mine/deep/odd.png"), picture)
+    image = noise(1, 31, 45)
+    save(Path("mine/deep/odd.png"), image)
     assert predict("mine", "--out", "out") == 0
     made = np.asarray(result("out", "deep/odd"))
     assert made.shape == (62, 90, 3)
-    assert differences(made, enlarge(picture, 2)) <= 1
+    assert differences(made, enlarge(image, 2)) <= 1
     told = capsys.readouterr().out
-    assert "1 picture in" in told
+    assert "1 image in" in told
     assert "result/  PNG, 2 times as large" in told
 
 
-def test_alpha_grey_profile_and_exif_are_kept() -> None:
+def test_alpha_gray_profile_and_exif_are_kept() -> None:
     rgba = np.dstack([noise(2, 20, 30), np.tile(np.linspace(0, 255, 30).astype(np.uint8), (20, 1))])
     Path("kept").mkdir(exist_ok=True)
     Image.fromarray(rgba).save("kept/clear.png", icc_profile=ICC)
-    Image.fromarray(noise(3, 20, 30)).convert("L").save("kept/grey.png")
+    Image.fromarray(noise(3, 20, 30)).convert("L").save("kept/gray.png")
     exif = Image.Exif()
     exif[0x010F], exif[0x0112] = "Camera", 6
     Image.fromarray(noise(4, 20, 30)).save("kept/turned.jpg", exif=exif, icc_profile=ICC, quality=95)
@@ -84,7 +84,7 @@ def test_alpha_grey_profile_and_exif_are_kept() -> None:
     assert (alpha[0], alpha[-1]) == (0, 255)
     assert (np.diff(alpha) >= 0).all()
     assert differences(np.asarray(clear)[..., :3], enlarge(rgba[..., :3].copy(), 2)) <= 1  # nothing is laid on white
-    assert result("kept-out", "grey").mode == "L"
+    assert result("kept-out", "gray").mode == "L"
     turned = result("kept-out", "turned")
     assert turned.size == (40, 60)
     assert turned.getexif()[0x010F] == "Camera"
@@ -96,45 +96,45 @@ def test_alpha_grey_profile_and_exif_are_kept() -> None:
 def test_16_bits_are_kept() -> None:
     fine = np.tile(np.linspace(1000, 60000, 40).astype(np.uint16), (24, 1))
     Path("deep").mkdir(exist_ok=True)
-    Image.fromarray(fine).save("deep/grey.png")
-    colours = np.dstack([fine, fine[::-1, ::-1], fine // 2])
-    cv2.imwrite("deep/colour.png", colours[..., ::-1])
-    cv2.imwrite("deep/clear.png", np.dstack([colours[..., ::-1], fine]))
+    Image.fromarray(fine).save("deep/gray.png")
+    colors = np.dstack([fine, fine[::-1, ::-1], fine // 2])
+    cv2.imwrite("deep/color.png", colors[..., ::-1])
+    cv2.imwrite("deep/clear.png", np.dstack([colors[..., ::-1], fine]))
     assert predict("deep", "--out", "deep-out") == 0
-    grey = np.asarray(result("deep-out", "grey"))
-    assert grey.dtype == np.uint16
-    assert grey.shape == (48, 80)
-    assert len(np.unique(grey[20])) > 70  # 8 bits would leave fewer and coarser steps
-    for name, channels in (("colour", 3), ("clear", 4)):
+    gray = np.asarray(result("deep-out", "gray"))
+    assert gray.dtype == np.uint16
+    assert gray.shape == (48, 80)
+    assert len(np.unique(gray[20])) > 70  # 8 bits would leave fewer and coarser steps
+    for name, channels in (("color", 3), ("clear", 4)):
         made = cv2.imread(f"deep-out/result/{name}.png", cv2.IMREAD_UNCHANGED)
         assert made.dtype == np.uint16
         assert made.shape == (48, 80, channels)
-        np.testing.assert_allclose(made[20, 4:-4, 2], grey[20, 4:-4], atol=2)
+        np.testing.assert_allclose(made[20, 4:-4, 2], gray[20, 4:-4], atol=2)
 
 
 def test_tiffs_keep_what_they_have_but_not_how_they_are_stored() -> None:
     ramp = np.tile(np.linspace(500, 65000, 40).astype(np.uint16), (24, 1))
     Path("tiff").mkdir(exist_ok=True)
-    cv2.imwrite("tiff/colour.tif", np.dstack([ramp // 2, ramp, ramp]))
+    cv2.imwrite("tiff/color.tif", np.dstack([ramp // 2, ramp, ramp]))
     cv2.imwrite("tiff/clear.tif", np.dstack([ramp // 2, ramp, ramp, ramp]))
-    cv2.imwrite("tiff/grey.tif", ramp)
+    cv2.imwrite("tiff/gray.tif", ramp)
     exif = Image.Exif()
     exif[0x010F] = "Camera"
     Image.fromarray(noise(4, 20, 30)).save("tiff/camera.tif", exif=exif, icc_profile=ICC)
     assert predict("tiff", "--out", "tiff-out") == 0
-    for name, shape in (("colour", (48, 80, 3)), ("clear", (48, 80, 4)), ("grey", (48, 80))):
+    for name, shape in (("color", (48, 80, 3)), ("clear", (48, 80, 4)), ("gray", (48, 80))):
         made = cv2.imread(f"tiff-out/result/{name}.png", cv2.IMREAD_UNCHANGED)
         assert (made.dtype, made.shape) == (np.uint16, shape)
         assert not len(result("tiff-out", name).getexif())
     camera = result("tiff-out", "camera")
     assert camera.info["icc_profile"] == ICC
-    assert set(camera.getexif()) - {0x8769} == {0x010F}  # no width and height of the small picture
+    assert set(camera.getexif()) - {0x8769} == {0x010F}  # no width and height of the small image
 
 
-def test_profile_and_exif_of_16_bit_colours_are_kept() -> None:
-    colours = np.tile(np.linspace(0, 65535, 20).astype(np.uint16)[None, :, None], (16, 1, 3))
+def test_profile_and_exif_of_16_bit_colors_are_kept() -> None:
+    colors = np.tile(np.linspace(0, 65535, 20).astype(np.uint16)[None, :, None], (16, 1, 3))
     save(Path("profile/a.png"), noise(1, 16, 20))
-    cv2.imwrite("profile/a.png", colours)
+    cv2.imwrite("profile/a.png", colors)
     data = Path("profile/a.png").read_bytes()
     other = io.BytesIO()
     exif = Image.Exif()
@@ -151,7 +151,7 @@ def test_profile_and_exif_of_16_bit_colours_are_kept() -> None:
 
 def test_what_is_read_in_full() -> None:
     save(Path("full/a.jpg"), noise(7, 10, 12))
-    assert read_colours(Path("full/a.jpg")).dtype == np.uint8
+    assert read_colors(Path("full/a.jpg")).dtype == np.uint8
     assert read_extras(Path("full/a.jpg")) == (False, None, None, None)
     Image.fromarray(noise(7, 10, 12)).convert("CMYK").save("full/print.jpg", icc_profile=ICC)
     assert read_extras(Path("full/print.jpg")).icc is None
@@ -170,11 +170,11 @@ def test_strips_show_input_result_and_target() -> None:
     assert np.asarray(Image.open("strips/strip/b.png")).shape == (60, 2 * 60 + 8, 3)
 
 
-def test_large_pictures_go_through_in_tiles_and_the_ensemble_agrees() -> None:
-    picture = noise(9, 340, 400)
-    save(Path("large/a.png"), picture)
+def test_large_images_go_through_in_tiles_and_the_ensemble_agrees() -> None:
+    image = noise(9, 340, 400)
+    save(Path("large/a.png"), image)
     assert predict("large", "--out", "large-out") == 0
-    assert differences(np.asarray(result("large-out", "a")), enlarge(picture, 2)) <= 1
+    assert differences(np.asarray(result("large-out", "a")), enlarge(image, 2)) <= 1
     save(Path("plain/a.png"), noise(9, 40, 60))
     assert predict("plain", "--out", "ensemble", "--ensemble") == 0
     assert differences(np.asarray(result("ensemble", "a")), enlarge(noise(9, 40, 60), 2)) <= 1
@@ -183,27 +183,27 @@ def test_large_pictures_go_through_in_tiles_and_the_ensemble_agrees() -> None:
 def test_what_cannot_be_read_is_listed_and_the_rest_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     save(Path("mixed/good.jpg"), noise(3))
     Path("mixed/empty.png").touch()
-    Path("mixed/film.jpg").write_bytes(b"RIFF film")
-    Path("clip.mp4").write_bytes(b"film")
+    Path("mixed/video.jpg").write_bytes(b"RIFF video")
+    Path("clip.mp4").write_bytes(b"video")
     assert predict("mixed", "clip.mp4", "--out", "mixed-out") == 1
     assert [path.name for path in Path("mixed-out").rglob("*.png")] == ["good.png"]
     told = capsys.readouterr().out
-    assert "3 pictures could not be read:" in told
-    assert "clip.mp4: is not a picture that can be read" in told
+    assert "3 images could not be read:" in told
+    assert "clip.mp4: is not an image that can be read" in told
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["photos", "--scale", "4"], "--scale 4: this network was trained for 2x"),
-        (["photos", "--scale", "3"], "--scale 3: this network was trained for 2x"),
-        (["photos", "--target", "photos"], "add --strip"),
-        (["photos", "--strip", "--target", "gone"], "--target gone is not a folder"),
-        (["photos", "--outputs", "mask"], "unknown key 'outputs'"),  # segmentation's
-        ([], "no picture to work on"),
+        (["images", "--scale", "4"], "--scale 4: this network was trained for 2x"),
+        (["images", "--scale", "3"], "--scale 3: this network was trained for 2x"),
+        (["images", "--target", "images"], "add --strip"),
+        (["images", "--strip", "--target", "gone"], "--target gone is not a folder"),
+        (["images", "--outputs", "mask"], "unknown key 'outputs'"),  # segmentation's
+        ([], "no image to work on"),
     ],
 )
-def test_mistakes_are_one_line_before_the_first_picture(
+def test_mistakes_are_one_line_before_the_first_image(
     capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     assert predict(*words, *(["--out", "never"] if words else [])) == 2
@@ -214,8 +214,8 @@ def test_mistakes_are_one_line_before_the_first_picture(
 
 
 @needs(real("set5"))
-def test_a_real_picture_is_enlarged() -> None:
-    (picture, *_) = sorted((real("set5") / "x2").glob("*_LR.png"))
-    assert predict(str(picture), "--out", "real") == 0
-    with Image.open(picture) as small, Image.open(f"real/result/{picture.stem}.png") as large:
+def test_a_real_image_is_enlarged() -> None:
+    (image, *_) = sorted((real("set5") / "x2").glob("*_LR.png"))
+    assert predict(str(image), "--out", "real") == 0
+    with Image.open(image) as small, Image.open(f"real/result/{image.stem}.png") as large:
         assert large.size == (2 * small.size[0], 2 * small.size[1])

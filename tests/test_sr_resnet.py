@@ -23,7 +23,7 @@ def learnt_net(**options: object) -> SrResnet:
     return net
 
 
-def pictures(height: int, width: int, *, count: int = 2) -> torch.Tensor:
+def random_images(height: int, width: int, *, count: int = 2) -> torch.Tensor:
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1))
 
 
@@ -32,7 +32,7 @@ def pictures(height: int, width: int, *, count: int = 2) -> torch.Tensor:
 def test_enlarges_any_size_by_the_active_scale(scale: int, size: tuple[int, int]) -> None:
     net = learnt_net(max_scale=8).eval()
     net.active_scale = scale
-    result = net(pictures(*size))
+    result = net(random_images(*size))
     assert result.shape == (2, 3, scale * size[0], scale * size[1])
     assert result.dtype == torch.float32
     assert result.isfinite().all()
@@ -40,7 +40,7 @@ def test_enlarges_any_size_by_the_active_scale(scale: int, size: tuple[int, int]
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
 def test_untrained_it_is_bicubic_and_without_the_skip_it_is_not(scale: int) -> None:
-    images = pictures(12, 15)
+    images = random_images(12, 15)
     net = small_net()
     net.active_scale = scale
     torch.testing.assert_close(net(images), enlarge(images, scale))
@@ -51,8 +51,8 @@ def test_untrained_it_is_bicubic_and_without_the_skip_it_is_not(scale: int) -> N
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_bicubic_is_pillows(scale: int) -> None:
-    """Pillow's kernel has a = -0.5 as MATLAB's; on single-channel float pictures it does not round."""
-    plane = pictures(13, 10, count=1)[0, 0]
+    """Pillow's kernel has a = -0.5 as MATLAB's; on single-channel float images it does not round."""
+    plane = random_images(13, 10, count=1)[0, 0]
     theirs = Image.fromarray(plane.numpy(), mode=None).resize((10 * scale, 13 * scale), Image.Resampling.BICUBIC)
     expected = torch.frombuffer(bytearray(theirs.tobytes()), dtype=torch.float32).view(13 * scale, 10 * scale)
     torch.testing.assert_close(enlarge(plane.expand(1, 3, 13, 10), scale)[0, 1], expected, rtol=0, atol=1e-6)
@@ -82,7 +82,7 @@ def test_residual_blocks_are_scaled() -> None:
 
 
 def test_feature_skip_goes_around_the_body() -> None:
-    images = pictures(9, 9)
+    images = random_images(9, 9)
     with_skip, without = learnt_net(max_scale=1), learnt_net(max_scale=1, feature_skip=False)
     without.load_state_dict(with_skip.state_dict())
     difference = with_skip(images) - without(images)
@@ -103,7 +103,7 @@ def test_each_scale_trains_its_own_blocks_and_the_names_stay() -> None:
         assert len(groups) == 3
         assert len(groups[1]) == blocks
         net.zero_grad()
-        net(pictures(6, 6)).square().mean().backward()
+        net(random_images(6, 6)).square().mean().backward()
         trained = {name for name, p in net.named_parameters() if p.grad is not None}
         assert trained == {name for name, p in net.named_parameters() if p.requires_grad}
         grouped = [id(p) for group in groups for m in group for p in m.parameters()]
@@ -133,15 +133,15 @@ def test_a_second_scale_starts_from_the_tail_of_the_first() -> None:
 def test_far_pixels_have_no_say_so_tiles_can_be_cut() -> None:
     """Radius in input pixels: one per convolution before the first shuffle, at most one more after it, two bicubic."""
     net = learnt_net(max_scale=2).eval()
-    images = pictures(40, 40, count=1)
+    images = random_images(40, 40, count=1)
     changed = images.clone()
     changed[..., 0] = 0
     reach = (net(images) - net(changed)).abs().amax((0, 1, 2)).nonzero().max().item() // 2
     assert 4 <= reach <= (1 + 2 * 2 + 1 + 1) + 1
 
 
-def test_state_dict_is_enough_and_pictures_stay_as_they_are() -> None:
-    net, images = learnt_net(tail_norm=True).eval(), pictures(10, 11)
+def test_state_dict_is_enough_and_images_stay_as_they_are() -> None:
+    net, images = learnt_net(tail_norm=True).eval(), random_images(10, 11)
     before = images.clone()
     file = io.BytesIO()
     torch.save(net.state_dict(), file)
@@ -152,9 +152,9 @@ def test_state_dict_is_enough_and_pictures_stay_as_they_are() -> None:
     assert torch.equal(images, before)
 
 
-def test_bf16_autocast_keeps_the_picture_exact_to_float32() -> None:
-    """Only the correction is computed in bf16; the enlarged picture it is added to is not."""
-    net, images = small_net().eval(), pictures(10, 11)
+def test_bf16_autocast_keeps_the_image_exact_to_float32() -> None:
+    """Only the correction is computed in bf16; the enlarged image it is added to is not."""
+    net, images = small_net().eval(), random_images(10, 11)
     with torch.autocast("cpu", torch.bfloat16):
         result = net(images)
     assert result.dtype == torch.float32
@@ -162,7 +162,7 @@ def test_bf16_autocast_keeps_the_picture_exact_to_float32() -> None:
 
 
 def test_channels_last_gives_the_same() -> None:
-    net, images = learnt_net().eval(), pictures(10, 11)
+    net, images = learnt_net().eval(), random_images(10, 11)
     expected = net(images)
     result = net.to(memory_format=torch.channels_last)(images.to(memory_format=torch.channels_last))
     torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
@@ -173,8 +173,8 @@ def test_exports_with_free_height_and_width() -> None:
     net = learnt_net().eval()
     dim = torch.export.Dim
     free = {0: dim("n", min=1, max=64), 2: dim("h", min=4, max=512), 3: dim("w", min=4, max=512)}
-    exported = torch.export.export(net, (pictures(12, 16),), dynamic_shapes=(free,), strict=False).module()
-    images = pictures(9, 21, count=3)
+    exported = torch.export.export(net, (random_images(12, 16),), dynamic_shapes=(free,), strict=False).module()
+    images = random_images(9, 21, count=3)
     torch.testing.assert_close(exported(images), net(images), rtol=1e-4, atol=1e-5)
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
-from tiny_task import SEED, STAGES, TinyData, TinyNet, TinyTask, tiny_task, tiny_trainer
 from torch import nn
 
 from callbacks.errors import StageError
 from callbacks.training.progressive_resizing import ProgressiveResizing
 from datamodules.stage import Stage
 from models.layer_groups import frozen_count, param_groups
+from tests.helpers.tiny_task import SEED, STAGES, TinyData, TinyNet, TinyTask, tiny_task, tiny_trainer
 
 
 class Watch(Callback):
@@ -109,7 +109,7 @@ def test_a_size_that_the_net_refuses_is_said_before_the_first_step(tmp_path: Pat
     class Fussy(TinyTask):
         def parts(self, batch: Any) -> dict[str, torch.Tensor]:
             if batch["image"].shape[-1] < 12:
-                raise ValueError("a picture of 8 x 8 pixels is too small for this net: each side needs at least 12")
+                raise ValueError("an image of 8 x 8 pixels is too small for this net: each side needs at least 12")
             return super().parts(batch)
 
     with pytest.raises(

@@ -10,15 +10,15 @@ import torch
 from PIL import Image
 
 from experiments.cli.main import main
-from tests.test_photographs import photographs
-from tests.tiny_pictures import noise, save
-from tests.tiny_segment import read_events
+from tests.helpers.tiny_images import noise, save
+from tests.helpers.tiny_segment import read_events
+from tests.test_image_data import save_images
 
 # lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
 TASK = ["--task", "style"]
 DATA = [
-    "--data.root=photos", "--data.style_image=painting.png", "--data.style_size=48", "--data.val_size=40",
+    "--data.root=images", "--data.style_image=painting.png", "--data.style_size=48", "--data.val_size=40",
     "--data.cache_dir=cache", "--data.num_workers=0", "--data.crops=1",
 ]  # fmt: skip
 NET = ["--model.net.width=4", "--model.net.blocks=1", "--model.channels_last=false"]
@@ -34,12 +34,12 @@ FIT = [*TASK, *DATA, *NET, *LOSS, *QUIET]
 
 @pytest.fixture(scope="module", autouse=True)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with photographs, two paintings and a run of two stages."""
+    """A folder with images, two paintings and a run of two stages."""
     folder = tmp_path_factory.mktemp("style")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("DARKROOM_RUN_FOLDER", "")
-        photographs(folder / "photos", 12, 60, 70)
+        save_images(folder / "images", 12, 60, 70)
         save(folder / "painting.png", noise(50, 80, 100) // 2)
         save(folder / "other.png", 128 + noise(51, 80, 100) // 2)
         assert main([*FIT, "--name=both", f"--stages=[{SMALL}, {LARGE}]"]) == 0
@@ -51,7 +51,7 @@ def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
     return state
 
 
-def test_a_run_of_two_stages_shows_parts_scores_and_pictures(trained: Path) -> None:
+def test_a_run_of_two_stages_shows_parts_scores_and_images(trained: Path) -> None:
     run = trained / "runs/style/both"
     events = read_events(run)
     scalars = set(events.Tags()["scalars"])
@@ -61,18 +61,18 @@ def test_a_run_of_two_stages_shows_parts_scores_and_pictures(trained: Path) -> N
     assert {"figures/validation_1", "figures/training_batch"} <= set(events.Tags()["images"])
     first, last = (weights(run / "checkpoints", f"stage-{number}.ckpt") for number in (1, 2))
     grams = [name for name in first if "gram" in name]
-    assert len(grams) == 5  # of four layers and of colours
+    assert len(grams) == 5  # of four layers and of colors
     assert all(torch.equal(first[name], last[name]) and first[name].any() for name in grams)
     assert not any("features" in name for name in first)  # the VGG is in no checkpoint
     assert not torch.equal(first["net.tail.weight"], last["net.tail.weight"])
 
 
-def test_test_prints_every_picture_beside_the_untouched_one(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_test_prints_every_image_beside_the_untouched_one(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*TASK, "test", "--name=both"]) == 0
     told = capsys.readouterr().out
     assert "untouched" in told
     report = json.loads((trained / "runs/style/both/test.json").read_text())
-    rows = report["pictures"]
+    rows = report["images"]
     assert report["scores"]["test/loss"] == pytest.approx(sum(row["loss"] for row in rows) / len(rows))
     assert rows[0]["relative"] == pytest.approx(rows[0]["loss"] / rows[0]["untouched"], rel=1e-4)
 
@@ -107,7 +107,7 @@ def test_another_painting_starts_from_the_weights_of_the_first(
             assert not torch.equal(moved[name], value)
 
 
-def test_predict_repaints_at_the_picture_s_own_size(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predict_repaints_at_the_image_s_own_size(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(trained / "odd.png", noise(7, 61, 83))
     assert main([*TASK, "predict", "--name=both", "--out=painted", "odd.png"]) == 0
     (file,) = (trained / "painted").rglob("odd.png")
@@ -121,11 +121,11 @@ def test_gatys_paints_after_a_run_s_painting(trained: Path, capsys: pytest.Captu
     words = ["gatys", "--ckpt_path=runs/style/both/checkpoints/last.ckpt", "--content=odd.png"]
     assert main([*TASK, *words, "--size=48", "--iterations=20"]) == 0
     told = capsys.readouterr().out
-    assert "photograph: odd.png, taken at 65 x 48 px" in told
+    assert "image: odd.png, taken at 65 x 48 px" in told
     numbers = re.search(r"untouched ([\d.]+), after 20 iterations ([\d.]+)", told)
     assert numbers is not None
     assert float(numbers[2]) < 0.7 * float(numbers[1])
-    file = Path(told.splitlines()[-1].removeprefix("picture: "))
+    file = Path(told.splitlines()[-1].removeprefix("image: "))
     assert file.name == "odd_gatys_random_features.png"  # such features are named wherever a result is
     with Image.open(file) as image:
         assert image.size == (65, 48)
@@ -136,10 +136,10 @@ def test_lr_find_measures_the_loss_by_itself(trained: Path, capsys: pytest.Captu
     assert "curve: runs/style/finder/lr_find.png" in capsys.readouterr().out
 
 
-def test_show_draws_the_batches_and_what_was_made_of_the_held_out_picture(trained: Path) -> None:
+def test_show_draws_the_batches_and_what_was_made_of_the_held_out_image(trained: Path) -> None:
     assert main([*TASK, "show", "--name=both", "--ckpt_path=best", "--out=drawn"]) == 0
     drawn = {path.name for path in (trained / "drawn").iterdir()}
-    assert drawn == {"batch-1-small.png", "batch-2-large.png", "worst.png"}  # one picture is held out
+    assert drawn == {"batch-1-small.png", "batch-2-large.png", "worst.png"}  # one image is held out
 
 
 @pytest.mark.parametrize(

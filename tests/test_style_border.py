@@ -1,10 +1,9 @@
-"""No frames: the rim of a repainted flat picture is as restless as its middle, in a network that was trained."""
+"""No frames: the rim of a repainted flat image is as restless as its middle, in a network that was trained."""
 
 from pathlib import Path
 
 import pytest
 import torch
-from quick_fit import quick_fit
 from torch import Tensor, nn
 
 from datamodules.images.style import StyleDataModule
@@ -13,10 +12,11 @@ from experiments.benchmarks.border import restlessness
 from lightning_modules.style import StyleModule
 from models.losses.style import StyleLoss
 from models.style.style_resnet import StyleResnet
+from tests.helpers.quick_fit import quick_fit
 
 
 def test_steps_are_measured_where_they_are() -> None:
-    """Stripes of 8 grey levels, two pixels wide, in the middle alone: a step of 8 in every second pixel across."""
+    """Stripes of 8 gray levels, two pixels wide, in the middle alone: a step of 8 in every second pixel across."""
 
     def striped(images: Tensor) -> Tensor:
         made = torch.zeros_like(images)

@@ -1,4 +1,4 @@
-"""The data of style transfer: patches of photographs, and one painting of any kind."""
+"""The data of style transfer: patches of images, and one painting of any kind."""
 
 from pathlib import Path
 
@@ -12,17 +12,17 @@ from datamodules.images.style import StyleDataModule
 from datamodules.images.style_image import read_style
 from datamodules.loading.randomness import Key
 from datamodules.stage import Stage
-from tests.test_photographs import photographs, pixels
-from tests.tiny_pictures import noise, save
+from tests.helpers.tiny_images import noise, save
+from tests.test_image_data import pixels, save_images
 
 STAGE = Stage(name="all", size=16, batch_size=2, epochs=1, lr=1e-3)
 PLAIN = Stage(name="plain", size=16, batch_size=2, epochs=1, lr=1e-3, augment=False)
 
 
 def module(folder: Path, **options: object) -> StyleDataModule:
-    root = folder / "photos"
+    root = folder / "images"
     if not root.exists():
-        photographs(root)
+        save_images(root)
         save(folder / "painting.png", noise(77, 80, 120))
     options = {"style_image": folder / "painting.png", "style_size": 40} | options
     data = StyleDataModule(root=root, cache_dir=folder / "cache", num_workers=0, **options)  # type: ignore[arg-type]
@@ -30,11 +30,11 @@ def module(folder: Path, **options: object) -> StyleDataModule:
     return data
 
 
-def picture(path: Path) -> np.ndarray:  # type: ignore[type-arg]
+def read(path: Path) -> np.ndarray:  # type: ignore[type-arg]
     return np.asarray(Image.open(path))
 
 
-def test_patches_have_the_stages_size_and_come_from_their_pictures(tmp_path: Path) -> None:
+def test_patches_have_the_stages_size_and_come_from_their_images(tmp_path: Path) -> None:
     data = module(tmp_path, crops=3)
     patches = data.train_set(PLAIN)
     assert len(patches) == 9 * 3  # type: ignore[arg-type]
@@ -42,7 +42,7 @@ def test_patches_have_the_stages_size_and_come_from_their_pictures(tmp_path: Pat
     assert sample.keys() == {"content", "name"}
     assert sample["content"].shape == (3, 16, 16)
     assert sample["content"].dtype == torch.float32
-    windows = np.lib.stride_tricks.sliding_window_view(picture(tmp_path / "photos" / sample["name"]), (16, 16, 3))
+    windows = np.lib.stride_tricks.sliding_window_view(read(tmp_path / "images" / sample["name"]), (16, 16, 3))
     assert any(np.array_equal(window, pixels(sample["content"])) for window in windows.reshape(-1, 16, 16, 3))
     batch = next(iter(data.train_dataloader()))
     assert batch["content"].shape == (2, 3, 16, 16)
@@ -56,10 +56,10 @@ def test_patches_follow_from_epoch_and_index_alone(tmp_path: Path) -> None:
     assert not torch.equal(patches[Key(0, 0)]["content"], patches[Key(0, 1)]["content"])  # another crop of the same
 
 
-def test_photographs_are_mirrored_but_never_upside_down(tmp_path: Path) -> None:
-    photographs(tmp_path / "photos", 2, 16, 16)  # a patch is the whole picture
+def test_images_are_mirrored_but_never_upside_down(tmp_path: Path) -> None:
+    save_images(tmp_path / "images", 2, 16, 16)  # a patch is the whole image
     data = module(tmp_path, val_share=0.5, style_image=save(tmp_path / "p.png", noise(1, 50, 50)))
-    shown = picture(tmp_path / "photos" / data.photographs().splits["train"][0].name)
+    shown = read(tmp_path / "images" / data.image_splits().splits["train"][0].name)
     augmented, plain = data.train_set(STAGE), data.train_set(PLAIN)
     drawn = {pixels(augmented[Key(epoch, 0)]["content"]).tobytes() for epoch in range(20)}
     assert drawn == {shown.tobytes(), shown[:, ::-1].tobytes()}
@@ -70,7 +70,7 @@ def test_validation_and_test_look_at_the_middle(tmp_path: Path) -> None:
     data = module(tmp_path)
     for patches in (data.val_set(STAGE), data.test_set(STAGE)):
         sample = patches[Key(5, 0)]
-        shown = picture(tmp_path / "photos" / sample["name"])
+        shown = read(tmp_path / "images" / sample["name"])
         np.testing.assert_array_equal(pixels(sample["content"]), shown[12:28, 22:38])
 
 
@@ -89,10 +89,10 @@ def test_the_painting_is_taken_at_its_own_size(tmp_path: Path) -> None:
 def test_what_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module(tmp_path).prepare([STAGE])
     assert f"style: {tmp_path / 'painting.png'}, 120 x 80 px, taken at 60 x 40" in capsys.readouterr().out
-    grey = save(tmp_path / "grey.jpg", np.repeat(noise(3, 60, 60)[..., :1], 3, axis=2))
-    data = module(tmp_path, style_image=grey)
+    gray = save(tmp_path / "gray.jpg", np.repeat(noise(3, 60, 60)[..., :1], 3, axis=2))
+    data = module(tmp_path, style_image=gray)
     data.prepare([STAGE])
-    assert "it is grey, and so will be what is made after it" in capsys.readouterr().out
+    assert "it is gray, and so will be what is made after it" in capsys.readouterr().out
     assert data.style().shape == (3, 40, 40)
 
 
@@ -107,21 +107,21 @@ def test_any_mode_will_do(tmp_path: Path, mode: str) -> None:
     image.save(path)
     taken = read_style(path, size=40, crop=False)
     assert taken.pixels.shape == (40, 40, 3)
-    assert taken.grey == (mode in ("L", "1", "I;16"))
+    assert taken.gray == (mode in ("L", "1", "I;16"))
     assert taken.pixels.std() > 10
 
 
-def test_a_painting_that_cannot_be_used_is_refused_before_the_photographs_are_looked_at(tmp_path: Path) -> None:
+def test_a_painting_that_cannot_be_used_is_refused_before_the_images_are_looked_at(tmp_path: Path) -> None:
     module(tmp_path)
     save(tmp_path / "small.png", noise(1, 30, 50))
     (tmp_path / "torn.png").write_bytes((tmp_path / "painting.png").read_bytes()[:200])
-    (tmp_path / "text.txt").write_text("no picture")
+    (tmp_path / "text.txt").write_text("no image")
     for name, reason in {
-        "gone.png": r"gone\.png is not there: name a picture with --data\.style_image FILE",
-        "photos": r"photos is a folder: name a picture",
-        "small.png": r"small\.png: has 50 x 30 px, .* 40: name a larger picture, or lower --data\.style_size to 30",
-        "torn.png": r"the style picture .*torn\.png: is damaged or cut short",
-        "text.txt": r"text\.txt: is not a picture that can be read",
+        "gone.png": r"gone\.png is not there: name an image with --data\.style_image FILE",
+        "images": r"images is a folder: name an image",
+        "small.png": r"small\.png: has 50 x 30 px, .* 40: name a larger image, or lower --data\.style_size to 30",
+        "torn.png": r"the style image .*torn\.png: is damaged or cut short",
+        "text.txt": r"text\.txt: is not an image that can be read",
     }.items():
         data = module(tmp_path, style_image=tmp_path / name)
         with pytest.raises(DataError, match=reason):
@@ -144,17 +144,17 @@ def test_it_prepares_and_runs_without_any_data(tmp_path: Path, monkeypatch: pyte
     assert len(data.val_set(STAGE)) == 3  # type: ignore[arg-type]
 
 
-def test_calibration_pictures_are_spread_over_the_training_pictures(tmp_path: Path) -> None:
+def test_calibration_images_are_spread_over_the_training_images(tmp_path: Path) -> None:
     data = module(tmp_path, crops=4)
-    pictures = data.calibration_pictures(9)
-    assert pictures.shape == (9, 3, 16, 16)
-    torch.testing.assert_close(pictures, module(tmp_path, crops=4).calibration_pictures(9), rtol=0, atol=0)
+    images = data.calibration_images(9)
+    assert images.shape == (9, 3, 16, 16)
+    torch.testing.assert_close(images, module(tmp_path, crops=4).calibration_images(9), rtol=0, atol=0)
     patches = data.train_set(PLAIN)
-    torch.testing.assert_close(pictures[8], patches[Key(0, 32)]["content"], rtol=0, atol=0)
+    torch.testing.assert_close(images[8], patches[Key(0, 32)]["content"], rtol=0, atol=0)
     assert {patches[Key(0, 4 * place)]["name"] for place in range(9)} == {
-        photo.name for photo in data.photographs().splits["train"]
+        image.name for image in data.image_splits().splits["train"]
     }
-    assert len(data.calibration_pictures(100)) == 36
+    assert len(data.calibration_images(100)) == 36
 
 
 def test_validation_may_have_a_size_of_its_own(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from models.losses.gram import color_moments
 from models.losses.style import StyleLoss, total_variation
 from models.weights.errors import WeightsError
-from tests.tiny_vgg import file_of, plainly, theirs
+from tests.helpers.tiny_vgg import file_of, plainly, theirs
 
 LAYERS = (1, 4, 7, 9)  # of vgg11, whose third is content
 
 
-def pictures(seed: int = 1, size: tuple[int, int] = (24, 32), count: int = 2) -> Tensor:
+def random_images(seed: int = 1, size: tuple[int, int] = (24, 32), count: int = 2) -> Tensor:
     return torch.rand(count, 3, *size, generator=torch.Generator().manual_seed(seed))
 
 
@@ -31,8 +31,8 @@ def tiny(**options: Any) -> StyleLoss:
 def ready(**options: Any) -> StyleLoss:
     """The same with style and units."""
     loss = tiny(**options)
-    loss.set_style(pictures(7, (30, 20))[0])
-    loss.calibrate(pictures(8))
+    loss.set_style(random_images(7, (30, 20))[0])
+    loss.calibrate(random_images(8))
     return loss
 
 
@@ -50,11 +50,11 @@ def test_value_is_the_plain_computation_with_the_lessons_weights(tmp_path: Path)
     loss = StyleLoss(
         layer_weights=weights, content_weight=1e4, style_weight=1e12, balance=False, weights=file_of(plain, tmp_path)
     )
-    style, preds, content = pictures(3, (40, 36))[:1], pictures(1), pictures(2)
+    style, preds, content = random_images(3, (40, 36))[:1], random_images(1), random_images(2)
     loss.set_style(style[0])
     parts = loss(preds, content)
-    ours, photo, painting = (plainly(plain, (12, 22, 32, 42), x) for x in (preds, content, style))
-    expected = {"content": 1e4 * (ours[2] - photo[2]).square().mean()}
+    ours, image, painting = (plainly(plain, (12, 22, 32, 42), x) for x in (preds, content, style))
+    expected = {"content": 1e4 * (ours[2] - image[2]).square().mean()}
     for layer, weight, a, b in zip((12, 22, 32, 42), weights, ours, painting, strict=True):
         expected[f"style_{layer}"] = weight * (1e6 * gram(a) - 1e6 * gram(b)).square().mean()
     assert list(parts) == list(expected)
@@ -72,15 +72,15 @@ def test_a_network_brings_its_own_layers(name: Any, layers: tuple[int, ...]) -> 
     assert loss.content_layer == layers[2]
 
 
-def test_a_picture_against_itself_is_exactly_0() -> None:
+def test_an_image_against_itself_is_exactly_0() -> None:
     loss = tiny(light_weight=1.0, color_weight=1.0, tv_weight=0.0)
-    picture = pictures(count=1)
-    loss.set_style(picture[0])
-    loss.calibrate(pictures(5))
-    assert [part.item() for part in loss(picture, picture).values()] == [0.0] * 7
+    image = random_images(count=1)
+    loss.set_style(image[0])
+    loss.calibrate(random_images(5))
+    assert [part.item() for part in loss(image, image).values()] == [0.0] * 7
 
 
-def test_untouched_photographs_are_1_in_every_style_and_replaced_by_their_average_1_in_content() -> None:
+def test_untouched_images_are_1_in_every_style_and_replaced_by_their_average_1_in_content() -> None:
     loss = tiny(
         layer_weights=(0.1, 0.2, 0.3, 0.4),
         style_weight=10,
@@ -89,24 +89,24 @@ def test_untouched_photographs_are_1_in_every_style_and_replaced_by_their_averag
         color_weight=6,
         tv_weight=0.5,
     )
-    loss.set_style(pictures(7)[0])
-    photographs = torch.cat([pictures(8), pictures(9) ** 2])
-    loss.calibrate(photographs)
-    parts = {name: part.item() for name, part in loss(photographs, photographs).items()}
+    loss.set_style(random_images(7)[0])
+    images = torch.cat([random_images(8), random_images(9) ** 2])
+    loss.calibrate(images)
+    parts = {name: part.item() for name, part in loss(images, images).items()}
     assert parts == pytest.approx(
         {"content": 0, "light": 0, "style_1": 1, "style_4": 2, "style_7": 3, "style_9": 4, "color": 6, "tv": 0.5},
         rel=1e-4,
     )
-    shown = loss.features(photographs)[2]  # type: ignore[misc]
+    shown = loss.features(images)[2]  # type: ignore[misc]
     alike = (shown - shown.mean((2, 3), keepdim=True)).square().mean()
     assert loss.units[0].item() == pytest.approx(alike.item(), rel=1e-4)
 
 
-def test_light_is_the_photographs() -> None:
-    photograph = torch.linspace(0, 1, 64).expand(1, 3, 48, 64)
+def test_light_is_the_images() -> None:
+    image = torch.linspace(0, 1, 64).expand(1, 3, 48, 64)
     loss = ready(light_weight=3.0)
-    assert loss(0.2 + 0.5 * photograph, photograph)["light"].item() == pytest.approx(0, abs=0.01)
-    assert loss(1 - photograph, photograph)["light"].item() == pytest.approx(3 * 2, rel=0.01)
+    assert loss(0.2 + 0.5 * image, image)["light"].item() == pytest.approx(0, abs=0.01)
+    assert loss(1 - image, image)["light"].item() == pytest.approx(3 * 2, rel=0.01)
 
 
 def test_colors_by_hand_and_wherever_they_are() -> None:
@@ -116,8 +116,8 @@ def test_colors_by_hand_and_wherever_they_are() -> None:
     red[:, 0] = 1
     # of the 16 means of products over (red, green, blue, 1), three are 1/4 where black's are 0
     assert loss(red, red)["color"].item() == pytest.approx(3 / 4**2 / 16, rel=1e-6)
-    loss.set_style(pictures(7)[0])
-    preds = pictures(1)
+    loss.set_style(random_images(7)[0])
+    preds = random_images(1)
     mixed = preds.flatten(2)[:, :, torch.randperm(24 * 32, generator=torch.Generator().manual_seed(0))].view_as(preds)
     found, expected = loss(mixed, preds), loss(preds, preds)
     assert found["color"].item() == pytest.approx(expected["color"].item(), rel=1e-4)
@@ -125,13 +125,13 @@ def test_colors_by_hand_and_wherever_they_are() -> None:
 
 
 def test_colors_agree_where_means_and_covariances_do() -> None:
-    """NumPy's covariances and means of a picture, put back together."""
-    picture = pictures(1, count=1) ** 2
-    colors = picture[0].flatten(1).double().numpy()
+    """NumPy's covariances and means of an image, put back together."""
+    image = random_images(1, count=1) ** 2
+    colors = image[0].flatten(1).double().numpy()
     means = np.append(colors.mean(1), 1)
     expected = np.outer(means, means)
     expected[:3, :3] += np.cov(colors, bias=True)
-    np.testing.assert_allclose(4 * color_moments(picture)[0].numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(4 * color_moments(image)[0].numpy(), expected, rtol=1e-5)
 
 
 def test_balanced_parts_do_not_depend_on_the_scale_of_the_weights(tmp_path: Path) -> None:
@@ -148,32 +148,32 @@ def test_balanced_parts_do_not_depend_on_the_scale_of_the_weights(tmp_path: Path
             folder = tmp_path / name
             folder.mkdir(exist_ok=True)
             loss = ready(weights=file_of(layers, folder), balance=balance)
-            found[name, balance] = total(loss(pictures(1), pictures(2))).item()
+            found[name, balance] = total(loss(random_images(1), random_images(2))).item()
     assert found["large", True] == pytest.approx(found["plain", True], rel=1e-3)
     assert found["large", False] > 50 * found["plain", False]
 
 
-def test_a_painting_that_is_the_photograph_and_a_flat_photograph_stay_finite() -> None:
+def test_a_painting_that_is_the_image_and_a_flat_image_stay_finite() -> None:
     loss = tiny(tv_weight=1.0)
-    loss.set_style(pictures(1)[0])
-    for photograph in (pictures(1)[:1], torch.full((1, 3, 24, 24), 0.5)):
-        loss.calibrate(photograph)
-        preds = pictures(3, photograph.shape[2:], count=1).requires_grad_()  # type: ignore[arg-type]
-        parts = loss(preds, photograph)
+    loss.set_style(random_images(1)[0])
+    for image in (random_images(1)[:1], torch.full((1, 3, 24, 24), 0.5)):
+        loss.calibrate(image)
+        preds = random_images(3, image.shape[2:], count=1).requires_grad_()  # type: ignore[arg-type]
+        parts = loss(preds, image)
         total(parts).backward()
         assert all(part.isfinite() for part in parts.values())
         assert preds.grad is not None
         assert preds.grad.isfinite().all()
 
 
-def test_halves_of_a_batch_swapped_change_nothing_and_each_picture_answers_for_itself() -> None:
+def test_halves_of_a_batch_swapped_change_nothing_and_each_image_answers_for_itself() -> None:
     loss = ready()
-    preds, content = pictures(1, count=4), pictures(2, count=4)
-    each = loss.per_picture(preds, content)
-    alone = torch.cat([loss.per_picture(p[None], c[None]) for p, c in zip(preds, content, strict=True)])
+    preds, content = random_images(1, count=4), random_images(2, count=4)
+    each = loss.per_image(preds, content)
+    alone = torch.cat([loss.per_image(p[None], c[None]) for p, c in zip(preds, content, strict=True)])
     torch.testing.assert_close(each, alone)
     swapped = preds.roll(2, 0), content.roll(2, 0)
-    torch.testing.assert_close(loss.per_picture(*swapped).roll(2, 0), each)
+    torch.testing.assert_close(loss.per_image(*swapped).roll(2, 0), each)
     torch.testing.assert_close(total(loss(*swapped)), total(loss(preds, content)))
     torch.testing.assert_close(total(loss(preds, content)), each.mean())
     assert each.std() > 1e-4
@@ -181,16 +181,16 @@ def test_halves_of_a_batch_swapped_change_nothing_and_each_picture_answers_for_i
 
 def test_sizes_of_content_and_style_are_independent() -> None:
     loss = tiny()
-    loss.set_style(pictures(7, (33, 57))[0])
-    loss.calibrate(pictures(8, (16, 40)))
-    assert total(loss(pictures(1, (23, 48)), pictures(2, (23, 48)))).isfinite()
+    loss.set_style(random_images(7, (33, 57))[0])
+    loss.calibrate(random_images(8, (16, 40)))
+    assert total(loss(random_images(1, (23, 48)), random_images(2, (23, 48)))).isfinite()
 
 
-def test_gradient_is_right_and_reaches_the_picture_alone() -> None:
+def test_gradient_is_right_and_reaches_the_image_alone() -> None:
     loss = ready(
         name="vgg11", layers=(1, 4), layer_weights=(0.5, 0.5), light_weight=1, color_weight=1, tv_weight=0.1
     ).double()
-    preds, content = pictures(1, (4, 4))[:1].double().requires_grad_(), pictures(2, (4, 4))[:1].double()
+    preds, content = random_images(1, (4, 4))[:1].double().requires_grad_(), random_images(2, (4, 4))[:1].double()
     content.requires_grad_()
     assert torch.autograd.gradcheck(lambda x: total(loss(x, content)), preds, atol=1e-4)
     total(loss(preds, content)).backward()
@@ -199,10 +199,10 @@ def test_gradient_is_right_and_reaches_the_picture_alone() -> None:
 
 def test_bf16_runs_the_network_and_compares_in_float32() -> None:
     loss = ready(tv_weight=0.1)
-    full = loss(pictures(1), pictures(2))
+    full = loss(random_images(1), random_images(2))
     with torch.autocast("cpu", torch.bfloat16):
-        parts = loss(pictures(1), pictures(2))
-        assert loss.features(pictures())[0].dtype == torch.bfloat16  # type: ignore[misc]
+        parts = loss(random_images(1), random_images(2))
+        assert loss.features(random_images())[0].dtype == torch.bfloat16  # type: ignore[misc]
     for name, part in parts.items():
         assert part.dtype == torch.float32
         assert part.item() == pytest.approx(full[name].item(), rel=0.05)
@@ -222,7 +222,7 @@ def test_checkpoints_hold_style_and_units_and_no_vgg() -> None:
     again.load_state_dict(torch.load(file, weights_only=True))
     assert again.has_style
     assert again.calibrated
-    assert again(pictures(1), pictures(2)) == loss(pictures(1), pictures(2))
+    assert again(random_images(1), random_images(2)) == loss(random_images(1), random_images(2))
 
 
 def test_making_the_loss_loads_nothing() -> None:
@@ -239,28 +239,28 @@ def test_a_style_seen_with_other_weights_is_refused(tmp_path: Path) -> None:
         other.load_state_dict(state)
         with pytest.raises(WeightsError, match="other VGG weights than those found now"):
             other.load()
-        other.set_style(pictures()[0])  # a new painting is looked at anew
+        other.set_style(random_images()[0])  # a new painting is looked at anew
         other.load()
 
 
 def test_a_new_style_forgets_the_old_units() -> None:
     loss = ready()
     before = loss.state_dict()["gram_4"].clone()
-    loss.set_style(pictures(11)[0])
+    loss.set_style(random_images(11)[0])
     assert not torch.equal(loss.state_dict()["gram_4"], before)
     assert not loss.calibrated
-    with pytest.raises(RuntimeError, match=r"call calibrate\(photographs\)"):
-        loss(pictures(1), pictures(2))
+    with pytest.raises(RuntimeError, match=r"call calibrate\(images\)"):
+        loss(random_images(1), random_images(2))
 
 
 def test_what_is_missing_is_said() -> None:
     loss = tiny()
-    with pytest.raises(RuntimeError, match=r"call set_style\(picture\)"):
-        loss(pictures(1), pictures(2))
-    with pytest.raises(RuntimeError, match=r"call set_style\(picture\)"):
-        loss.calibrate(pictures())
-    with pytest.raises(ValueError, match=r"\(2, 3, 24, 32\) cannot be made of photographs \(2, 3, 24, 24\)"):
-        ready()(pictures(), pictures(size=(24, 24)))
+    with pytest.raises(RuntimeError, match=r"call set_style\(image\)"):
+        loss(random_images(1), random_images(2))
+    with pytest.raises(RuntimeError, match=r"call set_style\(image\)"):
+        loss.calibrate(random_images())
+    with pytest.raises(ValueError, match=r"\(2, 3, 24, 32\) cannot be made of images \(2, 3, 24, 24\)"):
+        ready()(random_images(), random_images(size=(24, 24)))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""StyleModule: what it asks of loss and data, its scores against figures by hand, its tiles against the picture."""
+"""StyleModule: what it asks of loss and data, its scores against figures by hand, its tiles against the image."""
 
 from typing import Any, cast
 
@@ -7,16 +7,16 @@ import skimage.data
 import torch
 from torch import Tensor, nn
 
-from datamodules.batches import PhotoBatch
+from datamodules.batches import ImageBatch
 from lightning_modules.style import StyleModule
 from models.style.style_resnet import StyleResnet
 from models.tiled_inference import enlarge_in_tiles
-from tests.quick_fit import quiet_trainer
-from tests.ranks import on_ranks
-from tests.tiny_segment import DiscData
-from tests.tiny_style import GREYS, PAINTING, STAGE, Halving, Means, grey_task
+from tests.helpers.quick_fit import quiet_trainer
+from tests.helpers.ranks import on_ranks
+from tests.helpers.tiny_segment import DiscData
+from tests.helpers.tiny_style import GRAYS, PAINTING, STAGE, Halving, Means, gray_task
 
-#: By hand: a photograph of grey g becomes g / 2; content 2 (g / 2)^2, style (g / 2 - 0.75)^2, untouched (g - 0.75)^2.
+#: By hand: an image of gray g becomes g / 2; content 2 (g / 2)^2, style (g / 2 - 0.75)^2, untouched (g - 0.75)^2.
 CONTENT = (0.0, 0.03125, 0.125, 0.28125, 0.5)
 STYLED = (0.5625, 0.390625, 0.25, 0.140625, 0.0625)
 UNTOUCHED = (0.5625, 0.25, 0.0625, 0.0, 0.0625)
@@ -33,12 +33,12 @@ def painter(norm: str = "batch") -> StyleResnet:
     return net
 
 
-def photo(image: Tensor) -> PhotoBatch:
-    return cast(PhotoBatch, {"image": image})
+def batch_of(image: Tensor) -> ImageBatch:
+    return cast(ImageBatch, {"image": image})
 
 
 def test_validation_means_are_exact_although_the_last_batch_is_short() -> None:
-    module, data = grey_task()
+    module, data = gray_task()
     (scores,) = quiet_trainer().validate(module, data, verbose=False)
     content, styled, untouched = (sum(values) / 5 for values in (CONTENT, STYLED, UNTOUCHED))
     assert scores == {
@@ -49,21 +49,21 @@ def test_validation_means_are_exact_although_the_last_batch_is_short() -> None:
     }
 
 
-def test_the_table_has_every_picture_beside_the_untouched_one_the_worst_first() -> None:
-    module, data = grey_task()
+def test_the_table_has_every_image_beside_the_untouched_one_the_worst_first() -> None:
+    module, data = gray_task()
     (scores,) = quiet_trainer().test(module, data, verbose=False)
     ours = [content + styled for content, styled in zip(CONTENT, STYLED, strict=True)]
     assert scores["test/relative"] == pytest.approx(sum(ours) / sum(UNTOUCHED))
     rows = {row["name"]: row for row in module.test_table}
     assert [row["relative"] for row in rows.values()] == sorted((r["relative"] for r in rows.values()), reverse=True)
     for number, (loss, untouched) in enumerate(zip(ours, UNTOUCHED, strict=True)):
-        row = rows[f"grey {number}.png"]
+        row = rows[f"gray {number}.png"]
         assert (row["loss"], row["untouched"]) == (pytest.approx(loss), pytest.approx(untouched))
-    assert rows["grey 3.png"]["relative"] == float("inf")  # as light as the painting: nothing is left to be gained
+    assert rows["gray 3.png"]["relative"] == float("inf")  # as light as the painting: nothing is left to be gained
 
 
-def test_a_step_gives_every_pictures_own_score() -> None:
-    module, data = grey_task()
+def test_a_step_gives_every_images_own_score() -> None:
+    module, data = gray_task()
     module.loss.set_style(data.style())
     output = module.validation_step(next(iter(data.val_dataloader())))
     assert output is not None
@@ -73,7 +73,7 @@ def test_a_step_gives_every_pictures_own_score() -> None:
 
 
 def test_training_moves_the_net_and_logs_every_part() -> None:
-    module, data = grey_task()
+    module, data = gray_task()
     module.begin_stage(STAGE, 2)
     trainer = quiet_trainer(max_epochs=1, limit_train_batches=1)
     trainer.fit(module, data)
@@ -84,21 +84,21 @@ def test_training_moves_the_net_and_logs_every_part() -> None:
 
 
 def test_the_loss_is_shown_the_painting_once_and_not_for_predictions() -> None:
-    module, data = grey_task()
+    module, data = gray_task()
     loss = cast(Any, module.loss)
     trainer = quiet_trainer()
     trainer.validate(module, data, verbose=False)
-    assert loss.asked == ["load", "style", f"calibrate {len(GREYS)}"]
+    assert loss.asked == ["load", "style", f"calibrate {len(GRAYS)}"]
     assert loss.mean == PAINTING
     trainer.test(module, data, verbose=False)
-    assert loss.asked == ["load", "style", f"calibrate {len(GREYS)}", "load"]
-    other, _ = grey_task()
+    assert loss.asked == ["load", "style", f"calibrate {len(GRAYS)}", "load"]
+    other, _ = gray_task()
     other.setup("predict")
     assert cast(Any, other.loss).asked == []
 
 
 def test_data_without_a_painting_are_refused() -> None:
-    module, _ = grey_task()
+    module, _ = gray_task()
     data = DiscData(num_workers=0)
     data.set_stage(STAGE)
     with pytest.raises(TypeError, match="DiscData brings no painting along"):
@@ -106,7 +106,7 @@ def test_data_without_a_painting_are_refused() -> None:
 
 
 @torch.no_grad()
-def test_tiles_of_batch_norm_are_the_whole_picture() -> None:
+def test_tiles_of_batch_norm_are_the_whole_image() -> None:
     image = torch.rand(1, 3, 203, 318, generator=torch.Generator().manual_seed(1))
     net = painter()
     assert net.reach == 28
@@ -115,10 +115,10 @@ def test_tiles_of_batch_norm_are_the_whole_picture() -> None:
 
 @torch.no_grad()
 def test_tiles_of_instance_norm_have_one_contrast() -> None:
-    """A photograph beside a flat wall, each tile of which would by itself be stretched to a photograph's contrast."""
-    photograph = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None, :, :320, :320] / 255
+    """An image beside a flat wall, each tile of which would by itself be stretched to an image's contrast."""
+    image = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None, :, :320, :320] / 255
     wall = 0.5 + 0.01 * torch.rand(1, 3, 320, 320, generator=torch.Generator().manual_seed(1))
-    image = torch.cat([wall, photograph], dim=3)
+    image = torch.cat([wall, image], dim=3)
     net = painter("instance")
     module = module_of(net, tile=160).eval()
     whole, ours = net(image), module(image)
@@ -136,15 +136,15 @@ def test_tiles_of_instance_norm_have_one_contrast() -> None:
 @pytest.mark.parametrize(
     ("dtype", "top", "saved"), [(torch.uint8, 255, torch.uint8), (torch.int32, 65535, torch.uint16)]
 )
-def test_a_prediction_is_as_deep_as_the_picture(dtype: torch.dtype, top: int, saved: torch.dtype) -> None:
+def test_a_prediction_is_as_deep_as_the_image(dtype: torch.dtype, top: int, saved: torch.dtype) -> None:
     image = torch.arange(12).reshape(1, 3, 2, 2) * (top // 11)
-    made = module_of(Halving()).predict_step(photo(image.to(dtype)))
+    made = module_of(Halving()).predict_step(batch_of(image.to(dtype)))
     assert made.dtype == saved
     assert made.shape == image.shape
     assert (made.long() - image / 2).abs().max() <= 0.5
 
 
-def test_a_float_picture_is_taken_as_it_is() -> None:
+def test_a_float_image_is_taken_as_it_is() -> None:
     image = torch.rand(1, 3, 5, 7)
     with torch.no_grad():
         torch.testing.assert_close(module_of(Halving())(image), image / 2)
@@ -169,17 +169,17 @@ def test_the_origin_of_the_weights_names_the_measure() -> None:
 
 def judge_on_two() -> dict[str, Any]:
     """Validates and tests."""
-    trainer, (module, data) = quiet_trainer(devices=2), grey_task()
+    trainer, (module, data) = quiet_trainer(devices=2), gray_task()
     (val,) = trainer.validate(module, data, verbose=False)
     (test,) = trainer.test(module, data, verbose=False)
     return {"val": val, "test": test, "table": module.test_table}
 
 
 @pytest.mark.slow
-def test_two_processes_with_three_and_two_pictures_score_as_one() -> None:
+def test_two_processes_with_three_and_two_images_score_as_one() -> None:
     first, second = on_ranks(2, judge_on_two)
     assert first == second
-    module, data = grey_task()
+    module, data = gray_task()
     trainer = quiet_trainer()
     assert first["val"] == pytest.approx(trainer.validate(module, data, verbose=False)[0])
     assert first["test"] == pytest.approx(trainer.test(module, data, verbose=False)[0])

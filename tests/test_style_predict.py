@@ -1,4 +1,4 @@
-"""``predict`` for style through the real command line: photographs and films."""
+"""``predict`` for style through the real command line: images and videos."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +9,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.io.video import FilmReader
+from datamodules.io.video import VideoReader
 from experiments.cli.main import main
-from tests.test_photographs import photographs
+from tests.helpers.tiny_images import noise, save
+from tests.helpers.tiny_videos import cut_inside_frame, ramp, sound_packets, video
+from tests.test_image_data import save_images
 from tests.test_style import FIT, SMALL, TASK
-from tests.tiny_films import cut_inside_frame, film, ramp, sound_packets
-from tests.tiny_pictures import noise, save
 
 # lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
@@ -27,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("DARKROOM_RUN_FOLDER", "")
-        photographs(folder / "photos", 12, 60, 70)
+        save_images(folder / "images", 12, 60, 70)
         save(folder / "painting.png", noise(50, 80, 100) // 2)
         assert main([*FIT, f"--stages=[{SMALL}]"]) == 0
         yield folder
@@ -41,9 +41,9 @@ def result(out: str, name: str) -> NDArray[np.uint8]:
     return np.asarray(Image.open(Path(out) / "result" / f"{name}.png"))
 
 
-def test_strength_and_colours_of_photographs(capsys: pytest.CaptureFixture[str]) -> None:
-    picture = noise(1, 37, 51)
-    save(Path("mine/deep/odd.png"), picture)
+def test_strength_and_colors_of_images(capsys: pytest.CaptureFixture[str]) -> None:
+    image = noise(1, 37, 51)
+    save(Path("mine/deep/odd.png"), image)
     for out, words in {
         "full": [],
         "none": ["--strength=0"],
@@ -52,17 +52,17 @@ def test_strength_and_colours_of_photographs(capsys: pytest.CaptureFixture[str])
     }.items():
         assert predict("mine", "--out", out, *words) == 0
     full, half = (result(out, "deep/odd").astype(int) for out in ("full", "half"))
-    assert full.shape == picture.shape
-    assert abs(full - picture).mean() > 10
-    np.testing.assert_array_equal(result("none", "deep/odd"), picture)
-    assert abs(half - (full + picture) / 2).max() <= 0.5
-    own, old = (np.asarray(Image.fromarray(x).convert("YCbCr")) for x in (result("own", "deep/odd"), picture))
+    assert full.shape == image.shape
+    assert abs(full - image).mean() > 10
+    np.testing.assert_array_equal(result("none", "deep/odd"), image)
+    assert abs(half - (full + image) / 2).max() <= 0.5
+    own, old = (np.asarray(Image.fromarray(x).convert("YCbCr")) for x in (result("own", "deep/odd"), image))
     inside = ((result("own", "deep/odd") > 0) & (result("own", "deep/odd") < 255)).all(axis=2)  # of what RGB can show
     assert inside.mean() > 0.5
     assert abs(own[..., 1:].astype(int) - old[..., 1:])[inside].max() <= 2
     told = capsys.readouterr().out
     assert "repainted, at a strength of 0.5" in told
-    assert "in the photograph's own colours" in told
+    assert "in the image's own colors" in told
 
 
 def test_alpha_and_16_bits_are_kept() -> None:
@@ -75,43 +75,43 @@ def test_alpha_and_16_bits_are_kept() -> None:
     assert (result("kept-out", "clear")[..., 3] == 77).all()
 
 
-def test_films_and_photographs_of_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
-    source = film(Path("mixed/clip.mp4"), 6)
+def test_videos_and_images_of_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    source = video(Path("mixed/clip.mp4"), 6)
     save(Path("mixed/clip.png"), noise(3))
     assert predict("mixed", "--out", "mixed-out", "--strength=0", "--smooth=0.8") == 0
     assert sorted(path.name for path in Path("mixed-out/result").iterdir()) == ["clip-2.png", "clip.mp4"]
-    made = list(FilmReader(Path("mixed-out/result/clip.mp4")))
+    made = list(VideoReader(Path("mixed-out/result/clip.mp4")))
     assert len(made) == 6
-    for number, frame in enumerate(made):  # smoothing is of what is painted, not of the film
+    for number, frame in enumerate(made):  # smoothing is of what is painted, not of the video
         assert abs(frame.pixels.astype(int) - ramp(number)).mean() < 4
     assert sound_packets(Path("mixed-out/result/clip.mp4")) == sound_packets(source)
     told = capsys.readouterr().out
-    assert "1 picture in" in told
+    assert "1 image in" in told
     assert "clip.mp4: 6 frames in" in told
     assert "flicker" in told
 
 
-def test_a_cut_film_is_kept_as_far_as_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
-    cut_inside_frame(film(Path("cut/a.mp4"), 20, sound=None, options={"movflags": "faststart"}), 10)
+def test_a_cut_video_is_kept_as_far_as_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    cut_inside_frame(video(Path("cut/a.mp4"), 20, sound=None, options={"movflags": "faststart"}), 10)
     assert predict("cut/a.mp4", "--out", "cut-out") == 1
-    assert len(list(FilmReader(Path("cut-out/result/a.mp4")))) == 10
+    assert len(list(VideoReader(Path("cut-out/result/a.mp4")))) == 10
     assert "a.mp4: is cut short" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["photos", "--strength=1.5"], "--strength 1.5: must lie between 0 and 1"),
-        (["photos", "--smooth=1"], "--smooth 1: must lie between 0 and 0.98"),
-        (["photos", "--tile=3"], "--tile 3: "),
-        (["clip.mp4", "--trainer.devices=2", "--trainer.strategy=ddp"], "films are for one process"),
-        ([], "no picture to work on"),
+        (["images", "--strength=1.5"], "--strength 1.5: must lie between 0 and 1"),
+        (["images", "--smooth=1"], "--smooth 1: must lie between 0 and 0.98"),
+        (["images", "--tile=3"], "--tile 3: "),
+        (["clip.mp4", "--trainer.devices=2", "--trainer.strategy=ddp"], "videos are for one process"),
+        ([], "no image to work on"),
     ],
 )
-def test_mistakes_are_one_line_before_the_first_picture(
+def test_mistakes_are_one_line_before_the_first_image(
     capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
-    film(Path("clip.mp4"), 2)
+    video(Path("clip.mp4"), 2)
     assert predict(*words, *(["--out", "never"] if words else [])) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert told.startswith("run.py: ")

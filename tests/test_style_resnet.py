@@ -29,15 +29,15 @@ def learnt_net(**options: object) -> StyleResnet:
     return net.eval()
 
 
-def pictures(height: int, width: int, *, count: int = 2) -> torch.Tensor:
+def random_images(height: int, width: int, *, count: int = 2) -> torch.Tensor:
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize(("norm", "upsample"), KINDS)
-def test_any_size_gives_the_same_size_in_the_range_of_colours(norm: str, upsample: str) -> None:
+def test_any_size_gives_the_same_size_in_the_range_of_colors(norm: str, upsample: str) -> None:
     net = small_net(norm=norm, upsample=upsample).eval()
     for side in range(1, 71):
-        result = net(pictures(side, 71 - side, count=1))
+        result = net(random_images(side, 71 - side, count=1))
         assert result.shape == (1, 3, side, 71 - side)
         assert result.dtype == torch.float32
         assert 0 <= result.min() <= result.max() <= 1
@@ -45,7 +45,7 @@ def test_any_size_gives_the_same_size_in_the_range_of_colours(norm: str, upsampl
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 40), (41, 90)])
 def test_the_border_is_numpys_reflection(size: tuple[int, int]) -> None:
-    images = pictures(*size)
+    images = random_images(*size)
     height, width = (max(8, -(-length // 4) * 4) for length in size)
     below, right = height - size[0], width - size[1]
     expected = np.pad(images.numpy(), ((0, 0), (0, 0), (40, 40 + below), (40, 40 + right)), mode="reflect")
@@ -75,7 +75,7 @@ def test_parameters_counted_by_hand() -> None:
 def test_inside_it_is_the_plain_computation_without_any_padding(upsample: str) -> None:
     """What is far from the rim is what torch's functions make of it with no padding at all."""
     net = learnt_net(upsample=upsample)
-    images = pictures(100, 112)
+    images = random_images(100, 112)
 
     def norm(x: torch.Tensor, layer: nn.Module) -> torch.Tensor:
         own = layer.state_dict()
@@ -83,7 +83,7 @@ def test_inside_it_is_the_plain_computation_without_any_padding(upsample: str) -
         return (x - mean) / (var + 1e-5).sqrt() * own["weight"].view(-1, 1, 1) + own["bias"].view(-1, 1, 1)
 
     # each map is cut so that the next, strided one begins on a multiple of its step
-    x = F.relu(norm(F.conv2d(images, net.down[0][0].weight), net.down[0][1]))  # begins at pixel 4 of the picture
+    x = F.relu(norm(F.conv2d(images, net.down[0][0].weight), net.down[0][1]))  # begins at pixel 4 of the image
     x = F.relu(norm(F.conv2d(x[:, :, 3:, 3:], net.down[1][0].weight, stride=2), net.down[1][1]))  # at 8, every 2nd
     x = F.relu(norm(F.conv2d(x[:, :, 1:, 1:], net.down[2][0].weight, stride=2), net.down[2][1]))  # at 12, every 4th
     for block in net.blocks:
@@ -102,7 +102,7 @@ def test_inside_it_is_the_plain_computation_without_any_padding(upsample: str) -
 @pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
 def test_reach_is_as_far_as_it_sees(upsample: str) -> None:
     net = learnt_net(upsample=upsample)
-    images = pictures(100, 100, count=1).double()
+    images = random_images(100, 100, count=1).double()
     net.double()
     changed = images.clone()
     changed[..., 47] = 1 - changed[..., 47]
@@ -111,8 +111,8 @@ def test_reach_is_as_far_as_it_sees(upsample: str) -> None:
     assert net.reach - 8 < far <= net.reach
 
 
-def test_batch_norm_keeps_pictures_apart_from_far_pixels_and_instance_norm_does_not() -> None:
-    images = pictures(160, 160, count=1)
+def test_batch_norm_keeps_images_apart_from_far_pixels_and_instance_norm_does_not() -> None:
+    images = random_images(160, 160, count=1)
     changed = images.clone()
     changed[..., :8] = 0
     for norm, apart in (("batch", True), ("instance", False)):
@@ -120,7 +120,7 @@ def test_batch_norm_keeps_pictures_apart_from_far_pixels_and_instance_norm_does_
         assert torch.equal(net(images)[..., 80:], net(changed)[..., 80:]) == apart
 
 
-def test_flat_pictures_stay_flat_up_to_the_rim() -> None:
+def test_flat_images_stay_flat_up_to_the_rim() -> None:
     """Maps continued by zeros would show as a frame; continued by reflection they do not show at all."""
     for norm, upsample in KINDS:
         result = learnt_net(norm=norm, upsample=upsample)(torch.full((1, 3, 60, 61), 0.6))
@@ -132,7 +132,7 @@ def test_flat_pictures_stay_flat_up_to_the_rim() -> None:
 def test_every_weight_learns_and_is_in_exactly_one_group(norm: str) -> None:
     net = small_net(norm=norm)
     assert isinstance(net, LayerGroups)
-    net.train()(pictures(21, 34)).square().mean().backward()
+    net.train()(random_images(21, 34)).square().mean().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None] == []
     groups = net.layer_groups()
     assert len(groups) == 3
@@ -142,7 +142,7 @@ def test_every_weight_learns_and_is_in_exactly_one_group(norm: str) -> None:
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_eval_repeats_itself_and_a_state_dict_is_enough(norm: str) -> None:
-    net, images = learnt_net(norm=norm), pictures(18, 23)
+    net, images = learnt_net(norm=norm), random_images(18, 23)
     before, first = images.clone(), net(images)
     assert torch.equal(first, net(images))
     assert torch.equal(images, before)
@@ -156,7 +156,7 @@ def test_eval_repeats_itself_and_a_state_dict_is_enough(norm: str) -> None:
 
 
 def test_channels_last_and_bf16_give_about_the_same() -> None:
-    net, images = learnt_net(), pictures(18, 23)
+    net, images = learnt_net(), random_images(18, 23)
     expected = net(images)
     net.to(memory_format=torch.channels_last)
     torch.testing.assert_close(net(images), expected, rtol=1e-4, atol=1e-5)
@@ -171,8 +171,8 @@ def test_exports_with_free_height_and_width() -> None:
     net = learnt_net()
     dim = torch.export.Dim
     free = {0: dim("n", min=1, max=64), 2: 4 * dim("h", min=4, max=512), 3: 4 * dim("w", min=4, max=512)}
-    exported = torch.export.export(net, (pictures(64, 80),), dynamic_shapes=(free,), strict=False).module()
-    images = pictures(76, 128, count=3)
+    exported = torch.export.export(net, (random_images(64, 80),), dynamic_shapes=(free,), strict=False).module()
+    images = random_images(76, 128, count=3)
     torch.testing.assert_close(exported(images), net(images), rtol=1e-4, atol=1e-5)
 
 

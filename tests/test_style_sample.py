@@ -18,7 +18,7 @@ pytestmark = [
 
 
 def test_the_sample_keeps_its_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_weights: None) -> None:
-    """A third of the untouched photographs' loss on held-out ones, and no frame around flat pictures."""
+    """A third of the untouched images' loss on held-out ones, and no frame around flat images."""
     monkeypatch.chdir(tmp_path)
     quiet = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--data.num_workers=0"]
     assert main(["--task", "style", "--stages.0.epochs=2", "--data.crops=16", *quiet]) == 0

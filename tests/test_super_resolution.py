@@ -11,14 +11,14 @@ from PIL import Image
 
 from datamodules.images.shrink import shrink
 from experiments.cli.main import main
-from tests.test_photographs import photographs
-from tests.tiny_pictures import noise, save
-from tests.tiny_segment import read_events
+from tests.helpers.tiny_images import noise, save
+from tests.helpers.tiny_segment import read_events
+from tests.test_image_data import save_images
 
 # lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
 TASK = ["--task", "sr"]
-DATA = ["--data.root=photos", "--data.cache_dir=cache", "--data.num_workers=0", "--data.crops=1", "--data.val_size=24"]
+DATA = ["--data.root=images", "--data.cache_dir=cache", "--data.num_workers=0", "--data.crops=1", "--data.val_size=24"]
 NET = ["--model.net.width=8", "--model.net.blocks=1", "--model.lpips=none"]
 QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
 TWO = "{name: 2x, scale: 2, size: 12, batch_size: 4, epochs: 1, lr: 0.001}"
@@ -32,7 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("DARKROOM_RUN_FOLDER", "")
-        photographs(folder / "photos", 12, 100, 120)
+        save_images(folder / "images", 12, 100, 120)
         assert main([*TASK, *DATA, *NET, *QUIET, "--name=both", f"--stages=[{TWO}, {FOUR}]"]) == 0
         yield folder
 
@@ -44,8 +44,8 @@ def test_a_run_grows_from_2x_to_4x_and_shows_it(trained: Path) -> None:
     assert {"val/psnr", "val/ssim", "val/bicubic_psnr", "val/bicubic_ssim", "val/loss", "train/loss"} <= scalars
     assert [event.value for event in events.Scalars("stage/index")][-1] == 2
     assert {"figures/validation_1", "figures/training_batch"} <= set(events.Tags()["images"])
-    pictures = {path.name for path in (run / "pictures").iterdir()}
-    assert {"validation_1.png", "worst_1.png", "training_batch.png"} <= pictures
+    images = {path.name for path in (run / "figures").iterdir()}
+    assert {"validation_1.png", "worst_1.png", "training_batch.png"} <= images
     first, last = (
         torch.load(run / f"checkpoints/stage-{number}.ckpt", weights_only=True)["state_dict"] for number in (1, 2)
     )
@@ -55,19 +55,19 @@ def test_a_run_grows_from_2x_to_4x_and_shows_it(trained: Path) -> None:
     assert not any(name.startswith("net.blocks") for name in moved)  # frozen in the second stage
 
 
-def test_test_prints_every_picture_beside_bicubic(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_test_prints_every_image_beside_bicubic(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*TASK, "test", "--ckpt_path", "best"]) == 0
     told = capsys.readouterr().out
-    assert "picture" in told
+    assert "image" in told
     assert "bicubic" in told
     report = json.loads((trained / "runs/sr/both/test.json").read_text())
-    (row,) = report["pictures"]
+    (row,) = report["images"]
     assert report["scores"]["test/psnr"] == pytest.approx(row["psnr"], abs=1e-4)
     assert report["scores"]["test/bicubic_psnr"] == pytest.approx(row["bicubic_psnr"], abs=1e-4)
     assert 0 < row["target_blur"] <= report["scores"]["test/bicubic_blur"] <= 1
 
 
-def test_a_benchmark_takes_pairs_and_pictures(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_benchmark_takes_pairs_and_images(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(2):
         high = noise(number, 48, 64)
         save(trained / f"bench/x4/p{number}_HR.png", high)
@@ -88,7 +88,7 @@ def test_a_benchmark_takes_pairs_and_pictures(trained: Path, capsys: pytest.Capt
         ([f"--stages=[{TWO.replace('scale: 2', 'scale: 3')}]"], "stage '2x': scale must be 1, 2, 4, 8, ..., not 3"),
         ([f"--stages=[{TWO.replace('scale: 2', 'scale: 8')}]"], "more than the network's max_scale of 4"),
         ([f"--stages=[{TWO.replace('scale: 2, ', '')}]"], "stage '2x' names no scale"),
-        (["--init_from=photos/n0/p0.png"], "cannot be read as weights: it holds something else than tensors"),
+        (["--init_from=images/n0/p0.png"], "cannot be read as weights: it holds something else than tensors"),
         (["--model.loss=models.losses.pixel.Nothing"], "models.losses.pixel.Nothing"),
         (["--data.crops=0"], "crops and val_size must be at least 1"),
     ],
@@ -109,20 +109,20 @@ def test_a_benchmark_whose_sizes_do_not_fit_is_refused(trained: Path, capsys: py
     assert main([*TASK, "test", "--data.benchmark=misfit"]) == 2
     told = capsys.readouterr().err
     assert "a_HR.png: pair that does not fit the scale (64 x 48, and a_LR.png is 32 x 24, not 16 x 12)" in told
-    assert "b_HR.png: picture without its LR" in told
+    assert "b_HR.png: image without its LR" in told
     save(trained / "misfit/a_LR.png", noise(1, 12, 16))
     save(trained / "misfit/b_HR.png", noise(1, 18, 64))
     save(trained / "misfit/b_LR.png", noise(1, 4, 16))
     assert main([*TASK, "test", "--data.benchmark=misfit"]) == 2
     told = capsys.readouterr().err
     assert "1 problem(s)" in told
-    assert "b_HR.png: picture too small to be judged (64 x 18; each side needs 19)" in told
+    assert "b_HR.png: image too small to be judged (64 x 18; each side needs 19)" in told
     save(trained / "small/a.png", noise(1, 64, 18))
     assert main([*TASK, "test", "--data.benchmark=small"]) == 2
-    assert "a.png: picture too small to be judged (18 x 64; each side needs 19)" in capsys.readouterr().err
+    assert "a.png: image too small to be judged (18 x 64; each side needs 19)" in capsys.readouterr().err
     save(trained / "other/x2/a_HR.png", noise(1, 48, 64))
     assert main([*TASK, "test", "--data.benchmark=other"]) == 2
-    assert "has pictures for x2 and none for x4" in capsys.readouterr().err
+    assert "has images for x2 and none for x4" in capsys.readouterr().err
     assert main([*TASK, "test", "--data.benchmark=nowhere"]) == 2
     assert "--data.benchmark nowhere is not a folder" in capsys.readouterr().err
 
@@ -148,8 +148,8 @@ def test_weights_move_into_another_net_with_an_account(trained: Path, capsys: py
     assert not torch.equal(kept[0::4], kept[1::4])
 
 
-def test_saved_figures_are_pictures(trained: Path) -> None:
-    with Image.open(trained / "runs/sr/both/pictures/validation_1.png") as image:
+def test_saved_figures_are_images(trained: Path) -> None:
+    with Image.open(trained / "runs/sr/both/figures/validation_1.png") as image:
         assert image.size[0] == 972
 
 

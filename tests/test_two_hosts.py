@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from clusters import ROOT, WORDS, assert_same_end, finished, last, place, program, started
+
+from tests.helpers.clusters import ROOT, WORDS, assert_same_end, finished, last, place, program, started
 
 pytestmark = pytest.mark.cluster
 

@@ -74,8 +74,8 @@ def test_says_where_its_weights_came_from(build: type[SimpleSegmenter | UNet34 |
     assert build(pretrained="none").weights_origin == "random weights"
 
 
-def test_unet_follows_the_picture_to_the_pixel() -> None:
-    """Every pixel of the logits depends on its own pixel of the picture, corners of odd sizes included."""
+def test_unet_follows_the_image_to_the_pixel() -> None:
+    """Every pixel of the logits depends on its own pixel of the image, corners of odd sizes included."""
     torch.manual_seed(0)
     net = UNet(encoder="mobilenet_v2", pretrained="none").eval()
     images = torch.rand(1, 3, 37, 51, requires_grad=True)
@@ -86,7 +86,7 @@ def test_unet_follows_the_picture_to_the_pixel() -> None:
 
 
 def test_unet_learns_a_line_one_pixel_wide() -> None:
-    """Without the picture's skip and the sub-pixel head in their places, a line at stride 2 would blur."""
+    """Without the image's skip and the sub-pixel head in their places, a line at stride 2 would blur."""
     torch.manual_seed(0)
     net = UNet(encoder="mobilenet_v3_small", pretrained="none", widths=(16, 16, 16, 16))
     images = torch.full((2, 3, 33, 64), 0.5)
@@ -101,23 +101,23 @@ def test_unet_learns_a_line_one_pixel_wide() -> None:
 
 
 def test_unet_settings() -> None:
-    plain = UNet(encoder="resnet18", pretrained="none", picture_width=0, widths=(64, 32))
+    plain = UNet(encoder="resnet18", pretrained="none", image_width=0, widths=(64, 32))
     assert [block.convs[-1][0].out_channels for block in plain.blocks] == [64, 32, 32, 32]
     assert plain.eval()(torch.rand(1, 3, 45, 70)).shape == (1, 1, 45, 70)
     assert len(plain.layer_groups()[2]) == 2
     # 3x3 convolution 3 -> 16 without bias, its batch norm, and 16 more channels into the last block's 32
-    with_picture = UNet(encoder="resnet18", pretrained="none", picture_width=16, widths=(64, 32))
-    assert count(with_picture) - count(plain) == 3 * 16 * 9 + 2 * 16 + 16 * 32 * 9
+    with_image = UNet(encoder="resnet18", pretrained="none", image_width=16, widths=(64, 32))
+    assert count(with_image) - count(plain) == 3 * 16 * 9 + 2 * 16 + 16 * 32 * 9
 
 
 @pytest.mark.parametrize("encoder", ["alexnet", "inception_v3", "densenet121", "squeezenet1_0"])
-@pytest.mark.parametrize("picture_width", [0, 16])
-def test_unet_on_encoders_whose_maps_are_no_exact_halves(encoder: str, picture_width: int) -> None:
-    net = UNet(encoder=encoder, pretrained="none", picture_width=picture_width).eval()
+@pytest.mark.parametrize("image_width", [0, 16])
+def test_unet_on_encoders_whose_maps_are_no_exact_halves(encoder: str, image_width: int) -> None:
+    net = UNet(encoder=encoder, pretrained="none", image_width=image_width).eval()
     assert net(torch.rand(1, 3, 97, 130)).shape == (1, 1, 97, 130)
 
 
-@pytest.mark.parametrize("wrong", [{"widths": ()}, {"widths": (8, 0)}, {"classes": 0}, {"picture_width": -1}])
+@pytest.mark.parametrize("wrong", [{"widths": ()}, {"widths": (8, 0)}, {"classes": 0}, {"image_width": -1}])
 def test_unet_refuses_senseless_settings(wrong: dict[str, int | tuple[int, ...]]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         UNet(encoder="resnet18", pretrained="none", **wrong)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Plain DDP as every run gets it, and batch norm over all processes where one sees too few pictures."""
+"""Plain DDP as every run gets it, and batch norm over all processes where one sees too few images."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +18,8 @@ from callbacks.distributed.launcher import RunLauncher
 from datamodules.stage import Stage
 from models.layer_groups import LayerGroups, frozen_count
 
-#: With fewer pictures than this, batch norm's statistics cost accuracy: ResNet-50's error on ImageNet is 23.6 % at
-#: 32 pictures a device, 23.7 at 16, 24.8 at 8, 27.3 at 4 (Wu and He 2018, "Group Normalization", arXiv:1803.08494).
+#: With fewer images than this, batch norm's statistics cost accuracy: ResNet-50's error on ImageNet is 23.6 % at
+#: 32 images a device, 23.7 at 16, 24.8 at 8, 27.3 at 4 (Wu and He 2018, "Group Normalization", arXiv:1803.08494).
 ENOUGH = 16
 
 
@@ -34,7 +34,7 @@ class Ddp:
         bf16_gradients: sends gradients as bfloat16: half the bytes over a slow network, and no longer the same
             numbers as on one process.
         sync_batchnorm: batch norm over all processes; ``"auto"`` does it on GPUs if a stage that trains batch norm
-            gives a process fewer than 16 pictures at once. Never on a CPU: torch cannot.
+            gives a process fewer than 16 images at once. Never on a CPU: torch cannot.
         check_every_n_steps: optimiser steps between two comparisons of the processes' weights; 0 compares at the
             ends of stages only.
 
@@ -139,7 +139,7 @@ class AutoSyncBatchNorm(TorchSyncBatchNorm):
 
 
 def small_batch_norm(groups: Sequence[Sequence[nn.Module]], stages: Sequence[Stage], *, shares: int) -> bool:
-    """Whether some stage trains batch norm on too few pictures at once.
+    """Whether some stage trains batch norm on too few images at once.
 
     Args:
         groups: the net's layer groups.

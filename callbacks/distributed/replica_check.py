@@ -23,7 +23,7 @@ class ReplicaGuard(Callback):
     process hides it. Comparing reads every weight once and sends eight bytes for each tensor.
 
     One thing differs by nature: the running statistics of a batch norm that is not synchronised come from each
-    process' own pictures. DDP overwrites them with those of process 0 before every forward pass, validation's
+    process' own images. DDP overwrites them with those of process 0 before every forward pass, validation's
     included, so that they are what is judged and saved; they are left out here.
 
     It stands before ``ProgressiveResizing`` in the list of callbacks: wrapping anew copies the weights of process 0

@@ -1,4 +1,4 @@
-"""A picture's new look and its old one, mixed."""
+"""An image's new look and its old one, mixed."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def blend(styled: Pixels, original: Pixels, *, strength: float, keep_colors: bool) -> Pixels:
-    """Mixes a repainted picture with the photograph.
+    """Mixes a repainted image with the image.
 
-    With ``keep_colors`` the result has the brightness of ``styled`` and both colour differences of ``original``. In
+    With ``keep_colors`` the result has the brightness of ``styled`` and both color differences of ``original``. In
     YCbCr that is to add the change of brightness to all three channels (Gatys et al. 2016, "Preserving color in neural
     artistic style transfer", have it so in YIQ); what leaves the range is cut off.
 
@@ -22,7 +22,7 @@ def blend(styled: Pixels, original: Pixels, *, strength: float, keep_colors: boo
         styled: (H, W, 3) RGB.
         original: (H, W, 3) RGB of the same depth.
         strength: share of the new look, 0 to 1.
-        keep_colors: whether the colours stay those of ``original``.
+        keep_colors: whether the colors stay those of ``original``.
 
     Returns:
         (H, W, 3), of the same depth; ``styled`` itself where nothing is to be mixed.

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from callbacks.atomic_file import save_png, whole_file
-from callbacks.prediction.writer import Picture
-from datamodules.batches import PhotoExtras
+from callbacks.prediction.writer import Source
+from datamodules.batches import ImageExtras
 
 Pixels = NDArray[Any]  # uint8 or uint16
 
@@ -23,18 +23,18 @@ _HEADER = 8 + 25  # bytes of PNG's signature and of its first chunk
 STRIP_SIDE, STRIP_GAP = 480, 8
 
 
-class PhotoFiles:
+class ImageFiles:
     """Writes ``result/NAME.png`` and, if wanted, ``strip/NAME.png``.
 
-    The result has the alpha channel, the 16 bits, the colour profile and the EXIF of the original, and is grey where
-    that was. The strip shows the middle of the picture: input enlarged by bicubic interpolation, result and, where it
+    The result has the alpha channel, the 16 bits, the color profile and the EXIF of the original, and is gray where
+    that was. The strip shows the middle of the image: input enlarged by bicubic interpolation, result and, where it
     is known, the target.
 
     Args:
         folder: where the folders are made.
         scale: how many times larger results are.
-        extras: reads what a file has besides colours.
-        target: gives the true picture (H, W, 3) of a name, or ``None``; without it there are no strips.
+        extras: reads what a file has besides colors.
+        target: gives the true image (H, W, 3) of a name, or ``None``; without it there are no strips.
     """
 
     def __init__(
@@ -42,32 +42,32 @@ class PhotoFiles:
         *,
         folder: Path,
         scale: int,
-        extras: Callable[[Path], PhotoExtras],
+        extras: Callable[[Path], ImageExtras],
         target: Callable[[str], NDArray[np.uint8] | None] | None = None,
     ) -> None:
         self.folder, self.scale, self.extras, self.target = folder, scale, extras, target
 
-    def write(self, prediction: Pixels, picture: Picture) -> None:
-        """Writes the files of one picture.
+    def write(self, prediction: Pixels, image: Source) -> None:
+        """Writes the files of one image.
 
         Args:
             prediction: (3, scale * H, scale * W) RGB, uint8 or uint16.
-            picture: the picture; its pixels must be there if strips are wanted.
+            image: the image; its pixels must be there if strips are wanted.
 
         Raises:
             OutputError: if a file could not be written.
         """
-        extras = self.extras(Path(picture.path))
+        extras = self.extras(Path(image.path))
         pixels: Pixels = np.ascontiguousarray(prediction.transpose(1, 2, 0))
-        with whole_file(self._path("result", picture.name)) as file:
+        with whole_file(self._path("result", image.name)) as file:
             file.write(encode(pixels, extras))
-        if self.target is not None and picture.pixels is not None:
+        if self.target is not None and image.pixels is not None:
             shown = pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8)
-            drawn = strip(picture.pixels, shown, self.target(picture.name), scale=self.scale)
-            save_png(self._path("strip", picture.name), drawn)
+            drawn = strip(image.pixels, shown, self.target(image.name), scale=self.scale)
+            save_png(self._path("strip", image.name), drawn)
 
     def paths(self, name: str) -> list[Path]:
-        """The files of the picture whose results are called ``name``."""
+        """The files of the image whose results are called ``name``."""
         return [self._path("result", name), *([self._path("strip", name)] if self.target is not None else [])]
 
     def described(self) -> list[str]:
@@ -80,8 +80,8 @@ class PhotoFiles:
         return self.folder / kind / f"{name}.png"
 
 
-def encode(pixels: Pixels, extras: PhotoExtras) -> bytes:
-    """Makes a PNG of enlarged colours and the extras of the original.
+def encode(pixels: Pixels, extras: ImageExtras) -> bytes:
+    """Makes a PNG of enlarged colors and the extras of the original.
 
     Args:
         pixels: (H, W, 3) RGB.
@@ -92,11 +92,11 @@ def encode(pixels: Pixels, extras: PhotoExtras) -> bytes:
     """
     deep = pixels.dtype == np.uint16
     alpha = None if extras.alpha is None else _enlarged(extras.alpha, pixels)
-    if extras.grey:
+    if extras.gray:
         pixels = pixels.mean(axis=2, dtype=np.float32).round().astype(pixels.dtype)
-    if deep and (pixels.ndim == 3 or alpha is not None):  # Pillow has no 16-bit colours
-        colours = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-        channels = colours if alpha is None else np.dstack([colours, alpha])
+    if deep and (pixels.ndim == 3 or alpha is not None):  # Pillow has no 16-bit colors
+        colors = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+        channels = colors if alpha is None else np.dstack([colors, alpha])
         return _encode_deep(channels, extras)
     if alpha is not None:
         pixels = np.dstack([pixels, alpha])
@@ -108,12 +108,12 @@ def encode(pixels: Pixels, extras: PhotoExtras) -> bytes:
 
 
 def strip(
-    picture: NDArray[np.uint8], result: NDArray[np.uint8], target: NDArray[np.uint8] | None, *, scale: int
+    image: NDArray[np.uint8], result: NDArray[np.uint8], target: NDArray[np.uint8] | None, *, scale: int
 ) -> NDArray[np.uint8]:
     """Puts the middle of the enlarged input, the result and the target side by side, pixel for pixel.
 
     Args:
-        picture: (H, W, 3) the input.
+        image: (H, W, 3) the input.
         result: (scale * H, scale * W, 3).
         target: about the same size, or ``None``.
         scale: how many times larger the result is.
@@ -122,11 +122,11 @@ def strip(
         (h, w, 3), ``h`` at most ``STRIP_SIDE``.
     """
     height, width = result.shape[:2]
-    bicubic = np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
-    shown = [bicubic if scale > 1 else picture, result, *([target] if target is not None else [])]
-    side = min(STRIP_SIDE, *(min(image.shape[:2]) for image in shown))
+    bicubic = np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+    shown = [bicubic if scale > 1 else image, result, *([target] if target is not None else [])]
+    side = min(STRIP_SIDE, *(min(panel.shape[:2]) for panel in shown))
     gap = np.full((side, STRIP_GAP, 3), 255, np.uint8)
-    parts = [part for image in shown for part in (_middle(image, side), gap)]
+    parts = [part for panel in shown for part in (_middle(panel, side), gap)]
     return np.hstack(parts[:-1])
 
 
@@ -146,11 +146,11 @@ def _enlarged(alpha: Pixels, pixels: Pixels) -> Pixels:
     return (large.astype(np.uint16) * 257) if pixels.dtype == np.uint16 else (large // 257).astype(np.uint8)
 
 
-def _encode_deep(channels: Pixels, extras: PhotoExtras) -> bytes:
+def _encode_deep(channels: Pixels, extras: ImageExtras) -> bytes:
     order = [2, 1, 0, 3][: channels.shape[2]]
     done, file = cv2.imencode(".png", np.ascontiguousarray(channels[..., order]))
     if not done:
-        raise RuntimeError("OpenCV could not make a PNG of 16-bit colours")
+        raise RuntimeError("OpenCV could not make a PNG of 16-bit colors")
     data = file.tobytes()
     chunks = b""
     if extras.icc:

@@ -10,14 +10,14 @@ from models.segmentation.at_size import at_size
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-# An edge in a photograph is about this many pixels wide, however coarse the net's own pixels are.
+# An edge in an image is about this many pixels wide, however coarse the net's own pixels are.
 EDGE_WIDTH = 2.0
-# Share of colour in a tinted class: enough to see on a car of the same colour, little enough to see the car.
+# Share of color in a tinted class: enough to see on a car of the same color, little enough to see the car.
 TINT = 0.4
 
 
 def resize_probability(prob: Floats, size: tuple[int, int]) -> Floats:
-    """Scales one map of probabilities to a picture's size, bilinear, without aliasing where it shrinks.
+    """Scales one map of probabilities to an image's size, bilinear, without aliasing where it shrinks.
 
     The same as what ``test`` judges, so that a written mask has the Dice that was reported.
 
@@ -33,13 +33,13 @@ def resize_probability(prob: Floats, size: tuple[int, int]) -> Floats:
 
 
 def likeliest_class(probs: Floats, size: tuple[int, int]) -> Bytes:
-    """Says for every pixel of a picture which class is the likeliest.
+    """Says for every pixel of an image which class is the likeliest.
 
-    One class at a time is scaled up, so that a large picture of many classes needs three planes and not one per class.
+    One class at a time is scaled up, so that a large image of many classes needs three planes and not one per class.
 
     Args:
         probs: (C, h, w) in [0, 1]; C is at most 256.
-        size: (H, W) of the picture.
+        size: (H, W) of the image.
 
     Returns:
         (H, W) class numbers; the lowest where several are equally likely.
@@ -55,7 +55,7 @@ def likeliest_class(probs: Floats, size: tuple[int, int]) -> Bytes:
 
 
 def soft_alpha(prob: Floats, *, magnification: float, middle: float = 0.5) -> Floats:
-    """Turns a probability into opacity, with an edge as sharp as a photograph's.
+    """Turns a probability into opacity, with an edge as sharp as an image's.
 
     Scaled up by ``magnification``, the step of a net's own pixel becomes that many pixels wide: a halo in the
     cut-out. The probability is therefore stretched about ``middle`` until that step is ``EDGE_WIDTH`` pixels wide,
@@ -63,8 +63,8 @@ def soft_alpha(prob: Floats, *, magnification: float, middle: float = 0.5) -> Fl
     opacity stays in between.
 
     Args:
-        prob: (H, W) in [0, 1] at the picture's size.
-        magnification: how many times larger the picture is than what the net saw; the larger of the two sides'.
+        prob: (H, W) in [0, 1] at the image's size.
+        magnification: how many times larger the image is than what the net saw; the larger of the two sides'.
         middle: probability of the mask's edge.
 
     Returns:
@@ -75,8 +75,8 @@ def soft_alpha(prob: Floats, *, magnification: float, middle: float = 0.5) -> Fl
     return np.asarray(stretched.clip(0, 1), np.float32)
 
 
-def foreground_colours(picture: Bytes, alpha: Floats, radius: int = 24) -> Bytes:
-    """Takes the old background's colour out of half-covered pixels.
+def foreground_colors(image: Bytes, alpha: Floats, radius: int = 24) -> Bytes:
+    """Takes the old background's color out of half-covered pixels.
 
     A pixel of the edge is ``alpha * foreground + (1 - alpha) * background``. Both are first guessed as means of the
     neighbourhood weighted by ``alpha``, then the foreground is corrected by what the guess leaves unexplained
@@ -84,30 +84,30 @@ def foreground_colours(picture: Bytes, alpha: Floats, radius: int = 24) -> Bytes
     window of 90 and then 6 pixels, for wide mattes of hair; edges here are narrow and one pass is enough.
 
     Args:
-        picture: (H, W, 3).
+        image: (H, W, 3).
         alpha: (H, W) in [0, 1].
         radius: half the window's side in pixels.
 
     Returns:
-        (H, W, 3): the picture where ``alpha`` is 1, the foreground's own colour carried on where it is below, and
+        (H, W, 3): the image where ``alpha`` is 1, the foreground's own color carried on where it is below, and
         black out of the window's reach, where nothing of it can be seen.
     """
     window = (2 * radius + 1, 2 * radius + 1)
     rows, columns = _reach(alpha, radius)
-    colours = np.zeros_like(picture)
+    colors = np.zeros_like(image)
     if rows.stop == 0:
-        return colours
-    image = picture[rows, columns].astype(np.float32)
+        return colors
+    part = image[rows, columns].astype(np.float32)
     share = np.ascontiguousarray(alpha[rows, columns])
     weight = cv2.blur(share, window)[..., None]
     share = share[..., None]
-    front = cv2.blur(image * share, window) / (weight + 1e-5)
-    back = cv2.blur(image * (1 - share), window) / (1 - weight + 1e-5)
-    front += share * (image - share * front - (1 - share) * back)
-    front = np.where(share == 1, image, front)
+    front = cv2.blur(part * share, window) / (weight + 1e-5)
+    back = cv2.blur(part * (1 - share), window) / (1 - weight + 1e-5)
+    front += share * (part - share * front - (1 - share) * back)
+    front = np.where(share == 1, part, front)
     front[weight[..., 0] <= 0] = 0
-    colours[rows, columns] = np.clip(front + 0.5, 0, 255).astype(np.uint8)
-    return colours
+    colors[rows, columns] = np.clip(front + 0.5, 0, 255).astype(np.uint8)
+    return colors
 
 
 def _reach(alpha: Floats, radius: int) -> tuple[slice, slice]:
@@ -119,18 +119,18 @@ def _reach(alpha: Floats, radius: int) -> tuple[slice, slice]:
     return spans[0], spans[1]
 
 
-def cut_out(picture: Bytes, alpha: Floats) -> Bytes:
-    """Joins the foreground's colours and the opacity.
+def cut_out(image: Bytes, alpha: Floats) -> Bytes:
+    """Joins the foreground's colors and the opacity.
 
     Args:
-        picture: (H, W, 3).
+        image: (H, W, 3).
         alpha: (H, W) in [0, 1].
 
     Returns:
-        (H, W, 4) RGB and opacity, colours not multiplied by it (as PNG wants them).
+        (H, W, 4) RGB and opacity, colors not multiplied by it (as PNG wants them).
     """
     opacity = np.rint(alpha * 255).astype(np.uint8)
-    return np.dstack([foreground_colours(picture, alpha), opacity])
+    return np.dstack([foreground_colors(image, alpha), opacity])
 
 
 def cover(background: Bytes, size: tuple[int, int]) -> Bytes:
@@ -168,26 +168,26 @@ def composite(cutout: Bytes, background: Bytes) -> Bytes:
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def overlay(picture: Bytes, classes: Bytes, colours: Bytes, *, untouched: int | None) -> Bytes:
-    """Tints a picture by class and draws a line of full colour where classes meet.
+def overlay(image: Bytes, classes: Bytes, colors: Bytes, *, untouched: int | None) -> Bytes:
+    """Tints an image by class and draws a line of full color where classes meet.
 
     Args:
-        picture: (H, W, 3).
+        image: (H, W, 3).
         classes: (H, W) class numbers.
-        colours: (C, 3), one colour a class.
-        untouched: class that is left as photographed (the background); ``None`` tints all.
+        colors: (C, 3), one color a class.
+        untouched: class that is left as imageed (the background); ``None`` tints all.
 
     Returns:
         (H, W, 3).
     """
-    tint = colours[classes]
-    mixed = cv2.addWeighted(picture, 1 - TINT, tint, TINT, 0)
-    # On the inner side of every class; some 2 pixels where the whole picture fills a screen.
+    tint = colors[classes]
+    mixed = cv2.addWeighted(image, 1 - TINT, tint, TINT, 0)
+    # On the inner side of every class; some 2 pixels where the whole image fills a screen.
     side = 2 * max(round(max(classes.shape) / 900), 1) + 1
     window = np.ones((side, side), np.uint8)
     line = cv2.dilate(classes, window) != cv2.erode(classes, window)
     mixed[line] = tint[line]
     if untouched is not None:
         plain = classes == untouched
-        mixed[plain] = picture[plain]
+        mixed[plain] = image[plain]
     return np.asarray(mixed, np.uint8)

@@ -1,7 +1,7 @@
-"""Films that flicker: how much, and what can be done about it.
+"""Videos that flicker: how much, and what can be done about it.
 
-A net repaints each frame for itself, so the grain of a film and the noise of its coding come back as brush strokes that
-tremble where nothing moves.
+A net repaints each frame for itself, so the grain of a video and the noise of its coding come back as brush strokes
+that tremble where nothing moves.
 """
 
 from typing import TypeVar
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 Frame = NDArray[np.uint8]
 Values = TypeVar("Values", np.uint8, np.float32)
 
-#: Grey levels of 255 by which a still pixel may change from frame to frame: noise of the camera and of the coding.
+#: Gray levels of 255 by which a still pixel may change from frame to frame: noise of the camera and of the coding.
 STILL = 3
-_MOVING = 12  # grey levels from which a neighbourhood counts as moving altogether
+_MOVING = 12  # gray levels from which a neighbourhood counts as moving altogether
 _NEIGHBOURHOOD = 7  # pixels
 
 
 class Flicker:
-    """How much the result changes where the film does not, beside what the film itself does there.
+    """How much the result changes where the video does not, beside what the video itself does there.
 
-    Over all neighbouring frames and all pixels whose three channels change by ``STILL`` or less in the film: the mean
-    absolute change of the result, and the same mean of the film.
+    Over all neighbouring frames and all pixels whose three channels change by ``STILL`` or less in the video: the mean
+    absolute change of the result, and the same mean of the video.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Flicker:
         """Takes the next frame.
 
         Args:
-            source: (H, W, 3) of the film.
+            source: (H, W, 3) of the video.
             result: (scale * H, scale * W, 3).
         """
         if self._before is not None:
@@ -50,12 +50,12 @@ class Flicker:
 
     @property
     def of_result(self) -> float | None:
-        """Grey levels of 255 from frame to frame; ``None`` where nothing of the film stands still."""
+        """Gray levels of 255 from frame to frame; ``None`` where nothing of the video stands still."""
         return self._mean(0)
 
     @property
     def of_source(self) -> float | None:
-        """The same of the film itself."""
+        """The same of the video itself."""
         return self._mean(1)
 
     def _mean(self, place: int) -> float | None:
@@ -63,10 +63,10 @@ class Flicker:
 
 
 class Smoother:
-    """Exponential smoothing over time that lets go wherever the film changes.
+    """Exponential smoothing over time that lets go wherever the video changes.
 
     A result becomes ``w * before + (1 - w) * now``, with ``before`` the last frame smoothed. ``w`` is ``amount`` where
-    the film stands still and falls to 0 where the mean change of a neighbourhood reaches a few grey levels, so that
+    the video stands still and falls to 0 where the mean change of a neighbourhood reaches a few gray levels, so that
     what moves leaves no trail and a cut is a cut.
 
     Args:
@@ -82,7 +82,7 @@ class Smoother:
         """Gives the next frame, smoothed.
 
         Args:
-            source: (H, W, 3) of the film.
+            source: (H, W, 3) of the video.
             result: (scale * H, scale * W, 3).
         """
         now = result.astype(np.float32)
@@ -101,7 +101,7 @@ def stillness(now: Frame, before: Frame) -> NDArray[np.float32]:
         before: (H, W, 3).
 
     Returns:
-        (H, W), from 1 (changes by ``STILL`` grey levels or less) to 0 (by ``_MOVING`` or more).
+        (H, W), from 1 (changes by ``STILL`` gray levels or less) to 0 (by ``_MOVING`` or more).
     """
     change = cv2.absdiff(now, before).max(axis=2).astype(np.float32)
     around = cv2.blur(change, (_NEIGHBOURHOOD, _NEIGHBOURHOOD))

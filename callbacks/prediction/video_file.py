@@ -1,4 +1,4 @@
-"""A film that is either whole or not there: H.264, with the sound of another film as it is."""
+"""A video that is either whole or not there: H.264, with the sound of another video as it is."""
 
 import os
 from collections.abc import Iterator
@@ -31,9 +31,9 @@ _TOLD = ("title", "artist", "comment", "copyright", "creation_time", "date")
 
 
 def result_suffix(source: Path) -> str:
-    """What the result of a film is called.
+    """What the result of a video is called.
 
-    That is the film's own suffix where such files hold H.264, or else ``.mp4``; and ``.mkv``, which holds anything,
+    That is the video's own suffix where such files hold H.264, or else ``.mp4``; and ``.mkv``, which holds anything,
     where the sound does not fit in there as it is.
 
     >>> result_suffix(Path("gone.MOV"))
@@ -41,37 +41,37 @@ def result_suffix(source: Path) -> str:
     """
     suffix = source.suffix.lower() if source.suffix.lower() in _FORMATS else ".mp4"
     try:
-        with av.open(str(source), metadata_errors="replace") as film:
-            names = {sound.codec.canonical_name for sound in film.streams.audio}
-    except (av.FFmpegError, OSError):  # said where the film is read
+        with av.open(str(source), metadata_errors="replace") as video:
+            names = {sound.codec.canonical_name for sound in video.streams.audio}
+    except (av.FFmpegError, OSError):  # said where the video is read
         return suffix
     if not names:
         return suffix
-    with av.open(os.devnull, "w", format=_FORMATS[suffix]) as film:
-        return suffix if names <= film.supported_codecs else ".mkv"
+    with av.open(os.devnull, "w", format=_FORMATS[suffix]) as video:
+        return suffix if names <= video.supported_codecs else ".mkv"
 
 
-class FilmFile:
-    """Writes frames as they come, and beside them the sound of another film.
+class VideoFile:
+    """Writes frames as they come, and beside them the sound of another video.
 
-    Use it in a ``with`` block: at its end the film gets its name; an exception leaves nothing behind. Frames keep the
-    times they are given. Odd sizes are kept by storing colours at full resolution (4:4:4), which not every player
+    Use it in a ``with`` block: at its end the video gets its name; an exception leaves nothing behind. Frames keep the
+    times they are given. Odd sizes are kept by storing colors at full resolution (4:4:4), which not every player
     shows.
 
     Args:
         target: the final file: ``.mp4``, ``.mov`` or ``.mkv``.
-        source: the film whose sound, title and shape of pixels are taken over.
+        source: the video whose sound, title and shape of pixels are taken over.
         size: height and width of the frames.
         rate: mean number of frames a second.
     """
 
     def __init__(self, target: Path, *, source: Path, size: tuple[int, int], rate: Fraction) -> None:
         self.target, self.source, self.size = target, source, size
-        self.rate = rate.limit_denominator(1001)  # the mean of an unsteady film can be an odd fraction
+        self.rate = rate.limit_denominator(1001)  # the mean of an unsteady video can be an odd fraction
         self.clock = clock(self.rate)
         self._open = ExitStack()
 
-    def __enter__(self) -> "FilmFile":
+    def __enter__(self) -> "VideoFile":
         """Opens both files.
 
         Raises:
@@ -82,17 +82,17 @@ class FilmFile:
         with ExitStack() as stack:
             partial = stack.enter_context(whole_path(self.target))
             source = stack.enter_context(av.open(str(self.source), metadata_errors="replace"))
-            film = stack.enter_context(av.open(str(partial), "w", format=format_, options=index_first))
-            film.metadata.update({key: source.metadata[key] for key in _TOLD if key in source.metadata})
-            self._film, self._picture = film, self._add_picture(film, source)
-            self._sound = _Sound(source, film)
+            video = stack.enter_context(av.open(str(partial), "w", format=format_, options=index_first))
+            video.metadata.update({key: source.metadata[key] for key in _TOLD if key in source.metadata})
+            self._video, self._image = video, self._add_image(video, source)
+            self._sound = _Sound(source, video)
             self._open = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Completes the film, or takes it away.
+        """Completes the video, or takes it away.
 
         Raises:
             OutputError: if it could not be written.
@@ -101,7 +101,7 @@ class FilmFile:
             self._open.__exit__(kind, error, trace)
             return
         with self._open:
-            self._film.mux(self._picture.encode())
+            self._video.mux(self._image.encode())
             self._sound.copy()
 
     def write(self, pixels: NDArray[np.uint8], time: Fraction) -> None:
@@ -113,27 +113,27 @@ class FilmFile:
         """
         frame = VideoFrame.from_ndarray(pixels, format="rgb24")
         frame = frame.reformat(
-            format=self._picture.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            format=self._image.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
         frame.pts, frame.time_base = round(time / self.clock), self.clock
-        self._film.mux(self._picture.encode(frame))
+        self._video.mux(self._image.encode(frame))
         self._sound.copy(until=time)
 
-    def _add_picture(self, film: OutputContainer, source: InputContainer) -> VideoStream:
-        picture = film.add_stream("libx264", rate=self.rate, options=_QUALITY)
-        picture.height, picture.width = self.size
-        picture.pix_fmt = "yuv444p" if self.size[0] % 2 or self.size[1] % 2 else "yuv420p"
-        context = picture.codec_context
+    def _add_image(self, video: OutputContainer, source: InputContainer) -> VideoStream:
+        image = video.add_stream("libx264", rate=self.rate, options=_QUALITY)
+        image.height, image.width = self.size
+        image.pix_fmt = "yuv444p" if self.size[0] % 2 or self.size[1] % 2 else "yuv420p"
+        context = image.codec_context
         context.time_base = self.clock
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = ColorRange.MPEG
         if shape := source.streams.video[0].sample_aspect_ratio:
             context.sample_aspect_ratio = shape
-        return picture
+        return image
 
 
 def clock(rate: Fraction) -> Fraction:
-    """Seconds of one tick: fine, and frames of a steady film fall on whole ticks.
+    """Seconds of one tick: fine, and frames of a steady video fall on whole ticks.
 
     >>> clock(Fraction(30000, 1001)), clock(Fraction(25))
     (Fraction(1, 30000), Fraction(1, 10000))
@@ -142,11 +142,11 @@ def clock(rate: Fraction) -> Fraction:
 
 
 class _Sound:
-    """Copies the sound of ``source`` as it is, never far ahead of the picture."""
+    """Copies the sound of ``source`` as it is, never far ahead of the image."""
 
-    def __init__(self, source: InputContainer, film: OutputContainer) -> None:
-        self._film = film
-        self._streams = {sound.index: film.add_stream_from_template(sound) for sound in source.streams.audio}
+    def __init__(self, source: InputContainer, video: OutputContainer) -> None:
+        self._video = video
+        self._streams = {sound.index: video.add_stream_from_template(sound) for sound in source.streams.audio}
         self._packets = self._whole(source.demux(source.streams.audio)) if self._streams else iter(())
         self._waiting: _SoundPacket | None = None
 
@@ -159,7 +159,7 @@ class _Sound:
                 return
             self._waiting = None
             packet.stream = self._streams[packet.stream.index]
-            self._film.mux(packet)
+            self._video.mux(packet)
 
     def _whole(self, packets: Iterator[_SoundPacket]) -> Iterator[_SoundPacket]:
         """Leaves out what is damaged, and the empty packet at the end."""

@@ -1,4 +1,4 @@
-"""Takes a film's frames off the trainer's hands, and has them finished and written while the net works on."""
+"""Takes a video's frames off the trainer's hands, and has them finished and written while the net works on."""
 
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from callbacks.prediction.temporal_smoothing import Flicker, Smoother
-from callbacks.prediction.video_file import FilmFile
+from callbacks.prediction.video_file import VideoFile
 from datamodules.batches import FrameBatch
 
 Frame = NDArray[np.uint8]
@@ -23,16 +23,16 @@ Frame = NDArray[np.uint8]
 _WAITING = 4  # frames; each is in memory
 
 
-class FilmWriter(Callback):
-    """Writes one film.
+class VideoWriter(Callback):
+    """Writes one video.
 
     Afterwards ``frames``, ``size`` and ``flicker`` say what was written.
 
     Args:
         target: the file of the result.
-        source: the film, for its sound.
+        source: the video, for its sound.
         rate: its frames a second.
-        finish: makes of a net's frame and the film's own what is written, both (H, W, 3).
+        finish: makes of a net's frame and the video's own what is written, both (H, W, 3).
         smooth: share of the past in each frame, see ``Smoother``.
         expected: number of frames for the bar, ``None`` where it is not known.
         progress: whether a bar counts the frames written.
@@ -55,7 +55,7 @@ class FilmWriter(Callback):
         self.flicker = Flicker()
         self._smoother = Smoother(smooth) if smooth else None
         self._open = ExitStack()
-        self._film: FilmFile | None = None
+        self._video: VideoFile | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._pending: deque[Future[None]] = deque()
         self._bar: tqdm[Any] = tqdm(disable=True)
@@ -77,9 +77,9 @@ class FilmWriter(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Hands the frame to the thread, and waits while more than a few are unfinished."""
-        (original,) = batch["picture"]
+        (original,) = batch["original"]
         if original is None or self._pool is None:
-            raise RuntimeError("a frame needs its picture, and on_predict_start has to come first")
+            raise RuntimeError("a frame needs its image, and on_predict_start has to come first")
         result = np.ascontiguousarray(outputs[0].permute(1, 2, 0).cpu().numpy())
         self._pending.append(self._pool.submit(self._write, result, original, batch["time"]))
         while len(self._pending) > _WAITING:
@@ -90,16 +90,16 @@ class FilmWriter(Callback):
             result = self._smoother(original, result)
         result = self.finish(result, original)
         self.flicker.add(original, result)
-        if self._film is None:
+        if self._video is None:
             self.size = (result.shape[0], result.shape[1])
-            film = FilmFile(self.target, source=self.source, size=self.size, rate=self.rate)
-            self._film = self._open.enter_context(film)
-        self._film.write(result, time)
+            video = VideoFile(self.target, source=self.source, size=self.size, rate=self.rate)
+            self._video = self._open.enter_context(video)
+        self._video.write(result, time)
         self.frames += 1
         self._bar.update()
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Waits for the last frame and completes the film."""
+        """Waits for the last frame and completes the video."""
         while self._pending:
             self._pending.popleft().result()
         self._open.close()
@@ -114,5 +114,5 @@ class FilmWriter(Callback):
             future.cancel()
         self._pending.clear()
         if self._pool is not None:
-            self._pool.shutdown()  # nobody writes to the film any more
+            self._pool.shutdown()  # nobody writes to the video any more
         self._open.__exit__(type(exception), exception, exception.__traceback__)

@@ -23,8 +23,8 @@ _THREADS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """What is known of a picture when its results are written.
+class Source:
+    """What is known of an image when its results are written.
 
     Args:
         name: relative name for results, with ``/``, without a suffix.
@@ -40,22 +40,22 @@ class Picture:
 
 
 class ResultFiles(Protocol):
-    """Writes the files of one picture; each task has its own. Called from several threads at once."""
+    """Writes the files of one image; each task has its own. Called from several threads at once."""
 
-    def write(self, prediction: NDArray[Any], picture: Picture) -> str | None:
+    def write(self, prediction: NDArray[Any], image: Source) -> str | None:
         """Writes them.
 
         Args:
-            prediction: (C, H, W), what the net said of the picture.
-            picture: the picture itself.
+            prediction: (C, H, W), what the net said of the image.
+            image: the image itself.
 
         Returns:
-            The picture's line in the table of all pictures, without line end; ``None`` if there is no table.
+            The image's line in the table of all images, without line end; ``None`` if there is no table.
         """
         ...
 
     def paths(self, name: str) -> list[Path]:
-        """The files of the picture whose results are called ``name``."""
+        """The files of the image whose results are called ``name``."""
         ...
 
     def described(self) -> list[str]:
@@ -65,7 +65,7 @@ class ResultFiles(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """One text file over all pictures, with a line for each.
+    """One text file over all images, with a line for each.
 
     Args:
         path: the file.
@@ -82,10 +82,10 @@ class PredictionWriter(Callback):
     Afterwards ``written`` and ``problems`` hold the figures of all processes, on all of them.
 
     Args:
-        files: writes the files of one picture.
-        table: the text file that collects the lines of ``files``; pictures stand in it in the order they were
+        files: writes the files of one image.
+        table: the text file that collects the lines of ``files``; images stand in it in the order they were
             listed, whatever the number of processes.
-        progress: whether the first process shows a bar that counts its pictures as their files are written.
+        progress: whether the first process shows a bar that counts its images as their files are written.
         waiting: how many predictions may wait to be written; each is in memory.
     """
 
@@ -108,7 +108,7 @@ class PredictionWriter(Callback):
         self._bar: tqdm[Any] = tqdm(disable=True)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Starts this process' share of the table; that of a process without pictures stays empty."""
+        """Starts this process' share of the table; that of a process without images stays empty."""
         self._open = ExitStack()
         if self.table is not None:
             self.table.path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ class PredictionWriter(Callback):
         self._pool = self._open.enter_context(ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)))
         loader: Any = trainer.predict_dataloaders
         mine = -(-len(loader.dataset) // trainer.world_size)
-        bar = tqdm(total=mine, desc="pictures", unit="", disable=not (self.progress and trainer.is_global_zero))
+        bar = tqdm(total=mine, desc="images", unit="", disable=not (self.progress and trainer.is_global_zero))
         self._bar = self._open.enter_context(bar)
 
     def on_predict_batch_end(
@@ -133,7 +133,7 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Hands the batch's pictures to the threads, and waits while more than a few are unfinished."""
+        """Hands the batch's images to the threads, and waits while more than a few are unfinished."""
         outputs = outputs.detach().float() if outputs.is_floating_point() else outputs
         predictions = outputs.cpu().numpy()
         for place, prediction in enumerate(predictions):
@@ -142,18 +142,18 @@ class PredictionWriter(Callback):
                 self._failed.append((index, problem))
                 self._bar.update()
                 continue
-            picture = Picture(
+            image = Source(
                 name=batch["name"][place],
                 path=batch["path"][place],
                 size=batch["size"][place],
-                pixels=batch["picture"][place],
+                pixels=batch["original"][place],
             )
-            self._submit(index, prediction, picture)
+            self._submit(index, prediction, image)
 
-    def _submit(self, index: int, prediction: NDArray[Any], picture: Picture) -> None:
+    def _submit(self, index: int, prediction: NDArray[Any], image: Source) -> None:
         if self._pool is None:
             raise RuntimeError("on_predict_start has to come before the first batch")
-        self._pending.append((index, self._pool.submit(self.files.write, prediction, picture)))
+        self._pending.append((index, self._pool.submit(self.files.write, prediction, image)))
         while len(self._pending) > self.waiting:
             self._finish_one()
 
@@ -173,7 +173,7 @@ class PredictionWriter(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Gathers figures and problems, joins the table.
 
-        Not at the end of the epoch: a process without pictures has none, and the others would wait for it.
+        Not at the end of the epoch: a process without images has none, and the others would wait for it.
         """
         if self._part is not None:
             self._part.flush()

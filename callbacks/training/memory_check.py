@@ -46,7 +46,7 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
                 if not out_of_memory(error):
                     raise
                 raise StageError(too_large(stage, stages, processes=trainer.world_size)) from error
-            except ValueError as error:  # what a net says of pictures that are too small for it
+            except ValueError as error:  # what a net says of images that are too small for it
                 raise StageError(f"stage '{stage.name}' at {stage.size} px cannot be trained: {error}") from error
             module.zero_grad(set_to_none=True)
         if task.stage is not None:

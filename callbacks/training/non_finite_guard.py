@@ -29,7 +29,7 @@ class NonFiniteGuard(Callback):
     dropped by design, losses alone are looked at.
 
     Raises:
-        NonFiniteError: naming step, rate and the pictures of the batch.
+        NonFiniteError: naming step, rate and the images of the batch.
     """
 
     def __init__(self) -> None:
@@ -84,11 +84,11 @@ def _message(step: _Step) -> str:
     """Says what happened, on whichever process it did; the processes meet here."""
     shares = from_all_ranks((step.names, [loss.item() for loss in step.losses]))
     losses = [(names, loss) for names, losses in shares for loss in losses if not abs(loss) < float("inf")]
-    # Gradients are averaged over the processes before anyone sees them: any of the step's pictures may be the cause.
+    # Gradients are averaged over the processes before anyone sees them: any of the step's images may be the cause.
     what = f"the loss is {losses[0][1]}" if losses else "the loss is finite and its gradient is not"
     names = losses[0][0] if losses else [name for names, _ in shares for name in names]
     return (
-        f"{what} at step {step.number}, on the pictures {', '.join(names)}, at a rate of {step.rate:.2g}. Nothing of "
-        "it was saved. --resume would repeat it: look at those pictures, or start from the last checkpoint with "
+        f"{what} at step {step.number}, on the images {', '.join(names)}, at a rate of {step.rate:.2g}. Nothing of "
+        "it was saved. --resume would repeat it: look at those images, or start from the last checkpoint with "
         "--init_from and a lower lr"
     )

@@ -40,7 +40,7 @@ class StagedModule(Protocol):
 
 
 class ProgressiveResizing(Callback):
-    """Trains small pictures with a frozen body first, larger ones with everything thawed later.
+    """Trains small images with a frozen body first, larger ones with everything thawed later.
 
     The switch to the next stage happens in ``on_train_epoch_end``, before Lightning asks for the next epoch's
     loader. Which stage a run is in follows from the epoch alone; on resume it is read from the checkpoint while

@@ -1,4 +1,4 @@
-"""Keeps the pictures of a validation that came out best and worst, to be looked at."""
+"""Keeps the images of a validation that came out best and worst, to be looked at."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,16 +9,16 @@ from callbacks.visualization.figures import Kept, pick
 
 
 class Extremes(Callback):
-    """Keeps the best and the worst pictures of a validation, those of this process.
+    """Keeps the best and the worst images of a validation, those of this process.
 
-    Afterwards ``best`` begins with the best one, ``worst`` with the worst, and no picture is in both.
+    Afterwards ``best`` begins with the best one, ``worst`` with the worst, and no image is in both.
 
     Args:
         count: how many of each are kept.
-        mode: whether more (``"max"``) or less of a picture's ``score`` is better.
+        mode: whether more (``"max"``) or less of an image's ``score`` is better.
 
     Attributes:
-        validated: how many pictures came by.
+        validated: how many images came by.
         total: the sum of their scores.
     """
 
@@ -47,20 +47,20 @@ class Extremes(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Compares the batch's pictures with those kept."""
+        """Compares the batch's images with those kept."""
         self.observe(batch, outputs)
 
     def observe(self, batch: Mapping[str, Any], output: Mapping[str, Any]) -> None:
-        """Compares pictures with those kept; only what is kept is copied to the CPU.
+        """Compares images with those kept; only what is kept is copied to the CPU.
 
         Args:
             batch: has ``name``.
-            output: has ``score``, one for each picture.
+            output: has ``score``, one for each image.
         """
         for place, (name, score) in enumerate(zip(batch["name"], output["score"].tolist(), strict=True)):
             self.validated += 1
             self.total += score
-            rank = (self.sign * score, name)  # of equal scores the name decides, so that no picture is in both lists
+            rank = (self.sign * score, name)  # of equal scores the name decides, so that no image is in both lists
             best = len(self._best) < self.count or rank > _rank(self._best[-1])
             worst = len(self._worst) < self.count or rank < _rank(self._worst[-1])
             if not best and not worst:

@@ -21,7 +21,7 @@ SPEEDS = tuple(f"speed/{name}" for name in Speed._fields)
 class Dashboard(Callback):
     """Writes what is not a metric of the task, on process 0, into every TensorBoard logger of the trainer.
 
-    Scalars ``stage/index`` (from 1), ``stage/size``, ``lr/<group>``, ``speed/pictures_per_second`` and
+    Scalars ``stage/index`` (from 1), ``stage/size``, ``lr/<group>``, ``speed/images_per_second`` and
     ``speed/data_wait_share`` come every ``log_every_n_steps`` and at each stage's first step. The logger has to be made
     with ``default_hp_metric=False``; the hyperparameters get the scores ``hp/<metric>`` of the best epoch of the
     last stage so far, as ``best.ckpt`` does, so they are right after an interruption too.

@@ -16,19 +16,19 @@ LAYOUT: dict[str, dict[str, list[Any]]] = {
         "loss": ["Multiline", [r"^train/loss$", r"^val/loss$"]],
         "PSNR in dB, beside bicubic enlargement": ["Multiline", [r"^val/(bicubic_)?psnr$"]],
         "SSIM, beside bicubic enlargement": ["Multiline", [r"^val/(bicubic_)?ssim$"]],
-        "loss as a share of the untouched photographs' loss": ["Multiline", [r"^val/relative$"]],
+        "loss as a share of the untouched images' loss": ["Multiline", [r"^val/relative$"]],
         "validation scores": ["Multiline", [r"^val/(?!loss$|relative$|(bicubic_)?psnr$|(bicubic_)?ssim$)[^/]+$"]],
         "parts of the training loss": ["Multiline", [r"^train/loss/.+$"]],
         "parts of the validation loss": ["Multiline", [r"^val/loss/.+$"]],
         "IoU of every class": ["Multiline", [r"^val/iou/.+$"]],
     },
     "where the run stands": {
-        "side of the pictures in pixels": ["Multiline", [r"^stage/size$"]],
+        "side of the images in pixels": ["Multiline", [r"^stage/size$"]],
         "number of the stage": ["Multiline", [r"^stage/index$"]],
         "learning rate of every layer group, from the input outwards": ["Multiline", [r"^lr/.+$"]],
     },
     "how fast it trains": {
-        "pictures per second": ["Multiline", [r"^speed/pictures_per_second$"]],
+        "images per second": ["Multiline", [r"^speed/images_per_second$"]],
         "share of the time spent waiting for data": ["Multiline", [r"^speed/data_wait_share$"]],
     },
 }
@@ -37,13 +37,13 @@ GUIDE = """
 | where | what |
 |---|---|
 | Custom Scalars | the numbers that matter, in three groups; set *smoothing* to 0 to see steps as steps |
-| `train/loss`, `val/loss` | the loss of a training step, and the mean over all validation pictures |
+| `train/loss`, `val/loss` | the loss of a training step, and the mean over all validation images |
 | `val/...` | scores of the whole validation set at the stage's size; they jump where a stage begins |
-| `stage/index`, `stage/size` | which stage trains (from 1) and how large its pictures are |
+| `stage/index`, `stage/size` | which stage trains (from 1) and how large its images are |
 | `lr/group0`, ... | learning rate of every layer group that trains, the first is nearest to the input |
 | `speed/data_wait_share` | 0: the network is the slower part; near 1: the loaders are, give them more workers |
-| Images, `figures/validation_...` | the same validation pictures every time; large: where they are wrong |
-| Images, `figures/worst_...` | the pictures that came out worst in this epoch |
+| Images, `figures/validation_...` | the same validation images every time; large: where they are wrong |
+| Images, `figures/worst_...` | the images that came out worst in this epoch |
 | Images, `figures/training_batch` | what the network gets to see, drawn when a stage begins |
 | Images, `figures/painting` | style: the painting as the loss sees it |
 | Images, `figures/precision_recall` | masks: for every threshold, how much of the found is right, how much is found |
@@ -104,7 +104,7 @@ def hyperparameters(configuration: Mapping[str, Any], stages: Sequence[Stage]) -
     Returns:
         Flat plain values.
 
-    >>> net = {"class_path": "models.segmentation.unet.UNet", "init_args": {"encoder": "resnet34"}}
+    >>> net = {"class_path": "models.UNet", "init_args": {"encoder": "resnet34"}}
     >>> hyperparameters({"model": {"net": net, "classes": ["car"]}, "trainer": {"devices": 1}}, [])
     {'model.net': 'UNet', 'model.net.encoder': 'resnet34', 'model.classes': "['car']"}
     """

@@ -1,4 +1,4 @@
-"""Shows what the network does: the same pictures after every validation, the worst ones, a first training batch."""
+"""Shows what the network does: the same images after every validation, the worst ones, a first training batch."""
 
 import warnings
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from models.gather import from_all_ranks, from_rank
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """One picture of a validation, on the CPU, with what the network made of it."""
+    """One image of a validation, on the CPU, with what the network made of it."""
 
     order: float  # the smallest are kept
     name: str
@@ -30,24 +30,24 @@ class Kept:
 
     @property
     def place(self) -> tuple[float, str]:
-        """What pictures are sorted by, on all processes alike: of equal ones the name decides."""
+        """What images are sorted by, on all processes alike: of equal ones the name decides."""
         return self.order, self.name
 
 
 class Figures(Callback, ABC):
     """Draws after each validation of a fit and at each stage's start, never in the sanity check.
 
-    The same pictures every time are those whose names have the smallest checksums: the choice depends on nothing
+    The same images every time are those whose names have the smallest checksums: the choice depends on nothing
     that changes in a run, nor on the number of processes, and spreads over a set whose neighbours look alike. These
-    and the worst of the epoch are chosen among the pictures of all processes; each is drawn by the one that
+    and the worst of the epoch are chosen among the images of all processes; each is drawn by the one that
     validated it, and process 0 shows and saves the drawings.
 
     A subclass draws; it gets batches with ``name`` and step outputs with ``score``, and says whether more is worse.
 
     Args:
-        fixed: how many pictures are shown every time.
+        fixed: how many images are shown every time.
         worst: how many of the epoch's worst are shown.
-        folder: where the latest of every figure is also saved as PNG; ``None`` is ``pictures`` in the run's folder.
+        folder: where the latest of every figure is also saved as PNG; ``None`` is ``images`` in the run's folder.
     """
 
     more_is_worse = False
@@ -60,8 +60,8 @@ class Figures(Callback, ABC):
         self._warned = False
 
     @abstractmethod
-    def draw_picture(self, kept: Kept, note: str) -> Tensor:
-        """Draws one validated picture; ``note`` says where the run stands. Gives uint8 ``(3, H, W)``."""
+    def draw_image(self, kept: Kept, note: str) -> Tensor:
+        """Draws one validated image; ``note`` says where the run stands. Gives uint8 ``(3, H, W)``."""
 
     @abstractmethod
     def draw_batch(self, batch: Mapping[str, Any], note: str) -> Tensor:
@@ -92,7 +92,7 @@ class Figures(Callback, ABC):
             note: where the run stands, in words.
 
         Returns:
-            Pictures by name, uint8 ``(3, H, W)``, the same on all processes.
+            Images by name, uint8 ``(3, H, W)``, the same on all processes.
         """
         drawn = {}
         for what, kept, limit in (("validation", self._fixed, self.fixed), ("worst", self._worst, self.worst)):
@@ -102,8 +102,8 @@ class Figures(Callback, ABC):
             if what == "validation":
                 chosen.sort(key=lambda place: place[1])
             for number, place in enumerate(chosen, start=1):
-                picture = self.draw_picture(mine[place], note) if place in mine else None
-                drawn[f"{what}_{number}"] = from_rank(owners[place], picture)
+                image = self.draw_image(mine[place], note) if place in mine else None
+                drawn[f"{what}_{number}"] = from_rank(owners[place], image)
         return drawn
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -126,7 +126,7 @@ class Figures(Callback, ABC):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keeps the pictures that will be drawn; a process may have none to validate."""
+        """Keeps the images that will be drawn; a process may have none to validate."""
         if _watching(trainer) and outputs is not None:
             self.observe(batch, outputs)
 
@@ -141,17 +141,17 @@ class Figures(Callback, ABC):
     def _show(self, trainer: Trainer, drawn: Mapping[str, Tensor]) -> None:
         # Not trainer.log_dir: that is a broadcast, and only process 0 is here.
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        folder = self.folder or next((Path(logger.log_dir) / "pictures" for logger in loggers), None)
-        for name, picture in drawn.items():
+        folder = self.folder or next((Path(logger.log_dir) / "figures" for logger in loggers), None)
+        for name, image in drawn.items():
             for logger in loggers:
-                logger.experiment.add_image(f"figures/{name}", picture, trainer.global_step)
+                logger.experiment.add_image(f"figures/{name}", image, trainer.global_step)
             if folder is not None:
-                self._save(picture, folder / f"{name}.png")
+                self._save(image, folder / f"{name}.png")
 
-    def _save(self, picture: Tensor, path: Path) -> None:
-        """Saves the latest of a figure; a disk that is full ends no training for a picture."""
+    def _save(self, image: Tensor, path: Path) -> None:
+        """Saves the latest of a figure; a disk that is full ends no training for an image."""
         try:
-            save_png(path, np.ascontiguousarray(picture.permute(1, 2, 0).numpy()))
+            save_png(path, np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
         except OutputError as error:
             if not self._warned:
                 warnings.warn(str(error), stacklevel=2)
@@ -159,7 +159,7 @@ class Figures(Callback, ABC):
 
 
 def pick(fields: Mapping[str, Any], index: int) -> dict[str, Any]:
-    """Copies one picture out of a batch to the CPU; what has no first dimension (the loss) is left."""
+    """Copies one image out of a batch to the CPU; what has no first dimension (the loss) is left."""
     return {
         key: value[index].detach().cpu().clone() if isinstance(value, Tensor) else value[index]
         for key, value in fields.items()

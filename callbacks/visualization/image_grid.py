@@ -1,4 +1,4 @@
-"""Sheets for people: labelled pictures under a title, with a legend. Pictures in, one uint8 RGB picture out."""
+"""Sheets for people: labelled images under a title, with a legend. Images in, one uint8 RGB image out."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from callbacks.visualization.masks import Colour
+from callbacks.visualization.masks import Color
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -21,27 +21,27 @@ LETTER, LINE, HEAD = 28, 40, 92
 
 
 class Panel(NamedTuple):
-    """One picture of a sheet and what is written on it."""
+    """One image of a sheet and what is written on it."""
 
     label: str
-    picture: Tensor  # (3, S, S) uint8
+    image: Tensor  # (3, S, S) uint8
 
 
 class Key(NamedTuple):
     """One entry of a legend."""
 
     label: str
-    colour: Colour
+    color: Color
 
 
 def grid(panels: Sequence[Panel], *, title: str, note: str, legend: Sequence[Key]) -> Tensor:
-    """Puts small pictures on one sheet, four in a row.
+    """Puts small images on one sheet, four in a row.
 
     Args:
-        panels: pictures of side ``SMALL``, at least one.
+        panels: images of side ``SMALL``, at least one.
         title: large, first line; shortened in the middle if it is too long.
         note: smaller, second line.
-        legend: what the colours mean.
+        legend: what the colors mean.
 
     Returns:
         uint8 ``(3, H, 4 * SMALL + 3 * GAP)``.
@@ -56,16 +56,16 @@ def grid(panels: Sequence[Panel], *, title: str, note: str, legend: Sequence[Key
 
 
 def comparison(small: Sequence[Panel], large: Panel, *, title: str, note: str, legend: Sequence[Key]) -> Tensor:
-    """Puts three small pictures and a legend beside a large one.
+    """Puts three small images and a legend beside a large one.
 
-    A wide sheet: TensorBoard's first page shows pictures in cards twice as wide as high, whatever their shape.
+    A wide sheet: TensorBoard's first page shows images in cards twice as wide as high, whatever their shape.
 
     Args:
-        small: three pictures of side ``SMALL``.
-        large: one picture of side ``LARGE``.
+        small: three images of side ``SMALL``.
+        large: one image of side ``LARGE``.
         title: large, first line; shortened in the middle if it is too long.
         note: smaller, second line.
-        legend: what the colours mean.
+        legend: what the colors mean.
 
     Returns:
         uint8 ``(3, HEAD + LARGE, 4 * SMALL + 3 * GAP)``.
@@ -79,29 +79,29 @@ def comparison(small: Sequence[Panel], large: Panel, *, title: str, note: str, l
     return _tensor(canvas)
 
 
-def single(picture: Tensor, *, title: str, note: str) -> Tensor:
-    """Puts one picture of any shape, no wider than a sheet, under a title.
+def single(image: Tensor, *, title: str, note: str) -> Tensor:
+    """Puts one image of any shape, no wider than a sheet, under a title.
 
     Args:
-        picture: uint8 ``(3, H, W)``.
+        image: uint8 ``(3, H, W)``.
         title: large, first line.
         note: smaller, second line.
 
     Returns:
         uint8 ``(3, HEAD + H, 4 * SMALL + 3 * GAP)``.
     """
-    canvas = _paper(picture.shape[1], title, note)
-    _paste(canvas, Panel("", picture), ((WIDTH - picture.shape[2]) // 2, HEAD))
+    canvas = _paper(image.shape[1], title, note)
+    _paste(canvas, Panel("", image), ((WIDTH - image.shape[2]) // 2, HEAD))
     return _tensor(canvas)
 
 
 def labelled(panel: Panel) -> Tensor:
-    """Writes a picture's label on it; the picture given stays as it is.
+    """Writes an image's label on it; the image given stays as it is.
 
     Returns:
-        uint8 ``(3, H, W)``, as large as the picture.
+        uint8 ``(3, H, W)``, as large as the image.
     """
-    canvas = Image.new("RGB", (panel.picture.shape[2], panel.picture.shape[1]))
+    canvas = Image.new("RGB", (panel.image.shape[2], panel.image.shape[1]))
     _paste(canvas, panel, (0, 0))
     return _tensor(canvas)
 
@@ -125,8 +125,8 @@ def _paper(height: int, title: str, note: str) -> Image.Image:
 
 
 def _paste(canvas: Image.Image, panel: Panel, corner: tuple[int, int]) -> None:
-    """Places a picture and writes its label, white on a dark plate, into its lower left corner."""
-    pixels = panel.picture.permute(1, 2, 0).contiguous().numpy()
+    """Places an image and writes its label, white on a dark plate, into its lower left corner."""
+    pixels = panel.image.permute(1, 2, 0).contiguous().numpy()
     canvas.paste(Image.fromarray(pixels), corner)
     if panel.label:
         draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(LETTER)
@@ -137,7 +137,7 @@ def _paste(canvas: Image.Image, panel: Panel, corner: tuple[int, int]) -> None:
 
 
 def _write_legend(canvas: Image.Image, legend: Sequence[Key], corner: tuple[int, int], width: int) -> None:
-    """Writes coloured squares with their names into a box; many entries make small ones."""
+    """Writes colored squares with their names into a box; many entries make small ones."""
     if not legend:
         return
     rows = _rows(legend, width)
@@ -147,7 +147,7 @@ def _write_legend(canvas: Image.Image, legend: Sequence[Key], corner: tuple[int,
         middle, half = corner[1] + line * (row + 0.5), line * 0.28
         for left, key in entries:
             x = corner[0] + GAP + left
-            draw.rectangle((x, middle - half, x + 2 * half, middle + half), fill=key.colour)
+            draw.rectangle((x, middle - half, x + 2 * half, middle + half), fill=key.color)
             draw.text((x + line * 0.75, middle), key.label, INK, font, anchor="lm")
 
 

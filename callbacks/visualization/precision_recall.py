@@ -1,4 +1,4 @@
-"""Precision against recall: the numbers, and a picture of them."""
+"""Precision against recall: the numbers, and an image of them."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -64,8 +64,8 @@ def draw_precision_recall(curves: Sequence[Curve], threshold: float, *, note: st
     figure.suptitle(f"precision over recall of validation pixels\n{note}", fontsize=14)
     dot = round(threshold * (THRESHOLDS - 1))
     for axes, low in zip(figure.subplots(1, 2), (0.0, 0.9), strict=True):
-        for curve, colour in zip(curves, palette(len(curves)), strict=True):
-            ink = tuple(channel / 255 for channel in colour)
+        for curve, color in zip(curves, palette(len(curves)), strict=True):
+            ink = tuple(channel / 255 for channel in color)
             axes.plot(curve.recall, curve.precision, color=ink, linewidth=2.5, label=curve.name)
             axes.plot(curve.recall[dot], curve.precision[dot], "o", color=ink, markersize=9, markeredgecolor="black")
         margin = (1 - low) * 0.03
@@ -79,8 +79,8 @@ def draw_precision_recall(curves: Sequence[Curve], threshold: float, *, note: st
         figure.axes[0].legend(loc="lower left", fontsize=size, title=f"dot: at {threshold:g}", title_fontsize=size)
     buffer = BytesIO()
     figure.savefig(buffer, format="rgba")
-    picture = np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(360, 640, 4)[..., :3]
-    return torch.from_numpy(picture.copy()).permute(2, 0, 1)
+    image = np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(360, 640, 4)[..., :3]
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)
 
 
 def _reaching(probs: Tensor, thresholds: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The figures of segmentation: masks over photographs, where they are wrong, precision against recall."""
+"""The figures of segmentation: masks over images, where they are wrong, precision against recall."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,11 +33,11 @@ class SegmentFigures(Figures):
     """Shows input, target, prediction and difference, a training batch with its masks, and precision-recall curves.
 
     Args:
-        fixed: how many validation pictures are shown every time.
+        fixed: how many validation images are shown every time.
         worst: how many of the epoch's worst are shown, by Dice (one class) or accuracy (several).
-        pixels: how many pixels of each picture the precision-recall curve looks at. All of them would cost seconds a
+        pixels: how many pixels of each image the precision-recall curve looks at. All of them would cost seconds a
             batch, and neighbours say nearly the same.
-        folder: where the latest of every figure is also saved; ``None`` is ``pictures`` in the run's folder.
+        folder: where the latest of every figure is also saved; ``None`` is ``images`` in the run's folder.
     """
 
     def __init__(self, *, fixed: int = 4, worst: int = 2, pixels: int = 1000, folder: Path | None = None) -> None:
@@ -55,8 +55,8 @@ class SegmentFigures(Figures):
         if not self._classes:
             raise TypeError(f"{type(pl_module).__name__} has no classes: SegmentFigures is for segmentation")
 
-    def draw_picture(self, kept: Kept, note: str) -> Tensor:
-        """Draws input, target, prediction and difference of one picture."""
+    def draw_image(self, kept: Kept, note: str) -> Tensor:
+        """Draws input, target, prediction and difference of one image."""
         title = f"{kept.name}: {'Dice' if len(self._classes) == 1 else 'accuracy'} {kept.score:.3f}"
         image, mask, probs = kept.item["image"], kept.item["mask"], kept.output["probs"]
         if len(self._classes) == 1:
@@ -65,16 +65,16 @@ class SegmentFigures(Figures):
         return class_sheet(image, mask, probs.argmax(0), title=title, note=note, names=self._classes)
 
     def draw_batch(self, batch: Mapping[str, Any], note: str) -> Tensor:
-        """Draws up to eight pictures of a training batch with their masks over them."""
+        """Draws up to eight images of a training batch with their masks over them."""
         return batch_sheet(batch["image"][:8], batch["mask"][:8], note=note, names=self._classes)
 
     def begin(self) -> None:
-        """Forgets pictures and pixels."""
+        """Forgets images and pixels."""
         super().begin()
         self._probs, self._truth = [], []
 
     def observe(self, batch: Mapping[str, Any], output: Mapping[str, Any]) -> None:
-        """Keeps pictures to draw and a sample of pixels, the same places every time."""
+        """Keeps images to draw and a sample of pixels, the same places every time."""
         super().observe(batch, output)
         probs, mask = output["probs"], batch["mask"]
         places = torch.randperm(mask[0].numel(), generator=torch.Generator().manual_seed(0))[: self.pixels]
@@ -94,7 +94,7 @@ class SegmentFigures(Figures):
 
 
 def car_sheet(image: Tensor, target: Tensor, preds: Tensor, *, title: str, note: str, name: str) -> Tensor:
-    """Draws one picture with the mask of one class.
+    """Draws one image with the mask of one class.
 
     Args:
         image: ``(3, S, S)`` float32 in [0, 1].
@@ -105,13 +105,13 @@ def car_sheet(image: Tensor, target: Tensor, preds: Tensor, *, title: str, note:
         name: of the class.
 
     Returns:
-        uint8 ``(3, H, W)``: picture, target and prediction small, the difference large.
+        uint8 ``(3, H, W)``: image, target and prediction small, the difference large.
     """
-    photo, ground = show(image, SMALL), faded(show(image, LARGE))
+    shown, ground = show(image, SMALL), faded(show(image, LARGE))
     small = [
-        Panel("picture", photo),
-        Panel("target", paint(photo, show_classes(target, SMALL) > 0, PALETTE[0])),
-        Panel("prediction", paint(photo, show_classes(preds, SMALL) > 0, PALETTE[0])),
+        Panel("image", shown),
+        Panel("target", paint(shown, show_classes(target, SMALL) > 0, PALETTE[0])),
+        Panel("prediction", paint(shown, show_classes(preds, SMALL) > 0, PALETTE[0])),
     ]
     wrong = blend(ground, show_classes(target & preds, LARGE) > 0, PALETTE[0], 0.25)
     wrong = blend(wrong, show_any(target & ~preds, LARGE), MISSED, 1.0)
@@ -121,7 +121,7 @@ def car_sheet(image: Tensor, target: Tensor, preds: Tensor, *, title: str, note:
 
 
 def class_sheet(image: Tensor, target: Tensor, preds: Tensor, *, title: str, note: str, names: Sequence[str]) -> Tensor:
-    """Draws one picture with a map of several classes.
+    """Draws one image with a map of several classes.
 
     Args:
         image: ``(3, S, S)`` float32 in [0, 1].
@@ -132,21 +132,21 @@ def class_sheet(image: Tensor, target: Tensor, preds: Tensor, *, title: str, not
         names: of the classes.
 
     Returns:
-        uint8 ``(3, H, W)``: picture, target and prediction small, the difference large.
+        uint8 ``(3, H, W)``: image, target and prediction small, the difference large.
     """
-    photo, colours = show(image, SMALL), palette(len(names))
+    shown, colors = show(image, SMALL), palette(len(names))
     small = [
-        Panel("picture", photo),
-        Panel("target", paint_classes(photo, show_classes(target, SMALL), colours)),
-        Panel("prediction", paint_classes(photo, show_classes(preds, SMALL), colours)),
+        Panel("image", shown),
+        Panel("target", paint_classes(shown, show_classes(target, SMALL), colors)),
+        Panel("prediction", paint_classes(shown, show_classes(preds, SMALL), colors)),
     ]
     wrong = blend(faded(show(image, LARGE)), show_any((preds != target) & (target != IGNORE), LARGE), WRONG, 0.8)
-    legend = [Key("wrong", WRONG), *(Key(name, colour) for name, colour in zip(names, colours, strict=True))]
+    legend = [Key("wrong", WRONG), *(Key(name, color) for name, color in zip(names, colors, strict=True))]
     return comparison(small, Panel("difference", wrong), title=title, note=note, legend=legend)
 
 
 def batch_sheet(images: Tensor, masks: Tensor, *, note: str, names: Sequence[str]) -> Tensor:
-    """Draws training pictures as they come, augmented, with their masks over them.
+    """Draws training images as they come, augmented, with their masks over them.
 
     Args:
         images: ``(N, 3, S, S)`` float32 in [0, 1], at most eight.
@@ -155,15 +155,15 @@ def batch_sheet(images: Tensor, masks: Tensor, *, note: str, names: Sequence[str
         names: of the classes.
 
     Returns:
-        uint8 ``(3, H, W)``: four pictures a row.
+        uint8 ``(3, H, W)``: four images a row.
     """
-    colours, panels = palette(len(names)), []
+    colors, panels = palette(len(names)), []
     for image, mask in zip(images, masks, strict=True):
-        photo = show(image, SMALL)
+        shown = show(image, SMALL)
         if len(names) == 1:
-            painted = paint(photo, show_classes(mask >= 0.5, SMALL) > 0, colours[0])
+            painted = paint(shown, show_classes(mask >= 0.5, SMALL) > 0, colors[0])
         else:
-            painted = paint_classes(photo, show_classes(mask, SMALL), colours)
+            painted = paint_classes(shown, show_classes(mask, SMALL), colors)
         panels.append(Panel("", painted))
-    legend = [Key(name, colour) for name, colour in zip(names, colours, strict=True)]
-    return grid(panels, title="training pictures and masks", note=note, legend=legend)
+    legend = [Key(name, color) for name, color in zip(names, colors, strict=True)]
+    return grid(panels, title="training images and masks", note=note, legend=legend)

@@ -1,4 +1,4 @@
-"""The figures of style: photograph, painting and result side by side, and the painting as the loss sees it."""
+"""The figures of style: image, painting and result side by side, and the painting as the loss sees it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -26,12 +26,12 @@ class StyleData(Protocol):
 
 
 class StyleFigures(Figures):
-    """Shows the painting once, then photographs beside what the network makes of them, and a training batch.
+    """Shows the painting once, then images beside what the network makes of them, and a training batch.
 
     Results that were learned from random features are labelled so.
 
     Args:
-        fixed: how many validation pictures are shown every time.
+        fixed: how many validation images are shown every time.
         worst: how many of the epoch's worst are shown, by the combined loss.
     """
 
@@ -50,8 +50,8 @@ class StyleFigures(Figures):
         self._painting = _painting(trainer)
         self._random = features_are_random(pl_module)
 
-    def draw_picture(self, kept: Kept, note: str) -> Tensor:
-        """Draws photograph, painting and result of one picture."""
+    def draw_image(self, kept: Kept, note: str) -> Tensor:
+        """Draws image, painting and result of one image."""
         title = f"{kept.name}: loss {kept.score:.4g}"
         return style_sheet(
             kept.item["content"], self._painting, kept.output["preds"], title=title, note=note, random=self._random
@@ -68,33 +68,33 @@ def features_are_random(module: LightningModule) -> bool:
 
 
 def style_sheet(content: Tensor, painting: Tensor, preds: Tensor, *, title: str, note: str, random: bool) -> Tensor:
-    """Draws one photograph repainted.
+    """Draws one image repainted.
 
     Args:
         content: ``(3, S, S)`` float32 in [0, 1].
-        painting: ``(3, h, w)``; as large a part of it as the photograph is shown at the same scale.
+        painting: ``(3, h, w)``; as large a part of it as the image is shown at the same scale.
         preds: the same shape as ``content``.
         title: first line.
         note: second line.
         random: whether the loss looked with random features.
 
     Returns:
-        uint8 ``(3, H, W)``: photograph, painting and an enlarged corner of the result small, the result large.
+        uint8 ``(3, H, W)``: image, painting and an enlarged corner of the result small, the result large.
     """
     side = content.shape[-1]
     small = [
-        Panel("photograph", show(content, SMALL)),
+        Panel("image", show(content, SMALL)),
         Panel("painting", _at_scale(painting, side)),
         Panel("its corner", squares(preds[:, :CORNER, :CORNER])),
     ]
     return comparison(small, Panel(_result(random), show(preds, LARGE)), title=title, note=note, legend=[])
 
 
-def scored_sheet(pictures: Sequence[Kept], *, title: str, note: str, random: bool) -> Tensor:
-    """Draws validated photographs, each beside its result with its loss, two of them in a row.
+def scored_sheet(images: Sequence[Kept], *, title: str, note: str, random: bool) -> Tensor:
+    """Draws validated images, each beside its result with its loss, two of them in a row.
 
     Args:
-        pictures: in the order they are shown; at least one.
+        images: in the order they are shown; at least one.
         title: first line.
         note: second line.
         random: whether the loss looked with random features.
@@ -103,8 +103,8 @@ def scored_sheet(pictures: Sequence[Kept], *, title: str, note: str, random: boo
         uint8 ``(3, H, W)``.
     """
     panels = []
-    for kept in pictures:
-        panels.append(Panel("photograph", show(kept.item["content"], SMALL)))
+    for kept in images:
+        panels.append(Panel("image", show(kept.item["content"], SMALL)))
         panels.append(Panel(f"loss {kept.score:.4g}", show(kept.output["preds"], SMALL)))
     return grid(panels, title=title, note=f"{_result(random)}; {note}" if random else note, legend=[])
 
@@ -120,7 +120,7 @@ def content_sheet(images: Tensor, *, note: str) -> Tensor:
         uint8 ``(3, H, W)``: four a row.
     """
     panels = [Panel("", show(image, SMALL)) for image in images]
-    return grid(panels, title="training photographs", note=note, legend=[])
+    return grid(panels, title="training images", note=note, legend=[])
 
 
 def painting_sheet(painting: Tensor) -> Tensor:
@@ -148,7 +148,7 @@ def _result(random: bool) -> str:
 
 
 def _at_scale(painting: Tensor, side: int) -> Tensor:
-    """Shows the middle ``side`` pixels of a painting as large as a photograph of that side; less of a smaller one."""
+    """Shows the middle ``side`` pixels of a painting as large as an image of that side; less of a smaller one."""
     side = min(side, *painting.shape[1:])
     top, left = ((length - side) // 2 for length in painting.shape[1:])
     return show(painting[:, top : top + side, left : left + side], SMALL)

@@ -1,4 +1,4 @@
-"""The figures of super-resolution: small picture, bicubic, result and target side by side."""
+"""The figures of super-resolution: small image, bicubic, result and target side by side."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,12 +19,12 @@ class SrFigures(Figures):
     """Shows low, bicubic, result and target with their scores, and a training batch of low and high patches.
 
     Args:
-        fixed: how many validation pictures are shown every time.
+        fixed: how many validation images are shown every time.
         worst: how many of the epoch's worst are shown, by PSNR.
     """
 
-    def draw_picture(self, kept: Kept, note: str) -> Tensor:
-        """Draws the middle of one validated picture four times."""
+    def draw_image(self, kept: Kept, note: str) -> Tensor:
+        """Draws the middle of one validated image four times."""
         output = kept.output
         note = f"SSIM {float(output['ssim']):.3f}, {_rival(kept)} {float(output['bicubic_ssim']):.3f}; {note}"
         return grid(strip(kept), title=kept.name, note=note, legend=[])
@@ -35,7 +35,7 @@ class SrFigures(Figures):
 
 
 def strip(kept: Kept) -> list[Panel]:
-    """Shows the middle of one validated picture: input, bicubic, result and target, with PSNR.
+    """Shows the middle of one validated image: input, bicubic, result and target, with PSNR.
 
     At scale 1 the input is what the result is compared with, and stands there once.
     """
@@ -49,18 +49,18 @@ def strip(kept: Kept) -> list[Panel]:
     ]
 
 
-def scored_sheet(pictures: Sequence[Kept], *, title: str, note: str) -> Tensor:
-    """Draws validated pictures below each other, each in a row as ``strip`` shows it.
+def scored_sheet(images: Sequence[Kept], *, title: str, note: str) -> Tensor:
+    """Draws validated images below each other, each in a row as ``strip`` shows it.
 
     Args:
-        pictures: in the order they are shown; at least one.
+        images: in the order they are shown; at least one.
         title: first line.
         note: second line.
 
     Returns:
         uint8 ``(3, H, W)``.
     """
-    panels = [panel for kept in pictures for panel in _row(strip(kept))]
+    panels = [panel for kept in images for panel in _row(strip(kept))]
     return grid(panels, title=title, note=note, legend=[])
 
 
@@ -88,7 +88,7 @@ def middle(image: Tensor, side: int) -> Tensor:
 
 
 def squares(image: Tensor) -> Tensor:
-    """Scales a picture ``(3, S, S)`` to a uint8 square of side ``SMALL``; enlarged pixels stay squares."""
+    """Scales an image ``(3, S, S)`` to a uint8 square of side ``SMALL``; enlarged pixels stay squares."""
     if image.shape[-1] > SMALL:
         return show(image, SMALL)
     large = F.interpolate(image[None].float(), size=(SMALL, SMALL), mode="nearest-exact")[0]

@@ -1,7 +1,8 @@
 """A folder of small uncompressed copies, so that small stages do not decode full-size files every epoch.
 
-One file a copy (``datamodules/cache/files.py``). Its name is made from the picture's path, size and time of change and from
-the copy's side and kind, so a picture that changes, or a mask read by another table, gets another copy. Filling can be
+One file a copy (``datamodules/cache/files.py``). Its name is made from the image's path, size and time of change and
+from
+the copy's side and kind, so an image that changes, or a mask read by another table, gets another copy. Filling can be
 cut anywhere and goes on where it was; two processes may fill at once.
 """
 
@@ -40,10 +41,10 @@ class _Job(NamedTuple):
     item: Item
 
 
-class PictureCache:
-    """Copies of pictures and masks at the sizes of the stages.
+class ImageCache:
+    """Copies of images and masks at the sizes of the stages.
 
-    ``fill`` makes them, ``get`` reads them. What is not there, because the limit was reached or the picture has changed
+    ``fill`` makes them, ``get`` reads them. What is not there, because the limit was reached or the image has changed
     since, ``get`` decodes each time.
 
     Args:

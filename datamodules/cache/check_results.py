@@ -20,7 +20,7 @@ _FORMAT = 2  # raise it when the check looks at more, so that old stamps are wor
 def stamp_path(folder: Path, pairs: Sequence[Pair], labels: Labels) -> Path:
     """Names the stamp of these files as they are now.
 
-    The name is made from the paths, sizes and times of change of all pictures and masks and from the class list.
+    The name is made from the paths, sizes and times of change of all images and masks and from the class list.
 
     Args:
         folder: where stamps are kept.

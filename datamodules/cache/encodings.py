@@ -1,4 +1,4 @@
-"""How a file becomes the small square of pixels that a stage trains on: as a picture, as coverage, as classes."""
+"""How a file becomes the small square of pixels that a stage trains on: as an image, as coverage, as classes."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,7 +37,7 @@ class Kind(Protocol):
 
 @dataclass(frozen=True)
 class ImageKind:
-    """Pictures ``(size, size, 3)`` RGB: area means, from a JPEG decoded at a fraction where that is faster."""
+    """Images ``(size, size, 3)`` RGB: area means, from a JPEG decoded at a fraction where that is faster."""
 
     @property
     def label(self) -> str:
@@ -50,17 +50,17 @@ class ImageKind:
 
     def make(self, path: Path, size: int) -> NDArray[np.uint8]:
         """See ``Kind``."""
-        # Twice the side: then the copy is within 2 grey levels of one made from the full picture (47 dB and more).
+        # Twice the side: then the copy is within 2 gray levels of one made from the full image (47 dB and more).
         return resize_image(read_image(path, at_least=2 * size), size)
 
 
 @dataclass(frozen=True)
-class PhotoKind:
-    """Whole pictures with their own proportions: the shorter side becomes ``size``, and is never made longer.
+class ProportionalKind:
+    """Whole images with their own proportions: the shorter side becomes ``size``, and is never made longer.
 
     Args:
-        height: of the picture as displayed.
-        width: of the picture as displayed.
+        height: of the image as displayed.
+        width: of the image as displayed.
     """
 
     height: int
@@ -69,7 +69,7 @@ class PhotoKind:
     @property
     def label(self) -> str:
         """See ``Kind``."""
-        return "photo"
+        return "image"
 
     def shape(self, size: int) -> tuple[int, ...]:
         """See ``Kind``."""

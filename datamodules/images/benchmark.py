@@ -1,4 +1,4 @@
-"""A folder of test pictures as the field hands them around: HR files, with or without the LR files made from them."""
+"""A folder of test images as the field hands them around: HR files, with or without the LR files made from them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from datamodules.errors import DataError
 from datamodules.images.degradation import Degradation
 from datamodules.images.pair_dataset import whole_multiple
-from datamodules.index.pairs import pictures_below
+from datamodules.index.pairs import images_below
 from datamodules.index.problems import Problem, refuse
 from datamodules.io.image import image_size, read_image
 from datamodules.loading.randomness import Key, sample_seed
@@ -24,8 +24,8 @@ WAY_OUT = "Correct or remove these files, or name another --data.benchmark folde
 
 
 @dataclass(frozen=True)
-class TestPicture:
-    """One picture of a benchmark.
+class TestImage:
+    """One image of a benchmark.
 
     Args:
         name: path of the high one below the benchmark's folder, with ``/``.
@@ -40,45 +40,45 @@ class TestPicture:
     low: Path | None
 
 
-def find_benchmark(folder: Path, scale: int) -> list[TestPicture]:
-    """Finds the pictures of a benchmark for one magnification, and checks their sizes from their headers.
+def find_benchmark(folder: Path, scale: int) -> list[TestImage]:
+    """Finds the images of a benchmark for one magnification, and checks their sizes from their headers.
 
     A subfolder ``x2``, ``x4``, ... is taken for its magnification; other magnifications' are not looked into. Files
     ending in ``_HR`` and ``_LR`` (or lying in folders ``HR`` and ``LR``) are pairs; without any such names every
-    picture is a high one, and low ones are made from them.
+    image is a high one, and low ones are made from them.
 
     Args:
         folder: the benchmark.
         scale: the magnification.
 
     Returns:
-        The pictures sorted by name.
+        The images sorted by name.
 
     Raises:
         DataError: if there are none, or naming files without a partner, pairs whose sizes do not fit the scale, and
-            pictures too small to be judged.
+            images too small to be judged.
     """
     if not folder.is_dir():
         raise DataError(f"--data.benchmark {folder} is not a folder")
     place = folder / f"x{scale}" if (folder / f"x{scale}").is_dir() else folder
     if place == folder and (others := sorted(path.name for path in folder.glob("x[0-9]") if path.is_dir())):
-        raise DataError(f"{folder} has pictures for {', '.join(others)} and none for x{scale}, which the network does")
-    parts = [(path, *_key(path, place)) for path in pictures_below(place)]
+        raise DataError(f"{folder} has images for {', '.join(others)} and none for x{scale}, which the network does")
+    parts = [(path, *_key(path, place)) for path in images_below(place)]
     if not parts:
-        raise DataError(f"{place} holds no pictures to measure on")
+        raise DataError(f"{place} holds no images to measure on")
     if all(kind is None for _, _, kind in parts):
         refuse(place, _too_small([path for path, _, _ in parts], place, scale), WAY_OUT)
-        return [TestPicture(path.relative_to(place).as_posix(), path, None) for path, _, _ in parts]
+        return [TestImage(path.relative_to(place).as_posix(), path, None) for path, _, _ in parts]
     highs = {key: path for path, key, kind in parts if kind == HIGH}
     lows = {key: path for path, key, kind in parts if kind == LOW}
     problems = [
-        Problem("picture that is neither HR nor LR", path.relative_to(place).as_posix())
+        Problem("image that is neither HR nor LR", path.relative_to(place).as_posix())
         for path, _, kind in parts
         if kind is None
     ]
     for here, there, wanted in ((highs, lows, LOW), (lows, highs, HIGH)):
         alone = [path for key, path in here.items() if key not in there] if lows else []
-        problems += [Problem(f"picture without its {wanted}", path.relative_to(place).as_posix()) for path in alone]
+        problems += [Problem(f"image without its {wanted}", path.relative_to(place).as_posix()) for path in alone]
     problems += [
         Problem("pair that does not fit the scale", high.relative_to(place).as_posix(), misfit)
         for key, high in highs.items()
@@ -86,7 +86,7 @@ def find_benchmark(folder: Path, scale: int) -> list[TestPicture]:
     ]
     problems += _too_small(highs.values(), place, scale)
     refuse(place, sorted(problems), WAY_OUT)
-    return [TestPicture(path.relative_to(place).as_posix(), path, lows.get(key)) for key, path in sorted(highs.items())]
+    return [TestImage(path.relative_to(place).as_posix(), path, lows.get(key)) for key, path in sorted(highs.items())]
 
 
 def least_side(scale: int) -> int:
@@ -95,20 +95,20 @@ def least_side(scale: int) -> int:
 
 
 class BenchmarkDataset(Dataset[dict[str, Any]]):
-    """Whole pictures to be judged, as ``NativePairDataset`` gives them.
+    """Whole images to be judged, as ``NativePairDataset`` gives them.
 
     Args:
-        pictures: from ``find_benchmark``.
+        images: from ``find_benchmark``.
         scale: the magnification.
         degrade: makes the low ones that are not there.
         seed: of the degradation.
     """
 
-    def __init__(self, pictures: Sequence[TestPicture], *, scale: int, degrade: Degradation, seed: int) -> None:
-        self._pictures, self._scale, self._degrade, self._seed = pictures, scale, degrade, seed
+    def __init__(self, images: Sequence[TestImage], *, scale: int, degrade: Degradation, seed: int) -> None:
+        self._images, self._scale, self._degrade, self._seed = images, scale, degrade, seed
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Gives one pair; the epoch makes no difference.
@@ -116,15 +116,15 @@ class BenchmarkDataset(Dataset[dict[str, Any]]):
         Raises:
             DataError: if a file cannot be read.
         """
-        picture = self._pictures[key.index]
-        high, low = self._pair(picture, sample_seed(self._seed, 0, key.index))
-        return {"low": image_tensor(low), "high": image_tensor(high), "name": picture.name}
+        image = self._images[key.index]
+        high, low = self._pair(image, sample_seed(self._seed, 0, key.index))
+        return {"low": image_tensor(low), "high": image_tensor(high), "name": image.name}
 
-    def _pair(self, picture: TestPicture, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        high = whole_multiple(read_image(picture.high), self._scale)
-        if picture.low is None:
+    def _pair(self, image: TestImage, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        high = whole_multiple(read_image(image.high), self._scale)
+        if image.low is None:
             return high, self._degrade(high, scale=self._scale, seed=seed)
-        return high, read_image(picture.low)
+        return high, read_image(image.low)
 
 
 def _key(path: Path, root: Path) -> tuple[str, str | None]:
@@ -152,5 +152,5 @@ def _too_small(highs: Iterable[Path], root: Path, scale: int) -> list[Problem]:
         height, width = image_size(path)
         if min(height, width) // scale * scale < least_side(scale):
             detail = f"{width} x {height}; each side needs {least_side(scale)}"
-            found.append(Problem("picture too small to be judged", path.relative_to(root).as_posix(), detail))
+            found.append(Problem("image too small to be judged", path.relative_to(root).as_posix(), detail))
     return found

@@ -1,4 +1,4 @@
-"""Any folder of photographs: checked once, split by picture, copied small. What to make of them a subclass says."""
+"""Any folder of images: checked once, split by image, copied small. What to make of them a subclass says."""
 
 import time
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from datamodules.base import ImageDataModule
-from datamodules.cache.cache import Item, PictureCache
+from datamodules.cache.cache import ImageCache, Item
 from datamodules.cache.places import user_cache_dir
 from datamodules.errors import DataError
-from datamodules.images.check import Photo, find_photos, left_out, left_out_line, look_at_photos
+from datamodules.images.check import ImageFile, find_images, left_out, left_out_line, look_at_images
 from datamodules.index.duplicates import OnDuplicates, report_duplicates
 from datamodules.index.problems import OnBad, skipped_lines
 from datamodules.index.splits import Split, held_out, keep
-from datamodules.samples.images import ensure_sample_photographs
+from datamodules.samples.images import ensure_sample_images
 from datamodules.segmentation.dataset import IMAGE
 
 #: Folders below the root that are splits, where one of them is not for training.
@@ -22,34 +22,34 @@ _SPLITS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "va
 
 
 @dataclass(frozen=True, kw_only=True)
-class Photographs:
+class ImageSplits:
     """A folder that is found, checked and split.
 
     Args:
         root: the folder.
-        splits: the photographs of each split after ``keep_pct``; those of ``test`` are those of ``val`` where there
+        splits: the images of each split after ``keep_pct``; those of ``test`` are those of ``val`` where there
             are no others.
     """
 
     root: Path
-    splits: dict[Split, list[Photo]]
+    splits: dict[Split, list[ImageFile]]
 
 
-class PhotographsDataModule(ImageDataModule):
-    """Photographs in class folders or flat, at any depth, in the formats people have.
+class ImagesDataModule(ImageDataModule):
+    """Images in class folders or flat, at any depth, in the formats people have.
 
     Where the root has folders ``train`` and ``val`` (also ``valid``, ``validation``, ``test``), they are the splits;
-    else a share of all pictures is held out, by a hash of their names: the same ones on every machine.
+    else a share of all images is held out, by a hash of their names: the same ones on every machine.
 
     Args:
-        root: folder of the data; ``None`` takes photographs that ship with scikit-image.
-        keep_pct: share of the pictures that is used, for quick experiments.
-        val_share: share of the kept pictures that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
-        split_seed: decides which pictures are kept and which validate.
-        side: pictures whose shorter side is longer than so many pixels are made so small first, and kept so.
-        cache_gb: gigabytes that the folder of small copies may grow to; pictures beyond are decoded every time.
+        root: folder of the data; ``None`` takes images that ship with scikit-image.
+        keep_pct: share of the images that is used, for quick experiments.
+        val_share: share of the kept images that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
+        split_seed: decides which images are kept and which validate.
+        side: images whose shorter side is longer than so many pixels are made so small first, and kept so.
+        cache_gb: gigabytes that the folder of small copies may grow to; images beyond are decoded every time.
         on_bad: whether files that cannot be used stop the run or, one in a hundred at most, are left out.
-        duplicates: whether pictures that lie in two splits are warned of or stop the run.
+        duplicates: whether images that lie in two splits are warned of or stop the run.
         seed: of order and augmentation.
         num_workers: processes that load.
         cache_dir: where small copies are kept.
@@ -76,57 +76,57 @@ class PhotographsDataModule(ImageDataModule):
         self.side, self._on_bad, self._on_duplicates = side, on_bad, duplicates
         self._keep_pct, self._val_share, self._split_seed = keep_pct, val_share, split_seed
         self._cache_folder = cache_dir or user_cache_dir()
-        self.cache = PictureCache(self._cache_folder / "pictures", limit_gb=cache_gb)
-        self._found: Photographs | None = None
+        self.cache = ImageCache(self._cache_folder / "images", limit_gb=cache_gb)
+        self._found: ImageSplits | None = None
         self._unwanted = 0
 
     def data_root(self) -> Path:
-        """The named folder, or that of the sample photographs.
+        """The named folder, or that of the sample images.
 
         Raises:
             DataError: if it is not there.
         """
         if self.root is None:
-            return ensure_sample_photographs(self._cache_folder / "sample_photographs").absolute()
+            return ensure_sample_images(self._cache_folder / "sample_images").absolute()
         if not self.root.is_dir():
             raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
         return self.root.absolute()
 
-    def wants(self, photo: Photo) -> bool:  # noqa: ARG002 - a subclass may be choosier
-        """Whether a photograph is used at all."""
+    def wants(self, image: ImageFile) -> bool:  # noqa: ARG002 - a subclass may be choosier
+        """Whether an image is used at all."""
         return True
 
-    def photographs(self) -> Photographs:
-        """The checked and split photographs; looked at on the first call.
+    def image_splits(self) -> ImageSplits:
+        """The checked and split images; looked at on the first call.
 
         Raises:
             DataError: naming everything that is wrong with them.
         """
         if self._found is None:
             root = self.data_root()
-            paths = find_photos(root)
+            paths = find_images(root)
             self._digest = self.cache.pin(root, paths)
-            sound, self.skipped = look_at_photos(
+            sound, self.skipped = look_at_images(
                 root,
                 paths,
                 stamps=self._cache_folder / "checks",
                 on_bad=self._on_bad,
                 workers=self._workers() + 1,
             )
-            photos = [photo for photo in sound if self.wants(photo)]
-            self._unwanted = len(sound) - len(photos)
-            if not photos:
-                raise DataError(f"all {len(sound)} pictures in {root} are without colours, and left out")
-            self._found = Photographs(root=root, splits=self._split(root, photos))
+            images = [image for image in sound if self.wants(image)]
+            self._unwanted = len(sound) - len(images)
+            if not images:
+                raise DataError(f"all {len(sound)} images in {root} are without colors, and left out")
+            self._found = ImageSplits(root=root, splits=self._split(root, images))
         return self._found
 
     def describe(self) -> list[str]:
-        """Says how many photographs there are, how they are split and how large they are."""
-        found = self.photographs()
-        splits = [f"{split} {len(photos)}" for split, photos in found.splits.items()]
+        """Says how many images there are, how they are split and how large they are."""
+        found = self.image_splits()
+        splits = [f"{split} {len(images)}" for split, images in found.splits.items()]
         if found.splits["test"] == found.splits["val"]:
             splits[-1] = "test as val"
-        shorter = sorted(photo.shorter(10**9) for photos in found.splits.values() for photo in photos)
+        shorter = sorted(image.shorter(10**9) for images in found.splits.values() for image in images)
         lines = [
             f"data: {found.root}",
             "  split: " + ", ".join(splits),
@@ -134,63 +134,63 @@ class PhotographsDataModule(ImageDataModule):
             f"used with {self.side} at most",
         ]
         if self._unwanted:
-            lines.append(f"  left out, without colours: {self._unwanted}")
+            lines.append(f"  left out, without colors: {self._unwanted}")
         lines += skipped_lines(self.skipped)
         others = left_out(found.root) if self.root is not None else []
         return [*lines, left_out_line(others)] if others else lines
 
     def look_for_duplicates(self) -> None:
-        """Says which photographs are in more than one split.
+        """Says which images are in more than one split.
 
         Raises:
             DataError: if there are any and they shall stop the run.
         """
-        found = self.photographs()
+        found = self.image_splits()
         report_duplicates(
             found.root,
-            {split: [photo.path for photo in photos] for split, photos in found.splits.items()},
+            {split: [image.path for image in images] for split, images in found.splits.items()},
             stamps=self._cache_folder / "checks",
             on_duplicates=self._on_duplicates,
             workers=self._workers() + 1,
         )
 
-    def fill_cache(self, size: int, photos: Sequence[Photo], *, whole: bool) -> None:
+    def fill_cache(self, size: int, images: Sequence[ImageFile], *, whole: bool) -> None:
         """Makes the copies that loaders will read.
 
         Args:
             size: shorter side of whole copies, or side of squares.
-            photos: which.
-            whole: whether copies keep the pictures' proportions or are squashed to squares.
+            images: which.
+            whole: whether copies keep the images' proportions or are squashed to squares.
         """
         start = time.monotonic()
-        items = [Item(photo.path, photo.kind if whole else IMAGE) for photo in photos]
+        items = [Item(image.path, image.kind if whole else IMAGE) for image in images]
         self.cache.fill(items, size, workers=self._workers() + 1)  # nothing trains yet: all cores
         print(f"  copies at {size} px: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
 
-    def _split(self, root: Path, photos: Sequence[Photo]) -> dict[Split, list[Photo]]:
-        parts: dict[Split, list[Photo]] = {"train": [], "val": [], "test": []}
-        own = {photo.name: _SPLITS.get(photo.name.partition("/")[0]) for photo in photos}
+    def _split(self, root: Path, images: Sequence[ImageFile]) -> dict[Split, list[ImageFile]]:
+        parts: dict[Split, list[ImageFile]] = {"train": [], "val": [], "test": []}
+        own = {image.name: _SPLITS.get(image.name.partition("/")[0]) for image in images}
         official = "val" in own.values()
         if official and (stray := [name for name, split in own.items() if split is None]):
             raise DataError(
-                f"{root} has pictures in folders called train and val, and {len(stray)} beside them (such as "
+                f"{root} has images in folders called train and val, and {len(stray)} beside them (such as "
                 f"{stray[0]}): put each into one of the two, or all into one folder"
             )
         if official:
-            for photo in photos:
-                parts[own[photo.name] or "train"].append(photo)
+            for image in images:
+                parts[own[image.name] or "train"].append(image)
             parts = {name: self._kept(chosen) if chosen else [] for name, chosen in parts.items()}
         else:
-            kept = self._kept(photos)
+            kept = self._kept(images)
             share = min(0.01 / self._keep_pct, 0.1) if self._val_share is None else self._val_share
-            val = held_out((photo.name for photo in kept), share=share, seed=self._split_seed)
-            for photo in kept:
-                parts["val" if photo.name in val else "train"].append(photo)
+            val = held_out((image.name for image in kept), share=share, seed=self._split_seed)
+            for image in kept:
+                parts["val" if image.name in val else "train"].append(image)
         parts["test"] = parts["test"] or parts["val"]
         for name, chosen in parts.items():
             if not chosen:
-                raise DataError(f"no picture is in the split '{name}' of {root}: give it at least one")
+                raise DataError(f"no image is in the split '{name}' of {root}: give it at least one")
         return parts
 
-    def _kept(self, photos: Sequence[Photo]) -> list[Photo]:
-        return keep(photos, share=self._keep_pct, name=lambda photo: photo.name, seed=self._split_seed)
+    def _kept(self, images: Sequence[ImageFile]) -> list[ImageFile]:
+        return keep(images, share=self._keep_pct, name=lambda image: image.name, seed=self._split_seed)

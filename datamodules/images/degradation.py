@@ -1,4 +1,4 @@
-"""How a good picture is spoiled to make the input of a pair: one pipeline for enlarging and for all repairs."""
+"""How a good image is spoiled to make the input of a pair: one pipeline for enlarging and for all repairs."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -17,9 +17,9 @@ class Degradation:
     nothing is shrunk, and the pair is one of repair: ``after=[Jpeg()]`` is the task of removing JPEG's marks.
 
     Args:
-        before: steps on the picture at the target's size.
+        before: steps on the image at the target's size.
         kernel: how it is made smaller: ``"bicubic"`` with antialiasing as the field has it, or ``"area"`` means.
-        after: steps on the small picture.
+        after: steps on the small image.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Degradation:
         self.before, self.kernel, self.after = tuple(before), kernel, tuple(after)
 
     def __call__(self, image: NDArray[np.uint8], *, scale: int, seed: int) -> NDArray[np.uint8]:
-        """Spoils a picture, the same way for the same seed.
+        """Spoils an image, the same way for the same seed.
 
         Args:
             image: uint8 RGB (H, W, 3); both sides are multiples of ``scale``.

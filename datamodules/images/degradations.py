@@ -1,4 +1,4 @@
-"""Ways of spoiling a picture without changing its size.
+"""Ways of spoiling an image without changing its size.
 
 Each maps uint8 RGB (H, W, 3) to the same; what it draws at random comes from the generator it is given.
 """
@@ -16,7 +16,7 @@ Range = tuple[float, float]
 
 
 class Spoil(ABC):
-    """One way of spoiling a picture without changing its size."""
+    """One way of spoiling an image without changing its size."""
 
     @abstractmethod
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
@@ -38,7 +38,7 @@ class Jpeg(Spoil):
         self.quality = quality
 
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        """Returns the picture with JPEG's blocks and colours."""
+        """Returns the image with JPEG's blocks and colors."""
         quality = int(rng.integers(self.quality[0], self.quality[1], endpoint=True))
         file = io.BytesIO()
         Image.fromarray(image).save(file, "JPEG", quality=quality, subsampling="4:2:0")
@@ -50,7 +50,7 @@ class Noise(Spoil):
     """Adds Gaussian noise, each channel of each pixel on its own.
 
     Args:
-        sigma: lowest and highest standard deviation in grey levels (of 255), drawn evenly.
+        sigma: lowest and highest standard deviation in gray levels (of 255), drawn evenly.
 
     Raises:
         ValueError: if the range is none.
@@ -61,13 +61,13 @@ class Noise(Spoil):
         self.sigma = sigma
 
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        """Returns the noisy picture, rounded and clipped to 0..255."""
+        """Returns the noisy image, rounded and clipped to 0..255."""
         noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(*self.sigma))
         return (image + noise).round().clip(0, 255).astype(np.uint8)
 
 
 class Blur(Spoil):
-    """Blurs with a Gaussian; the picture is mirrored at its border.
+    """Blurs with a Gaussian; the image is mirrored at its border.
 
     Args:
         sigma: lowest and highest standard deviation in pixels, above 0, drawn evenly.
@@ -81,15 +81,15 @@ class Blur(Spoil):
         self.sigma = sigma
 
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        """Returns the blurred picture."""
+        """Returns the blurred image."""
         return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(*self.sigma)), dtype=np.uint8)
 
 
 class FewColors(Spoil):
-    """Keeps a few colours, chosen for the picture by median cut, without dithering, as old GIFs have them.
+    """Keeps a few colors, chosen for the image by median cut, without dithering, as old GIFs have them.
 
     Args:
-        colors: lowest and highest number of colours, 2 to 256, drawn evenly.
+        colors: lowest and highest number of colors, 2 to 256, drawn evenly.
 
     Raises:
         ValueError: if the range is none, or outside of what a palette has.
@@ -100,23 +100,23 @@ class FewColors(Spoil):
         self.colors = colors
 
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        """Returns the picture in its few colours."""
+        """Returns the image in its few colors."""
         colors = int(rng.integers(self.colors[0], self.colors[1], endpoint=True))
         palette = Image.fromarray(image).quantize(colors, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         return np.array(palette.convert("RGB"))
 
 
-class Grey(Spoil):
-    """Takes the colour away: three equal channels, weighted as television does (Rec. 601)."""
+class Gray(Spoil):
+    """Takes the color away: three equal channels, weighted as television does (Rec. 601)."""
 
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:  # noqa: ARG002  # the same for all steps
-        """Returns the picture in grey."""
-        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
+        """Returns the image in gray."""
+        gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        return np.repeat(gray[..., None], 3, axis=2)
 
 
 class Tilt(Spoil):
-    """Turns by a small angle about the middle; what comes in from outside is the picture, mirrored.
+    """Turns by a small angle about the middle; what comes in from outside is the image, mirrored.
 
     Args:
         degrees: lowest and highest angle, anticlockwise, drawn evenly.
@@ -130,7 +130,7 @@ class Tilt(Spoil):
         self.degrees = degrees
 
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        """Returns the tilted picture, at the same size."""
+        """Returns the tilted image, at the same size."""
         height, width = image.shape[:2]
         turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), rng.uniform(*self.degrees), 1)
         turned = cv2.warpAffine(image, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)

@@ -1,4 +1,4 @@
-"""Pairs to train super-resolution and repairs: a patch cut from a photograph, and what was made of it."""
+"""Pairs to train super-resolution and repairs: a patch cut from an image, and what was made of it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from datamodules.batches import NativePairBatch
-from datamodules.cache.cache import PictureCache
-from datamodules.images.check import Photo
+from datamodules.cache.cache import ImageCache
+from datamodules.images.check import ImageFile
 from datamodules.images.degradation import Degradation
 from datamodules.images.patch_cropper import PatchCutter
 from datamodules.loading.randomness import Key, sample_seed
 from datamodules.segmentation.dataset import image_tensor
 
 #: Pixels around a low patch that are cut off again after shrinking: a kernel of four pixels reaches two beyond the
-#: border, and would weigh the patch's last ones otherwise than it does inside a picture.
+#: border, and would weigh the patch's last ones otherwise than it does inside an image.
 MARGIN = 4
 
 
@@ -54,13 +54,13 @@ class PatchDataset(Dataset[dict[str, Any]]):
 
 
 class NativePairDataset(Dataset[dict[str, Any]]):
-    """Whole pictures to be judged: ``low`` (3, H, W), ``high`` (3, scale * H, scale * W), and ``name``.
+    """Whole images to be judged: ``low`` (3, H, W), ``high`` (3, scale * H, scale * W), and ``name``.
 
     Up to ``scale - 1`` rows and columns are cut off below and at the right, as the field does.
 
     Args:
-        photos: in the order of their index.
-        cache: gives pictures with the shorter side ``side``.
+        images: in the order of their index.
+        cache: gives images with the shorter side ``side``.
         side: as the cache was filled with.
         scale: how many times larger the high ones are.
         degrade: makes the low ones, the same way every time.
@@ -69,19 +69,19 @@ class NativePairDataset(Dataset[dict[str, Any]]):
 
     def __init__(
         self,
-        photos: Sequence[Photo],
+        images: Sequence[ImageFile],
         *,
-        cache: PictureCache,
+        cache: ImageCache,
         side: int,
         scale: int,
         degrade: Degradation,
         seed: int,
     ) -> None:
-        self._photos, self._cache, self._side = photos, cache, side
+        self._images, self._cache, self._side = images, cache, side
         self._scale, self._degrade, self._seed = scale, degrade, seed
 
     def __len__(self) -> int:
-        return len(self._photos)
+        return len(self._images)
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Gives one pair; the epoch makes no difference.
@@ -89,20 +89,20 @@ class NativePairDataset(Dataset[dict[str, Any]]):
         Raises:
             DataError: if a file has gone or changed for the worse since it was checked.
         """
-        photo = self._photos[key.index]
-        high = whole_multiple(self._cache.get(photo.path, self._side, photo.kind), self._scale)
+        image = self._images[key.index]
+        high = whole_multiple(self._cache.get(image.path, self._side, image.kind), self._scale)
         low = self._degrade(high, scale=self._scale, seed=sample_seed(self._seed, 0, key.index))
-        return {"low": image_tensor(low), "high": image_tensor(high), "name": photo.name}
+        return {"low": image_tensor(low), "high": image_tensor(high), "name": image.name}
 
 
 def whole_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """Cuts off what makes the sides of a picture (H, W, ...) no multiples of ``scale``, below and at the right."""
+    """Cuts off what makes the sides of an image (H, W, ...) no multiples of ``scale``, below and at the right."""
     height, width = (side - side % scale for side in image.shape[:2])
     return np.ascontiguousarray(image[:height, :width])
 
 
 def collate_pairs(samples: Sequence[dict[str, Any]]) -> NativePairBatch:
-    """Lists pictures, which differ in size."""
+    """Lists images, which differ in size."""
     low: list[torch.Tensor] = [sample["low"] for sample in samples]
     return {"low": low, "high": [sample["high"] for sample in samples], "name": [sample["name"] for sample in samples]}
 

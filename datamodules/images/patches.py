@@ -1,4 +1,4 @@
-"""Photographs to patches: which pictures are large enough for a stage, and what is cut from them."""
+"""Images to patches: which images are large enough for a stage, and what is cut from them."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from datamodules.errors import DataError
-from datamodules.images.check import Photo
-from datamodules.images.datamodule import PhotographsDataModule
+from datamodules.images.check import ImageFile
+from datamodules.images.datamodule import ImagesDataModule
 from datamodules.images.patch_cropper import PatchCutter
 from datamodules.index.duplicates import OnDuplicates
 from datamodules.index.problems import OnBad
@@ -16,15 +16,15 @@ from datamodules.loading.albumentations_compat import A
 from datamodules.stage import Stage
 
 
-class PatchesDataModule(PhotographsDataModule):
-    """Patches cut anywhere from training pictures, and from the middle of the others.
+class PatchesDataModule(ImagesDataModule):
+    """Patches cut anywhere from training images, and from the middle of the others.
 
     Args:
-        crops: patches of each training picture in one epoch.
+        crops: patches of each training image in one epoch.
         val_size: what takes the place of the stage's size in validation; ``None`` is that size.
-        small: what becomes of pictures smaller than a patch: left out, or enlarged.
-        squash: the lesson's way: squash whole pictures to the patch instead of cutting.
-        root: see ``PhotographsDataModule``, as the others.
+        small: what becomes of images smaller than a patch: left out, or enlarged.
+        squash: the lesson's way: squash whole images to the patch instead of cutting.
+        root: see ``ImagesDataModule``, as the others.
         keep_pct: likewise.
         val_share: likewise.
         split_seed: likewise.
@@ -85,29 +85,29 @@ class PatchesDataModule(PhotographsDataModule):
         """
 
     def prepare(self, stages: Sequence[Stage]) -> None:
-        """Checks the photographs, tells what they are, and makes the small copies that ``stages`` read.
+        """Checks the images, tells what they are, and makes the small copies that ``stages`` read.
 
         Raises:
             DataError: naming everything that is wrong with the data.
         """
-        found = self.photographs()
+        found = self.image_splits()
         if not stages:
             return
         print("\n".join(self.describe()))
         self.look_for_duplicates()
-        photos = [*found.splits["train"], *found.splits["val"]]
+        images = [*found.splits["train"], *found.splits["val"]]
         if self._squash:
             for patch in sorted({self.patch(stage, "train") for stage in stages}):
-                self.fill_cache(patch, photos, whole=False)
+                self.fill_cache(patch, images, whole=False)
             return
         for stage in stages:
             for split in ("train", "val"):
                 self._large_enough(split, stage, say=True)
-        self.fill_cache(self.side, photos, whole=True)
+        self.fill_cache(self.side, images, whole=True)
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 - whatever is about to run
         """Reads what the check found."""
-        self.photographs()
+        self.image_splits()
 
     def patch(self, stage: Stage, split: Split) -> int:
         """Side of a split's patches."""
@@ -117,20 +117,20 @@ class PatchesDataModule(PhotographsDataModule):
     def cutter(
         self, split: Split, stage: Stage, *, augment: Sequence[A.BasicTransform] = (), margin: int = 0
     ) -> PatchCutter:
-        """Cuts a split's patches for a stage: anywhere in training pictures, else from the middle.
+        """Cuts a split's patches for a stage: anywhere in training images, else from the middle.
 
         Args:
-            split: whose pictures.
+            split: whose images.
             stage: says how large.
             augment: what is done to a patch afterwards.
-            margin: pixels of the surroundings that are cut along on every side; none where pictures are squashed.
+            margin: pixels of the surroundings that are cut along on every side; none where images are squashed.
 
         Raises:
-            DataError: if no picture of the split is large enough.
+            DataError: if no image of the split is large enough.
         """
         training = split == "train"
         return PatchCutter(
-            self.photographs().splits[split] if self._squash else self._large_enough(split, stage),
+            self.image_splits().splits[split] if self._squash else self._large_enough(split, stage),
             cache=self.cache,
             side=self.side,
             patch=self.patch(stage, split),
@@ -142,28 +142,28 @@ class PatchesDataModule(PhotographsDataModule):
             margin=0 if self._squash else margin,
         )
 
-    def _large_enough(self, split: Split, stage: Stage, *, say: bool = False) -> list[Photo]:
-        """The pictures of a split from which a patch can be cut.
+    def _large_enough(self, split: Split, stage: Stage, *, say: bool = False) -> list[ImageFile]:
+        """The images of a split from which a patch can be cut.
 
         Raises:
-            DataError: if no picture is.
+            DataError: if no image is.
         """
-        photos, patch = self.photographs().splits[split], self.patch(stage, split)
+        images, patch = self.image_splits().splits[split], self.patch(stage, split)
         lower = "lower the stage's size" if split == "train" or self._val_size is None else "lower --data.val_size"
         if patch > self.side:
             raise DataError(
-                f"stage '{stage.name}' cuts {split} patches of {patch} px out of pictures that are kept with a shorter "
+                f"stage '{stage.name}' cuts {split} patches of {patch} px out of images that are kept with a shorter "
                 f"side of {self.side}: raise --data.side, or {lower}"
             )
-        large = [photo for photo in photos if photo.shorter(self.side) >= patch]
-        number, what = len(photos) - len(large), "left out" if self._small == "skip" else "enlarged"
+        large = [image for image in images if image.shorter(self.side) >= patch]
+        number, what = len(images) - len(large), "left out" if self._small == "skip" else "enlarged"
         if say and number:
-            print(f"  stage {stage.name}: {number} of {len(photos)} {split} pictures are below {patch} px: {what}")
+            print(f"  stage {stage.name}: {number} of {len(images)} {split} images are below {patch} px: {what}")
         if self._small == "enlarge":
-            return photos
+            return images
         if not large:
             raise DataError(
-                f"none of the {len(photos)} {split} pictures has the {patch} px that stage '{stage.name}' cuts: "
+                f"none of the {len(images)} {split} images has the {patch} px that stage '{stage.name}' cuts: "
                 f"{lower}, or set --data.small enlarge"
             )
         return large

@@ -1,4 +1,4 @@
-"""Making a picture exactly ``scale`` times smaller or larger."""
+"""Making an image exactly ``scale`` times smaller or larger."""
 
 from typing import Literal
 
@@ -9,15 +9,15 @@ from PIL import Image
 
 
 def shrink(image: NDArray[np.uint8], scale: int, kernel: Literal["bicubic", "area"]) -> NDArray[np.uint8]:
-    """Makes a picture ``scale`` times smaller.
+    """Makes an image ``scale`` times smaller.
 
     ``"bicubic"`` is Pillow's: Keys' kernel with a = -0.5, widened by ``scale`` against aliasing. MATLAB's ``imresize``,
     by which the field's benchmarks were made, differs from it by the way it rounds and mirrors at the border: by 0.17
-    grey levels in the mean on Set5, at 2x and at 4x. ``"area"`` gives the mean of each square of pixels.
+    gray levels in the mean on Set5, at 2x and at 4x. ``"area"`` gives the mean of each square of pixels.
 
     Args:
         image: uint8 (H, W, 3).
-        scale: 1 or more; 1 gives the picture itself.
+        scale: 1 or more; 1 gives the image itself.
         kernel: how.
 
     Returns:
@@ -28,7 +28,7 @@ def shrink(image: NDArray[np.uint8], scale: int, kernel: Literal["bicubic", "are
     """
     height, width = image.shape[:2]
     if height % scale or width % scale:
-        raise ValueError(f"a picture of {width} x {height} pixels cannot be made exactly {scale} times smaller")
+        raise ValueError(f"an image of {width} x {height} pixels cannot be made exactly {scale} times smaller")
     if scale == 1:
         return image
     size = width // scale, height // scale
@@ -38,7 +38,7 @@ def shrink(image: NDArray[np.uint8], scale: int, kernel: Literal["bicubic", "are
 
 
 def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """Makes a picture ``scale`` times larger by bicubic interpolation (a = -0.5), the result to be beaten.
+    """Makes an image ``scale`` times larger by bicubic interpolation (a = -0.5), the result to be beaten.
 
     Args:
         image: uint8 (H, W, 3).

@@ -1,4 +1,4 @@
-"""Photographs to repaint and one painting to repaint them after."""
+"""Images to repaint and one painting to repaint them after."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from datamodules.images.patch_cropper import PatchCutter
 from datamodules.images.patches import PatchesDataModule
-from datamodules.images.style_image import StylePicture, read_style
+from datamodules.images.style_image import StyleImage, read_style
 from datamodules.index.duplicates import OnDuplicates
 from datamodules.index.problems import OnBad
 from datamodules.index.splits import SPLIT_SEED
@@ -24,27 +24,27 @@ _SMALLEST = 32  # the deepest layer that a style is read from sees a sixteenth o
 
 
 class StyleDataModule(PatchesDataModule):
-    """Patches of any folder of photographs, and one painting.
+    """Patches of any folder of images, and one painting.
 
     A stage's ``size`` is the side of the patches. Training patches are cut anywhere, and mirrored at random if the
-    stage augments; validation and ``test`` look at the middle of the held-out pictures.
+    stage augments; validation and ``test`` look at the middle of the held-out images.
 
     Args:
-        root: folder of photographs, in class folders or flat; ``None`` takes some that ship with scikit-image.
-        style_image: picture file of the painting; ``None`` is a night landscape that the project paints itself.
+        root: folder of images, in class folders or flat; ``None`` takes some that ship with scikit-image.
+        style_image: image file of the painting; ``None`` is a night landscape that the project paints itself.
         style_size: its shorter side in pixels as the loss sees it: brush strokes grow and shrink with it.
         style_crop: take only the square in its middle, as the lesson does.
-        crops: patches of each training picture in one epoch.
+        crops: patches of each training image in one epoch.
         val_size: side of the patches in validation and ``test``; ``None`` is the stage's size.
-        small: what becomes of pictures smaller than a patch: left out, or enlarged.
-        keep_pct: share of the pictures that is used, for quick experiments.
-        val_share: share of the kept pictures that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
-        split_seed: decides which pictures are kept and which validate.
-        side: pictures whose shorter side is longer than so many pixels are made so small first.
+        small: what becomes of images smaller than a patch: left out, or enlarged.
+        keep_pct: share of the images that is used, for quick experiments.
+        val_share: share of the kept images that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
+        split_seed: decides which images are kept and which validate.
+        side: images whose shorter side is longer than so many pixels are made so small first.
         cache_gb: gigabytes that the folder of small copies may grow to.
         on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
             at most, and lists them in the run's folder. What changes during a run always stops it.
-        duplicates: ``"warn"`` tells of pictures that lie in two splits, byte by byte the same; ``"error"`` stops.
+        duplicates: ``"warn"`` tells of images that lie in two splits, byte by byte the same; ``"error"`` stops.
         seed: of order and augmentation.
         num_workers: processes that load; ``"auto"`` goes by the number of cores.
         cache_dir: where small copies are kept; ``None`` is the user's cache folder.
@@ -94,7 +94,7 @@ class StyleDataModule(PatchesDataModule):
         if style_size < _SMALLEST:
             raise ValueError(f"style_size must be at least {_SMALLEST}, not {style_size}")
         self._style_image, self._style_size, self._style_crop = style_image, style_size, style_crop
-        self._style: StylePicture | None = None
+        self._style: StyleImage | None = None
 
     def style(self) -> Tensor:
         """The painting ``(3, h, w)`` float32 RGB in [0, 1], the same on every process.
@@ -104,7 +104,7 @@ class StyleDataModule(PatchesDataModule):
         """
         return image_tensor(self._painting().pixels)
 
-    def calibration_pictures(self, count: int) -> Tensor:
+    def calibration_images(self, count: int) -> Tensor:
         """Training patches of the stage, spread over all of them: the same ones on every process and after a restart.
 
         Args:
@@ -114,7 +114,7 @@ class StyleDataModule(PatchesDataModule):
             (N, 3, S, S) float32 RGB in [0, 1].
 
         Raises:
-            DataError: if no picture is large enough.
+            DataError: if no image is large enough.
         """
         patches = ContentDataset(self.cutter("train", self.stage))
         count = min(count, len(patches))
@@ -129,7 +129,7 @@ class StyleDataModule(PatchesDataModule):
         """Reads the painting, then does as ``PatchesDataModule``.
 
         Raises:
-            DataError: if the painting cannot be used, or naming everything that is wrong with the photographs.
+            DataError: if the painting cannot be used, or naming everything that is wrong with the images.
         """
         self._painting()
         super().prepare(stages)
@@ -140,23 +140,23 @@ class StyleDataModule(PatchesDataModule):
         self._painting()
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """Patches from anywhere in the training pictures, half of them mirrored if the stage augments."""
+        """Patches from anywhere in the training images, half of them mirrored if the stage augments."""
         mirrored = [A.HorizontalFlip(p=0.5)] if stage.augment else []
         return ContentDataset(self.cutter("train", stage, augment=mirrored))
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The middle of the held-out pictures."""
+        """The middle of the held-out images."""
         return ContentDataset(self.cutter("val", stage))
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The middle of the test pictures, those of the validation where there are no others."""
+        """The middle of the test images, those of the validation where there are no others."""
         return ContentDataset(self.cutter("test", stage))
 
     def magnification(self, stage: Stage) -> int:  # noqa: ARG002 - the same for every stage
         """None: a patch is as large as the stage says."""
         return 1
 
-    def _painting(self) -> StylePicture:
+    def _painting(self) -> StyleImage:
         if self._style is None:
             path = self._style_image or ensure_sample_painting(self._cache_folder / "sample_painting")
             self._style = read_style(path, size=self._style_size, crop=self._style_crop)

@@ -1,4 +1,4 @@
-"""Photographs to pairs: super-resolution and repairs on ImageNet or anyone's pictures."""
+"""Images to pairs: super-resolution and repairs on ImageNet or anyone's images."""
 
 import logging
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from datamodules.errors import DataError
 from datamodules.images.benchmark import BenchmarkDataset, find_benchmark, least_side
-from datamodules.images.check import Photo
+from datamodules.images.check import ImageFile
 from datamodules.images.degradation import Degradation
 from datamodules.images.pair_dataset import MARGIN, NativePairDataset, PatchDataset, collate_pairs
 from datamodules.images.patches import PatchesDataModule
@@ -22,31 +22,31 @@ from datamodules.stage import Stage
 _log = logging.getLogger("darkroom")
 
 
-class ImageNetPairsDataModule(PatchesDataModule):
-    """Pairs of a patch and its small or spoiled copy, cut from any folder of photographs.
+class SuperResolutionDataModule(PatchesDataModule):
+    """Pairs of a patch and its small or spoiled copy, cut from any folder of images.
 
     A stage's ``size`` is the side of the small patches, its ``scale`` how many times larger the targets are. Training
-    patches are cut anywhere and take one of 8 symmetries; validation looks at the middle of the held-out pictures,
+    patches are cut anywhere and take one of 8 symmetries; validation looks at the middle of the held-out images,
     and ``test`` at the whole of them, or at a ``benchmark``.
 
     Args:
-        root: folder of photographs, in class folders or flat; ``None`` takes some that ship with scikit-image.
+        root: folder of images, in class folders or flat; ``None`` takes some that ship with scikit-image.
         degrade: how the input of a pair is made from its target; ``None`` is the field's bicubic shrinking.
-        crops: patches of each training picture in one epoch.
+        crops: patches of each training image in one epoch.
         val_size: side of the small patches in validation; ``None`` is the stage's size.
-        small: what becomes of pictures smaller than a patch: left out, or enlarged.
-        squash: the lesson's way: squash whole pictures to the patch instead of cutting.
-        grey: whether pictures without colours are kept or skipped: of colours they teach nothing.
-        benchmark: folder of test pictures, HR or HR with LR (``datamodules/images/benchmark.py``), for ``test``.
-        keep_pct: share of the pictures that is used, for quick experiments.
-        val_share: share of the kept pictures that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
-        split_seed: decides which pictures are kept and which validate.
-        side: pictures whose shorter side is longer than so many pixels are made so small first, which also takes
+        small: what becomes of images smaller than a patch: left out, or enlarged.
+        squash: the lesson's way: squash whole images to the patch instead of cutting.
+        gray: whether images without colors are kept or skipped: of colors they teach nothing.
+        benchmark: folder of test images, HR or HR with LR (``datamodules/images/benchmark.py``), for ``test``.
+        keep_pct: share of the images that is used, for quick experiments.
+        val_share: share of the kept images that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
+        split_seed: decides which images are kept and which validate.
+        side: images whose shorter side is longer than so many pixels are made so small first, which also takes
             away noise and JPEG's marks from what shall be the truth.
         cache_gb: gigabytes that the folder of small copies may grow to.
         on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
             at most, and lists them in the run's folder. What changes during a run always stops it.
-        duplicates: ``"warn"`` tells of pictures that lie in two splits, byte by byte the same; ``"error"`` stops.
+        duplicates: ``"warn"`` tells of images that lie in two splits, byte by byte the same; ``"error"`` stops.
         seed: of order and augmentation.
         num_workers: processes that load; ``"auto"`` goes by the number of cores.
         cache_dir: where small copies are kept; ``None`` is the user's cache folder.
@@ -64,7 +64,7 @@ class ImageNetPairsDataModule(PatchesDataModule):
         val_size: int | None = None,
         small: Literal["skip", "enlarge"] = "skip",
         squash: bool = False,
-        grey: Literal["keep", "skip"] = "keep",
+        gray: Literal["keep", "skip"] = "keep",
         benchmark: Path | None = None,
         keep_pct: float = 1.0,
         val_share: float | None = None,
@@ -95,10 +95,10 @@ class ImageNetPairsDataModule(PatchesDataModule):
             cache_dir=cache_dir,
         )
         self._degrade, self._benchmark = degrade or Degradation(), benchmark
-        self._grey = grey
+        self._gray = gray
 
     def prepare(self, stages: Sequence[Stage]) -> None:
-        """Checks the photographs, tells what they are, and makes the small copies that ``stages`` read.
+        """Checks the images, tells what they are, and makes the small copies that ``stages`` read.
 
         Raises:
             DataError: naming everything that is wrong with the data.
@@ -107,22 +107,22 @@ class ImageNetPairsDataModule(PatchesDataModule):
             return  # `test` looks at the benchmark alone
         super().prepare(stages)
 
-    def wants(self, photo: Photo) -> bool:
-        """Whether it has colours, where that is asked for."""
-        return self._grey == "keep" or not photo.grey
+    def wants(self, image: ImageFile) -> bool:
+        """Whether it has colors, where that is asked for."""
+        return self._gray == "keep" or not image.gray
 
     def setup(self, stage: str) -> None:
         """Reads what the check found."""
         if self._benchmark is None or stage != "test":
-            self.photographs()
+            self.image_splits()
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """Patches from anywhere in the training pictures, in one of 8 symmetries if the stage augments."""
+        """Patches from anywhere in the training images, in one of 8 symmetries if the stage augments."""
         symmetries = [A.D4(p=1.0)] if stage.augment else []
         return self._pairs("train", stage, augment=symmetries)
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The middle of the held-out pictures.
+        """The middle of the held-out images.
 
         Raises:
             DataError: if it is too small to be judged.
@@ -136,27 +136,27 @@ class ImageNetPairsDataModule(PatchesDataModule):
         return self._pairs("val", stage)
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The benchmark, or the whole of the held-out pictures but those too small to be judged, which are counted.
+        """The benchmark, or the whole of the held-out images but those too small to be judged, which are counted.
 
         Raises:
-            DataError: if a benchmark cannot be used, or no held-out picture is large enough.
+            DataError: if a benchmark cannot be used, or no held-out image is large enough.
         """
         scale = scale_of(stage)
         if self._benchmark is not None:
-            pictures = find_benchmark(self._benchmark, scale)
-            return BenchmarkDataset(pictures, scale=scale, degrade=self._degrade, seed=self.seed)
-        held_out, least = self.photographs().splits["test"], least_side(scale)
-        photos = [photo for photo in held_out if photo.shorter(self.side) // scale * scale >= least]
-        if not photos:
-            raise DataError(f"none of the {len(held_out)} held-out pictures has the {least} px a side that SSIM needs")
-        if number := len(held_out) - len(photos):
-            _log.warning("%d of %d held-out pictures are below %d px: left out", number, len(held_out), least)
+            pairs = find_benchmark(self._benchmark, scale)
+            return BenchmarkDataset(pairs, scale=scale, degrade=self._degrade, seed=self.seed)
+        held_out, least = self.image_splits().splits["test"], least_side(scale)
+        images = [image for image in held_out if image.shorter(self.side) // scale * scale >= least]
+        if not images:
+            raise DataError(f"none of the {len(held_out)} held-out images has the {least} px a side that SSIM needs")
+        if number := len(held_out) - len(images):
+            _log.warning("%d of %d held-out images are below %d px: left out", number, len(held_out), least)
         return NativePairDataset(
-            photos, cache=self.cache, side=self.side, scale=scale, degrade=self._degrade, seed=self.seed
+            images, cache=self.cache, side=self.side, scale=scale, degrade=self._degrade, seed=self.seed
         )
 
     def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Lists pictures."""
+        """Lists images."""
         return dict(collate_pairs(samples))
 
     def magnification(self, stage: Stage) -> int:

@@ -1,4 +1,4 @@
-"""The same picture in two splits, byte by byte: a validation that is better than it should be."""
+"""The same image in two splits, byte by byte: a validation that is better than it should be."""
 
 import logging
 from collections import defaultdict
@@ -15,7 +15,7 @@ from datamodules.loading.parallel import map_files
 
 _log = logging.getLogger("darkroom")
 
-#: What becomes of pictures that lie in two splits: they are told in one loud line, or stop the run.
+#: What becomes of images that lie in two splits: they are told in one loud line, or stop the run.
 OnDuplicates = Literal["warn", "error"]
 
 _NAMED = 5
@@ -30,11 +30,11 @@ def report_duplicates(
     on_duplicates: OnDuplicates,
     workers: int,
 ) -> None:
-    """Says which pictures are in more than one split; remembers what was found until a file or the split changes.
+    """Says which images are in more than one split; remembers what was found until a file or the split changes.
 
     Args:
         root: the data's root, for names.
-        splits: the pictures of each; one that stands for another, as val does for test, may be the same.
+        splits: the images of each; one that stands for another, as val does for test, may be the same.
         stamps: folder in which checks are remembered.
         on_duplicates: whether they stop the run.
         workers: processes that share the work.
@@ -58,7 +58,7 @@ def report_duplicates(
     named = ", ".join(" = ".join(twins) for twins in stored[:_NAMED])
     more = f" and {len(stored) - _NAMED} more" if len(stored) > _NAMED else ""
     message = (
-        f"{len(stored)} PICTURE(S) LIE IN MORE THAN ONE SPLIT, the same byte by byte, which makes scores look better "
+        f"{len(stored)} IMAGE(S) LIE IN MORE THAN ONE SPLIT, the same byte by byte, which makes scores look better "
         f"than they are: {named}{more}. Keep each in one split"
     )
     if on_duplicates == "error":
@@ -67,17 +67,17 @@ def report_duplicates(
 
 
 def find_duplicates(splits: Mapping[Split, Sequence[Path]], *, workers: int) -> list[list[tuple[Split, Path]]]:
-    """Finds pictures of the same content in different splits.
+    """Finds images of the same content in different splits.
 
     Sizes come first, then both ends of files whose size occurs in two splits, and whole files only where these agree
-    too: of a million photographs, a few are read.
+    too: of a million images, a few are read.
 
     Args:
-        splits: the pictures of each.
+        splits: the images of each.
         workers: processes that share the work.
 
     Returns:
-        For every content in more than one split, one picture of each of these splits.
+        For every content in more than one split, one image of each of these splits.
     """
     files = [(split, path) for split, paths in splits.items() for path in paths]
     groups = _across([files], [path.stat().st_size for _, path in files])

@@ -1,4 +1,4 @@
-"""Pictures and masks on disk, paired by the stem of their names."""
+"""Images and masks on disk, paired by the stem of their names."""
 
 import os
 import unicodedata
@@ -13,13 +13,13 @@ from datamodules.io.image import SUFFIXES
 
 @dataclass(frozen=True, order=True)
 class Pair:
-    """A picture and its mask.
+    """An image and its mask.
 
     Args:
-        key: path of the picture below its folder, without suffix, with ``/`` on every system: what names are
+        key: path of the image below its folder, without suffix, with ``/`` on every system: what names are
             matched, grouped and split by.
-        name: path of the picture below the data's root, with ``/``: what messages and tables show.
-        image: the picture's file.
+        name: path of the image below the data's root, with ``/``: what messages and tables show.
+        image: the image's file.
         mask: the mask's file.
     """
 
@@ -29,8 +29,8 @@ class Pair:
     mask: Path
 
 
-def pictures_below(folder: Path) -> list[Path]:
-    """Finds every picture below ``folder`` at any depth, sorted by name; hidden files are left out.
+def images_below(folder: Path) -> list[Path]:
+    """Finds every image below ``folder`` at any depth, sorted by name; hidden files are left out.
 
     Links to folders are followed, each real folder once. Suffixes are known in any case.
     """
@@ -55,35 +55,35 @@ def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = ""
 
     Args:
         root: the data's root, for names.
-        images: folder of the pictures.
+        images: folder of the images.
         masks: folder of the masks.
-        mask_suffix: what a mask's stem has behind that of its picture, such as ``"_mask"``.
+        mask_suffix: what a mask's stem has behind that of its image, such as ``"_mask"``.
 
     Returns:
         The pairs sorted by key, and every file that has no partner or more than one.
     """
     problems: list[Problem] = []
-    files = pictures_below(images)
+    files = images_below(images)
     if images == masks:
         files, mask_files = [f for f in files if not f.stem.endswith(mask_suffix)], files
     else:
-        mask_files = pictures_below(masks)
-    pictures = _by_key(files, images)
+        mask_files = images_below(masks)
+    sources = _by_key(files, images)
     targets: dict[str, list[Path]] = defaultdict(list)
     for key, paths in _by_key(mask_files, masks).items():
         if key.endswith(mask_suffix):
             targets[key.removesuffix(mask_suffix)] += paths
         elif images != masks:
             problems += [Problem(f"mask whose name lacks '{mask_suffix}'", _name(path, root)) for path in paths]
-    problems += _doubles(pictures, root) + _doubles(targets, root)
-    for key in pictures.keys() - targets.keys():
+    problems += _doubles(sources, root) + _doubles(targets, root)
+    for key in sources.keys() - targets.keys():
         wanted = f"no {_name(masks, root)}/{key}{mask_suffix}.*"
-        problems += [Problem("image without a mask", _name(path, root), wanted, True) for path in pictures[key]]
-    for key in targets.keys() - pictures.keys():
+        problems += [Problem("image without a mask", _name(path, root), wanted, True) for path in sources[key]]
+    for key in targets.keys() - sources.keys():
         wanted = f"no {_name(images, root)}/{key}.*"
         problems += [Problem("mask without an image", _name(path, root), wanted, True) for path in targets[key]]
-    both = sorted(pictures.keys() & targets.keys())
-    pairs = [Pair(key, _name(pictures[key][0], root), pictures[key][0], targets[key][0]) for key in both]
+    both = sorted(sources.keys() & targets.keys())
+    pairs = [Pair(key, _name(sources[key][0], root), sources[key][0], targets[key][0]) for key in both]
     return pairs, sorted(problems)
 
 

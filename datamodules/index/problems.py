@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from datamodules.errors import DataError
 
 NAMED = 20  # how many problems a message names; the others are counted
-SKIPPED_AT_MOST = 0.01  # of all pictures: more is no accident, and the run would be another one than was asked for
+SKIPPED_AT_MOST = 0.01  # of all images: more is no accident, and the run would be another one than was asked for
 
 #: What becomes of files that cannot be used: they stop the run, or are left out, counted and listed.
 OnBad = Literal["error", "skip"]
@@ -51,7 +51,7 @@ def refuse_or_skip(root: Path, problems: Sequence[Problem], way_out: str, *, on_
         problems: all that were found.
         way_out: what a person can do.
         on_bad: whether files may be left out.
-        total: pictures in the data set, those with problems counted too.
+        total: images in the data set, those with problems counted too.
 
     Raises:
         DataError: as ``refuse``.

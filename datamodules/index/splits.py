@@ -1,4 +1,4 @@
-"""Which pictures train and which validate: by whole groups, the same on every machine."""
+"""Which images train and which validate: by whole groups, the same on every machine."""
 
 import csv
 import hashlib
@@ -13,20 +13,20 @@ from datamodules.index.pairs import Pair
 from datamodules.index.problems import Problem
 
 Split = Literal["train", "val", "test"]
-SPLIT_SEED = 42  # of the held-out groups and of `keep`; the run's own seed does not move pictures between the halves
+SPLIT_SEED = 42  # of the held-out groups and of `keep`; the run's own seed does not move images between the halves
 T = TypeVar("T")
 
 
 def group_pairs(pairs: Sequence[Pair], pattern: str | None) -> tuple[dict[str, str], list[Problem]]:
-    """Tells which group each picture belongs to.
+    """Tells which group each image belongs to.
 
     Args:
-        pairs: the pictures.
-        pattern: regular expression searched for in a picture's key; the group is what its first parenthesis (or
-            else the whole of it) matched. ``None`` makes every picture a group of its own.
+        pairs: the images.
+        pattern: regular expression searched for in an image's key; the group is what its first parenthesis (or
+            else the whole of it) matched. ``None`` makes every image a group of its own.
 
     Returns:
-        Group by picture name, and the pictures in whose key the pattern is not found.
+        Group by image name, and the images in whose key the pattern is not found.
 
     Raises:
         DataError: if ``pattern`` is no regular expression.
@@ -67,7 +67,7 @@ def held_out(groups: Iterable[str], *, share: float, seed: int = SPLIT_SEED) -> 
         raise DataError(f"val_share must be between 0 and 1, not {share}")
     if len(names) < 2:
         raise DataError(
-            f"{len(names)} group(s) of pictures ({', '.join(names)}) cannot be split into training and validation: "
+            f"{len(names)} group(s) of images ({', '.join(names)}) cannot be split into training and validation: "
             "two are the least"
         )
     count = max(1, int(share * len(names) + 1e-9))  # 0.29 * 100 is 28.999...
@@ -95,15 +95,15 @@ def keep(items: Sequence[T], *, share: float, name: Callable[[T], str], seed: in
 
 
 def read_split_file(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Split], list[Problem]]:
-    """Reads which half each picture belongs to.
+    """Reads which half each image belongs to.
 
     Args:
-        path: CSV with the columns ``name`` and ``split``. A name is that of the picture below the data's root or
+        path: CSV with the columns ``name`` and ``split``. A name is that of the image below the data's root or
             below its own folder, with or without suffix; a split is ``train``, ``val`` or ``test``.
-        pairs: the pictures there are.
+        pairs: the images there are.
 
     Returns:
-        Split by picture name, and what is wrong: rows that point outside the root or at no picture, pictures in two
+        Split by image name, and what is wrong: rows that point outside the root or at no image, images in two
         halves or in none.
 
     Raises:
@@ -117,17 +117,17 @@ def read_split_file(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Split]
     problems: list[Problem] = []
     for line, (name, split) in read_rows(path, ("name", "split")):
         where = f"{path.name} line {line}"
-        picture = known.get(name)
+        listed = known.get(name)
         if points_outside(name):
             problems.append(Problem("row that points outside the root", where, name))
         elif split not in get_args(Split):
             problems.append(Problem("split that is none of train, val, test", where, split or "empty"))
-        elif picture is None:
-            problems.append(Problem("row without a picture", where, name))
-        elif splits.setdefault(picture, cast("Split", split)) != split:
-            problems.append(Problem("picture in two splits", where, name))
+        elif listed is None:
+            problems.append(Problem("row without an image", where, name))
+        elif splits.setdefault(listed, cast("Split", split)) != split:
+            problems.append(Problem("image in two splits", where, name))
     problems += [
-        Problem(f"picture that {path.name} does not list", pair.name) for pair in pairs if pair.name not in splits
+        Problem(f"image that {path.name} does not list", pair.name) for pair in pairs if pair.name not in splits
     ]
     return splits, problems
 
@@ -161,11 +161,11 @@ def points_outside(name: str) -> bool:
 
 
 def straddling(groups: Mapping[str, str], splits: Mapping[str, Split]) -> list[Problem]:
-    """Finds groups that have pictures in more than one split.
+    """Finds groups that have images in more than one split.
 
     Args:
-        groups: group by picture name.
-        splits: split by picture name.
+        groups: group by image name.
+        splits: split by image name.
     """
     halves: dict[str, dict[Split, str]] = defaultdict(dict)
     for name, group in groups.items():

@@ -1,4 +1,4 @@
-"""Pictures in full: their own depth, and what they have besides colours. For results that shall lose nothing."""
+"""Images in full: their own depth, and what they have besides colors. For results that shall lose nothing."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from datamodules.batches import PhotoExtras
+from datamodules.batches import ImageExtras
 from datamodules.errors import DataError
 from datamodules.io.image import guarded, load, read_image, upright
 
 Deep = NDArray[np.uint8] | NDArray[np.uint16]
 
-_GREY = ("1", "L", "LA", "La", "F")
-_GREY_16 = "I;16"
+_GRAY = ("1", "L", "LA", "La", "F")
+_GRAY_16 = "I;16"
 _ORIENTATION_TAG, _UPRIGHT = 0x0112, 1
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _WIDTH_TAG, _HEIGHT_TAG, _EXIF_IFD = 0xA002, 0xA003, 0x8769
@@ -25,8 +25,8 @@ _STORAGE_TAGS = frozenset(
 )
 
 
-def read_colours(path: Path) -> Deep:
-    """Reads the colours of a picture as displayed, at the depth of the file.
+def read_colors(path: Path) -> Deep:
+    """Reads the colors of an image as displayed, at the depth of the file.
 
     Unlike ``read_image`` it keeps 16 bits and lays nothing on white: what lies under a transparent part is given as
     it is stored.
@@ -40,17 +40,17 @@ def read_colours(path: Path) -> Deep:
     image, orientation = load(path)
     if _is_16_bit(path) and (deep := _decode_16_bit(path)) is not None:
         return upright(deep[..., :3], orientation)
-    if image.mode == "F" or image.mode.startswith(_GREY_16) or image.mode in ("I", "LAB", "HSV"):
+    if image.mode == "F" or image.mode.startswith(_GRAY_16) or image.mode in ("I", "LAB", "HSV"):
         return read_image(path)
     if image.has_transparency_data:
         image = image.convert("RGBA")
     return upright(np.array(image.convert("RGB") if image.mode != "RGBA" else image)[..., :3], orientation)
 
 
-def read_extras(path: Path) -> PhotoExtras:
-    """Reads what a picture has besides its colours.
+def read_extras(path: Path) -> ImageExtras:
+    """Reads what an image has besides its colors.
 
-    A colour profile of CMYK is left out, since results are RGB.
+    A color profile of CMYK is left out, since results are RGB.
 
     Raises:
         DataError: as ``read_image``.
@@ -61,9 +61,9 @@ def read_extras(path: Path) -> PhotoExtras:
         alpha = upright(deep[..., 3], orientation) if deep.shape[2] == 4 else None
     elif image.has_transparency_data:
         alpha = upright(np.array(image.convert("RGBA"))[..., 3], orientation)
-    grey = image.mode in _GREY or image.mode.startswith(_GREY_16)
+    gray = image.mode in _GRAY or image.mode.startswith(_GRAY_16)
     icc = image.info.get("icc_profile") if image.mode != "CMYK" else None
-    return PhotoExtras(grey=grey, alpha=alpha, icc=icc or None, exif=_exif(image))
+    return ImageExtras(gray=gray, alpha=alpha, icc=icc or None, exif=_exif(image))
 
 
 def _exif(image: Image.Image) -> bytes | None:
@@ -82,12 +82,12 @@ def _exif(image: Image.Image) -> bytes | None:
         return None
     try:
         return exif.tobytes()
-    except Exception:  # odd entries of some cameras cannot be written back: the picture matters more
+    except Exception:  # odd entries of some cameras cannot be written back: the image matters more
         return None
 
 
 def _is_16_bit(path: Path) -> bool:
-    """Whether the file has 16 bits a channel; Pillow decodes such colours to 8 without a word.
+    """Whether the file has 16 bits a channel; Pillow decodes such colors to 8 without a word.
 
     Turned TIFFs, and those whose white is 0, are taken at 8 bits: OpenCV's releases differ in what they make of them.
     """

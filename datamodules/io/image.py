@@ -1,9 +1,9 @@
-"""Picture files to RGB arrays, by explicit rules.
+"""Image files to RGB arrays, by explicit rules.
 
-Every rule stands here because a decoder's default breaks it: EXIF rotation is applied, 16-bit grey is scaled by its
+Every rule stands here because a decoder's default breaks it: EXIF rotation is applied, 16-bit gray is scaled by its
 range and not clipped, transparency is laid on white, and a file that is not what it says is refused by name.
 
-What is left out on purpose: colour profiles are not applied (CMYK is converted without one), 16-bit colour is
+What is left out on purpose: color profiles are not applied (CMYK is converted without one), 16-bit color is
 read at 8 bits, and an EXIF block that stands behind the pixels of a PNG is not looked for (browsers do the same).
 """
 
@@ -36,7 +36,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a file says about its picture before a pixel is decoded.
+    """What a file says about its image before a pixel is decoded.
 
     Args:
         height: rows as stored, before the rotation.
@@ -50,27 +50,27 @@ class Header:
 
     @property
     def displayed(self) -> tuple[int, int]:
-        """Height and width as a viewer shows the picture."""
+        """Height and width as a viewer shows the image."""
         return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
 
 
 def read_image(path: Path, *, at_least: int | None = None) -> NDArray[np.uint8]:
-    """Reads a picture as a viewer shows it.
+    """Reads an image as a viewer shows it.
 
-    Palette, 1-bit, grey, CMYK and YCbCr pictures are converted; 12- and 16-bit grey is scaled by its range; float
-    grey must lie in [0, 1]; transparent parts are laid on white; of an animation or a stack the first frame counts.
+    Palette, 1-bit, gray, CMYK and YCbCr images are converted; 12- and 16-bit gray is scaled by its range; float
+    gray must lie in [0, 1]; transparent parts are laid on white; of an animation or a stack the first frame counts.
 
     Args:
         path: a JPEG, PNG, GIF, TIFF, BMP or WebP file.
         at_least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, which is up to ten times faster, as long as
-            both sides divide evenly (or else the picture would be squeezed a little, and no longer lie on its mask)
+            both sides divide evenly (or else the image would be squeezed a little, and no longer lie on its mask)
             and stay at or above this many pixels.
 
     Returns:
         ``(H, W, 3)`` RGB, a fresh array, rotated as EXIF says.
 
     Raises:
-        DataError: if there is no such file, or it cannot be read as a picture, or it has more pixels than Pillow's
+        DataError: if there is no such file, or it cannot be read as an image, or it has more pixels than Pillow's
             limit (``PIL.Image.MAX_IMAGE_PIXELS``, about 89 million).
     """
     image, orientation = load(path, at_least=at_least)
@@ -78,7 +78,7 @@ def read_image(path: Path, *, at_least: int | None = None) -> NDArray[np.uint8]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Height and width of a picture as a viewer shows it, from its header alone.
+    """Height and width of an image as a viewer shows it, from its header alone.
 
     Raises:
         DataError: as ``read_image``, except for damage behind the header.
@@ -87,7 +87,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def read_header(path: Path) -> Header:
-    """Size and orientation of a picture without decoding it.
+    """Size and orientation of an image without decoding it.
 
     Raises:
         DataError: as ``read_image``, except for damage behind the header.
@@ -96,10 +96,10 @@ def read_header(path: Path) -> Header:
 
 
 def load(path: Path, *, at_least: int | None = None) -> tuple[Image.Image, int]:
-    """Decodes a file into a picture of its own mode.
+    """Decodes a file into an image of its own mode.
 
     Returns:
-        The picture, fully read, and the orientation that is still to be applied to its pixels.
+        The image, fully read, and the orientation that is still to be applied to its pixels.
 
     Raises:
         DataError: as ``read_image``.
@@ -135,7 +135,7 @@ def _fraction(size: tuple[int, int], at_least: int) -> tuple[int, int]:
 
 
 def _header(image: Image.Image) -> Header:
-    # The base class's method: PNG's own decodes the whole picture to look for EXIF behind the pixels.
+    # The base class's method: PNG's own decodes the whole image to look for EXIF behind the pixels.
     orientation = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1)
     if orientation not in range(1, 9):
         orientation = 1  # cameras write 0 for "not known"
@@ -149,8 +149,8 @@ def guarded(path: Path, work: Callable[[Image.Image], T]) -> T:
     """Opens ``path`` for ``work``; whatever goes wrong in Pillow becomes a ``DataError`` that names the file.
 
     Args:
-        path: a picture file.
-        work: gets the opened picture, its pixels not decoded yet.
+        path: an image file.
+        work: gets the opened image, its pixels not decoded yet.
 
     Raises:
         DataError: as ``read_image``.
@@ -175,7 +175,7 @@ def guarded(path: Path, work: Callable[[Image.Image], T]) -> T:
         raise _bomb(path, "far more") from error
     except UnidentifiedImageError as error:
         names = ", ".join(FORMATS)
-        raise DataError(f"{path}: is not a picture that can be read ({names}), or its start is damaged") from error
+        raise DataError(f"{path}: is not an image that can be read ({names}), or its start is damaged") from error
     except OSError as error:
         if error.errno is not None:  # from the file system; Pillow's own have none
             raise DataError(f"{path}: cannot be read: {os.strerror(error.errno)}") from error
@@ -202,13 +202,13 @@ def _bomb(path: Path, pixels: str) -> DataError:
 
 def _to_rgb(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     if image.mode.startswith("I;16"):
-        return _grey_to_rgb(_scale_16_bit(image))
+        return _gray_to_rgb(_scale_16_bit(image))
     if image.mode == "F":
-        return _grey_to_rgb(_scale_float(np.asarray(image), path))
+        return _gray_to_rgb(_scale_float(np.asarray(image), path))
     if image.mode in ("I", "LAB", "HSV"):
         raise DataError(
-            f"{path}: pixels of the kind {image.mode} (32-bit integers or an unusual colour space) have no fixed black "
-            f"and white; save it as 8-bit RGB, or 8- or 16-bit grey"
+            f"{path}: pixels of the kind {image.mode} (32-bit integers or an unusual color space) have no fixed black "
+            f"and white; save it as 8-bit RGB, or 8- or 16-bit gray"
         )
     if image.mode == "La":
         image = image.convert("LA")
@@ -218,8 +218,8 @@ def _to_rgb(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))
 
 
-def _grey_to_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.repeat(grey[:, :, None], 3, axis=2)
+def _gray_to_rgb(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(gray[:, :, None], 3, axis=2)
 
 
 def _scale_16_bit(image: Image.Image) -> NDArray[np.uint8]:

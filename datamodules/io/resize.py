@@ -1,4 +1,4 @@
-"""Pictures and masks to a square of the stage's size, each in the way that keeps what matters of it.
+"""Images and masks to a square of the stage's size, each in the way that keeps what matters of it.
 
 The square is reached by squashing, not by cropping. Side by side at full size (a mask to 128 pixels and back, Dice):
 OpenCV's and torchvision's default nearest 0.980 (it shifts by half a pixel), exact nearest 0.991, area shares 0.998.
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 
 def resize_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Squashes a picture ``(H, W, 3)`` to ``(size, size, 3)``: area means where it shrinks, cubic where it grows."""
+    """Squashes an image ``(H, W, 3)`` to ``(size, size, 3)``: area means where it shrinks, cubic where it grows."""
     return _area_then(image, size, size, cv2.INTER_CUBIC)
 
 
 def resize_to(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resizes a picture ``(H, W, 3)`` to any height and width: area means where it shrinks, cubic where it grows."""
+    """Resizes an image ``(H, W, 3)`` to any height and width: area means where it shrinks, cubic where it grows."""
     return _area_then(image, height, width, cv2.INTER_CUBIC)
 
 

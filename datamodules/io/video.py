@@ -1,4 +1,4 @@
-"""Films to upright RGB frames, one after the other, so that memory does not grow with the length."""
+"""Videos to upright RGB frames, one after the other, so that memory does not grow with the length."""
 
 import os
 from collections.abc import Iterator
@@ -17,21 +17,21 @@ from PIL import Image
 from datamodules.errors import DataError
 from datamodules.io.image import guarded
 
-FILM_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
 
 _UNTAGGED, _HD_HEIGHT = 2, 720
 _GIF_END = b"\x3b"
-_RATE = Fraction(25)  # of a film that does not say its own
+_RATE = Fraction(25)  # of a video that does not say its own
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilmFacts:
-    """What a film says of itself before a frame is decoded.
+class VideoFacts:
+    """What a video says of itself before a frame is decoded.
 
     Args:
         rate: mean number of frames a second.
-        tick: step of the film's clock, in seconds.
-        seconds: length of the picture; ``None`` where it is not said.
+        tick: step of the video's clock, in seconds.
+        seconds: length of the image; ``None`` where it is not said.
         packets: coded frames; ``None`` where they are not counted.
         sounds: number of sound tracks.
     """
@@ -49,7 +49,7 @@ class FilmFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilmFrame:
+class TimedFrame:
     """One frame.
 
     Args:
@@ -67,10 +67,10 @@ class _Count:
     damaged: int = 0
 
 
-def is_film(path: Path) -> bool:
-    """Whether ``path`` is a film by its suffix, or a GIF of several frames; a GIF that cannot be read is none."""
+def is_video(path: Path) -> bool:
+    """Whether ``path`` is a video by its suffix, or a GIF of several frames; a GIF that cannot be read is none."""
     if path.suffix.lower() != ".gif":
-        return path.suffix.lower() in FILM_SUFFIXES
+        return path.suffix.lower() in VIDEO_SUFFIXES
     try:
         return guarded(path, _moves)
     except DataError:
@@ -81,19 +81,19 @@ def _moves(image: Image.Image) -> bool:
     return bool(getattr(image, "is_animated", False))
 
 
-class FilmReader:
-    """Decodes a film frame by frame; iterating again starts over.
+class VideoReader:
+    """Decodes a video frame by frame; iterating again starts over.
 
-    Colours are converted by the matrix and range that the film names; one that names none is taken for BT.709 from
-    720 lines on and for BT.601 below, as players do. HDR is not toned down. Turned films come upright. Frames that
+    Colors are converted by the matrix and range that the video names; one that names none is taken for BT.709 from
+    720 lines on and for BT.601 below, as players do. HDR is not toned down. Turned videos come upright. Frames that
     cannot be decoded are left out, and ``problems`` then says so: the frame before stands longer, and sound stays in
     time.
 
     Args:
-        path: a film.
+        path: a video.
 
     Raises:
-        DataError: if it cannot be opened, or holds no picture.
+        DataError: if it cannot be opened, or holds no image.
     """
 
     def __init__(self, path: Path) -> None:
@@ -102,7 +102,7 @@ class FilmReader:
         with _opened(path) as container:
             self.facts = _facts(container)
 
-    def __iter__(self) -> Iterator[FilmFrame]:
+    def __iter__(self) -> Iterator[TimedFrame]:
         """Gives the frames, in rising time.
 
         Raises:
@@ -114,7 +114,7 @@ class FilmReader:
             for frame in _decode(container, count):
                 time = self._time(frame, after=last)
                 last, end = time, time + _duration(frame, self.facts)
-                yield FilmFrame(pixels=_pixels(frame), time=time)
+                yield TimedFrame(pixels=_pixels(frame), time=time)
         if last is None:
             raise DataError(f"{self.path}: no frame of it can be decoded; copy or download it again, or leave it out")
         self._judge(count, end)
@@ -144,12 +144,12 @@ class FilmReader:
         return facts.seconds is not None and facts.seconds - end > max(2 / facts.rate, Fraction(1, 10))
 
 
-def on_the_beat(time: Fraction, facts: FilmFacts) -> Fraction:
+def on_the_beat(time: Fraction, facts: VideoFacts) -> Fraction:
     """Takes the rounding of a coarse clock (Matroska's milliseconds) out of a time.
 
     Args:
-        time: as the film's clock has it, in seconds.
-        facts: whose rate says where frames of a steady film lie.
+        time: as the video's clock has it, in seconds.
+        facts: whose rate says where frames of a steady video lie.
 
     Returns:
         The multiple of the frame's length that rounds to ``time``; ``time`` itself where there is none.
@@ -167,14 +167,14 @@ def _opened(path: Path) -> InputContainer:
         container = av.open(str(path), metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         reason = error.strerror or str(error)
-        raise DataError(f"{path}: is not a film that can be read, or it is cut short ({reason})") from error
+        raise DataError(f"{path}: is not a video that can be read, or it is cut short ({reason})") from error
     if not container.streams.video:
         container.close()
-        raise DataError(f"{path}: holds no picture, only sound")
+        raise DataError(f"{path}: holds no image, only sound")
     return container
 
 
-def _facts(container: InputContainer) -> FilmFacts:
+def _facts(container: InputContainer) -> VideoFacts:
     stream = container.streams.video[0]
     tick = stream.time_base or Fraction(1, 1000)
     rate = stream.average_rate or stream.guessed_rate or _RATE
@@ -186,7 +186,7 @@ def _facts(container: InputContainer) -> FilmFacts:
     if not lengths and container.duration and not container.streams.audio:
         lengths.append(Fraction(container.duration, av.time_base))
     exact = stream.frames if "mp4" in container.format.name else 0  # others count frames that hold nothing
-    return FilmFacts(
+    return VideoFacts(
         rate=rate,
         tick=tick,
         seconds=max(lengths, default=None),
@@ -219,7 +219,7 @@ def _decode(container: InputContainer, count: _Count) -> Iterator[VideoFrame]:
             return
         count.packets += packet.size > 0
         try:
-            # of a packet that is cut short a decoder would make half a picture
+            # of a packet that is cut short a decoder would make half an image
             frames = [] if packet.is_corrupt else packet.decode()
             count.damaged += packet.is_corrupt
         except av.FFmpegError:
@@ -234,12 +234,12 @@ def _ends_with(path: Path, end: bytes) -> bool:
         return file.read().rstrip(b"\0").endswith(end)
 
 
-def _duration(frame: VideoFrame, facts: FilmFacts) -> Fraction:
+def _duration(frame: VideoFrame, facts: VideoFacts) -> Fraction:
     return frame.duration * (frame.time_base or facts.tick) if frame.duration else 1 / facts.rate
 
 
 def _pixels(frame: VideoFrame) -> NDArray[np.uint8]:
     untagged = frame.colorspace == _UNTAGGED and frame.height >= _HD_HEIGHT
-    colours = frame.reformat(format="rgb24", src_colorspace=Colorspace.ITU709 if untagged else None)
-    pixels = np.rot90(colours.to_ndarray(), round(frame.rotation / 90))
+    colors = frame.reformat(format="rgb24", src_colorspace=Colorspace.ITU709 if untagged else None)
+    pixels = np.rot90(colors.to_ndarray(), round(frame.rotation / 90))
     return np.ascontiguousarray(pixels).astype(np.uint8, copy=False)

@@ -20,7 +20,7 @@ def sample_seed(seed: int, epoch: int, index: int) -> int:
     Args:
         seed: the run's seed, 0 or more.
         epoch: counted from 0 over the whole run.
-        index: place of the picture in its data set.
+        index: place of the image in its data set.
 
     Returns:
         A number of 32 bits; neighbouring arguments give unrelated numbers.
@@ -34,7 +34,7 @@ def epoch_order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
     Args:
         seed: the run's seed, 0 or more.
         epoch: counted from 0 over the whole run.
-        length: pictures in the data set.
+        length: images in the data set.
 
     Returns:
         ``(length,)`` int64, a permutation.

@@ -11,12 +11,12 @@ from datamodules.loading.randomness import Key, epoch_order
 class TrainBatches(Sampler[list[Key]]):
     """The training batches of one process, a pure function of (seed, epoch).
 
-    Every step takes ``batch_size`` pictures over all processes and accumulated batches, so a recipe means the
+    Every step takes ``batch_size`` images over all processes and accumulated batches, so a recipe means the
     same on one device or eight. What is left at the end of an epoch's order is dropped: each epoch leaves out others.
 
     Args:
-        length: pictures in the training set.
-        batch_size: pictures per optimiser step over all processes.
+        length: images in the training set.
+        batch_size: images per optimiser step over all processes.
         seed: the run's seed.
         rank: number of this process.
         world: number of processes.
@@ -42,12 +42,12 @@ class TrainBatches(Sampler[list[Key]]):
     ) -> None:
         if batch_size > length:
             raise DataError(
-                f"batch_size {batch_size} is larger than the training set of {length} pictures: "
+                f"batch_size {batch_size} is larger than the training set of {length} images: "
                 f"set the stage's batch_size to {length} or less"
             )
         if batch_size % (world * accumulate):
             raise DataError(
-                f"batch_size {batch_size} is the number of pictures per step over all processes and cannot be shared "
+                f"batch_size {batch_size} is the number of images per step over all processes and cannot be shared "
                 f"by {world} processes x {accumulate} accumulated batches: take a multiple of {world * accumulate}"
             )
         self.length, self.batch_size, self.seed = length, batch_size, seed
@@ -70,7 +70,7 @@ class TrainBatches(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         order = epoch_order(self.seed, self.epoch, self.length)
-        share = self.batch_size // self.accumulate  # pictures of all processes in one forward pass
+        share = self.batch_size // self.accumulate  # images of all processes in one forward pass
         first = self._start if self.epoch == self._first_epoch else 0
         for batch in range(first, len(self)):
             mine = order[batch * share : (batch + 1) * share][self.rank :: self.world]
@@ -78,15 +78,15 @@ class TrainBatches(Sampler[list[Key]]):
 
 
 class EvalBatches(Sampler[list[Key]]):
-    """Every picture exactly once, in order, shared out over the processes without padding.
+    """Every image exactly once, in order, shared out over the processes without padding.
 
-    Stock ``DistributedSampler`` repeats pictures until all ranks have the same number, which makes the mean
-    over a validation set wrong by the repeated ones. A process for which no picture is left gets one batch of none:
+    Stock ``DistributedSampler`` repeats images until all ranks have the same number, which makes the mean
+    over a validation set wrong by the repeated ones. A process for which no image is left gets one batch of none:
     Lightning leaves a process without batches out of the evaluation, and the others would wait for it for ever.
 
     Args:
-        length: pictures in the set.
-        batch_size: pictures per batch of this process.
+        length: images in the set.
+        batch_size: images per batch of this process.
         rank: number of this process.
         world: number of processes.
     """

@@ -1,4 +1,4 @@
-"""What a user calls "these pictures" (files, folders, patterns, lists) to one list, each with a name of its own."""
+"""What a user calls "these images" (files, folders, patterns, lists) to one list, each with a name of its own."""
 
 import glob
 import os
@@ -16,7 +16,7 @@ LIST_SUFFIX = ".txt"
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """One picture to work on.
+    """One image to work on.
 
     Args:
         path: where it lies.
@@ -30,25 +30,25 @@ class Listed:
 @dataclass(frozen=True)
 class _Found:
     path: Path
-    base: Path  # the folder that the user meant; the picture keeps its place below it
+    base: Path  # the folder that the user meant; the image keeps its place below it
 
 
-def list_pictures(
+def list_images(
     words: Sequence[str], *, leave_out: Path | None = None, suffixes: Collection[str] = SUFFIXES
 ) -> list[Listed]:
-    """Finds every picture that the words stand for, each once, in the order of the words.
+    """Finds every image that the words stand for, each once, in the order of the words.
 
     A word is a file, a folder (searched through, all below it), a pattern with ``*``, ``?`` or ``[]`` (``**`` for any
     depth), or a list: ``@FILE`` or a ``.txt`` file with one word a line (``#`` starts a remark). Paths in a list count
     from the working folder and, where nothing lies there, from the list's own. In folders and patterns only files with
     one of ``suffixes`` count, and hidden ones do not.
 
-    Names keep a picture's place below the folder it was found in; where two would be the same, below the folder that
-    all of them share; and pictures that differ in nothing but the suffix are numbered ``-2``, ``-3``.
+    Names keep an image's place below the folder it was found in; where two would be the same, below the folder that
+    all of them share; and images that differ in nothing but the suffix are numbered ``-2``, ``-3``.
 
     Args:
         words: as typed.
-        leave_out: a folder whose contents do not count, so that results are not taken for pictures.
+        leave_out: a folder whose contents do not count, so that results are not taken for images.
         suffixes: of the files that count in folders and patterns, in small letters.
 
     Raises:
@@ -62,7 +62,7 @@ def list_pictures(
             if leave_out is None or not place.is_relative_to(_absolute(leave_out)):
                 found.setdefault(place, item)
     if not found:
-        raise DataError("no picture to work on: name files, folders, patterns or a list of them (@list.txt)")
+        raise DataError("no image to work on: name files, folders, patterns or a list of them (@list.txt)")
     places = list(found)
     names = [_below(place, item.base) for place, item in found.items()]
     if _clash(places, names):
@@ -72,12 +72,12 @@ def list_pictures(
 
 
 def _absolute(path: Path) -> Path:
-    """Without ``..``, so that a picture named in two ways is found once; links keep their own name."""
+    """Without ``..``, so that an image named in two ways is found once; links keep their own name."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps "..", Path.resolve follows links
 
 
 def _expand(word: str, *, suffixes: Collection[str], listed_in: Path | None = None) -> Iterable[_Found]:
-    """One word's pictures; ``listed_in`` is the folder of the list that holds the word."""
+    """One word's images; ``listed_in`` is the folder of the list that holds the word."""
     if word.startswith("@") and listed_in is None:
         yield from _read_list(Path(word[1:]), suffixes)
         return
@@ -108,7 +108,7 @@ def _match(pattern: Path, suffixes: Collection[str]) -> Iterable[_Found]:
     paths = [Path(match) for match in sorted(matches)]
     hits = [path for path in paths if path.is_file() and path.suffix.lower() in suffixes]
     if not hits:
-        raise DataError(f"{pattern}: the pattern matches no picture")
+        raise DataError(f"{pattern}: the pattern matches no image")
     for path in hits:
         yield _Found(path, fixed)
 
@@ -117,7 +117,7 @@ def _read_list(path: Path, suffixes: Collection[str]) -> Iterable[_Found]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as a list of pictures: {error}") from error
+        raise DataError(f"{path}: cannot be read as a list of images: {error}") from error
     for line in lines:
         word = line.strip()
         if word and not word.startswith("#"):
@@ -134,7 +134,7 @@ def _below(place: Path, base: Path) -> str:
 
 
 def _clash(places: Sequence[Path], names: Sequence[str]) -> bool:
-    """Whether pictures of different folders would get one name; numbers are for those that lie side by side."""
+    """Whether images of different folders would get one name; numbers are for those that lie side by side."""
     parents: dict[str, set[Path]] = defaultdict(set)
     for place, name in zip(places, names, strict=True):
         parents[name.casefold()].add(place.parent)

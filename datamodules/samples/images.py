@@ -1,4 +1,4 @@
-"""Photographs for a first run without any data: those that scikit-image ships, with three held out whole."""
+"""Images for a first run without any data: those that scikit-image ships, with three held out whole."""
 
 import os
 from pathlib import Path
@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-#: Held out: fur, a still life and a far landscape, of which nothing is in the training pictures.
+#: Held out: fur, a still life and a far landscape, of which nothing is in the training images.
 HELD_OUT = ("chelsea", "coffee", "rocket")
 TRAINING = ("astronaut", "brick", "camera", "grass", "gravel")
-_READY = "ready-1"  # raise the number when the pictures change
+_READY = "ready-1"  # raise the number when the images change
 
 
-def ensure_sample_photographs(folder: Path) -> Path:
+def ensure_sample_images(folder: Path) -> Path:
     """Writes the sample into ``folder/train`` and ``folder/val`` as PNG, unless it is there.
 
     All of them lie in scikit-image's package, most in the public domain or CC0; nothing is downloaded. Brick, camera,
-    grass and gravel are grey, the others in colour.
+    grass and gravel are gray, the others in color.
 
     Returns:
         ``folder``.
@@ -27,10 +27,10 @@ def ensure_sample_photographs(folder: Path) -> Path:
     from skimage import data  # takes a second to import, and is needed once
 
     left, right, _ = data.stereo_motorcycle()  # type: ignore[no-untyped-call]
-    pictures = {f"train/{name}": getattr(data, name)() for name in TRAINING}
-    pictures |= {"train/motorcycle_left": left, "train/motorcycle_right": right}
-    pictures |= {f"val/{name}": getattr(data, name)() for name in HELD_OUT}
-    for name, pixels in pictures.items():
+    images = {f"train/{name}": getattr(data, name)() for name in TRAINING}
+    images |= {"train/motorcycle_left": left, "train/motorcycle_right": right}
+    images |= {f"val/{name}": getattr(data, name)() for name in HELD_OUT}
+    for name, pixels in images.items():
         _write(folder / f"{name}.png", pixels)
     (folder / _READY).touch()
     return folder

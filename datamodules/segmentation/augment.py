@@ -1,4 +1,4 @@
-"""Augmentation of a picture together with its mask, as the lesson's recipes have it."""
+"""Augmentation of an image together with its mask, as the lesson's recipes have it."""
 
 import cv2
 import numpy as np
@@ -8,17 +8,17 @@ from datamodules.loading.albumentations_compat import A, reseed, strict_compose
 
 
 class Augment:
-    """Turns, mirrors and lights a picture; its mask is turned and mirrored with it and keeps its light.
+    """Turns, mirrors and lights an image; its mask is turned and mirrored with it and keeps its light.
 
-    Corners that a turn leaves empty are filled with the reflection of the picture. A coverage mask is interpolated
-    like the picture; a class mask takes the nearest pixel, so that it holds nothing but its own numbers.
+    Corners that a turn leaves empty are filled with the reflection of the image. A coverage mask is interpolated
+    like the image; a class mask takes the nearest pixel, so that it holds nothing but its own numbers.
 
-    Departure from the lesson: the light changes by a factor (contrast about the middle grey, then brightness as
+    Departure from the lesson: the light changes by a factor (contrast about the middle gray, then brightness as
     an offset) on 8-bit values, which round once.
 
     Args:
         rotate: largest angle to either side in degrees.
-        flip: whether every second picture is mirrored left to right.
+        flip: whether every second image is mirrored left to right.
         light: largest change of brightness and of contrast, as a share of full scale.
         coverage: whether masks hold shares of area (``True``) or class numbers (``False``).
 
@@ -61,7 +61,7 @@ class Augment:
             seed: decides everything that is drawn.
 
         Returns:
-            Picture and mask in the same shapes and types.
+            Image and mask in the same shapes and types.
         """
         reseed(self._compose, seed)
         out = self._compose(image=image, mask=mask)

@@ -1,4 +1,4 @@
-"""Kaggle's Carvana cars: photographs of cars on a turntable, with masks."""
+"""Kaggle's Carvana cars: images of cars on a turntable, with masks."""
 
 from pathlib import Path
 from typing import Literal
@@ -24,24 +24,24 @@ class CarvanaDataModule(SegmentDataModule):
     """Cars and their masks in Kaggle's layout, split by car.
 
     Below ``root`` lie ``train/<car>_<view>.jpg`` and ``train_masks/<car>_<view>_mask.gif``. Where there is a
-    ``train_masks.csv`` beside them it is taken as the list of the pictures that must be there; it is not needed.
+    ``train_masks.csv`` beside them it is taken as the list of the images that must be there; it is not needed.
     Whole cars are held out: 63 of the full set's 318 as in the lesson, though not the same ones, because the
     lesson's first 63 by name depend on having all of them.
 
     Args:
         root: folder of the data; ``None`` draws a small set of cars into the cache folder.
-        image_dir: folder of the photographs below ``root``.
+        image_dir: folder of the images below ``root``.
         mask_dir: folder of the masks below ``root``.
         val_share: share of the cars that validates, rounded down, at least one.
         split_seed: decides which cars validate; apart from ``seed``, so that another run has the same ones.
-        keep_pct: share of the pictures that is used, for quick experiments.
+        keep_pct: share of the images that is used, for quick experiments.
         rotate: augmentation turns by up to this many degrees to either side.
-        flip: augmentation mirrors every second picture.
+        flip: augmentation mirrors every second image.
         light: augmentation changes brightness and contrast by up to this share.
         cache_gb: gigabytes that the folder of small copies may grow to.
         on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
             at most, and lists them in the run's folder. What changes during a run always stops it.
-        duplicates: ``"warn"`` tells of pictures that lie in two splits, byte by byte the same; ``"error"`` stops.
+        duplicates: ``"warn"`` tells of images that lie in two splits, byte by byte the same; ``"error"`` stops.
         seed: of order and augmentation.
         num_workers: processes that load; ``"auto"`` goes by the number of cores.
         cache_dir: where small copies are kept; ``None`` is the user's cache folder.
@@ -91,7 +91,7 @@ class CarvanaDataModule(SegmentDataModule):
         return super().data_root()
 
     def find(self, root: Path) -> Found:
-        """Pairs photographs and masks, and reads the car out of every name.
+        """Pairs images and masks, and reads the car out of every name.
 
         Raises:
             DataError: if a folder or the listing cannot be read.
@@ -102,7 +102,7 @@ class CarvanaDataModule(SegmentDataModule):
                 raise DataError(
                     f"{root} has no folder {folder.name}: Carvana's layout is {self._image_dir}/<car>_<view>.jpg "
                     f"beside {self._mask_dir}/<car>_<view>{MASK_SUFFIX}.gif; "
-                    f"for pictures of your own take FolderDataModule"
+                    f"for images of your own take FolderDataModule"
                 )
         pairs, problems = pair_by_stem(root, images, masks, mask_suffix=MASK_SUFFIX)
         groups, nameless = group_pairs(pairs, CAR)
@@ -112,7 +112,7 @@ class CarvanaDataModule(SegmentDataModule):
 
 
 def _compare(listing: Path, pairs: list[Pair]) -> list[Problem]:
-    """Finds where Kaggle's list and the folder differ: a download cut short, or pictures of another origin."""
+    """Finds where Kaggle's list and the folder differ: a download cut short, or images of another origin."""
     problems: list[Problem] = []
     keys = {pair.key: pair.name for pair in pairs}
     listed: set[str] = set()
@@ -121,8 +121,8 @@ def _compare(listing: Path, pairs: list[Pair]) -> list[Problem]:
         if points_outside(name):
             problems.append(Problem("row that points outside the root", where, name))
         elif Path(name).stem not in keys:
-            problems.append(Problem("row without a picture", where, f"{name}; {HINT}"))
+            problems.append(Problem("row without an image", where, f"{name}; {HINT}"))
         else:
             listed.add(Path(name).stem)
     unknown = [name for key, name in keys.items() if key not in listed]
-    return problems + [Problem(f"picture that {LISTING} does not list", name, HINT) for name in unknown]
+    return problems + [Problem(f"image that {LISTING} does not list", name, HINT) for name in unknown]

@@ -31,9 +31,9 @@ class Facts:
     Args:
         values: pixels by stored mask value, over all masks.
         mapping: stored mask value to class number, 255 where it is ignored.
-        sizes: pictures by ``"width x height"`` as displayed.
-        turned: EXIF orientation that a mask shares with its picture, by picture name; 1 is left out.
-        bad: why a picture is left out, by its name; empty unless that is allowed.
+        sizes: images by ``"width x height"`` as displayed.
+        turned: EXIF orientation that a mask shares with its image, by image name; 1 is left out.
+        bad: why an image is left out, by its name; empty unless that is allowed.
     """
 
     values: Mapping[int, int]
@@ -52,20 +52,20 @@ def check_pairs(
     on_bad: OnBad = "error",
     workers: int,
 ) -> Facts:
-    """Decodes every picture and mask, compares their sizes and looks up the masks' values, in parallel.
+    """Decodes every image and mask, compares their sizes and looks up the masks' values, in parallel.
 
     Args:
         root: the data's root, for names.
         pairs: what to check.
         labels: the class list.
         found: problems known already, told together with those found here.
-        on_bad: whether pictures that cannot be used, one in a hundred at most, are left out.
+        on_bad: whether images that cannot be used, one in a hundred at most, are left out.
         workers: processes that share the work.
 
     Raises:
         DataError: naming the first twenty problems and counting all.
     """
-    outcomes = map_files(partial(_look, root), pairs, workers=workers, title="checking pictures and masks")
+    outcomes = map_files(partial(_look, root), pairs, workers=workers, title="checking images and masks")
     looks = [look for look in outcomes if not isinstance(look, DataError)]
     strange = _strange_values(root, pairs, looks, labels)
     soft = SOFT_EDGES if strange and labels.one_class and labels.threshold is None else ""
@@ -120,7 +120,7 @@ def _look(root: Path, pair: Pair) -> _Look:
         values = {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
         if size and mask.shape != size:
             height, width = mask.shape
-            detail = f"{width} x {height}, the picture is {size[1]} x {size[0]}"
+            detail = f"{width} x {height}, the image is {size[1]} x {size[0]}"
             problems.append(Problem("mask of another size", _name(root, pair.mask), detail, True))
     except DataError as error:
         problems.append(_unreadable(root, pair.mask, error))
@@ -129,7 +129,7 @@ def _look(root: Path, pair: Pair) -> _Look:
 
 
 def _strange_values(root: Path, pairs: Sequence[Pair], looks: Sequence[_Look], labels: Labels) -> dict[str, Problem]:
-    """By picture name."""
+    """By image name."""
     expected = labels.expected([look.values for look in looks])
     known = _listed(sorted(expected))
     return {

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch.utils.data import Dataset
 
 from datamodules.base import ImageDataModule
-from datamodules.cache.cache import Item, PictureCache
+from datamodules.cache.cache import ImageCache, Item
 from datamodules.cache.check_results import read_stamp, stamp_path, write_stamp
 from datamodules.cache.encodings import ClassesKind, CoverageKind
 from datamodules.cache.places import user_cache_dir
@@ -28,9 +28,9 @@ from datamodules.stage import Stage
 
 
 class SegmentDataModule(ImageDataModule):
-    """Pictures with masks: checked once, split by whole groups, copied small, squashed to the stage's square.
+    """Images with masks: checked once, split by whole groups, copied small, squashed to the stage's square.
 
-    A subclass says where pictures and masks lie (``find``); everything else happens here. With one class, masks are
+    A subclass says where images and masks lie (``find``); everything else happens here. With one class, masks are
     shares of area; with several, class numbers with 255 where nothing counts.
 
     Args:
@@ -38,13 +38,13 @@ class SegmentDataModule(ImageDataModule):
         root: folder of the data.
         val_share: share of the groups that validates, where the data has no split of its own.
         split_seed: decides which groups; apart from ``seed``, so that another run has the same validation.
-        keep_pct: share of the pictures of every split that is used, for quick experiments.
+        keep_pct: share of the images of every split that is used, for quick experiments.
         rotate: augmentation turns by up to this many degrees to either side.
-        flip: augmentation mirrors every second picture.
+        flip: augmentation mirrors every second image.
         light: augmentation changes brightness and contrast by up to this share.
-        cache_gb: gigabytes that the folder of small copies may grow to; pictures beyond are decoded every time.
+        cache_gb: gigabytes that the folder of small copies may grow to; images beyond are decoded every time.
         on_bad: whether files that cannot be used stop the run or, one in a hundred at most, are left out.
-        duplicates: whether pictures that lie in two splits are warned of or stop the run.
+        duplicates: whether images that lie in two splits are warned of or stop the run.
         seed: of order and augmentation.
         num_workers: processes that load.
         cache_dir: where small copies are kept.
@@ -73,7 +73,7 @@ class SegmentDataModule(ImageDataModule):
         self._val_share, self._split_seed, self._keep_pct = val_share, split_seed, keep_pct
         self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=labels.one_class)
         self._cache_folder = cache_dir or user_cache_dir()
-        self._cache = PictureCache(self._cache_folder / "pictures", limit_gb=cache_gb)
+        self._cache = ImageCache(self._cache_folder / "images", limit_gb=cache_gb)
         self._ready: SegmentData | None = None
 
     @property
@@ -83,20 +83,20 @@ class SegmentDataModule(ImageDataModule):
 
     @abstractmethod
     def find(self, root: Path) -> Found:
-        """Lists pictures and masks by their names alone.
+        """Lists images and masks by their names alone.
 
         Raises:
             DataError: if a folder is missing.
         """
 
     def data_root(self) -> Path:
-        """The folder the pictures lie in.
+        """The folder the images lie in.
 
         Raises:
             DataError: if it is not named or not there.
         """
         if self.root is None:
-            raise DataError("no data: name the folder of your pictures with --data.root FOLDER")
+            raise DataError("no data: name the folder of your images with --data.root FOLDER")
         if not self.root.is_dir():
             raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
         return self.root.absolute()
@@ -120,19 +120,19 @@ class SegmentDataModule(ImageDataModule):
             print(f"  copies {size} x {size}: ready after {time.monotonic() - start:.1f} s in {self._cache.folder}")
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The training pictures, augmented if the stage says so."""
+        """The training images, augmented if the stage says so."""
         return self._set("train", stage, self._augment if stage.augment else None)
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The validation pictures as they are."""
+        """The validation images as they are."""
         return self._set("val", stage, None)
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The test pictures, or those of the validation where there are none, with masks at their own size."""
+        """The test images, or those of the validation where there are none, with masks at their own size."""
         return NativeSegmentDataset(self._load().samples["test"], size=stage.size, cache=self._cache)
 
     def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Stacks pictures and lists masks."""
+        """Stacks images and lists masks."""
         return dict(collate_native(samples))
 
     def _set(self, split: Split, stage: Stage, augment: Augment | None) -> SegmentDataset:
@@ -153,9 +153,7 @@ class SegmentDataModule(ImageDataModule):
 
     def _facts(self, root: Path, found: Found) -> tuple[Facts, float | None]:
         if not found.pairs and not found.problems:
-            raise DataError(
-                f"the data root {root} holds no pictures: put pictures and masks in it, or name another folder"
-            )
+            raise DataError(f"the data root {root} holds no images: put images and masks in it, or name another folder")
         stamp = stamp_path(self._cache_folder / "checks", found.pairs, self.labels)
         facts = read_stamp(stamp)
         # What stops the run, or may be too much to be left out, is looked at again and told with everything else.
@@ -195,7 +193,7 @@ class SegmentDataModule(ImageDataModule):
         parts["test"] = parts["test"] or parts["val"]
         for name, pairs in parts.items():
             if not pairs:
-                raise DataError(f"no picture is in the split '{name}' of {self.root}: give it at least one")
+                raise DataError(f"no image is in the split '{name}' of {self.root}: give it at least one")
             parts[name] = keep(pairs, share=self._keep_pct, name=lambda pair: pair.name)
         return parts
 
@@ -210,6 +208,6 @@ class SegmentDataModule(ImageDataModule):
 
 
 def _items(ready: SegmentData) -> list[Item]:
-    """Every picture and mask once, as they are copied."""
+    """Every image and mask once, as they are copied."""
     samples = {sample.name: sample for split in ready.samples.values() for sample in split}
     return [Item(path, kind) for s in samples.values() for path, kind in ((s.image, IMAGE), (s.mask, s.kind))]

@@ -1,4 +1,4 @@
-"""Pictures and masks as samples: at the stage's size to train and validate, at their own size to be judged."""
+"""Images and masks as samples: at the stage's size to train and validate, at their own size to be judged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.batches import NativeSegmentBatch
-from datamodules.cache.cache import PictureCache
+from datamodules.cache.cache import ImageCache
 from datamodules.cache.encodings import ClassesKind, CoverageKind, ImageKind
 from datamodules.loading.randomness import Key, sample_seed
 from datamodules.segmentation.augment import Augment
@@ -23,7 +23,7 @@ IMAGE = ImageKind()
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture, its mask, and how the mask's file is to be understood."""
+    """An image, its mask, and how the mask's file is to be understood."""
 
     name: str
     image: Path
@@ -39,13 +39,13 @@ class SegmentDataset(Dataset[dict[str, Any]]):
     Args:
         samples: in the order of their index.
         size: side in pixels.
-        cache: gives pictures and masks at that side.
-        augment: changes picture and mask together; ``None`` leaves them as they are.
+        cache: gives images and masks at that side.
+        augment: changes image and mask together; ``None`` leaves them as they are.
         seed: of the augmentation.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], *, size: int, cache: PictureCache, augment: Augment | None, seed: int
+        self, samples: Sequence[Sample], *, size: int, cache: ImageCache, augment: Augment | None, seed: int
     ) -> None:
         self._samples, self._size, self._cache = samples, size, cache
         self._augment, self._seed = augment, seed
@@ -70,15 +70,15 @@ class SegmentDataset(Dataset[dict[str, Any]]):
 
 
 class NativeSegmentDataset(Dataset[dict[str, Any]]):
-    """Samples to be judged: ``image`` at the network's size, ``mask`` (H, W) uint8 at the picture's own size.
+    """Samples to be judged: ``image`` at the network's size, ``mask`` (H, W) uint8 at the image's own size.
 
     Args:
         samples: in the order of their index.
-        size: side of the pictures in pixels.
-        cache: gives pictures at that side.
+        size: side of the images in pixels.
+        cache: gives images at that side.
     """
 
-    def __init__(self, samples: Sequence[Sample], *, size: int, cache: PictureCache) -> None:
+    def __init__(self, samples: Sequence[Sample], *, size: int, cache: ImageCache) -> None:
         self._samples, self._size, self._cache = samples, size, cache
 
     def __len__(self) -> int:
@@ -98,7 +98,7 @@ class NativeSegmentDataset(Dataset[dict[str, Any]]):
 
 
 def collate_native(samples: Sequence[dict[str, Any]]) -> NativeSegmentBatch:
-    """Stacks the pictures and lists the masks, which differ in size."""
+    """Stacks the images and lists the masks, which differ in size."""
     return {
         "image": torch.stack([sample["image"] for sample in samples]),
         "mask": [sample["mask"] for sample in samples],

@@ -1,4 +1,4 @@
-"""Pictures and masks of one's own: two folders, a class list, and whatever split there is."""
+"""Images and masks of one's own: two folders, a class list, and whatever split there is."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class FolderDataModule(SegmentDataModule):
-    """Any pictures with masks of the same names, in folders of their own.
+    """Any images with masks of the same names, in folders of their own.
 
     Three layouts, told apart by ``image_dir`` and ``mask_dir``:
 
@@ -32,22 +32,22 @@ class FolderDataModule(SegmentDataModule):
             else, stored as 0 and 1 or 0 and 255.
         ignore: stored value of pixels that count nowhere (several classes only).
         mask_threshold: stored value from which a pixel is foreground, for masks with soft edges (one class only).
-        image_dir: folder of the pictures below ``root``, searched at any depth.
+        image_dir: folder of the images below ``root``, searched at any depth.
         mask_dir: folder of the masks below ``root``, with the same names in it.
-        mask_suffix: what a mask's name has behind that of its picture, such as ``_mask``.
+        mask_suffix: what a mask's name has behind that of its image, such as ``_mask``.
         split_file: CSV with the columns ``name`` and ``split`` (train, val, test), relative to ``root``.
-        group_pattern: regular expression on the name; pictures for which it (or its first parenthesis) matches the
+        group_pattern: regular expression on the name; images for which it (or its first parenthesis) matches the
             same text belong together and are never on both sides of a split.
         val_share: share of the groups that validates where no split is given, rounded down, at least one.
         split_seed: decides which groups; apart from ``seed``, so that another run has the same validation.
-        keep_pct: share of the pictures of every split that is used, for quick experiments.
+        keep_pct: share of the images of every split that is used, for quick experiments.
         rotate: augmentation turns by up to this many degrees to either side.
-        flip: augmentation mirrors every second picture.
+        flip: augmentation mirrors every second image.
         light: augmentation changes brightness and contrast by up to this share.
         cache_gb: gigabytes that the folder of small copies may grow to.
         on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
             at most, and lists them in the run's folder. What changes during a run always stops it.
-        duplicates: ``"warn"`` tells of pictures that lie in two splits, byte by byte the same; ``"error"`` stops.
+        duplicates: ``"warn"`` tells of images that lie in two splits, byte by byte the same; ``"error"`` stops.
         seed: of order and augmentation.
         num_workers: processes that load; ``"auto"`` goes by the number of cores.
         cache_dir: where small copies are kept; ``None`` is the user's cache folder.
@@ -102,7 +102,7 @@ class FolderDataModule(SegmentDataModule):
                 f"image_dir '{image_dir}' and mask_dir '{mask_dir}': {SPLIT_FIELD} must be in both or neither"
             )
         if image_dir == mask_dir and not mask_suffix:
-            raise DataError(f"pictures and masks both in '{image_dir}' need a mask_suffix to tell them apart")
+            raise DataError(f"images and masks both in '{image_dir}' need a mask_suffix to tell them apart")
         if split_file and SPLIT_FIELD in image_dir:
             raise DataError(
                 f"split_file '{split_file}' and {SPLIT_FIELD} in image_dir are two splits: keep one of them"
@@ -111,7 +111,7 @@ class FolderDataModule(SegmentDataModule):
         self._split_file, self._group_pattern = split_file, group_pattern
 
     def find(self, root: Path) -> Found:
-        """Pairs pictures and masks, and takes the split that comes with them.
+        """Pairs images and masks, and takes the split that comes with them.
 
         Raises:
             DataError: if a folder is missing or the split file cannot be read.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from datamodules.errors import DataError
 from datamodules.loading.parallel import map_files, raise_together
-from datamodules.segmentation.mask_io import Colour, Values, read_stored_mask
+from datamodules.segmentation.mask_io import Color, Values, read_stored_mask
 
 IGNORE = 255  # inside the program, always; a user's own value is mapped to it
 MAX_CLASSES = 255
@@ -25,13 +25,13 @@ class ValueCount:
         files: masks that hold it.
         pixels: pixels that hold it, over all masks.
         example: the first mask that holds it.
-        colour: what the palette shows it as, if the masks are palette files.
+        color: what the palette shows it as, if the masks are palette files.
     """
 
     files: int
     pixels: int
     example: Path
-    colour: Colour | None = None
+    color: Color | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def class_mask_values(classes: int, ignore: int | None) -> MaskValues:
 
 
 def threshold_mask_values(threshold: int) -> MaskValues:
-    """Grey masks with soft edges: values from ``threshold`` on (1 to 255) are foreground.
+    """Gray masks with soft edges: values from ``threshold`` on (1 to 255) are foreground.
 
     Raises:
         DataError: if the threshold is outside 1 to 255.
@@ -136,7 +136,7 @@ def value_table(paths: Sequence[Path], *, workers: int) -> dict[int, ValueCount]
 
     Raises:
         DataError: if masks cannot be read (all are counted, the first twenty named), or two palettes show the same
-            index in different colours: some programs number the colours of every file anew.
+            index in different colors: some programs number the colors of every file anew.
     """
     outcomes = map_files(count_values, paths, workers=workers, title="reading masks")
     raise_together(outcomes)
@@ -155,19 +155,19 @@ def count_values(path: Path) -> dict[int, ValueCount]:
     """
     values, palette = read_stored_mask(path)
     return {
-        value: ValueCount(files=1, pixels=pixels, example=path, colour=palette[value] if value < len(palette) else None)
+        value: ValueCount(files=1, pixels=pixels, example=path, color=palette[value] if value < len(palette) else None)
         for value, pixels in _count(values).items()
     }
 
 
 def _add(value: int, old: ValueCount, new: ValueCount) -> ValueCount:
-    if old.colour and new.colour and old.colour != new.colour:
+    if old.color and new.color and old.color != new.color:
         raise DataError(
-            f"index {value} is the colour {old.colour} in {old.example} but {new.colour} in {new.example}, "
-            f"so indices are not class numbers here; save the masks as grey PNG files that hold the numbers"
+            f"index {value} is the color {old.color} in {old.example} but {new.color} in {new.example}, "
+            f"so indices are not class numbers here; save the masks as gray PNG files that hold the numbers"
         )
-    pixels, colour = old.pixels + new.pixels, old.colour or new.colour
-    return ValueCount(files=old.files + 1, pixels=pixels, example=old.example, colour=colour)
+    pixels, color = old.pixels + new.pixels, old.color or new.color
+    return ValueCount(files=old.files + 1, pixels=pixels, example=old.example, color=color)
 
 
 def _count(values: Values) -> dict[int, int]:

@@ -16,7 +16,7 @@ from datamodules.io.image import load, read_header, upright
 
 Values = NDArray[np.uint8 | np.uint16]
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 _OPAQUE = 255
 
@@ -25,27 +25,27 @@ class StoredMask(NamedTuple):
     """What a mask file holds."""
 
     values: Values  # (H, W) uint8, or uint16 where the file holds more than 8 bits
-    palette: list[Colour]  # RGB of every index; empty where the values are no indices
+    palette: list[Color]  # RGB of every index; empty where the values are no indices
 
 
 def read_mask_values(path: Path, *, orientation: int = 1) -> Values:
     """Reads the numbers stored in a mask.
 
-    Palette files give their indices and not their colours; unless the whole palette is grey, for then it is only a
-    way to store grey, whose numbering differs from file to file (GIF has no other), and the shade counts. So the GIF
-    masks of Carvana give 0 and 255. 1-bit files give 0 and 1; grey, and colour whose channels are equal, give the grey
+    Palette files give their indices and not their colors; unless the whole palette is gray, for then it is only a
+    way to store gray, whose numbering differs from file to file (GIF has no other), and the shade counts. So the GIF
+    masks of Carvana give 0 and 255. 1-bit files give 0 and 1; gray, and color whose channels are equal, give the gray
     value; 16- and 32-bit and float files give whole numbers up to 65535. Fully transparent pixels give 0.
 
     Args:
         path: a PNG, GIF, TIFF, BMP (or, unwisely, JPEG) file.
-        orientation: EXIF orientation that the mask shares with its picture, from ``mask_orientation``; the mask's own
+        orientation: EXIF orientation that the mask shares with its image, from ``mask_orientation``; the mask's own
             EXIF is applied in any case.
 
     Returns:
         ``(H, W)`` uint8, or uint16 where the file holds more than 8 bits.
 
     Raises:
-        DataError: as ``read_image``; or if the mask is coloured, half transparent, or has fractions or numbers
+        DataError: as ``read_image``; or if the mask is colored, half transparent, or has fractions or numbers
             outside 0 to 65535.
     """
     return read_stored_mask(path, orientation=orientation).values
@@ -54,18 +54,18 @@ def read_mask_values(path: Path, *, orientation: int = 1) -> Values:
 def read_stored_mask(path: Path, *, orientation: int = 1) -> StoredMask:
     """As ``read_mask_values``, with the palette of a file whose values are indices."""
     image, own = load(path)
-    palette = _colours(image) if image.mode == "P" else []
+    palette = _colors(image) if image.mode == "P" else []
     shades = bool(palette) and all(red == green == blue for red, green, blue in palette)
     values = _shades(image, palette) if shades else _values(image, path)
     return StoredMask(upright(upright(values, own), orientation), [] if shades else palette)
 
 
 def mask_orientation(image_path: Path, mask_path: Path) -> int:
-    """The EXIF orientation with which ``read_mask_values`` brings a mask to its picture as ``read_image`` gives it.
+    """The EXIF orientation with which ``read_mask_values`` brings a mask to its image as ``read_image`` gives it.
 
-    Masks rarely carry EXIF. One that has the size of the picture as stored was drawn on the stored picture and must
-    be turned with it; one that only fits the picture as displayed must not. Where both sizes are the same (half turns,
-    mirrors, squares) the mask is taken to be stored as its picture is. A mask with EXIF of its own needs none.
+    Masks rarely carry EXIF. One that has the size of the image as stored was drawn on the stored image and must
+    be turned with it; one that only fits the image as displayed must not. Where both sizes are the same (half turns,
+    mirrors, squares) the mask is taken to be stored as its image is. A mask with EXIF of its own needs none.
 
     Returns:
         1 to 8, 1 for "as it is". Sizes that fit neither way also give 1; comparing sizes is up to the caller.
@@ -96,15 +96,15 @@ def _values(image: Image.Image, path: Path) -> Values:
     if mode == "RGBA":
         pixels = np.asarray(image)
         return _visible(pixels[:, :, :3], pixels[:, :, 3], path)
-    raise DataError(f"{path}: is a mask in the colour space {mode}; save it as an 8-bit grey or palette PNG")
+    raise DataError(f"{path}: is a mask in the color space {mode}; save it as an 8-bit gray or palette PNG")
 
 
-def _colours(image: Image.Image) -> list[Colour]:
+def _colors(image: Image.Image) -> list[Color]:
     flat = image.getpalette("RGB") or []
     return list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
 
 
-def _shades(image: Image.Image, palette: list[Colour]) -> NDArray[np.uint8]:
+def _shades(image: Image.Image, palette: list[Color]) -> NDArray[np.uint8]:
     shades = np.zeros(256, np.uint8)
     shades[: len(palette)] = [red for red, _, _ in palette]
     return np.asarray(shades[np.asarray(image)])
@@ -121,14 +121,14 @@ def _whole_numbers(pixels: NDArray[np.generic], path: Path) -> NDArray[np.uint16
 
 
 def _one_channel(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
-    grey = pixels[:, :, 0]
-    if not (pixels == grey[:, :, None]).all():
-        row, column = np.argwhere((pixels != grey[:, :, None]).any(axis=2))[0]
+    gray = pixels[:, :, 0]
+    if not (pixels == gray[:, :, None]).all():
+        row, column = np.argwhere((pixels != gray[:, :, None]).any(axis=2))[0]
         raise DataError(
-            f"{path}: is a mask in colour (for example {tuple(pixels[row, column].tolist())} at row {row}, column "
-            f"{column}), and colours are not class numbers; save it as a palette or grey PNG that holds the numbers"
+            f"{path}: is a mask in color (for example {tuple(pixels[row, column].tolist())} at row {row}, column "
+            f"{column}), and colors are not class numbers; save it as a palette or gray PNG that holds the numbers"
         )
-    return np.ascontiguousarray(grey)
+    return np.ascontiguousarray(gray)
 
 
 def _visible(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
@@ -141,6 +141,6 @@ def _visible(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], path: Path) ->
     if not shown.any() and alpha.any():
         raise DataError(
             f"{path}: the shape of this mask is only in its transparency, drawn in black; "
-            f"save it as a grey PNG (0 background, 255 object)"
+            f"save it as a gray PNG (0 background, 255 object)"
         )
     return _one_channel(shown, path)

@@ -16,12 +16,12 @@ _SIZES = 5  # spelt out
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What lies on disk, before a picture was opened.
+    """What lies on disk, before an image was opened.
 
     Args:
-        pairs: pictures and masks, sorted.
-        groups: group by picture name.
-        splits: split by picture name, where the data says so itself; empty where groups are to be held out.
+        pairs: images and masks, sorted.
+        groups: group by image name.
+        splits: split by image name, where the data says so itself; empty where groups are to be held out.
         problems: what is wrong with the names.
     """
 
@@ -37,7 +37,7 @@ class SegmentData:
 
     Args:
         root: its folder.
-        found: all its pictures.
+        found: all its images.
         facts: what they hold.
         seconds: the check took; ``None`` when an earlier one was remembered.
         samples: of each split, after ``keep_pct``; those of ``test`` are those of ``val`` where there are no others.
@@ -51,12 +51,12 @@ class SegmentData:
 
 
 def describe(data: SegmentData, labels: Labels) -> list[str]:
-    """Says how many pictures there are, how they are split, how large they are and what their masks hold."""
+    """Says how many images there are, how they are split, how large they are and what their masks hold."""
     took = "unchanged since it was checked" if data.seconds is None else f"checked in {data.seconds:.1f} s"
     groups = len(set(data.found.groups.values()))
     grouped = f" in {_groups(groups)}" if groups < len(data.found.pairs) else ""
     return [
-        f"data: {data.root}: {len(data.found.pairs)} pictures with masks{grouped}, {took}",
+        f"data: {data.root}: {len(data.found.pairs)} images with masks{grouped}, {took}",
         "  split: " + ", ".join(_splits(data)),
         "  sizes: " + ", ".join(_sizes(data.facts.sizes)),
         "  mask values: " + ", ".join(_values(data.facts, labels)),

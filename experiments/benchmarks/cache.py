@@ -1,11 +1,11 @@
-"""How much faster a picture comes from the cache than from its JPEG.
+"""How much faster an image comes from the cache than from its JPEG.
 
     python -m experiments.benchmarks.cache [--root FOLDER] [--size 128]
 
 Three ways to one small RGB square, taken in turn in one process, so that a busy machine slows all of them:
 
 - Pillow: decode the whole JPEG, resize with Pillow (bicubic, its default);
-- fraction: what a picture without a copy costs here: decode at 1/2, 1/4 or 1/8, then area means;
+- fraction: what an image without a copy costs here: decode at 1/2, 1/4 or 1/8, then area means;
 - cache: read the copy, its checksum included, from a folder the system holds in memory.
 
 Ends with exit code 1 if the cache is less than 30 times as fast as Pillow.
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from datamodules.cache.cache import Item, PictureCache
+from datamodules.cache.cache import ImageCache, Item
 from datamodules.cache.encodings import ImageKind
 
 WIDTH, HEIGHT = 1918, 1280  # Carvana's
@@ -35,25 +35,25 @@ REQUIRED = 30.0
 
 def main(argv: Sequence[str]) -> int:
     """Prints the table; see the head of this file."""
-    parser = argparse.ArgumentParser(prog="experiments.benchmarks.cache", description="Cached pictures against JPEGs.")
+    parser = argparse.ArgumentParser(prog="experiments.benchmarks.cache", description="Cached images against JPEGs.")
     parser.add_argument("--root", type=Path, help="folder of JPEGs (searched below too); without it some are drawn")
     parser.add_argument("--size", type=int, default=128, help="side of the small squares in pixels")
-    parser.add_argument("--pictures", type=int, default=24, help="how many pictures")
+    parser.add_argument("--images", type=int, default=24, help="how many images")
     parser.add_argument("--rounds", type=int, default=7, help="how often each way goes over all of them")
     options = parser.parse_args(argv)
     cv2.setNumThreads(0)
     with tempfile.TemporaryDirectory() as folder:
-        paths = sorted(options.root.rglob("*.jpg"))[: options.pictures] if options.root else []
-        paths = paths or draw_photographs(Path(folder), options.pictures)
-        cache = PictureCache(Path(folder, "cache"), limit_gb=10)
+        paths = sorted(options.root.rglob("*.jpg"))[: options.images] if options.root else []
+        paths = paths or draw_images(Path(folder), options.images)
+        cache = ImageCache(Path(folder, "cache"), limit_gb=10)
         cache.fill([Item(path, ImageKind()) for path in paths], options.size, workers=1)
         seconds = measure(paths, options.size, cache, rounds=options.rounds)
     print(f"{len(paths)} JPEGs to {options.size} px, {options.rounds} rounds, one core; Pillow {PIL.__version__}")
     return report(seconds)
 
 
-def measure(paths: list[Path], size: int, cache: PictureCache, *, rounds: int) -> dict[str, list[float]]:
-    """Seconds a picture, one figure a round, for each of the three ways taken in turn."""
+def measure(paths: list[Path], size: int, cache: ImageCache, *, rounds: int) -> dict[str, list[float]]:
+    """Seconds an image, one figure a round, for each of the three ways taken in turn."""
     kind = ImageKind()
     ways: dict[str, Callable[[Path], object]] = {
         "Pillow": lambda path: decode_with_pillow(path, size),
@@ -73,7 +73,7 @@ def measure(paths: list[Path], size: int, cache: PictureCache, *, rounds: int) -
 def report(seconds: dict[str, list[float]]) -> int:
     """Prints medians and ratios; returns the exit code."""
     medians = {name: median(rounds) for name, rounds in seconds.items()}
-    print(f"{'way':<10}{'ms a picture':>14}{'pictures/s':>12}{'times Pillow':>14}")
+    print(f"{'way':<10}{'ms an image':>14}{'images/s':>12}{'times Pillow':>14}")
     for name, value in medians.items():
         print(f"{name:<10}{value * 1e3:>14.3f}{1 / value:>12.0f}{medians['Pillow'] / value:>14.1f}")
     reached = medians["Pillow"] / medians["cache"]
@@ -82,16 +82,16 @@ def report(seconds: dict[str, list[float]]) -> int:
 
 
 def decode_with_pillow(path: Path, size: int) -> NDArray[np.uint8]:
-    """The usual way: the whole picture, then Pillow's own resize."""
+    """The usual way: the whole image, then Pillow's own resize."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB").resize((size, size)))
 
 
-def draw_photographs(folder: Path, count: int) -> list[Path]:
-    """Draws JPEGs with detail at every scale, as photographs have (noise of 1/f), of about 430 kB each."""
+def draw_images(folder: Path, count: int) -> list[Path]:
+    """Draws JPEGs with detail at every scale, as images have (noise of 1/f), of about 430 kB each."""
     generator = np.random.default_rng(0)
     paths = [folder / f"{index:03}.jpg" for index in range(count)]
-    for path in tqdm(paths, desc="drawing photographs", unit="file"):
+    for path in tqdm(paths, desc="drawing images", unit="file"):
         pixels = np.full((HEIGHT, WIDTH, 3), 127, np.float32)
         for cells in (4, 16, 64, 256, 1024):
             noise = generator.normal(0, 80 / cells**0.4, (cells, cells, 3)).astype(np.float32)

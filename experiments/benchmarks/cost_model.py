@@ -9,21 +9,21 @@ class Work:
 
     Args:
         name: task and stage.
-        pictures: of an epoch's training.
-        validation: pictures of its validation.
-        batch: pictures of a step, all processes together.
-        operations: floating-point operations of a picture: forward, loss and backward.
+        images: of an epoch's training.
+        validation: images of its validation.
+        batch: images of a step, all processes together.
+        operations: floating-point operations of an image: forward, loss and backward.
         gradient: bytes that every process gives to the others a step.
-        picture: bytes that the loader makes ready for a picture, target included.
+        image: bytes that the loader makes ready for an image, target included.
     """
 
     name: str
-    pictures: int
+    images: int
     validation: int
     batch: int
     operations: float
     gradient: float
-    picture: float
+    image: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Machine:
         near: bytes a second between processes of a node.
         far: bytes a second between nodes.
         hop: seconds that the shortest message takes.
-        loading: bytes of pictures a second that the loader processes of one training process make ready.
+        loading: bytes of images a second that the loader processes of one training process make ready.
         hidden: share of the computing behind which the exchange hides: at most the backward pass, two thirds.
     """
 
@@ -60,7 +60,7 @@ class Step:
     Args:
         floor: what every step costs; part of ``compute``.
         compute: forward, loss, backward.
-        load: until the next pictures are ready.
+        load: until the next images are ready.
         exchange: until all gradients are.
         visible: what computing does not hide of the exchange.
     """
@@ -73,7 +73,7 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        """Of all together: the next pictures are loaded meanwhile."""
+        """Of all together: the next images are loaded meanwhile."""
         return max(self.compute + self.visible, self.load)
 
     @property
@@ -93,9 +93,9 @@ def step(work: Work, machine: Machine, *, processes: int, batch: int) -> Step:
         work: what is to be done.
         machine: by what.
         processes: how many share the batch.
-        batch: pictures of the step.
+        batch: images of the step.
 
-    >>> work = Work(name="", pictures=100, validation=0, batch=8, operations=1.0, gradient=8.0, picture=1.0)
+    >>> work = Work(name="", images=100, validation=0, batch=8, operations=1.0, gradient=8.0, image=1.0)
     >>> machine = Machine(rate=1.0, floor=2.0, pause=0, node=2, near=8.0, far=4.0, hop=0, loading=9.0, hidden=0.0)
     >>> step(work, machine, processes=1, batch=8).seconds  # 2 + 8
     10.0
@@ -108,7 +108,7 @@ def step(work: Work, machine: Machine, *, processes: int, batch: int) -> Step:
     return Step(
         floor=machine.floor,
         compute=compute,
-        load=mine * work.picture / machine.loading,
+        load=mine * work.image / machine.loading,
         exchange=exchange,
         visible=max(0.0, exchange - machine.hidden * compute),
     )
@@ -129,6 +129,6 @@ def exchange_seconds(gradient: float, machine: Machine, *, processes: int) -> fl
 
 def epoch_seconds(work: Work, machine: Machine, *, processes: int, batch: int) -> float:
     """Seconds of an epoch with its validation, whose forward pass is a third of the operations."""
-    steps = work.pictures // batch
+    steps = work.images // batch
     validation = -(-work.validation // processes) * work.operations / 3 / machine.rate
     return steps * step(work, machine, processes=processes, batch=batch).seconds + validation + machine.pause

@@ -1,4 +1,4 @@
-"""Counts what a recipe's training asks of a machine: operations of a picture, bytes of gradients and of pictures."""
+"""Counts what a recipe's training asks of a machine: operations of an image, bytes of gradients and of images."""
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -17,25 +17,25 @@ from models.layer_groups import freeze_, frozen_count
 from models.losses.vgg import VggFeatures
 
 
-def recipe_work(task: str, recipe: str, stages: Sequence[str], *, pictures: int, validation: int) -> Iterator[Work]:
+def recipe_work(task: str, recipe: str, stages: Sequence[str], *, images: int, validation: int) -> Iterator[Work]:
     """Counts the named stages of a recipe.
 
     Args:
         task: name of the task.
         recipe: name of the recipe.
         stages: names of stages.
-        pictures: that an epoch trains on.
-        validation: pictures that judge it.
+        images: that an epoch trains on.
+        validation: images that judge it.
     """
     settings = read_settings(TASKS[task].recipe_file(recipe))
     for plain in settings["stages"]:
         stage = stage_from(plain)
         if stage.name in stages:
-            yield stage_work(task, settings, stage, pictures=pictures, validation=validation)
+            yield stage_work(task, settings, stage, images=images, validation=validation)
 
 
-def stage_work(task: str, settings: Settings, stage: Stage, *, pictures: int, validation: int) -> Work:
-    """Counts one stage of a recipe, with one picture and no weights."""
+def stage_work(task: str, settings: Settings, stage: Stage, *, images: int, validation: int) -> Work:
+    """Counts one stage of a recipe, with one image and no weights."""
     net = build(settings["model"]["net"]).to("meta")  # shapes without numbers: nothing is computed
     scale = stage.scale or 1
     if stage.scale is not None:
@@ -50,17 +50,17 @@ def stage_work(task: str, settings: Settings, stage: Stage, *, pictures: int, va
         torch.autograd.backward([output.mean() for output in outputs])
         if eyes is not None:
             with torch.no_grad():
-                eyes(preds)  # the target, or the photograph itself
+                eyes(preds)  # the target, or the image itself
     trained = sum(p.numel() for group in groups for part in group for p in part.parameters() if p.requires_grad)
     target = {"segment": stage.size**2, "sr": 3 * (stage.size * scale) ** 2, "style": 0}[task]
     return Work(
         name=f"{task} {stage.name}",
-        pictures=pictures,
+        images=images,
         validation=validation,
         batch=stage.batch_size,
         operations=counter.get_total_flops(),
         gradient=4 * trained,
-        picture=3 * stage.size**2 + target,
+        image=3 * stage.size**2 + target,
     )
 
 

@@ -26,12 +26,12 @@ import torch
 import yaml
 from tqdm import tqdm
 
-from experiments.benchmarks.kill_parts import PICTURES, draw
+from experiments.benchmarks.kill_parts import IMAGES, draw
 
 RUN = Path(__file__).parents[1] / "run.py"
 SETTINGS = ((1, 0), (1, 2), (2, 0), (2, 2))  # processes, loader processes of each
 #: Moments, and how often each comes in a whole run: 3 stages of 2 epochs of 5 steps, saved every third step.
-OFTEN = {"step": 30, "save": 12, "boundary": 3, "validation": 6, "cache": 4 * PICTURES - 1}
+OFTEN = {"step": 30, "save": 12, "boundary": 3, "validation": 6, "cache": 4 * IMAGES - 1}
 COMPARED = ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "epoch", "global_step")
 _PATIENCE = 1800.0
 _AFTER_MS = 40
@@ -101,7 +101,7 @@ def carry_out(kills: Sequence[Kill], folder: Path) -> Iterator[Outcome]:
         kills: what to do.
         folder: an empty one.
     """
-    draw(folder / "pictures")
+    draw(folder / "images")
     wholes = {}
     for processes in sorted({kill.processes for kill in kills}):
         name = f"whole-{processes}"
@@ -139,8 +139,8 @@ def _start(folder: Path, name: str, *, processes: int, workers: int, cache: str)
     settings = {
         "model": {"net": {"class_path": "experiments.benchmarks.kill_parts.SmallNet"}},
         "data": {
-            "class_path": "datamodules.segmentation.folder.FolderDataModule",
-            "init_args": {"root": "pictures", "cache_dir": cache, "num_workers": workers},
+            "class_path": "datamodules.FolderDataModule",
+            "init_args": {"root": "images", "cache_dir": cache, "num_workers": workers},
         },
         "stages": [
             {"name": "small head", "size": 16, "frozen": "encoder", **stage},
@@ -196,7 +196,7 @@ def _wait(run: subprocess.Popen[bytes], happened: Callable[[], bool]) -> None:
 def _happened(folder: Path, name: str, moment: str) -> int:
     """How often a moment came: lines of the callback's, or copies in the cache."""
     if moment == "cache":
-        return sum(1 for _ in (folder / name / "pictures").rglob("*.npy"))
+        return sum(1 for _ in (folder / name / "images").rglob("*.npy"))
     return _told(folder, name).count(moment)
 
 

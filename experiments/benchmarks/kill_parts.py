@@ -1,4 +1,4 @@
-"""What the runs that ``kill.py`` kills are made of: few pictures, a small net, and a callback that tells the moment."""
+"""What the runs that ``kill.py`` kills are made of: few images, a small net, and a callback that tells the moment."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor, nn
 
-PICTURES, SIDE = 12, 40
+IMAGES, SIDE = 12, 40
 
 
 class SmallNet(nn.Module):
@@ -80,11 +80,11 @@ class Moments(Callback):
 
 
 def draw(root: Path) -> None:
-    """Writes smooth pictures in ``images`` and masks of what is bright in them in ``masks``."""
-    for number in range(PICTURES):
+    """Writes smooth images in ``images`` and masks of what is bright in them in ``masks``."""
+    for number in range(IMAGES):
         coarse = np.random.default_rng(number).integers(0, 255, (5, 5, 3), dtype=np.uint8)
-        picture = np.asarray(cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
-        mask = (picture.mean(axis=2) > 127).astype(np.uint8) * 255
-        for folder, pixels in (("images", picture), ("masks", mask)):
+        image = np.asarray(cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+        mask = (image.mean(axis=2) > 127).astype(np.uint8) * 255
+        for folder, pixels in (("images", image), ("masks", mask)):
             (root / folder).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(root / folder / f"{number}.png")

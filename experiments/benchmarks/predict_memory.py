@@ -1,8 +1,8 @@
-"""How much memory ``predict`` takes for a large photograph, and how visible the seams of its tiles are.
+"""How much memory ``predict`` takes for a large image, and how visible the seams of its tiles are.
 
     python -m experiments.benchmarks.predict_memory CHECKPOINT [--size 4000x3000] [--precision bf16-mixed]
 
-The photograph is put together from those that ship with scikit-image, with some noise, and goes through the real
+The image is put together from those that ship with scikit-image, with some noise, and goes through the real
 command. Memory is that of all its processes together, what they share counted once (PSS, Linux only). Seams are
 looked for in a smaller part of it: the largest difference between the result of tiles and of the whole at once.
 """
@@ -33,24 +33,24 @@ def main(argv: Sequence[str]) -> int:
     """Prints both figures; see the head of this file."""
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.predict_memory", description="Memory of predict.")
     parser.add_argument("checkpoint", type=Path, help="of super-resolution")
-    parser.add_argument("--size", default="4000x3000", help="width x height of the photograph")
+    parser.add_argument("--size", default="4000x3000", help="width x height of the image")
     parser.add_argument("--precision", default="32-true", help="as --trainer.precision")
     options = parser.parse_args(argv)
     width, height = (int(side) for side in options.size.split("x"))
-    picture = photograph(height, width)
+    image = test_image(height, width)
     with tempfile.TemporaryDirectory() as folder:
-        save_jpeg(Path(folder, "photo.jpg"), picture)
+        save_jpeg(Path(folder, "image.jpg"), image)
         run = [sys.executable, str(Path(__file__).parents[1] / "run.py"), "--task", "sr", "predict"]
         words = ["--ckpt_path", str(options.checkpoint.absolute()), "--trainer.precision", options.precision]
         start = time.monotonic()
-        peak = peak_memory([*run, str(Path(folder, "photo.jpg")), *words, "--out", str(Path(folder, "out"))])
+        peak = peak_memory([*run, str(Path(folder, "image.jpg")), *words, "--out", str(Path(folder, "out"))])
     print(f"{width} x {height}, {options.precision}: {peak:.2f} GB at most, {time.monotonic() - start:.0f} s")
-    print(f"seams: {seams(options.checkpoint, picture[: SEAMS[0], : SEAMS[1]], options.precision):.4f} grey levels")
+    print(f"seams: {seams(options.checkpoint, image[: SEAMS[0], : SEAMS[1]], options.precision):.4f} gray levels")
     return 0
 
 
-def photograph(height: int, width: int) -> NDArray[np.uint8]:
-    """Puts photographs beside each other, enlarged to 1000 px, with noise of 4 grey levels, ``(height, width, 3)``."""
+def test_image(height: int, width: int) -> NDArray[np.uint8]:
+    """Puts images beside each other, enlarged to 1000 px, with noise of 4 gray levels, ``(height, width, 3)``."""
     from skimage import data
 
     names = ("astronaut", "chelsea", "coffee")
@@ -78,11 +78,11 @@ def peak_memory(command: Sequence[str]) -> float:
 
 
 @torch.no_grad()
-def seams(checkpoint: Path, picture: NDArray[np.uint8], precision: str) -> float:
-    """Gives the largest difference in grey levels between a picture enlarged in tiles and at once."""
-    module, image = trained_module("sr", checkpoint, SuperResolutionModule), image_tensor(picture)[None]
+def seams(checkpoint: Path, image: NDArray[np.uint8], precision: str) -> float:
+    """Gives the largest difference in gray levels between an image enlarged in tiles and at once."""
+    module, pixels = trained_module("sr", checkpoint, SuperResolutionModule), image_tensor(image)[None]
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision.startswith("bf16")):
-        tiled, whole = module(image), module.net(image).float()
+        tiled, whole = module(pixels), module.net(pixels).float()
     return float((tiled.clamp(0, 1) - whole.clamp(0, 1)).abs().max() * 255)
 
 

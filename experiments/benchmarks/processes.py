@@ -30,9 +30,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="which")
     parser.add_argument("--rounds", type=int, default=5, help="how often the two ways take turns")
     parser.add_argument("--steps", type=int, default=40, help="steps of a run, three of them to warm up")
-    parser.add_argument("--batch", type=int, default=8, help="pictures a step")
+    parser.add_argument("--batch", type=int, default=8, help="images a step")
     options = parser.parse_args(argv)
-    print(f"pictures a second, medians of {options.rounds} runs of {options.steps} steps, batch {options.batch}")
+    print(f"images a second, medians of {options.rounds} runs of {options.steps} steps, batch {options.batch}")
     print(f"{'task':<10}{'1 process x 2':>15}{'2 processes x 1':>17}{'ratio':>8}{'wanted':>8}")
     reached = []
     for task in options.tasks:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def measure(task: str, *, rounds: int, steps: int, batch: int) -> dict[tuple[int, int], list[float]]:
-    """Pictures a second of each way, one figure a round."""
+    """Images a second of each way, one figure a round."""
     speeds: dict[tuple[int, int], list[float]] = {way: [] for way in WAYS}
     for _ in tqdm(range(rounds), desc=task, unit="round", leave=False):
         for processes, threads in WAYS:

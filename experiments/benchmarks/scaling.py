@@ -22,8 +22,8 @@ from experiments.cli.settings import read_settings
 from experiments.tasks.table import TASKS
 
 GPUS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-#: Recipe, stages that are looked at, pictures to train on and to validate: Kaggle's Carvana, and the lesson's shares of
-#: ImageNet's 1,281,167 pictures.
+#: Recipe, stages that are looked at, images to train on and to validate: Kaggle's Carvana, and the lesson's shares of
+#: ImageNet's 1,281,167 images.
 LOOKED_AT = {
     "segment": ("carvana", ("128 all", "512 all", "1024 all"), 4080, 1008),
     "sr": ("imagenet", ("2x", "4x all"), 23061, 2562),
@@ -35,12 +35,12 @@ def main(argv: Sequence[str]) -> int:
     """Prints the tables; see the head of this file."""
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.scaling", description="Time of a step on many GPUs.")
     parser.add_argument("--tflops", type=float, default=30, help="10^12 operations a second that a GPU reaches")
-    parser.add_argument("--floor", type=float, default=20, help="milliseconds of a step without pictures")
+    parser.add_argument("--floor", type=float, default=20, help="milliseconds of a step without images")
     parser.add_argument("--pause", type=float, default=2, help="seconds of an epoch beside its steps")
     parser.add_argument("--node", type=int, default=8, help="GPUs of a node")
     parser.add_argument("--near", type=float, default=150, help="GB/s between GPUs of a node")
     parser.add_argument("--far", type=float, default=25, help="GB/s between nodes; 1.25 is plain 10-gigabit Ethernet")
-    parser.add_argument("--loading", type=float, default=400, help="MB/s of pictures ready for one GPU")
+    parser.add_argument("--loading", type=float, default=400, help="MB/s of images ready for one GPU")
     parser.add_argument("--check", action="store_true", help="measure this machine instead")
     parser.add_argument("--tasks", nargs="+", choices=LOOKED_AT, default=list(LOOKED_AT), help="which")
     parser.add_argument("--steps", type=int, default=40, help="steps of a measured run")
@@ -61,8 +61,8 @@ def main(argv: Sequence[str]) -> int:
         hidden=0.5,
     )
     for task in options.tasks:
-        recipe, stages, pictures, validation = LOOKED_AT[task]
-        for work in recipe_work(task, recipe, stages, pictures=pictures, validation=validation):
+        recipe, stages, images, validation = LOOKED_AT[task]
+        for work in recipe_work(task, recipe, stages, images=images, validation=validation):
             table(work, machine)
     return 0
 
@@ -70,10 +70,10 @@ def main(argv: Sequence[str]) -> int:
 def table(work: Work, machine: Machine) -> None:
     """Prints one stage: the recipe's batch shared by more and more GPUs, and a batch that grows with them."""
     print(
-        f"\n{work.name}: {work.pictures} pictures, batch {work.batch}, {work.operations / 1e9:.1f} GFLOP a picture, "
+        f"\n{work.name}: {work.images} images, batch {work.batch}, {work.operations / 1e9:.1f} GFLOP an image, "
         f"gradients of {work.gradient / 1e6:.1f} MB"
     )
-    print("        recipe's batch, shared                        as many pictures on each GPU as now on one")
+    print("        recipe's batch, shared                        as many images on each GPU as now on one")
     print(" GPUs   each  ms/step  times as fast  bound by          steps/epoch  ms/step  epoch s  of ideal")
     alone = epoch_seconds(work, machine, processes=1, batch=work.batch)
     for gpus in GPUS:
@@ -85,7 +85,7 @@ def table(work: Work, machine: Machine) -> None:
         else:
             line += f"{'fewer than one':>33}{'':16}"
         batch = work.batch * gpus
-        if (steps := work.pictures // batch) > 0:
+        if (steps := work.images // batch) > 0:
             grown = step(work, machine, processes=gpus, batch=batch)
             seconds = epoch_seconds(work, machine, processes=gpus, batch=batch)
             line += f"{steps:13}{grown.seconds * 1e3:9.1f}{seconds:9.1f}{alone / gpus / seconds:10.0%}"
@@ -98,18 +98,16 @@ def check(task: str, *, steps: int, head: bool, batch: int = 8) -> None:
     """Predicts 2 and 4 processes from what one takes and from a bare exchange of as many bytes; prints both."""
     settings = read_settings(TASKS[task].recipe_file("sample"))
     stage = Stage(**timed_stage(task, batch))
-    work = stage_work(task, settings, stage, pictures=0, validation=0)
+    work = stage_work(task, settings, stage, images=0, validation=0)
     cores = usable_cores()
 
-    def measured(processes: int, pictures: int) -> float:
+    def measured(processes: int, images: int) -> float:
         with tempfile.TemporaryDirectory() as folder:
-            return seconds_a_step(
-                task, folder=Path(folder), processes=processes, threads=1, batch=pictures, steps=steps
-            )
+            return seconds_a_step(task, folder=Path(folder), processes=processes, threads=1, batch=images, steps=steps)
 
     whole, half = measured(1, batch), measured(1, batch // 2)
-    a_picture = max(whole - half, 0.0) / (batch - batch // 2)
-    floor = max(whole - batch * a_picture, 0.0)
+    a_image = max(whole - half, 0.0) / (batch - batch // 2)
+    floor = max(whole - batch * a_image, 0.0)
     if head:
         print(f"{cores} cores, one thread a process, batch {batch}, {steps} steps; ms a step")
         print(
@@ -118,7 +116,7 @@ def check(task: str, *, steps: int, head: bool, batch: int = 8) -> None:
     for processes in (1, 2, 4):
         crowd = max(1.0, processes / cores)  # processes that share a core take turns
         exchange = seconds_an_exchange(processes, round(work.gradient)) if processes > 1 else 0.0
-        compute = (floor + batch / processes * a_picture) * crowd
+        compute = (floor + batch / processes * a_image) * crowd
         predicted = compute + exchange
         found = whole if processes == 1 else measured(processes, batch)
         line = f"{task:10}{processes:10}{compute * 1e3:11.1f}{exchange * 1e3:10.1f}{predicted * 1e3:11.1f}"

@@ -40,7 +40,7 @@ SCHEDULE = (
 
 
 class PeerUnet(nn.Module):
-    """segmentation_models.pytorch's U-Net with its defaults, made to take pictures in [0, 1] and tell its groups."""
+    """segmentation_models.pytorch's U-Net with its defaults, made to take images in [0, 1] and tell its groups."""
 
     def __init__(self, weights: Path) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ def train(name: str, options: argparse.Namespace) -> dict[str, object]:
     """Trains one net and tests it.
 
     Returns:
-        Minutes taken, epochs of each stage, Dice by picture at its own size.
+        Minutes taken, epochs of each stage, Dice by image at its own size.
     """
     torch.manual_seed(SEED)
     net: nn.Module = PeerUnet(options.weights) if name == "smp" else UNet(pretrained=str(options.weights))

@@ -1,10 +1,10 @@
 """How near a trained style network comes to Gatys' method, and how much faster it is.
 
-    python -m experiments.benchmarks.style_gatys [--pictures 4] [--iterations 500] [options of run.py]
+    python -m experiments.benchmarks.style_gatys [--images 4] [--iterations 500] [options of run.py]
 
 Options that are not its own are those of ``run.py --task style``: ``--ckpt_path FILE`` or ``--name RUN`` (the best
 checkpoint of the newest run where neither is given), ``--data.root FOLDER``, ``--trainer.accelerator gpu`` and so on.
-Both sides get the same held-out photographs and the same loss; Gatys' method starts from the photograph and changes
+Both sides get the same held-out images and the same loss; Gatys' method starts from the image and changes
 its pixels by L-BFGS. Johnson et al. 2016 (figure 5) find their networks at Gatys' loss of 50 to 100 iterations.
 Time is the processor's on a CPU, so that a busy machine counts less, and the clock's on a GPU.
 """
@@ -35,11 +35,11 @@ MARKS = (100, 300, 500)
 
 @dataclass(kw_only=True)
 class Figures:
-    """What was measured on each picture.
+    """What was measured on each image.
 
     Args:
-        untouched: loss of the photograph.
-        network: loss of the network's picture.
+        untouched: loss of the image.
+        network: loss of the network's image.
         network_seconds: time of its forward pass.
         gatys: the lowest loss up to each iteration.
         gatys_seconds: time up to each iteration.
@@ -55,12 +55,12 @@ class Figures:
 def main(argv: Sequence[str]) -> int:
     """Prints the table; see the head of this file."""
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.style_gatys", description="Network against Gatys.")
-    parser.add_argument("--pictures", type=int, default=4, help="held-out photographs")
-    parser.add_argument("--iterations", type=int, default=max(MARKS), help="of Gatys' method, for each photograph")
+    parser.add_argument("--images", type=int, default=4, help="held-out images")
+    parser.add_argument("--iterations", type=int, default=max(MARKS), help="of Gatys' method, for each image")
     options, rest = parser.parse_known_args(argv)
     try:
         cli = DarkroomCLI(make_plan(read_request(["--task", "style", "test", *rest])))
-        contents = held_out(cli, options.pictures)
+        contents = held_out(cli, options.images)
     except MISTAKES as error:
         print(f"style_gatys: {error}", file=sys.stderr)
         return 2
@@ -73,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
         for content in contents:
             measure(figures, module, content[None].to(device), iterations=options.iterations, bar=bar)
     height, width = contents[0].shape[1:]
-    print(f"{len(contents)} held-out photographs at {width} x {height} px, {device}, torch {torch.__version__}")
+    print(f"{len(contents)} held-out images at {width} x {height} px, {device}, torch {torch.__version__}")
     print(f"network: {relative_to_here(cli.loaded.path) if cli.loaded else 'untrained'}")
     print(f"loss: {module.loss.name} layers {list(module.loss.layers)}, {module.loss.weights_origin}")
     print("\n".join(table(figures)))
@@ -81,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def held_out(cli: DarkroomCLI, count: int) -> list[Tensor]:
-    """The first held-out photographs as the stage's validation sees them, (3, S, S) each."""
+    """The first held-out images as the stage's validation sees them, (3, S, S) each."""
     cli.datamodule.prepare(cli.stages)
     cli.datamodule.setup("test")
     data = cli.datamodule.val_set(cli.stage)
@@ -89,11 +89,11 @@ def held_out(cli: DarkroomCLI, count: int) -> list[Tensor]:
 
 
 def measure(figures: Figures, module: StyleModule, content: Tensor, *, iterations: int, bar: "tqdm[Any]") -> None:
-    """Puts one picture's figures to the others."""
+    """Puts one image's figures to the others."""
     clock = time.monotonic if content.is_cuda else time.process_time
 
     def total(pixels: Tensor) -> Tensor:
-        return module.loss.per_picture(pixels, content).sum()
+        return module.loss.per_image(pixels, content).sum()
 
     figures.untouched.append(total(content).item())
     module.net(content)  # the first pass also allocates memory
@@ -115,13 +115,13 @@ def measure(figures: Figures, module: StyleModule, content: Tensor, *, iteration
 
 
 def table(figures: Figures) -> list[str]:
-    r"""Writes the means over pictures, and how the network's loss compares with Gatys' on each.
+    r"""Writes the means over images, and how the network's loss compares with Gatys' on each.
 
     >>> found = Figures(untouched=[1.0], network=[0.5], network_seconds=[0.1])
     >>> found.gatys, found.gatys_seconds = [[1.0, 0.4]], [[2.0, 4.0]]
     >>> print(*table(found), sep="\n")
                                loss  network / this     seconds
-    photograph                1.000            0.50
+    image                     1.000            0.50
     network                   0.500            1.00        0.10
     Gatys, 2 iterations       0.400            1.25        4.00
     Gatys is where the network is after 2 iterations, which take 40 times as long
@@ -129,7 +129,7 @@ def table(figures: Figures) -> list[str]:
     done = min(len(losses) for losses in figures.gatys)
     marks = [mark for mark in MARKS if mark < done] + [done]
     rows: list[tuple[str, list[float], float | None]] = [
-        ("photograph", figures.untouched, None),
+        ("image", figures.untouched, None),
         ("network", figures.network, mean(figures.network_seconds)),
     ]
     for mark in marks:
@@ -143,7 +143,7 @@ def table(figures: Figures) -> list[str]:
 
 
 def verdict(figures: Figures) -> str:
-    """Says after how many iterations Gatys' method is where the network is, in the median of the pictures."""
+    """Says after how many iterations Gatys' method is where the network is, in the median of the images."""
     reached = median_high(
         [
             next((n for n, loss in enumerate(losses, 1) if loss <= ours), len(losses) + 1)

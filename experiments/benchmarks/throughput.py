@@ -66,7 +66,7 @@ def seconds_a_step(task: str, *, folder: Path, processes: int, threads: int, bat
         folder: for the run, which is left there.
         processes: how many share each step.
         threads: of each process.
-        batch: pictures a step, of all processes together.
+        batch: images a step, of all processes together.
         steps: the first ones do not count.
 
     Returns:

@@ -3,8 +3,8 @@
     python -m experiments.benchmarks.unet_step [--encoder mobilenet_v2] [--size 256] [--batch 4]
 
 A step is forward, loss and backward, in channels_last, on one core. The nets take turns, so that a busy machine slows
-all of them, and time of the processor counts, not of the clock. "no picture" is the U-Net without its skip from the
-picture; the difference is what that skip costs.
+all of them, and time of the processor counts, not of the clock. "no image" is the U-Net without its skip from the
+image; the difference is what that skip costs.
 """
 
 import argparse
@@ -26,15 +26,15 @@ def main(argv: Sequence[str]) -> int:
     """Prints the table; see the head of this file."""
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.unet_step", description="Time of a training step.")
     parser.add_argument("--encoder", default="mobilenet_v2", help="a name that both libraries know")
-    parser.add_argument("--size", type=int, default=256, help="side of the pictures in pixels")
-    parser.add_argument("--batch", type=int, default=4, help="pictures a step")
+    parser.add_argument("--size", type=int, default=256, help="side of the images in pixels")
+    parser.add_argument("--batch", type=int, default=4, help="images a step")
     parser.add_argument("--rounds", type=int, default=7, help="how often each net takes its turn")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     nets: dict[str, nn.Module] = {
         "segmentation_models.pytorch": smp.Unet(options.encoder, encoder_weights=None, classes=1),
         "darkroom": UNet(encoder=options.encoder, pretrained="none"),
-        "darkroom, no picture": UNet(encoder=options.encoder, pretrained="none", picture_width=0),
+        "darkroom, no image": UNet(encoder=options.encoder, pretrained="none", image_width=0),
     }
     images = torch.rand(options.batch, 3, options.size, options.size).contiguous(memory_format=torch.channels_last)
     seconds: dict[tuple[str, bool], list[float]] = {}

@@ -56,7 +56,7 @@ def plain_fault(error: BaseException) -> str | None:
     text = str(error)
     if isinstance(error, RuntimeError) and _LOADER_DIED.match(text):
         return (
-            f"a process that loads pictures ended ({text.splitlines()[0]}), most likely for want of memory: lower "
+            f"a process that loads images ended ({text.splitlines()[0]}), most likely for want of memory: lower "
             f"--data.num_workers; {_KEPT}"
         )
     return None

@@ -10,7 +10,7 @@ from experiments.tasks.table import TASKS, Task
 OPTIONS_THAT_MATTER = {
     "--recipe NAME": "a shipped recipe (below); without it the task's default",
     "--config FILE": "your own YAML, laid over the recipe; may be given several times",
-    "--data.root FOLDER": "your pictures; without it sample pictures are drawn",
+    "--data.root FOLDER": "your images; without it sample images are drawn",
     "--stages.0.epochs 4": "any field of a stage by its number, or of --stages.all",
     "--model.net.encoder NAME": "any argument of the network",
     "--trainer.precision bf16-mixed": "any option of Lightning's Trainer",
@@ -54,8 +54,8 @@ def short_help(task_name: str | None, rest: Sequence[str]) -> str:
     lines += [
         "examples",
         f"  python experiments/run.py --task {example}",
-        f"  python experiments/run.py --task {example} --data.root my/pictures --name mine",
-        f"  python experiments/run.py --task {example} predict photo.jpg",
+        f"  python experiments/run.py --task {example} --data.root my/images --name mine",
+        f"  python experiments/run.py --task {example} predict image.jpg",
         f"  python experiments/run.py --task {example} --resume",
     ]
     return "\n".join(lines)

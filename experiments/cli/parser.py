@@ -39,7 +39,7 @@ from lightning_modules.base import ImageTask
 TRAINER_DEFAULTS = {
     # small data sets have few steps an epoch, and a curve of every step costs 0.4 ms
     "log_every_n_steps": 1,
-    # the data modules share pictures out themselves, without padding: validation is exact on any number of processes
+    # the data modules share images out themselves, without padding: validation is exact on any number of processes
     "use_distributed_sampler": False,
 }
 

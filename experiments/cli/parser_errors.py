@@ -47,7 +47,7 @@ def plain(message: str, *, known: Collection[str]) -> str:
     if match := _REQUIRED.search(message):
         return f"{where or 'the configuration'}: {match[1]} must be given"
     if match := re.search(r"Expected a dot import path string: (\S+)", message):
-        return f"{where}: there is no class '{match[1]}': write its whole name, like models.segmentation.unet.UNet"
+        return f"{where}: there is no class '{match[1]}': write its whole name, like models.UNet"
     if wanted := list(_wanted(message)):
         given = _GIVEN.search(message)
         value = given[1] if given else next((got for _, got in _EXPECTED.findall(message) if got), "")

@@ -55,22 +55,22 @@ COMMANDS = {
     "fit": Command(module="experiments.commands.fit", summary="train (what happens when no command is named)"),
     "validate": Command(
         module="experiments.commands.validate",
-        summary="measure a checkpoint on the validation pictures, at the size it trained with",
+        summary="measure a checkpoint on the validation images, at the size it trained with",
         needs=Needs.CHECKPOINT,
     ),
     "test": Command(
         module="experiments.commands.test",
-        summary="measure a checkpoint on the held-out pictures, as results are judged",
+        summary="measure a checkpoint on the held-out images, as results are judged",
         needs=Needs.CHECKPOINT,
     ),
     "predict": Command(
         module="experiments.commands.predict",
-        summary="apply a checkpoint to your pictures and write the results",
+        summary="apply a checkpoint to your images and write the results",
         needs=Needs.CHECKPOINT,
     ),
     "gatys": Command(
         module="experiments.commands.gatys",
-        summary="style: repaint one photograph without training, by optimising its pixels (slow, the yardstick)",
+        summary="style: repaint one image without training, by optimising its pixels (slow, the yardstick)",
         needs=Needs.CHECKPOINT_IF_NAMED,
     ),
     "lr-find": Command(module="experiments.commands.lr_find", summary="look for a good learning rate and draw it"),

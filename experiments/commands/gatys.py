@@ -1,4 +1,4 @@
-"""``gatys``: one photograph in the manner of the painting, without a network: its pixels are optimised."""
+"""``gatys``: one image in the manner of the painting, without a network: its pixels are optimised."""
 
 import time
 from pathlib import Path
@@ -31,27 +31,27 @@ OPTIMIZERS = {"lbfgs": lbfgs, "adam": adam}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Adds the photograph, where the result goes, and how long to work on it."""
-    parser.add_argument("--content", type=Path | None, default=None, help="the photograph to repaint")
+    """Adds the image, where the result goes, and how long to work on it."""
+    parser.add_argument("--content", type=Path | None, default=None, help="the image to repaint")
     parser.add_argument("--out", type=Path | None, default=None, help="PNG to write (default: in the run's folder)")
     parser.add_argument("--iterations", type=int, default=500, help="evaluations of the loss")
     parser.add_argument("--optimizer", type=Literal["lbfgs", "adam"], default="lbfgs", help="how pixels are changed")
-    parser.add_argument("--size", type=int, default=256, help="shorter side in pixels; smaller photographs stay so")
+    parser.add_argument("--size", type=int, default=256, help="shorter side in pixels; smaller images stay so")
 
 
 def run(cli: DarkroomCLI) -> int:
-    """Optimises the pixels, from the photograph on, for the same loss by which networks are trained.
+    """Optimises the pixels, from the image on, for the same loss by which networks are trained.
 
     With a checkpoint (``--ckpt_path``, or ``--name`` of a run) painting and units of the loss are that run's.
 
     Raises:
-        UsageError: if the task is another one, or there is no photograph.
+        UsageError: if the task is another one, or there is no image.
     """
     if not isinstance(cli.model, StyleModule) or not isinstance(cli.datamodule, StyleData):
-        raise UsageError(f"gatys paints after a style picture, and '{cli.plan.task_name}' has none: use --task style")
+        raise UsageError(f"gatys paints after a style image, and '{cli.plan.task_name}' has none: use --task style")
     config = cli.config
     if config.content is None:
-        raise UsageError("gatys repaints one photograph: name it with --content FILE")
+        raise UsageError("gatys repaints one image: name it with --content FILE")
     if config.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {config.iterations}")
     if config.out is not None and config.out.suffix.lower() != ".png":
@@ -64,19 +64,19 @@ def run(cli: DarkroomCLI) -> int:
     content = content.to(loss.units.device)
     if not loss.calibrated:
         loss.calibrate(content)
-    print(f"photograph: {config.content}, taken at {content.shape[3]} x {content.shape[2]} px")
+    print(f"image: {config.content}, taken at {content.shape[3]} x {content.shape[2]} px")
     print(f"features: {loss.weights_origin}")
     start = time.monotonic()
     painted = optimise(loss, content, iterations=config.iterations, optimizer=config.optimizer)
     out = config.out or cli.folder.path / default_name(config.content, random=loss.random)
-    save_png(out, (painted.picture[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy())
-    print(summary(painted, loss(painted.picture, content), seconds=time.monotonic() - start))
-    print(f"picture: {relative_to_here(out)}")
+    save_png(out, (painted.image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy())
+    print(summary(painted, loss(painted.image, content), seconds=time.monotonic() - start))
+    print(f"image: {relative_to_here(out)}")
     return 0
 
 
 def read_content(path: Path, size: int) -> Tensor:
-    """Reads a photograph as (1, 3, H, W) float32 in [0, 1], its shorter side ``size`` at most.
+    """Reads an image as (1, 3, H, W) float32 in [0, 1], its shorter side ``size`` at most.
 
     Raises:
         DataError: if it cannot be read, or is too small for the loss.

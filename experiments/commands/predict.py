@@ -1,4 +1,4 @@
-"""``predict``: applies a checkpoint to any pictures, and films where the task takes them, and writes the results."""
+"""``predict``: applies a checkpoint to any images, and videos where the task takes them, and writes the results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,61 +7,59 @@ from jsonargparse import ArgumentParser
 
 from callbacks.prediction.writer import PredictionWriter
 from datamodules.io.image import SUFFIXES
-from datamodules.io.video import FILM_SUFFIXES, is_film
-from datamodules.prediction.image_list import Listed, list_pictures
+from datamodules.io.video import VIDEO_SUFFIXES, is_video
+from datamodules.prediction.image_list import Listed, list_images
 from experiments.cli.parser import DarkroomCLI
-from experiments.commands.predict_video import FilmAccount, do_films, refuse_several_processes
+from experiments.commands.predict_video import VideoAccount, do_videos, refuse_several_processes
 from experiments.commands.predicting import predict_into
 from experiments.runs.folder import relative_to_here
 from experiments.tasks.spec import Results
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Adds which pictures, where to, and what of each."""
-    parser.add_argument("pictures", nargs="*", help="files, folders, patterns, or lists: @FILE or a .txt file")
+    """Adds which images, where to, and what of each."""
+    parser.add_argument("images", nargs="*", help="files, folders, patterns, or lists: @FILE or a .txt file")
     parser.add_argument(
         "--out", type=Path | None, default=None, help="folder of the results (default: predictions/ of the run)"
     )
 
 
 def run(cli: DarkroomCLI) -> int:
-    """Predicts all pictures and films, and says at the end how many, how long, and where the results lie.
+    """Predicts all images and videos, and says at the end how many, how long, and where the results lie.
 
     Returns:
         0 if all were done, 1 if some could not be read.
     """
     out: Path = cli.config.out or cli.folder.predictions
-    look = cli.parts.film_look
-    suffixes = SUFFIXES if look is None else SUFFIXES | FILM_SUFFIXES
-    listed = list_pictures(cli.config.pictures, leave_out=out, suffixes=suffixes)
-    films = [] if look is None else [one for one in listed if is_film(one.path)]
-    refuse_several_processes(cli.trainer, films)
-    pictures = [one for one in listed if one not in films]
+    look = cli.parts.video_look
+    suffixes = SUFFIXES if look is None else SUFFIXES | VIDEO_SUFFIXES
+    listed = list_images(cli.config.images, leave_out=out, suffixes=suffixes)
+    videos = [] if look is None else [one for one in listed if is_video(one.path)]
+    refuse_several_processes(cli.trainer, videos)
+    images = [one for one in listed if one not in videos]
     bar = cli.trainer.progress_bar_callback
     if bar is not None:
         bar.disable()  # it counts batches that went through the net; ours count what was written
-    results = cli.parts.results(cli, pictures, out)
-    problems = do_pictures(cli, results, pictures, out=out, progress=bar is not None)
-    if look is not None and films:
-        account = do_films(cli.trainer, cli.model, films, out=out, look=look(cli), progress=bar is not None)
-        print(film_summary(account, out=out))
+    results = cli.parts.results(cli, images, out)
+    problems = do_images(cli, results, images, out=out, progress=bar is not None)
+    if look is not None and videos:
+        account = do_videos(cli.trainer, cli.model, videos, out=out, look=look(cli), progress=bar is not None)
+        print(video_summary(account, out=out))
         problems += account.problems
     if results.remark and cli.trainer.is_global_zero:
         print(results.remark)
     return 1 if problems else 0
 
 
-def do_pictures(
-    cli: DarkroomCLI, results: Results, pictures: Sequence[Listed], *, out: Path, progress: bool
-) -> list[str]:
-    """Predicts pictures that are no films.
+def do_images(cli: DarkroomCLI, results: Results, images: Sequence[Listed], *, out: Path, progress: bool) -> list[str]:
+    """Predicts images that are no videos.
 
     Returns:
         What could not be read.
     """
-    if not pictures:
+    if not images:
         return []
-    replaced = sum(any(file.exists() for file in results.files.paths(listed.name)) for listed in pictures)
+    replaced = sum(any(file.exists() for file in results.files.paths(listed.name)) for listed in images)
     writer = PredictionWriter(files=results.files, table=results.table, progress=progress, waiting=results.waiting)
     seconds = predict_into(writer, cli.trainer, cli.model, results.data)
     if cli.trainer.is_global_zero:
@@ -74,7 +72,7 @@ def summary(writer: PredictionWriter, *, out: Path, seconds: float, replaced: in
     lines = [f"{_count(writer.written)} in {seconds:.1f} s; the results lie in {relative_to_here(out)}"]
     lines += [f"  {line}" for line in writer.files.described()]
     if writer.table is not None:
-        lines.append(f"  {writer.table.path.name}: all pictures in one file")
+        lines.append(f"  {writer.table.path.name}: all images in one file")
     if replaced:
         lines.append(f"results of {_count(replaced)} lay there before and were replaced")
     if writer.problems:
@@ -83,14 +81,14 @@ def summary(writer: PredictionWriter, *, out: Path, seconds: float, replaced: in
     return "\n".join(lines)
 
 
-def film_summary(account: FilmAccount, *, out: Path) -> str:
-    """Says what became of the films."""
-    lines = [*account.lines, *([f"the films lie in {relative_to_here(out)}"] if account.lines else [])]
+def video_summary(account: VideoAccount, *, out: Path) -> str:
+    """Says what became of the videos."""
+    lines = [*account.lines, *([f"the videos lie in {relative_to_here(out)}"] if account.lines else [])]
     if account.problems:
-        lines.append("not all of the films could be read:")
+        lines.append("not all of the videos could be read:")
         lines += [f"  {problem}" for problem in account.problems]
     return "\n".join(lines)
 
 
 def _count(number: int) -> str:
-    return "1 picture" if number == 1 else f"{number} pictures"
+    return "1 image" if number == 1 else f"{number} images"

@@ -1,4 +1,4 @@
-"""``show``: pictures of what a network is given and, with a checkpoint, of what it makes of it."""
+"""``show``: images of what a network is given and, with a checkpoint, of what it makes of it."""
 
 import re
 from functools import partial
@@ -20,20 +20,20 @@ from experiments.runs.folder import relative_to_here
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds where to, and how many."""
     parser.add_argument(
-        "--out", type=Path | None, default=None, help="folder of the pictures (default: pictures/ of the run)"
+        "--out", type=Path | None, default=None, help="folder of the images (default: figures/ of the run)"
     )
-    parser.add_argument("--count", type=int, default=8, help="how many pictures a sheet shows")
+    parser.add_argument("--count", type=int, default=8, help="how many images a sheet shows")
 
 
 def run(cli: DarkroomCLI) -> int:
-    """Draws a batch of every stage; of a checkpoint, its best and worst validation pictures too.
+    """Draws a batch of every stage; of a checkpoint, its best and worst validation images too.
 
     Returns:
         0.
     """
     if cli.config.count < 1:
         raise UsageError(f"--count must be at least 1, not {cli.config.count}")
-    out: Path = cli.config.out or cli.folder.pictures
+    out: Path = cli.config.out or cli.folder.figures
     cli.datamodule.prepare_data()
     cli.datamodule.setup("fit")
     for number, stage in enumerate(cli.stages, start=1):
@@ -62,11 +62,11 @@ def _draw_extremes(cli: DarkroomCLI, out: Path) -> None:
     number, score = extremes.validated, partial(cli.parts.score_text, cli.model)
     note = f"each at {cli.stage.size} px; the mean of all {number}: {score(extremes.total / number)}"
     print(note)
-    for name, pictures in (("worst", extremes.worst), ("best", extremes.best)):
-        if pictures:
-            title = f"the {len(pictures)} {name} of {number} validation pictures"
-            _save(cli.parts.draw_scored(cli.model, pictures, title, note), out / f"{name}.png")
-            print("\n".join(f"  {score(kept.score)}  {kept.name}" for kept in pictures))
+    for name, images in (("worst", extremes.worst), ("best", extremes.best)):
+        if images:
+            title = f"the {len(images)} {name} of {number} validation images"
+            _save(cli.parts.draw_scored(cli.model, images, title, note), out / f"{name}.png")
+            print("\n".join(f"  {score(kept.score)}  {kept.name}" for kept in images))
 
 
 def _save(drawn: Tensor, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``test``: measures a checkpoint on the held-out pictures, as results are judged."""
+"""``test``: measures a checkpoint on the held-out images, as results are judged."""
 
 from jsonargparse import ArgumentParser
 
@@ -11,7 +11,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(cli: DarkroomCLI) -> int:
-    """Measures, prints and writes the scores, picture by picture too."""
+    """Measures, prints and writes the scores, image by image too."""
     (scores,) = cli.trainer.test(cli.model, datamodule=cli.datamodule)
     report(cli, scores, cli.model.test_table)
     return 0

@@ -1,4 +1,4 @@
-"""``validate``: measures a checkpoint on the validation pictures, at the size it trained with."""
+"""``validate``: measures a checkpoint on the validation images, at the size it trained with."""
 
 from jsonargparse import ArgumentParser
 

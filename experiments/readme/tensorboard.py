@@ -1,4 +1,4 @@
-"""Takes pictures of a run as TensorBoard shows it, for the README and for a look from a machine without a screen.
+"""Takes images of a run as TensorBoard shows it, for the README and for a look from a machine without a screen.
 
 Needs Chromium (Debian: ``apt-get install chromium``), found as ``chromium``, ``chromium-browser`` or ``google-chrome``;
 nothing of everyday use depends on it.
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-# Name of the picture -> address of the tab, and size of the window in pixels.
+# Name of the image -> address of the tab, and size of the window in pixels.
 TABS = {
     "overview": ("#timeseries&_smoothingWeight=0", (1600, 1500)),
     "charts": ("#custom_scalars&_smoothingWeight=0", (1600, 1500)),
@@ -53,7 +53,7 @@ def tensorboard(folder: Path) -> Iterator[str]:
         RuntimeError: if it does not answer within a minute.
     """
     port = free_port()
-    # Reads the whole log before it answers; the pictures would show half of it otherwise.
+    # Reads the whole log before it answers; the images would show half of it otherwise.
     whole = ["--load_fast", "false", "--reload_task", "blocking", "--reload_interval", "0"]
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), *whole]
     server = subprocess.Popen(
@@ -73,11 +73,11 @@ def tensorboard(folder: Path) -> Iterator[str]:
         server.wait()
 
 
-def photograph(browser: str, address: str, size: tuple[int, int], target: Path) -> None:
+def screenshot(browser: str, address: str, size: tuple[int, int], target: Path) -> None:
     """Opens ``address`` in a headless browser with a profile of its own and saves what it shows as PNG.
 
     Raises:
-        RuntimeError: if the browser made no picture.
+        RuntimeError: if the browser made no image.
     """
     with tempfile.TemporaryDirectory() as profile:
         command = [browser, "--headless", "--disable-gpu", "--disable-background-networking"]
@@ -85,25 +85,25 @@ def photograph(browser: str, address: str, size: tuple[int, int], target: Path) 
             command.append("--no-sandbox")
         command += ["--no-first-run", "--hide-scrollbars", f"--user-data-dir={profile}/user"]
         command += [f"--window-size={size[0]},{size[1]}", "--virtual-time-budget=30000"]
-        picture = Path(profile) / "shot.png"
+        image = Path(profile) / "shot.png"
         done = subprocess.run(
-            [*command, f"--screenshot={picture}", address], capture_output=True, text=True, timeout=180, check=False
+            [*command, f"--screenshot={image}", address], capture_output=True, text=True, timeout=180, check=False
         )
-        if not picture.exists():
-            raise RuntimeError(f"{browser} made no picture of {address}: {done.stderr.strip()[-300:]}")
+        if not image.exists():
+            raise RuntimeError(f"{browser} made no image of {address}: {done.stderr.strip()[-300:]}")
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(picture, target)
+        shutil.move(image, target)
 
 
 def main() -> int:
-    """Takes the pictures that were asked for.
+    """Takes the images that were asked for.
 
     Returns:
         0, or 2 for what the user has to mend.
     """
-    parser = argparse.ArgumentParser(description="Save pictures of a run as TensorBoard shows it.", allow_abbrev=False)
+    parser = argparse.ArgumentParser(description="Save images of a run as TensorBoard shows it.", allow_abbrev=False)
     parser.add_argument("folder", type=Path, help="folder of a run, or of several to compare")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder for the pictures")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder for the images")
     parser.add_argument("--tab", choices=list(TABS), nargs="+", default=list(TABS), help="which tabs; all of them")
     arguments = parser.parse_args()
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
@@ -116,8 +116,8 @@ def main() -> int:
     with tensorboard(arguments.folder) as address:
         for tab in tqdm(arguments.tab, desc="tabs"):
             fragment, size = TABS[tab]
-            photograph(browser, address + fragment, size, arguments.out / f"tensorboard-{tab}.png")
-    print(f"saved {len(arguments.tab)} pictures in {arguments.out.resolve()}")
+            screenshot(browser, address + fragment, size, arguments.out / f"tensorboard-{tab}.png")
+    print(f"saved {len(arguments.tab)} images in {arguments.out.resolve()}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Whether a checkpoint goes with what is asked for: known before a picture is read, and said in one line."""
+"""Whether a checkpoint goes with what is asked for: known before an image is read, and said in one line."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

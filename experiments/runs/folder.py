@@ -40,13 +40,13 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
-    def pictures(self) -> Path:
+    def figures(self) -> Path:
         """Folder of figures."""
-        return self.path / "pictures"
+        return self.path / "figures"
 
     @property
     def predictions(self) -> Path:
-        """Folder of results on the user's pictures."""
+        """Folder of results on the user's images."""
         return self.path / "predictions"
 
     @property
@@ -63,7 +63,7 @@ class RunFolder:
     def remove_leftovers(self) -> None:
         """Removes what a killed run left half-written, and the log of one that never saved anything."""
         leftovers = [
-            file for place in (self.path, self.checkpoints, self.pictures) for file in place.glob(".*.partial")
+            file for place in (self.path, self.checkpoints, self.figures) for file in place.glob(".*.partial")
         ]
         if not self.checkpoint_files:
             leftovers += self.path.glob("events.out.tfevents.*")

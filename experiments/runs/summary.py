@@ -28,7 +28,7 @@ def farewell(cli: DarkroomCLI, *, seconds: float) -> str:
             "",
             "what next:",
             f"  look at it   {command('tensorboard', '--logdir', shown['log'])}",
-            f"  use it       {_run(cli, 'predict', '--ckpt_path', shown['checkpoint'])} YOUR_PICTURES",
+            f"  use it       {_run(cli, 'predict', '--ckpt_path', shown['checkpoint'])} YOUR_IMAGES",
             f"  train on     {_train_on(cli, shown['checkpoint'])}",
         ]
     )
@@ -80,4 +80,4 @@ def _best(cli: DarkroomCLI, checkpoint: RunCheckpoint) -> str:
 
 def _places(cli: DarkroomCLI, checkpoint: Path) -> dict[str, Path]:
     places = {"checkpoint": checkpoint, "log": cli.folder.path, "config": cli.folder.config}
-    return places | ({"pictures": cli.folder.pictures} if cli.folder.pictures.is_dir() else {})
+    return places | ({"figures": cli.folder.figures} if cli.folder.figures.is_dir() else {})

@@ -9,21 +9,21 @@ from experiments.cli.parser import DarkroomCLI
 from experiments.runs.folder import relative_to_here
 
 SHOWN = 5
-SHOWN_PICTURES = 100  # as many as the field's largest benchmarks have
+SHOWN_IMAGES = 100  # as many as the field's largest benchmarks have
 
 
 def report(cli: DarkroomCLI, scores: Mapping[str, float], table: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Writes ``<command>.json`` into the run folder and names the worst pictures; first process only.
+    """Writes ``<command>.json`` into the run folder and names the worst images; first process only.
 
     Args:
         cli: the run.
         scores: metric names and values, as Lightning returns them.
-        table: one row a picture, the worst first.
+        table: one row an image, the worst first.
     """
     if cli.loaded is None or not cli.trainer.is_global_zero:
         return
     path = cli.folder.path / f"{cli.plan.command_name}.json"
-    content = {"checkpoint": cli.loaded.path.name, "size": cli.stage.size, "scores": dict(scores), "pictures": table}
+    content = {"checkpoint": cli.loaded.path.name, "size": cli.stage.size, "scores": dict(scores), "images": table}
     with whole_file(path) as file:
         file.write(json.dumps(content, indent=1).encode())
     for line in cli.parts.table_lines(table):
@@ -37,26 +37,26 @@ def worst_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def style_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Writes the loss of each repainted picture beside that of the untouched photograph; many pictures are cut.
+    """Writes the loss of each repainted image beside that of the untouched image; many images are cut.
 
     >>> for line in style_lines([{"name": "a.png", "loss": 0.25, "untouched": 1.25, "relative": 0.2}]):
     ...     print(line)
-    picture     loss  untouched  share
-    a.png     0.2500     1.2500   20 %
-    mean      0.2500     1.2500   20 %
+    image     loss  untouched  share
+    a.png   0.2500     1.2500   20 %
+    mean    0.2500     1.2500   20 %
     """
     if not table:
         return []
     rows = [(str(row["name"]), float(row["loss"]), float(row["untouched"])) for row in table]
     mean = ("mean", sum(row[1] for row in rows) / len(rows), sum(row[2] for row in rows) / len(rows))
-    shown = [*rows[:SHOWN_PICTURES], mean]
-    width = max(len("picture"), *(len(row[0]) for row in shown))
-    lines = [f"{'picture':{width}} {'loss':>8} {'untouched':>10} {'share':>6}"]
+    shown = [*rows[:SHOWN_IMAGES], mean]
+    width = max(len("image"), *(len(row[0]) for row in shown))
+    lines = [f"{'image':{width}} {'loss':>8} {'untouched':>10} {'share':>6}"]
     for name, loss, untouched in shown:
         share = f"{loss / untouched:.0%}".replace("%", " %") if untouched else "-"
         lines.append(f"{name:{width}} {loss:8.4f} {untouched:10.4f} {share:>6}")
-    if len(rows) > SHOWN_PICTURES:
-        lines.insert(-1, f"... and {len(rows) - SHOWN_PICTURES} better ones")
+    if len(rows) > SHOWN_IMAGES:
+        lines.insert(-1, f"... and {len(rows) - SHOWN_IMAGES} better ones")
     return lines
 
 

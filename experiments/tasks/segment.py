@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jsonargparse import ArgumentParser, Namespace
 
-from callbacks.prediction.segmentation import KINDS, NEEDS_PICTURE, SegmentationFiles
+from callbacks.prediction.segmentation import KINDS, NEEDS_IMAGE, SegmentationFiles
 from callbacks.prediction.writer import Table
 from callbacks.visualization.masks import palette
 from datamodules.base import loader_processes
@@ -23,7 +23,7 @@ from lightning_modules.segmentation import SegmentationModule
 SUBMISSION = "submission"
 WITHOUT_CHOICE = "mask,cutout,overlay"
 
-# Pictures at their own size are in memory too, a few batches of them.
+# Images at their own size are in memory too, a few batches of them.
 _LARGEST_BATCH = 8
 
 
@@ -37,18 +37,18 @@ def add_arguments(parser: ArgumentParser) -> None:
         "and composite where there is a --background; submission is Kaggle's submission.csv)",
     )
     parser.add_argument(
-        "--background", type=Path | None, default=None, help="picture to put behind cut-outs, scaled to cover"
+        "--background", type=Path | None, default=None, help="image to put behind cut-outs, scaled to cover"
     )
     parser.add_argument(
         "--cut", type=str | None, default=None, help="of several classes, those that cut-outs keep, with commas"
     )
     parser.add_argument(
-        "--flip", action="store_true", help="average with the mirrored picture: a little better, twice the time"
+        "--flip", action="store_true", help="average with the mirrored image: a little better, twice the time"
     )
 
 
-def results(cli: DarkroomCLI, pictures: Sequence[Listed], folder: Path) -> Results:
-    """Says what is read and written, before the first picture.
+def results(cli: DarkroomCLI, images: Sequence[Listed], folder: Path) -> Results:
+    """Says what is read and written, before the first image.
 
     Raises:
         UsageError: for an output or a class that does not exist, or outputs that do not go together.
@@ -57,25 +57,25 @@ def results(cli: DarkroomCLI, pictures: Sequence[Listed], folder: Path) -> Resul
     model = cli.model
     if not isinstance(model, SegmentationModule):
         raise TypeError(f"{type(model).__name__} is no SegmentationModule")
-    wanted = SegmentResults(options=cli.config, model=model, pictures=pictures, folder=folder)
+    wanted = SegmentResults(options=cli.config, model=model, images=images, folder=folder)
     trainer = cli.trainer
     data = PredictData(
-        pictures=pictures,
+        images=images,
         size=cli.stage.size,
         batch_size=max(1, min(_LARGEST_BATCH, cli.stage.batch_size // trainer.world_size)),
         num_workers=loader_processes(cli.datamodule.num_workers, processes=trainer.num_devices),
-        keep_pictures=wanted.needs_pictures,
+        keep_originals=wanted.needs_images,
     )
     return Results(data=data, files=wanted.files, table=wanted.table)
 
 
 class SegmentResults:
-    """The files and the table that were asked for, checked before the first picture.
+    """The files and the table that were asked for, checked before the first image.
 
     Args:
         options: the command line's.
         model: the network with its classes and threshold; its ``flip`` is set as asked.
-        pictures: what will be predicted.
+        images: what will be predicted.
         folder: where results go.
 
     Raises:
@@ -84,26 +84,26 @@ class SegmentResults:
     """
 
     def __init__(
-        self, *, options: Namespace, model: SegmentationModule, pictures: Sequence[Listed], folder: Path
+        self, *, options: Namespace, model: SegmentationModule, images: Sequence[Listed], folder: Path
     ) -> None:
         background = None if options.background is None else read_image(options.background)
         kinds = _kinds(options.outputs, background=background is not None, classes=model.classes, cut=options.cut)
         self.table: Table | None = None
         if SUBMISSION in kinds:
-            _check_submission(pictures, model.classes)
+            _check_submission(images, model.classes)
             self.table = Table(path=folder / "submission.csv", header="img,rle_mask")
         model.flip = model.flip or options.flip
         self.files = SegmentationFiles(
             folder=folder,
             kinds=frozenset(kinds) - {SUBMISSION},
             classes=model.classes,
-            colours=np.array(palette(len(model.classes)), np.uint8),
+            colors=np.array(palette(len(model.classes)), np.uint8),
             threshold=model.threshold,
             cut=_cut(options.cut, model.classes),
             background=background,
             run_lengths=encode_rle if self.table else None,
         )
-        self.needs_pictures = bool(self.files.kinds & NEEDS_PICTURE)
+        self.needs_images = bool(self.files.kinds & NEEDS_IMAGE)
 
 
 def _kinds(text: str | None, *, background: bool, classes: Sequence[str], cut: str | None) -> set[str]:
@@ -120,7 +120,7 @@ def _kinds(text: str | None, *, background: bool, classes: Sequence[str], cut: s
         if kind not in (*KINDS, SUBMISSION):
             raise unknown("output", kind, (*KINDS, SUBMISSION))
     if "composite" in kinds and not background:
-        raise UsageError("--outputs composite needs a picture to put behind: add --background FILE")
+        raise UsageError("--outputs composite needs an image to put behind: add --background FILE")
     if background and "composite" not in kinds:
         raise UsageError("--background is for composites: add composite to --outputs, or leave --background out")
     if several and cut is None and kinds & {"cutout", "composite"}:
@@ -138,12 +138,12 @@ def _cut(text: str | None, classes: Sequence[str]) -> list[int]:
     return [classes.index(word) for word in words]
 
 
-def _check_submission(pictures: Sequence[Listed], classes: Sequence[str]) -> None:
+def _check_submission(images: Sequence[Listed], classes: Sequence[str]) -> None:
     if len(classes) > 1:
         raise UsageError(f"a submission is for one class; this network knows {len(classes)}: {', '.join(classes)}")
-    (name, times), *_ = Counter(listed.path.name for listed in pictures).most_common(1)
+    (name, times), *_ = Counter(listed.path.name for listed in images).most_common(1)
     if times > 1:
         raise UsageError(
-            f"a submission names pictures by their file name alone, and {times} are called '{name}': "
+            f"a submission names images by their file name alone, and {times} are called '{name}': "
             "rename them, or predict their folders one at a time"
         )

@@ -1,4 +1,4 @@
-"""Sheets of segmented pictures for ``show``: what was found, and where it is wrong."""
+"""Sheets of segmented images for ``show``: what was found, and where it is wrong."""
 
 from collections.abc import Sequence
 
@@ -22,11 +22,11 @@ from callbacks.visualization.masks import (
 from models.losses.segmentation import IGNORE
 
 
-def scored_sheet(pictures: Sequence[Kept], *, title: str, note: str, names: Sequence[str], threshold: float) -> Tensor:
-    """Draws predictions over photographs, wrong pixels in colours of their own, each with its score.
+def scored_sheet(images: Sequence[Kept], *, title: str, note: str, names: Sequence[str], threshold: float) -> Tensor:
+    """Draws predictions over images, wrong pixels in colors of their own, each with its score.
 
     Args:
-        pictures: in the order they are shown; at least one.
+        images: in the order they are shown; at least one.
         title: first line.
         note: second line.
         names: of the classes.
@@ -36,11 +36,11 @@ def scored_sheet(pictures: Sequence[Kept], *, title: str, note: str, names: Sequ
         uint8 ``(3, H, W)``.
     """
     one = len(names) == 1
-    drawn = [_one_class(kept, threshold) if one else _classes(kept, len(names)) for kept in pictures]
-    labels = [f"{kept.score:.4f}" for kept in pictures]  # names are too long to stand here
-    panels = [Panel(label, picture) for label, picture in zip(labels, drawn, strict=True)]
+    drawn = [_one_class(kept, threshold) if one else _classes(kept, len(names)) for kept in images]
+    labels = [f"{kept.score:.4f}" for kept in images]  # names are too long to stand here
+    panels = [Panel(label, image) for label, image in zip(labels, drawn, strict=True)]
     marks = [Key("missed", MISSED), Key("too much", EXTRA)] if one else [Key("wrong", WRONG)]
-    legend = [*(Key(name, colour) for name, colour in zip(names, palette(len(names)), strict=True)), *marks]
+    legend = [*(Key(name, color) for name, color in zip(names, palette(len(names)), strict=True)), *marks]
     return grid(panels, title=title, note=note, legend=legend)
 
 

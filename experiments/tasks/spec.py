@@ -15,9 +15,9 @@ class Results:
     """What is read and what is written.
 
     Args:
-        data: gives the pictures in batches.
-        files: writes the files of one picture.
-        table: a text file over all pictures, if one is wanted.
+        data: gives the images in batches.
+        files: writes the files of one image.
+        table: a text file over all images, if one is wanted.
         waiting: how many predictions may be in memory, waiting to be written.
         remark: what has to be known of all results, said at the end.
     """
@@ -30,11 +30,11 @@ class Results:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilmLook:
-    """How the frames of films are finished.
+class VideoLook:
+    """How the frames of videos are finished.
 
     Args:
-        finish: makes of a net's frame and the film's own, both (H, W, 3), what is written.
+        finish: makes of a net's frame and the video's own, both (H, W, 3), what is written.
         smooth: share of the past in each frame, 0 to below 1.
     """
 

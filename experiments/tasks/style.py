@@ -8,15 +8,15 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from callbacks.prediction.blend import blend
-from callbacks.prediction.images import PhotoFiles
+from callbacks.prediction.images import ImageFiles
 from callbacks.prediction.repainted_files import RepaintedFiles
 from datamodules.base import loader_processes
-from datamodules.io.full_depth import read_colours, read_extras
+from datamodules.io.full_depth import read_colors, read_extras
 from datamodules.prediction.image_list import Listed
-from datamodules.prediction.images import PhotoPredictData
+from datamodules.prediction.images import ImagePredictData
 from experiments.cli.parser import DarkroomCLI
 from experiments.cli.usage import UsageError
-from experiments.tasks.spec import FilmLook, Results
+from experiments.tasks.spec import Results, VideoLook
 from lightning_modules.style import StyleModule
 
 _MOST_SMOOTH = 0.98  # fifty frames or so
@@ -25,29 +25,27 @@ _RANDOM = "painted by a network that learned from random features, not from thos
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the options of style's results."""
+    parser.add_argument("--strength", type=float, default=1.0, help="from 0, the image, to 1, as the network paints it")
     parser.add_argument(
-        "--strength", type=float, default=1.0, help="from 0, the photograph, to 1, as the network paints it"
-    )
-    parser.add_argument(
-        "--keep_colors", action="store_true", help="keep the photograph's colours and repaint its brightness only"
+        "--keep_colors", action="store_true", help="keep the image's colors and repaint its brightness only"
     )
     parser.add_argument(
         "--smooth",
         type=float,
         default=0.0,
-        help="films: share of the past in what stands still, against flicker, from 0 to below 1; 0.8 is a good start",
+        help="videos: share of the past in what stands still, against flicker, from 0 to below 1; 0.8 is a good start",
     )
     parser.add_argument(
         "--tile",
         type=int | None,
         default=None,
-        help="side in pixels of the pieces that large pictures go through in (default: the checkpoint's). Strokes and "
-        "palette are those of whole pictures: make it as large as memory allows",
+        help="side in pixels of the pieces that large images go through in (default: the checkpoint's). Strokes and "
+        "palette are those of whole images: make it as large as memory allows",
     )
 
 
-def results(cli: DarkroomCLI, pictures: Sequence[Listed], folder: Path) -> Results:
-    """Says what is read and written, before the first picture.
+def results(cli: DarkroomCLI, images: Sequence[Listed], folder: Path) -> Results:
+    """Says what is read and written, before the first image.
 
     Raises:
         UsageError: for an option out of its range.
@@ -66,20 +64,20 @@ def results(cli: DarkroomCLI, pictures: Sequence[Listed], folder: Path) -> Resul
             raise UsageError(f"--tile {options.tile}: {error}") from error
     workers = loader_processes(cli.datamodule.num_workers, processes=cli.trainer.num_devices)
     return Results(
-        data=PhotoPredictData(pictures=pictures, num_workers=min(1, workers), keep_pictures=False),
+        data=ImagePredictData(images=images, num_workers=min(1, workers), keep_originals=False),
         files=RepaintedFiles(
-            files=PhotoFiles(folder=folder, scale=1, extras=read_extras),
-            colours=read_colours,
+            files=ImageFiles(folder=folder, scale=1, extras=read_extras),
+            colors=read_colors,
             strength=options.strength,
             keep_colors=options.keep_colors,
         ),
-        waiting=2,  # whole photographs are large
+        waiting=2,  # whole images are large
         remark=_RANDOM if model.loss.random else "",
     )
 
 
-def film_look(cli: DarkroomCLI) -> FilmLook:
+def video_look(cli: DarkroomCLI) -> VideoLook:
     """Says how frames are finished; ``results`` has looked at the options by then."""
     options: Any = cli.config
     finish = partial(blend, strength=options.strength, keep_colors=options.keep_colors)
-    return FilmLook(finish=finish, smooth=options.smooth)
+    return VideoLook(finish=finish, smooth=options.smooth)

@@ -8,13 +8,13 @@ import numpy as np
 from jsonargparse import ArgumentParser
 from numpy.typing import NDArray
 
-from callbacks.prediction.images import PhotoFiles
+from callbacks.prediction.images import ImageFiles
 from datamodules.base import loader_processes
-from datamodules.index.pairs import pictures_below
+from datamodules.index.pairs import images_below
 from datamodules.io.full_depth import read_extras
 from datamodules.io.image import read_image
 from datamodules.prediction.image_list import Listed
-from datamodules.prediction.images import PhotoPredictData
+from datamodules.prediction.images import ImagePredictData
 from experiments.cli.parser import DarkroomCLI
 from experiments.cli.usage import UsageError
 from experiments.tasks.spec import Results
@@ -36,12 +36,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--strip", action="store_true", help="also write strips: input enlarged by bicubic, result, target if known"
     )
     parser.add_argument(
-        "--target", type=Path | None, default=None, help="folder of true pictures of the same names, for the strips"
+        "--target", type=Path | None, default=None, help="folder of true images of the same names, for the strips"
     )
 
 
-def results(cli: DarkroomCLI, pictures: Sequence[Listed], folder: Path) -> Results:
-    """Says what is read and written, before the first picture.
+def results(cli: DarkroomCLI, images: Sequence[Listed], folder: Path) -> Results:
+    """Says what is read and written, before the first image.
 
     Raises:
         UsageError: for a scale that the network was not trained for, or options that do not go together.
@@ -61,14 +61,14 @@ def results(cli: DarkroomCLI, pictures: Sequence[Listed], folder: Path) -> Resul
     model.ensemble = model.ensemble or options.ensemble
     workers = loader_processes(cli.datamodule.num_workers, processes=cli.trainer.num_devices)
     return Results(
-        data=PhotoPredictData(pictures=pictures, num_workers=min(1, workers), keep_pictures=options.strip),
-        files=PhotoFiles(
+        data=ImagePredictData(images=images, num_workers=min(1, workers), keep_originals=options.strip),
+        files=ImageFiles(
             folder=folder,
             scale=model.scale,
             extras=read_extras,
             target=_target_reader(options.target) if options.strip else None,
         ),
-        waiting=1,  # enlarged pictures are large
+        waiting=1,  # enlarged images are large
     )
 
 
@@ -80,14 +80,14 @@ def _trained_scales(cli: DarkroomCLI) -> list[int]:
 
 
 def _target_reader(folder: Path | None) -> Callable[[str], NDArray[np.uint8] | None]:
-    """Finds true pictures by the name of the input, relative and without a suffix.
+    """Finds true images by the name of the input, relative and without a suffix.
 
     Raises:
         UsageError: if there is no such folder.
     """
     if folder is not None and not folder.is_dir():
         raise UsageError(f"--target {folder} is not a folder")
-    files = pictures_below(folder) if folder is not None else []
+    files = images_below(folder) if folder is not None else []
     known = {file.relative_to(folder).with_suffix("").as_posix(): file for file in files if folder is not None}
 
     def read(name: str) -> NDArray[np.uint8] | None:

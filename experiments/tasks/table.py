@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # torch takes seconds to import; a mistake of spelling must n
     from callbacks.visualization.figures import Kept
     from datamodules.prediction.image_list import Listed
     from experiments.cli.parser import DarkroomCLI
-    from experiments.tasks.spec import FilmLook, Results
+    from experiments.tasks.spec import Results, VideoLook
     from lightning_modules.base import ImageTask
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -43,15 +43,15 @@ class Parts:
     Args:
         module: what is trained; fixed for the task, its network is chosen in the recipe.
         figures: makes the callback that draws what the network does.
-        draw_batch: draws the first so many pictures of a training batch of the module's, with a note.
-        draw_scored: draws validated pictures, each with its score, under a title and a note.
-        score_text: writes the score of one picture, with what it is.
-        table_lines: writes a tested module's scores picture by picture, the worst first, for the screen.
+        draw_batch: draws the first so many images of a training batch of the module's, with a note.
+        draw_scored: draws validated images, each with its score, under a title and a note.
+        score_text: writes the score of one image, with what it is.
+        table_lines: writes a tested module's scores image by image, the worst first, for the screen.
         start_from: puts the weights of a file into a new module and names the tensors that it took.
         start: makes the callbacks that start a new module's weights, apart from the tensors named.
         options: adds the task's own options to a command, by the command's name.
-        results: says what ``predict`` reads and writes: the options, the pictures, the folder of the results.
-        film_look: says how ``predict`` finishes frames; without it, the task takes no films.
+        results: says what ``predict`` reads and writes: the options, the images, the folder of the results.
+        video_look: says how ``predict`` finishes frames; without it, the task takes no videos.
         links: what the module takes over from the data.
     """
 
@@ -65,7 +65,7 @@ class Parts:
     start: Callable[[ImageTask, Collection[str]], list[Callback]]
     options: Mapping[str, Callable[[ArgumentParser], None]]
     results: Callable[[DarkroomCLI, Sequence[Listed], Path], Results]
-    film_look: Callable[[DarkroomCLI], FilmLook] | None = None
+    video_look: Callable[[DarkroomCLI], VideoLook] | None = None
     links: tuple[Link, ...] = ()
 
 
@@ -206,13 +206,13 @@ def _style() -> Parts:
         start=lambda module, kept: [Calibration()],  # noqa: ARG005 - it measures the loss, whatever the net starts from
         options={"predict": style_results.add_arguments},
         results=style_results.results,
-        film_look=style_results.film_look,
+        video_look=style_results.video_look,
     )
 
 
 TASKS = {
     "segment": Task(
-        summary="find the subject of a photograph: masks and cut-outs",
+        summary="find the subject of an image: masks and cut-outs",
         recipes=RECIPES / "segment",
         recipe="sample",
         monitor="val/dice",
@@ -221,7 +221,7 @@ TASKS = {
         parts=_segment,
     ),
     "sr": Task(
-        summary="make photographs 2 or 4 times larger, or mend them: noise, JPEG, lost colours",
+        summary="make images 2 or 4 times larger, or mend them: noise, JPEG, lost colors",
         recipes=RECIPES / "sr",
         recipe="sample",
         monitor="val/psnr",
@@ -230,7 +230,7 @@ TASKS = {
         parts=_sr,
     ),
     "style": Task(
-        summary="repaint photographs in the manner of one painting",
+        summary="repaint images in the manner of one painting",
         recipes=RECIPES / "style",
         recipe="sample",
         monitor="val/loss",

@@ -1,4 +1,4 @@
-"""Gram matrices: which features occur together in a picture, wherever they are. Its style, after Gatys et al. 2016."""
+"""Gram matrices: which features occur together in an image, wherever they are. Its style, after Gatys et al. 2016."""
 
 import torch
 from torch import Tensor
@@ -7,17 +7,17 @@ from models.losses.full_precision import full_precision
 
 
 def gram_matrix(features: Tensor) -> Tensor:
-    """Products of all pairs of channels, averaged over the places of a picture.
+    """Products of all pairs of channels, averaged over the places of an image.
 
-    Every picture has its own matrix. A product over the whole batch at once, as in fast.ai's lesson 14, would let
-    pictures answer for each other.
+    Every image has its own matrix. A product over the whole batch at once, as in fast.ai's lesson 14, would let
+    images answer for each other.
 
     Args:
         features: (N, C, H, W).
 
     Returns:
         (N, C, C), float32 also under autocast (float64 for float64): the sum over places divided by C * H * W (Johnson
-        et al. 2016), so that pictures of different size can be compared.
+        et al. 2016), so that images of different size can be compared.
 
     >>> gram_matrix(torch.ones(1, 2, 8, 8))
     tensor([[[0.5000, 0.5000],
@@ -30,14 +30,14 @@ def gram_matrix(features: Tensor) -> Tensor:
 
 
 def color_moments(images: Tensor) -> Tensor:
-    """Means of the colours of a picture and of their products, wherever they are: its palette and contrast.
+    """Means of the colors of an image and of their products, wherever they are: its palette and contrast.
 
     Args:
         images: (N, 3, H, W), RGB.
 
     Returns:
         (N, 4, 4), float32 (float64 for float64): the Gram matrix of red, green, blue and 1. Its last row holds a
-        quarter of the means; of pictures that agree in all of it the covariances of the colours agree too.
+        quarter of the means; of images that agree in all of it the covariances of the colors agree too.
 
     >>> color_moments(torch.tensor([0.0, 0.5, 1.0]).reshape(1, 3, 1, 1))[0, :, 3]
     tensor([0.0000, 0.1250, 0.2500, 0.2500])

@@ -1,19 +1,19 @@
-"""Where a picture is light and where it is dark: what repainting it should keep, whatever colours it is given."""
+"""Where an image is light and where it is dark: what repainting it should keep, whatever colors it is given."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from models.losses.full_precision import full_precision
 
-#: Variance of brightness below which a picture counts as flat: one level of light in a hundred.
+#: Variance of brightness below which an image counts as flat: one level of light in a hundred.
 _FLAT = 1e-4
 
 
 def light_lost(images: Tensor, others: Tensor, *, cell: int = 16) -> Tensor:
-    """Tells how little of what is light and dark agrees between pictures, whatever their brightness and contrast.
+    """Tells how little of what is light and dark agrees between images, whatever their brightness and contrast.
 
-    It is half the mean squared difference of their brightness, averaged over squares and standardised in each picture.
-    For pictures that are not flat this is 1 minus Pearson's correlation.
+    It is half the mean squared difference of their brightness, averaged over squares and standardised in each image.
+    For images that are not flat this is 1 minus Pearson's correlation.
 
     Args:
         images: (N, 3, H, W), RGB, about [0, 1].
@@ -21,7 +21,7 @@ def light_lost(images: Tensor, others: Tensor, *, cell: int = 16) -> Tensor:
         cell: side of the squares in pixels; what is left at the right and at the bottom does not count.
 
     Returns:
-        (N,), float32 (float64 for float64): 0 where pictures agree up to contrast and brightness, 1 where one tells
+        (N,), float32 (float64 for float64): 0 where images agree up to contrast and brightness, 1 where one tells
         nothing of the other, 2 for a negative.
     """
     a, b = (_standardized(_brightness(x, cell)) for x in (images, others))

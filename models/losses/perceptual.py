@@ -1,4 +1,4 @@
-"""A loss that sees: pictures compared by what a VGG makes of them (Johnson et al. 2016)."""
+"""A loss that sees: images compared by what a VGG makes of them (Johnson et al. 2016)."""
 
 import logging
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from models.weights.errors import WeightsError
 _log = logging.getLogger("darkroom")
 
 
-class FeatureLoss(nn.Module):
+class PerceptualLoss(nn.Module):
     """L1 of pixels plus L1 of VGG activations, in the form of fast.ai's lesson 14.
 
     Johnson et al. 2016, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", compare one layer by
@@ -70,12 +70,12 @@ class FeatureLoss(nn.Module):
         except WeightsError as error:
             if self.weights != "auto":
                 raise
-            _log.warning("TRAINING BY PIXELS ALONE, WITHOUT A LOSS THAT SEES, which gives softer pictures: %s", error)
+            _log.warning("TRAINING BY PIXELS ALONE, WITHOUT A LOSS THAT SEES, which gives softer images: %s", error)
             self.pixel_weight = 1.0
             self.weights_origin = f"none (auto found no weights for {self.name}): L1 of pixels alone"
 
     def forward(self, preds: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Compares pictures.
+        """Compares images.
 
         Args:
             preds: (N, 3, H, W), RGB, about [0, 1]; gradients flow to it.

@@ -1,4 +1,4 @@
-"""Losses that compare two pictures, or feature maps, number by number: float32 out, also under autocast."""
+"""Losses that compare two images, or feature maps, number by number: float32 out, also under autocast."""
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,7 @@ def charbonnier(preds: Tensor, target: Tensor, *, eps: float = 1e-3) -> Tensor:
         eps: where squares turn into absolute values, in units of the pixels.
 
     Returns:
-        Scalar, ``eps`` where the pictures are equal.
+        Scalar, ``eps`` where the images are equal.
     """
     preds, target = _full(preds, target)
     return ((preds - target).square() + eps**2).sqrt().mean()
@@ -34,7 +34,7 @@ class MSELoss(nn.Module):
     """Mean squared error of pixels: the best PSNR, and blurred where the net has to guess. Kept as a comparison."""
 
     def forward(self, preds: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Compares pictures (N, C, H, W) and returns ``{"pixel": scalar}``."""
+        """Compares images (N, C, H, W) and returns ``{"pixel": scalar}``."""
         return {"pixel": mse(preds, target)}
 
 
@@ -42,7 +42,7 @@ class L1Loss(nn.Module):
     """Mean absolute error of pixels, as EDSR trains: trains better than squares, also by PSNR."""
 
     def forward(self, preds: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Compares pictures (N, C, H, W) and returns ``{"pixel": scalar}``."""
+        """Compares images (N, C, H, W) and returns ``{"pixel": scalar}``."""
         return {"pixel": l1(preds, target)}
 
 
@@ -63,7 +63,7 @@ class CharbonnierLoss(nn.Module):
         self.eps = eps
 
     def forward(self, preds: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Compares pictures (N, C, H, W) and returns ``{"pixel": scalar}``."""
+        """Compares images (N, C, H, W) and returns ``{"pixel": scalar}``."""
         return {"pixel": charbonnier(preds, target, eps=self.eps)}
 
 

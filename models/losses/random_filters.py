@@ -1,8 +1,8 @@
-"""Weights for a VGG that never learned anything, such that what it sees still tells textures and colours apart.
+"""Weights for a VGG that never learned anything, such that what it sees still tells textures and colors apart.
 
-Independent random numbers in every kernel, as networks are commonly started, see mostly grain: pictures painted by
-them are covered with coloured noise. What is drawn here are edge and spot detectors of random orientation over random
-mixtures of the channels below, each brought to mean 0 and deviation 1 on noise with the spectrum of photographs, so
+Independent random numbers in every kernel, as networks are commonly started, see mostly grain: images painted by
+them are covered with colored noise. What is drawn here are edge and spot detectors of random orientation over random
+mixtures of the channels below, each brought to mean 0 and deviation 1 on noise with the spectrum of images, so
 that every ReLU is closed half of the time. It is a scattering transform (Bruna and Mallat 2013) with random mixtures,
 in the shape of a VGG; that random filters carry texture is from Ustyuzhaninov et al. 2016 (arXiv:1606.00021).
 """
@@ -10,16 +10,16 @@ in the shape of a VGG; that random filters carry texture is from Ustyuzhaninov e
 import torch
 from torch import Tensor, nn
 
-#: Share of the kernels that only blur: they hand colours and brightness on.
+#: Share of the kernels that only blur: they hand colors and brightness on.
 _BLURS = 4
-#: Channels that a kernel mixes, except in the first layer, where it sees all colours.
+#: Channels that a kernel mixes, except in the first layer, where it sees all colors.
 _MIXED = 4
 
 
 def with_random_filters(features: nn.Sequential, seed: int) -> nn.Sequential:
     """Draws all convolutions anew, in place, leaving the global generator alone.
 
-    Two more things keep a picture's borders and grain from being seen where there is nothing to see: convolutions
+    Two more things keep an image's borders and grain from being seen where there is nothing to see: convolutions
     repeat the outermost pixels instead of adding a black frame, and pools take means instead of maxima.
 
     Args:
@@ -47,7 +47,7 @@ def with_random_filters(features: nn.Sequential, seed: int) -> nn.Sequential:
 
 
 def photographic_noise(count: int, size: int, generator: torch.Generator) -> Tensor:
-    """Noise whose strength falls with its frequency and whose colours are mostly brightness, as in photographs.
+    """Noise whose strength falls with its frequency and whose colors are mostly brightness, as in images.
 
     Returns:
         (count, 3, size, size) of mean 0 and deviation 1.
@@ -56,7 +56,7 @@ def photographic_noise(count: int, size: int, generator: torch.Generator) -> Ten
     strength = 1 / (frequency[:, None] ** 2 + frequency**2).sqrt().clamp(min=1 / size)
     spectrum = torch.fft.fft2(torch.randn(count, 3, size, size, generator=generator))
     noise = torch.fft.ifft2(spectrum * strength).real
-    # brightness, blue against yellow, green against the others: the axes along which natural colours vary
+    # brightness, blue against yellow, green against the others: the axes along which natural colors vary
     mixture = torch.tensor([[1.0, 0.35, 0.2], [1.0, 0.0, -0.3], [1.0, -0.35, 0.2]])
     noise = torch.einsum("ci,nihw->nchw", mixture, noise)
     return (noise - noise.mean()) / noise.std()

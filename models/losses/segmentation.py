@@ -3,8 +3,8 @@
 One class: logits (N, 1, H, W) and target (N, H, W), the share in [0, 1] of each pixel that is foreground.
 Several classes: logits (N, C, H, W) and target (N, H, W) int64, where ``IGNORE`` (255) takes no part.
 
-Every loss is a mean over pictures of something a picture has by itself. So a batch means the same whether one process
-takes it whole or several share it, however many pixels of each picture count.
+Every loss is a mean over images of something an image has by itself. So a batch means the same whether one process
+takes it whole or several share it, however many pixels of each image count.
 """
 
 import torch
@@ -61,12 +61,12 @@ def bce(logits: Tensor, target: Tensor, *, edge: float = 0.0) -> Tensor:
     Args:
         logits: (N, 1, H, W).
         target: (N, H, W) in [0, 1].
-        edge: a pixel within two pixels of the outline weighs ``1 + edge``, any other 1; each picture's weighted mean
+        edge: a pixel within two pixels of the outline weighs ``1 + edge``, any other 1; each image's weighted mean
             is taken, so the size of the loss does not depend on the length of outlines. 0 is plain cross-entropy.
     """
     logits, target = _one_class(logits, target)
     if not edge:
-        return F.binary_cross_entropy_with_logits(logits, target)  # all pictures have equally many pixels
+        return F.binary_cross_entropy_with_logits(logits, target)  # all images have equally many pixels
     weight = 1 + edge * outline(target)
     losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return ((weight * losses).sum((1, 2)) / weight.sum((1, 2))).mean()
@@ -89,11 +89,11 @@ def outline(target: Tensor, *, radius: int = 2) -> Tensor:
 
 
 def binary_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Soft Dice loss, ``sum |p - t| / (sum p + sum t)`` per picture, averaged over pictures.
+    """Soft Dice loss, ``sum |p - t| / (sum p + sum t)`` per image, averaged over images.
 
     For targets of 0 and 1 that equals ``1 - 2 sum p t / (sum p + sum t)`` (Milletari et al. 2016); unlike it, it is
     least at ``p = t`` for shares between 0 and 1 as well (Wang et al. 2023, "Dice Semimetric Losses").
-    A picture without foreground counts as 0: its Dice loss would be 1 whatever the net says, without a gradient.
+    An image without foreground counts as 0: its Dice loss would be 1 whatever the net says, without a gradient.
 
     Args:
         logits: (N, 1, H, W).
@@ -110,9 +110,9 @@ def binary_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def class_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Soft Dice loss per picture, the mean over the classes that the picture shows, then over pictures.
+    """Soft Dice loss per image, the mean over the classes that the image shows, then over images.
 
-    A picture with nothing but ignored pixels counts as 0.
+    An image with nothing but ignored pixels counts as 0.
 
     Args:
         logits: (N, C, H, W).
@@ -129,14 +129,14 @@ def class_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     sizes = truth.sum((2, 3))
     error = (probs - truth).abs().sum((2, 3)) / (probs.sum((2, 3)) + sizes).clamp_min(_tiny(probs))
     shown = sizes > 0
-    per_picture = torch.where(shown, error, 0.0).sum(1) / shown.sum(1).clamp_min(1)
-    return per_picture.mean()
+    per_image = torch.where(shown, error, 0.0).sum(1) / shown.sum(1).clamp_min(1)
+    return per_image.mean()
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy, the mean over a picture's pixels that are not ignored, then over pictures.
+    """Cross-entropy, the mean over an image's pixels that are not ignored, then over images.
 
-    A picture with nothing but ignored pixels counts as 0.
+    An image with nothing but ignored pixels counts as 0.
 
     Args:
         logits: (N, C, H, W).

@@ -1,4 +1,4 @@
-"""The loss of style transfer: like the photograph in what is shown, like the painting in how (Johnson et al. 2016)."""
+"""The loss of style transfer: like the image in what is shown, like the painting in how (Johnson et al. 2016)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,29 +12,29 @@ from models.losses.luminance import light_lost
 from models.losses.vgg import VggFeatures, VggName, channels_of, layers_before_pools
 from models.weights.errors import WeightsError
 
-#: Smallest unit of a part, relative to the mean square of what is compared: keeps a photograph that is flat, or the
+#: Smallest unit of a part, relative to the mean square of what is compared: keeps an image that is flat, or the
 #: painting itself, from making it infinite.
 _LEAST = 1e-6
-#: Parts that compare with the photograph, and not with the painting: 0 where it is untouched.
-FROM_PHOTOGRAPH = ("content", "light")
+#: Parts that compare with the image, and not with the painting: 0 where it is untouched.
+FROM_IMAGE = ("content", "light")
 
 
 class StyleLoss(nn.Module):
-    """Content at one layer of a VGG, Gram matrices at several; light, colours and total variation if wanted.
+    """Content at one layer of a VGG, Gram matrices at several; light, colors and total variation if wanted.
 
-    With ``balance``, each part is measured in units of what it is for untouched photographs: a layer's style is 1 where
-    the picture is as far from the painting as they are, content is 1 where nothing is left of the photograph but its
-    average, total variation is 1 where the picture is as restless as they are; so is the part of colours, and that of
+    With ``balance``, each part is measured in units of what it is for untouched images: a layer's style is 1 where
+    the image is as far from the painting as they are, content is 1 where nothing is left of the image but its
+    average, total variation is 1 where the image is as restless as they are; so is the part of colors, and that of
     light needs no unit. ``calibrate()`` measures the units. So
     the weights are plain ratios, which hold for any painting and any VGG. Without it the parts are the bare mean
     squared errors, whose sizes lie many orders of magnitude apart: fast.ai's lesson 14 calls them touchy, and gives
     1e4 for content, 1e12 for style (its Gram matrices are 1e6 times ours) and (0.025, 0.275, 5.0, 0.2) for the layers.
 
-    A VGG need not care how light and of which colour flat surfaces are. Where it does not, a network puts dark blots
+    A VGG need not care how light and of which color flat surfaces are. Where it does not, a network puts dark blots
     on them that pay for the painting's Gram matrices, and its palette is missing all the same (Risser et al. 2017
-    describe such instabilities). Two parts of our own see to both: that of colours compares means and products of
-    colours with the painting's, wherever they are (``color_moments``); that of light keeps what is light and dark
-    where the photograph has it, whatever the brightness and contrast in all (``light_lost``).
+    describe such instabilities). Two parts of our own see to both: that of colors compares means and products of
+    colors with the painting's, wherever they are (``color_moments``); that of light keeps what is light and dark
+    where the image has it, whatever the brightness and contrast in all (``light_lost``).
 
     The painting's Gram matrices and the units are buffers, and so part of a checkpoint. The VGG is not
     (``models/losses/vgg.py``); it is loaded by ``load()``, and to use a trained network it is not needed.
@@ -47,10 +47,10 @@ class StyleLoss(nn.Module):
         layer_weights: of each layer's style.
         content_weight: of the content.
         style_weight: of all styles.
-        light_weight: of what is light and dark, as in the photograph.
-        color_weight: of the colours, as in the painting.
+        light_weight: of what is light and dark, as in the image.
+        color_weight: of the colors, as in the painting.
         tv_weight: of the total variation.
-        balance: whether parts are measured in units of untouched photographs.
+        balance: whether parts are measured in units of untouched images.
         weights: of the VGG: ``"imagenet"``, the path of a file, ``"none"`` for random ones, or ``"auto"``: ImageNet's
             if they can be had, else random ones and a warning.
         seed: of random weights.
@@ -148,26 +148,26 @@ class StyleLoss(nn.Module):
             )
 
     @torch.no_grad()
-    def set_style(self, picture: Tensor) -> None:
+    def set_style(self, image: Tensor) -> None:
         """Takes the Gram matrices of a painting, and forgets the units that held for another.
 
         Args:
-            picture: (3, h, w) float32, RGB in [0, 1]. Its size decides how large the brush strokes are, and need not be
-                that of the photographs.
+            image: (3, h, w) float32, RGB in [0, 1]. Its size decides how large the brush strokes are, and need not be
+                that of the images.
         """
         self.seen_by.zero_()
         self.units.zero_()
-        for name, gram in self._grams(picture[None], self._see(picture[None])).items():
+        for name, gram in self._grams(image[None], self._see(image[None])).items():
             self.get_buffer(name).copy_(gram[0])
         self.seen_by.copy_(self._mark(self._vgg()))
         self._ready = False
 
     @torch.no_grad()
-    def calibrate(self, photographs: Tensor) -> dict[str, float]:
-        """Measures the units on untouched photographs, one by one.
+    def calibrate(self, images: Tensor) -> dict[str, float]:
+        """Measures the units on untouched images, one by one.
 
         Args:
-            photographs: (N, 3, H, W) float32, RGB in [0, 1]; the same ones on every process.
+            images: (N, 3, H, W) float32, RGB in [0, 1]; the same ones on every process.
 
         Returns:
             The unit of every part by its name.
@@ -176,18 +176,18 @@ class StyleLoss(nn.Module):
             RuntimeError: if there is no style yet.
         """
         if not self.has_style:
-            raise RuntimeError("StyleLoss has no style yet: call set_style(picture) before calibrate(photographs)")
-        units = torch.stack([self._units_of(photograph[None]) for photograph in photographs])
+            raise RuntimeError("StyleLoss has no style yet: call set_style(image) before calibrate(images)")
+        units = torch.stack([self._units_of(image[None]) for image in images])
         self.units.copy_(units.double().mean(0))
         self._ready = False
         return dict(zip(self.part_weights, self.units.tolist(), strict=True))
 
     def forward(self, preds: Tensor, content: Tensor) -> dict[str, Tensor]:
-        """Judges pictures.
+        """Judges images.
 
         Args:
             preds: (N, 3, H, W), RGB, about [0, 1]; gradients flow to it.
-            content: the photographs they were made of, the same shape; none flow to it.
+            content: the images they were made of, the same shape; none flow to it.
 
         Returns:
             ``{"content": ..., "style_12": ..., ...}``, float32 scalars, each already times its weight; the loss is
@@ -196,21 +196,21 @@ class StyleLoss(nn.Module):
         Raises:
             RuntimeError: if there is no style, or no units where they are needed.
         """
-        return {name: part.mean() for name, part in self.parts_per_picture(preds, content).items()}
+        return {name: part.mean() for name, part in self.parts_per_image(preds, content).items()}
 
-    def parts_per_picture(self, preds: Tensor, content: Tensor) -> dict[str, Tensor]:
-        """Gives the parts of each picture by itself, (N,) each; arguments and errors as in ``forward``."""
+    def parts_per_image(self, preds: Tensor, content: Tensor) -> dict[str, Tensor]:
+        """Gives the parts of each image by itself, (N,) each; arguments and errors as in ``forward``."""
         named = zip(self.part_weights.items(), self._parts(preds, content).unbind(), strict=True)
         return {name: part for (name, weight), part in named if weight}
 
-    def per_picture(self, preds: Tensor, content: Tensor) -> Tensor:
-        """Gives the loss of each picture by itself, (N,); arguments and errors as in ``forward``."""
+    def per_image(self, preds: Tensor, content: Tensor) -> Tensor:
+        """Gives the loss of each image by itself, (N,); arguments and errors as in ``forward``."""
         return self._parts(preds, content).sum(0)
 
     def _parts(self, preds: Tensor, content: Tensor) -> Tensor:
-        """All parts of all pictures, (parts, N)."""
+        """All parts of all images, (parts, N)."""
         if preds.shape != content.shape:
-            raise ValueError(f"pictures {tuple(preds.shape)} cannot be made of photographs {tuple(content.shape)}")
+            raise ValueError(f"images {tuple(preds.shape)} cannot be made of images {tuple(content.shape)}")
         if not self._ready:  # asked once: on a GPU each answer waits for all that is under way
             self._check()
         with torch.no_grad():
@@ -222,17 +222,17 @@ class StyleLoss(nn.Module):
         weights = self.row / self.units if self.balance else self.row
         return torch.stack(parts) * weights[:, None]
 
-    def _units_of(self, photograph: Tensor) -> Tensor:
-        """The units of one photograph, (parts,)."""
-        found = self._see(photograph)
+    def _units_of(self, image: Tensor) -> Tensor:
+        """The units of one image, (parts,)."""
+        found = self._see(image)
         shown = full_precision(found[self.layers.index(self.content_layer)])
         content = shown.var((2, 3), correction=0).mean().clamp(min=_LEAST * shown.square().mean())
-        grams = self._grams(photograph, found)
+        grams = self._grams(image, found)
         styles = [
             part[0].clamp(min=_LEAST * self.get_buffer(name).square().mean())
             for name, part in zip(grams, self._style_parts(grams), strict=True)
         ]
-        return torch.stack([content, content.new_ones(()), *styles, total_variation(photograph)[0].clamp(min=_LEAST)])
+        return torch.stack([content, content.new_ones(()), *styles, total_variation(image)[0].clamp(min=_LEAST)])
 
     def _style_parts(self, grams: dict[str, Tensor]) -> list[Tensor]:
         return [_mse(gram, self.get_buffer(name).expand_as(gram)) for name, gram in grams.items()]
@@ -243,7 +243,7 @@ class StyleLoss(nn.Module):
         return grams | {"gram_color": color_moments(images)}
 
     def _see(self, images: Tensor, *, up_to: int | None = None) -> list[Tensor]:
-        """What the VGG makes of pictures, in its own place and precision."""
+        """What the VGG makes of images, in its own place and precision."""
         seen: list[Tensor] = self._vgg()(images.to(self.units), up_to=up_to)
         return seen
 
@@ -257,9 +257,9 @@ class StyleLoss(nn.Module):
     def _check(self) -> None:
         self.load()
         if not self.has_style:
-            raise RuntimeError("StyleLoss has no style yet: call set_style(picture)")
+            raise RuntimeError("StyleLoss has no style yet: call set_style(image)")
         if self.balance and not self.calibrated:
-            raise RuntimeError("a balanced StyleLoss has no units yet: call calibrate(photographs)")
+            raise RuntimeError("a balanced StyleLoss has no units yet: call calibrate(images)")
         self._ready = True
 
     def _mark(self, features: VggFeatures) -> Tensor:
@@ -286,5 +286,5 @@ def total_variation(images: Tensor) -> Tensor:
 
 
 def _mse(a: Tensor, b: Tensor) -> Tensor:
-    """Mean squared error of each picture, (N,)."""
+    """Mean squared error of each image, (N,)."""
     return (full_precision(a) - full_precision(b)).square().flatten(1).mean(1)

@@ -1,4 +1,4 @@
-"""What a frozen VGG sees in pictures: the measure of perceptual losses."""
+"""What a frozen VGG sees in images: the measure of perceptual losses."""
 
 import logging
 import zlib
@@ -18,17 +18,17 @@ _log = logging.getLogger("darkroom")
 
 VggName = Literal["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]
 
-#: Of the pictures that torchvision's VGGs were trained with.
+#: Of the images that torchvision's VGGs were trained with.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class VggFeatures(nn.Module):
-    """Activations of some layers of a VGG (Simonyan and Zisserman 2014), by which pictures are compared.
+    """Activations of some layers of a VGG (Simonyan and Zisserman 2014), by which images are compared.
 
     The network is a measure and no part of what is trained: it stands outside of ``modules()``. So it stays frozen
     and in eval whatever ``train()`` and ``requires_grad_()`` say, is in no state dict, checkpoint, optimiser or
     moving average, and DDP does not send it around. It follows ``to()``, ``cuda()`` and the like. Gradients flow
-    through it to the pictures. Only the layers up to the last one wanted are built and run.
+    through it to the images. Only the layers up to the last one wanted are built and run.
 
     Args:
         name: of torchvision's VGG.
@@ -72,7 +72,7 @@ class VggFeatures(nn.Module):
         self._held = [nn.Sequential(Normalize(mean=_MEAN, std=_STD), *features).eval().requires_grad_(False)]
 
     def forward(self, images: Tensor, *, up_to: int | None = None) -> list[Tensor]:
-        """Looks at pictures.
+        """Looks at images.
 
         Args:
             images: (N, 3, H, W), RGB in [0, 1], each side at least ``least_size``.
@@ -84,7 +84,7 @@ class VggFeatures(nn.Module):
         """
         if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < self.least_size:
             raise ValueError(
-                f"pictures must be (N, 3, H, W) with sides of at least {self.least_size}, not {tuple(images.shape)}"
+                f"images must be (N, 3, H, W) with sides of at least {self.least_size}, not {tuple(images.shape)}"
             )
         normalize, *features = self._held[0]
         x = normalize(images)
@@ -160,7 +160,7 @@ def _load_(classifier: nn.Module, last: int, *, name: str, weights: str) -> tupl
     except WeightsError as error:
         if weights != "auto":
             raise
-        _log.warning("PICTURES ARE COMPARED BY RANDOM FEATURES, which costs quality: %s", error)
+        _log.warning("IMAGES ARE COMPARED BY RANDOM FEATURES, which costs quality: %s", error)
         return f"random weights (auto found none for {name})", True
 
 

@@ -1,4 +1,4 @@
-"""Probabilities at a picture's own size: one rule for what is tested and for what is written."""
+"""Probabilities at an image's own size: one rule for what is tested and for what is written."""
 
 from torch import Tensor
 from torch.nn import functional as F

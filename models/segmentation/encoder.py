@@ -15,19 +15,19 @@ from models.weights.pretrained import load_pretrained_
 class Encoder(nn.Module):
     """The feature trunk of a torchvision classifier, cut wherever it is about to halve the resolution.
 
-    Where that is the network is asked with a probe (``models/segmentation/feature_extraction.py``); its head is dropped. Each stage ends in the
-    last feature map of its resolution: for ResNets these are relu and layer1 to layer4.
+    Where that is the network is asked with a probe (``models/segmentation/feature_extraction.py``); its head is
+    dropped. Each stage ends in the last feature map of its resolution: for ResNets these are relu and layer1 to layer4.
 
     Args:
         name: of the classifier, as ``torchvision.models.get_model`` takes it.
-        in_channels: of the pictures. RGB weights of the first convolution are kept and every further channel starts
+        in_channels: of the images. RGB weights of the first convolution are kept and every further channel starts
             with their mean. With fewer than 3, each channel gets that mean times ``3 / in_channels``.
         pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
 
     Attributes:
-        channels: of the feature map of each stage, from the picture inwards.
-        reductions: how many times smaller than the picture it is, a power of two.
-        least_size: shortest side of a picture that it takes, in pixels.
+        channels: of the feature map of each stage, from the image inwards.
+        reductions: how many times smaller than the image it is, a power of two.
+        least_size: shortest side of an image that it takes, in pixels.
         weights_origin: where the weights came from, in words.
 
     Raises:
@@ -38,7 +38,7 @@ class Encoder(nn.Module):
     def __init__(self, *, name: str, in_channels: int = 3, pretrained: str = "auto") -> None:
         super().__init__()
         if in_channels < 1:
-            raise ValueError(f"in_channels={in_channels}: a picture has at least one channel")
+            raise ValueError(f"in_channels={in_channels}: an image has at least one channel")
         classifier = _build(name)
         trunk = _trunk_of(classifier, name)
         names = tuple(layer.name + "." for layer in trunk)
@@ -70,7 +70,7 @@ class Encoder(nn.Module):
             One map (N, channels[i], about H / reductions[i], about W / reductions[i]) per stage.
 
         Raises:
-            ValueError: pictures of another form, or too small.
+            ValueError: images of another form, or too small.
         """
         self._check(images)
         x = self.normalize(images)
@@ -81,7 +81,7 @@ class Encoder(nn.Module):
         return features
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Two groups: the stages down to an eighth of the picture's side (ResNet: to layer2), and the deeper ones."""
+        """Two groups: the stages down to an eighth of the image's side (ResNet: to layer2), and the deeper ones."""
         split = sum(reduction <= 8 for reduction in self.reductions)
         return [[self.normalize, *self.stages[:split]], list(self.stages[split:])]
 
@@ -91,7 +91,7 @@ class Encoder(nn.Module):
         height, width = images.shape[2:]
         if height < self.least_size or width < self.least_size:
             raise ValueError(
-                f"a picture of {height} x {width} pixels is too small for this net: "
+                f"an image of {height} x {width} pixels is too small for this net: "
                 f"each side needs at least {self.least_size}"
             )
 
@@ -111,15 +111,15 @@ def _build(name: str) -> nn.Module:
 def _trunk_of(classifier: nn.Module, name: str) -> list[TrunkLayer]:
     try:
         trunk = find_trunk(classifier)
-    except Exception as error:  # a net that insists on one size of picture can say so in any way
-        raise ValueError(f"{name} cannot be an encoder: it does not take pictures of any size ({error})") from error
+    except Exception as error:  # a net that insists on one size of image can say so in any way
+        raise ValueError(f"{name} cannot be an encoder: it does not take images of any size ({error})") from error
     if len({layer.reduction for layer in trunk}) < 3:
         raise ValueError(f"{name} cannot be an encoder: it is no chain of layers of falling resolution")
     return trunk
 
 
 def _statistics(classifier: nn.Module, name: str) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of the pictures that torchvision's weights were trained with."""
+    """Mean and standard deviation of the images that torchvision's weights were trained with."""
     if hasattr(classifier, "transform_input"):  # GoogLeNet and Inception: to -1..1, done inside their forward
         return [0.5] * 3, [0.5] * 3
     transforms = torchvision.models.get_model_weights(name).DEFAULT.transforms()
@@ -127,7 +127,7 @@ def _statistics(classifier: nn.Module, name: str) -> tuple[list[float], list[flo
 
 
 def _adapt_first_conv_(classifier: nn.Module, in_channels: int) -> None:
-    """Makes the convolution that sees the picture one for ``in_channels``, in place."""
+    """Makes the convolution that sees the image one for ``in_channels``, in place."""
     conv = next(module for module in classifier.modules() if isinstance(module, nn.Conv2d))
     rgb = conv.weight.detach()
     mean = rgb.mean(1, keepdim=True)

@@ -17,7 +17,7 @@ class TrunkLayer(NamedTuple):
     Attributes:
         name: of the module inside the classifier, such as ``"features.3"``.
         channels: of its output.
-        reduction: side of the picture over side of the output, rounded to a power of two.
+        reduction: side of the image over side of the output, rounded to a power of two.
     """
 
     name: str
@@ -26,17 +26,17 @@ class TrunkLayer(NamedTuple):
 
 
 def find_trunk(classifier: nn.Module, *, in_channels: int = 3) -> list[TrunkLayer]:
-    """The layers from the picture to the last feature map, in the order in which they run.
+    """The layers from the image to the last feature map, in the order in which they run.
 
     Two probes of different size go through the classifier, and a layer belongs to the trunk as long as its input is
     the very output of the layer before. The trunk so ends at the global pooling, whose output no longer follows the
-    size of the picture, or where ``forward`` does something by itself; the head, the child of the classifier in which
+    size of the image, or where ``forward`` does something by itself; the head, the child of the classifier in which
     that happens, is no part of it. Layers without weights at the end that shrink the map once more (VGG's last pool)
     serve only the head and are left out too.
 
     Args:
         classifier: is left as it was. The probes have shapes but no numbers, so nothing is computed.
-        in_channels: of the pictures that it takes.
+        in_channels: of the images that it takes.
 
     Returns:
         The trunk; empty when the first layer already gives no feature map (N, C, H, W).
@@ -69,7 +69,7 @@ def _child(name: str) -> str:
 
 
 def _follow(classifier: nn.Module, leaves: dict[str, nn.Module], side: int, channels: int) -> dict[str, torch.Size]:
-    """Output shapes of the unbroken chain of layers that starts at the picture."""
+    """Output shapes of the unbroken chain of layers that starts at the image."""
     seen: dict[str, tuple[Any, Any]] = {}
 
     def watch(name: str) -> Any:

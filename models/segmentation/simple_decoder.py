@@ -12,7 +12,7 @@ class SimpleSegmenter(nn.Module):
 
     Args:
         classes: number of logit channels; 1 tells foreground from background.
-        in_channels: of the pictures.
+        in_channels: of the images.
         pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
     """
 

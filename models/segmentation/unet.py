@@ -12,18 +12,18 @@ from models.segmentation.encoder import Encoder
 class UNet(nn.Module):
     """U-Net (Ronneberger et al. 2015) whose skips are found by asking the encoder for its feature maps.
 
-    Departs from the paper: the way up is narrow; it ends at half the picture's side, where one 3x3 convolution writes
-    the logits of all four pixels of a 2x2 patch (sub-pixel convolution, Shi et al. 2016); and the picture itself joins
+    Departs from the paper: the way up is narrow; it ends at half the image's side, where one 3x3 convolution writes
+    the logits of all four pixels of a 2x2 patch (sub-pixel convolution, Shi et al. 2016); and the image itself joins
     there through a convolution of stride 2, so that thin parts need not survive the encoder's stem. An encoder whose
-    first feature map has the picture's size (VGG) is followed up to that size and needs no such help.
+    first feature map has the image's size (VGG) is followed up to that size and needs no such help.
 
     Args:
         encoder: name of a torchvision classifier.
         classes: number of logit channels; 1 tells foreground from background.
-        in_channels: of the pictures; see ``Encoder`` for other numbers than 3.
+        in_channels: of the images; see ``Encoder`` for other numbers than 3.
         pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
         widths: channels of the decoder's blocks from the deepest upwards; the last one serves all further blocks.
-        picture_width: channels of the skip from the picture; 0 leaves it out.
+        image_width: channels of the skip from the image; 0 leaves it out.
 
     Attributes:
         weights_origin: where the encoder's weights came from, in words.
@@ -41,13 +41,13 @@ class UNet(nn.Module):
         in_channels: int = 3,
         pretrained: str = "auto",
         widths: Sequence[int] = (128, 64, 48, 32),
-        picture_width: int = 16,
+        image_width: int = 16,
     ) -> None:
         super().__init__()
-        if classes < 1 or picture_width < 0 or min(widths, default=0) < 1:
+        if classes < 1 or image_width < 0 or min(widths, default=0) < 1:
             raise ValueError(
-                f"a U-Net needs classes and widths of at least 1 and no negative picture_width, "
-                f"not classes={classes}, widths={list(widths)}, picture_width={picture_width}"
+                f"a U-Net needs classes and widths of at least 1 and no negative image_width, "
+                f"not classes={classes}, widths={list(widths)}, image_width={image_width}"
             )
         self.encoder = Encoder(name=encoder, in_channels=in_channels, pretrained=pretrained)
         self.weights_origin = self.encoder.weights_origin
@@ -55,10 +55,10 @@ class UNet(nn.Module):
         *skips, channels = self.encoder.channels
         skips.reverse()
         patch = self.encoder.reductions[0]
-        self.picture: nn.Module | None = None
-        if picture_width and patch > 1:
-            self.picture = conv_bn_relu(in_channels, picture_width, stride=2)
-            skips = [*skips[:-1], skips[-1] + picture_width] if patch == 2 else [*skips, picture_width]
+        self.image: nn.Module | None = None
+        if image_width and patch > 1:
+            self.image = conv_bn_relu(in_channels, image_width, stride=2)
+            skips = [*skips[:-1], skips[-1] + image_width] if patch == 2 else [*skips, image_width]
             patch = 2
         self.blocks = nn.ModuleList()
         for number, skip in enumerate(skips):
@@ -72,20 +72,20 @@ class UNet(nn.Module):
         """Maps images (N, in_channels, H, W) in [0, 1] to logits (N, classes, H, W).
 
         Raises:
-            ValueError: pictures of another form, or with a side below ``encoder.least_size``.
+            ValueError: images of another form, or with a side below ``encoder.least_size``.
         """
         *skips, x = self.encoder(images)
         skips.reverse()
-        if self.picture is not None:
-            picture = self.picture(self.encoder.normalize(images))
+        if self.image is not None:
+            image = self.image(self.encoder.normalize(images))
             if len(skips) == len(self.blocks):  # the encoder has a map of this size too
-                picture = torch.cat([resize_to(skips.pop(), picture), picture], dim=1)
-            skips.append(picture)
+                image = torch.cat([resize_to(skips.pop(), image), image], dim=1)
+            skips.append(image)
         for block, skip in zip(self.blocks, skips, strict=True):
             x = block(x, skip)
         return resize_to(crop_to(self.to_pixels(self.head(x)), images), images)
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Encoder down to an eighth of the picture's side; the rest of it; decoder."""
-        decoder = [self.blocks, self.head] if self.picture is None else [self.picture, self.blocks, self.head]
+        """Encoder down to an eighth of the image's side; the rest of it; decoder."""
+        decoder = [self.blocks, self.head] if self.image is None else [self.image, self.blocks, self.head]
         return [*self.encoder.layer_groups(), decoder]

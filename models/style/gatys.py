@@ -17,12 +17,12 @@ class Painted:
     """What came out.
 
     Args:
-        picture: the best so far, of the shape of the start, in [0, 1].
+        image: the best so far, of the shape of the start, in [0, 1].
         losses: the lowest loss up to each iteration, that one included; fewer than asked for if the loss was no longer
             a number.
     """
 
-    picture: Tensor
+    image: Tensor
     losses: list[float]
 
     def loss_at(self, iteration: int) -> float:
@@ -54,8 +54,8 @@ def paint(
     into [0, 1] before each.
 
     Args:
-        loss: maps pictures of the shape of ``start`` to a scalar.
-        start: (N, 3, H, W) in [0, 1], usually the photograph; left as it is.
+        loss: maps images of the shape of ``start`` to a scalar.
+        start: (N, 3, H, W) in [0, 1], usually the image; left as it is.
         iterations: at least 1. It ends earlier only if the loss is no longer a number.
         optimizer: ``lbfgs`` or ``adam``.
         on_iteration: is told the iteration, from 1, and the lowest loss so far.
@@ -94,7 +94,7 @@ def paint(
         on_iteration(iteration, losses[-1])
     if not losses:
         raise ValueError("the loss of the start is not a number")
-    return Painted(picture=best, losses=losses)
+    return Painted(image=best, losses=losses)
 
 
 def stop_at_bounds_(pixels: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""StyleResnet: a residual network that repaints photographs in the manner of one painting (Johnson et al. 2016)."""
+"""StyleResnet: a residual network that repaints images in the manner of one painting (Johnson et al. 2016)."""
 
 from typing import Literal
 
@@ -11,14 +11,14 @@ from models.style.tiled_instance_norm import SharedInstanceNorm2d
 Norm = Literal["batch", "instance"]
 Upsample = Literal["nearest", "bilinear"]
 
-#: What each residual block takes off every side, in pixels of the picture: two unpadded 3x3 convolutions at a quarter.
+#: What each residual block takes off every side, in pixels of the image: two unpadded 3x3 convolutions at a quarter.
 _BLOCK_BORDER = 8
 #: What all else sees around a pixel: with bilinear enlarging 20, with nearest neighbour 16.
 _OTHERS_BORDER = 20
 
 
 class StyleResnet(nn.Module):
-    """Repaints pictures; fully convolutional, the output as large as the input, for any size from a single pixel up.
+    """Repaints images; fully convolutional, the output as large as the input, for any size from a single pixel up.
 
     Reflection padding; 9x9 convolution; two convolutions of stride 2; residual blocks of two unpadded 3x3 convolutions
     whose shortcut is cropped; two times enlarging and a 3x3 convolution; 9x9 convolution to RGB. Norm and ReLU follow
@@ -27,12 +27,12 @@ class StyleResnet(nn.Module):
 
     Departures from the lesson. Sizes that are no multiple of 4 are filled up by reflection and cut again, where its
     net returns another size than it got. All other convolutions continue the maps by reflection, where its net puts
-    zeros around them, which shows as a frame around the result. A sigmoid keeps the colours in [0, 1].
+    zeros around them, which shows as a frame around the result. A sigmoid keeps the colors in [0, 1].
 
     With ``norm="batch"`` a pixel of the result depends on those within ``reach`` alone, once the network is trained:
-    tiles of a picture agree with the whole. With ``norm="instance"`` (Ulyanov et al. 2016), which adapts to each
-    picture's contrast, every pixel depends on the whole picture; ``one_contrast`` (``models/style/tiled_instance_norm.py``) lets
-    tiles agree with each other.
+    tiles of an image agree with the whole. With ``norm="instance"`` (Ulyanov et al. 2016), which adapts to each
+    image's contrast, every pixel depends on the whole image; ``one_contrast``
+    (``models/style/tiled_instance_norm.py``) lets tiles agree with each other.
 
     Args:
         width: channels at full size; twice as many at half of it, four times at a quarter.
@@ -44,7 +44,7 @@ class StyleResnet(nn.Module):
         ValueError: if a number is out of its range, or a kind unknown.
     """
 
-    #: Pictures are cut on such steps, so that the strided convolutions meet the same pixels in every tile.
+    #: Images are cut on such steps, so that the strided convolutions meet the same pixels in every tile.
     multiple = 4
 
     def __init__(
@@ -79,7 +79,7 @@ class StyleResnet(nn.Module):
         return self.border + _OTHERS_BORDER
 
     def forward(self, images: Tensor) -> Tensor:
-        """Repaints RGB pictures.
+        """Repaints RGB images.
 
         Args:
             images: (N, 3, H, W) float32 in [0, 1].
@@ -88,7 +88,7 @@ class StyleResnet(nn.Module):
             float32 (N, 3, H, W) in [0, 1].
         """
         if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
-            raise ValueError(f"pictures must be (N, 3, H, W), not {tuple(images.shape)}")
+            raise ValueError(f"images must be (N, 3, H, W), not {tuple(images.shape)}")
         height, width = images.shape[2:]
         x = self.blocks(self.down(reflect(images, self.border, least=8, multiple=self.multiple)))
         for block in self.up:
@@ -124,9 +124,9 @@ class UnpaddedBlock(nn.Module):
 
 
 def reflect(images: Tensor, border: int, *, least: int, multiple: int) -> Tensor:
-    """Continues pictures by reflection, again and again where the border is wider than the picture.
+    """Continues images by reflection, again and again where the border is wider than the image.
 
-    ``F.pad`` refuses borders that are as wide as the picture.
+    ``F.pad`` refuses borders that are as wide as the image.
 
     Args:
         images: (N, C, H, W).

@@ -1,4 +1,4 @@
-"""Instance norm for pictures in tiles: all tiles of a picture get one contrast."""
+"""Instance norm for images in tiles: all tiles of an image get one contrast."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 class SharedInstanceNorm2d(nn.InstanceNorm2d):
     """Instance norm (Ulyanov et al. 2016, arXiv:1607.08022) with a learnt scale and shift, which tiles can share.
 
-    Used by itself it is torch's: every picture of a batch is brought to its own mean and variance. Pieces of one
-    picture would each be brought to theirs, and a flat sky to the contrast of a crowd; see ``one_contrast``.
+    Used by itself it is torch's: every image of a batch is brought to its own mean and variance. Pieces of one
+    image would each be brought to theirs, and a flat sky to the contrast of a crowd; see ``one_contrast``.
 
     Args:
         channels: of the maps.
@@ -35,11 +35,11 @@ class SharedInstanceNorm2d(nn.InstanceNorm2d):
 
 @contextmanager
 def one_contrast(net: nn.Module, run: Callable[[Tensor], Tensor], whole: Tensor, *, side: int) -> Iterator[None]:
-    """Lets instance norm treat all tiles of a picture alike, for as long as the ``with`` block lasts.
+    """Lets instance norm treat all tiles of an image alike, for as long as the ``with`` block lasts.
 
-    The picture is made smaller and goes through the network; each norm keeps mean and variance of what it meets. That
-    photographs have much the same statistics at all sizes (Field 1987) is what this rests on: the result is near that
-    of the whole picture, not the same, and has no seams. A network without instance norm is left alone.
+    The image is made smaller and goes through the network; each norm keeps mean and variance of what it meets. That
+    images have much the same statistics at all sizes (Field 1987) is what this rests on: the result is near that
+    of the whole image, not the same, and has no seams. A network without instance norm is left alone.
 
     Args:
         net: in eval mode.

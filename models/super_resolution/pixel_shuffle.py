@@ -13,7 +13,7 @@ class SubpixelUpsample(nn.Module):
     Neural Network". With ``blur``, neighbours are averaged by (1, 2, 1) / 4 down and across afterwards, which takes out
     whatever alternates from pixel to pixel: a checkerboard at 2x that losses which reward texture bring back, however
     the convolution was started (Sugawara et al. 2018, "Super-Resolution Using Convolutional Neural Networks without
-    Any Checkerboard Artifacts"; fast.ai averages two by two, which moves the picture by half a pixel).
+    Any Checkerboard Artifacts"; fast.ai averages two by two, which moves the image by half a pixel).
 
     Args:
         channels: of the maps, before and after.

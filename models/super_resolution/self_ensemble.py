@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def self_ensemble(net: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """Averages what ``net`` makes of the picture turned and mirrored in all 8 ways ("EDSR+", Lim et al. 2017).
+    """Averages what ``net`` makes of the image turned and mirrored in all 8 ways ("EDSR+", Lim et al. 2017).
 
     Args:
-        net: maps pictures to pictures, of the same proportions.
+        net: maps images to images, of the same proportions.
         images: (N, C, H, W).
 
     Returns:

@@ -1,21 +1,21 @@
-"""SrResnet: a residual network without batch norm that makes pictures larger (EDSR, Lim et al. 2017)."""
+"""SrResnet: a residual network without batch norm that makes images larger (EDSR, Lim et al. 2017)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.super_resolution.pixel_shuffle import SubpixelUpsample
 
-#: Subtracted before the first convolution, so that its zero padding continues the picture in mid grey, not in black.
-_MID_GREY = 0.5
+#: Subtracted before the first convolution, so that its zero padding continues the image in mid gray, not in black.
+_MID_GRAY = 0.5
 
 
 class SrResnet(nn.Module):
-    """Enlarges pictures 1, 2, 4, ... ``max_scale`` times; fully convolutional, for any input size.
+    """Enlarges images 1, 2, 4, ... ``max_scale`` times; fully convolutional, for any input size.
 
     conv; residual blocks of conv-ReLU-conv times ``residual_scale``; conv; ``log2(active_scale)`` times a sub-pixel
     convolution; conv to RGB. After "Enhanced Deep Residual Networks for Single Image Super-Resolution", in the size
     and form of fast.ai's lesson 14, with two shortcuts that the lesson lacks: the features around the body (the
-    paper has it) and the enlarged picture around everything (it has not). With the latter the last convolution
+    paper has it) and the enlarged image around everything (it has not). With the latter the last convolution
     starts at zero, so an untrained network *is* bicubic enlargement and training only ever adds to it.
 
     All upsampling blocks exist from the start, and ``active_scale`` says how far they are used. So the state dict
@@ -88,7 +88,7 @@ class SrResnet(nn.Module):
             block.requires_grad_(number < self._doublings)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Enlarges RGB pictures.
+        """Enlarges RGB images.
 
         Args:
             images: (N, 3, H, W) float32 in [0, 1].
@@ -97,15 +97,15 @@ class SrResnet(nn.Module):
             (N, 3, s * H, s * W) for ``s = active_scale``, about [0, 1] and not clipped.
         """
         if images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(f"pictures must be (N, 3, H, W), not {tuple(images.shape)}")
-        first = self.head(images - _MID_GREY)
+            raise ValueError(f"images must be (N, 3, H, W), not {tuple(images.shape)}")
+        first = self.head(images - _MID_GRAY)
         x = self.after_blocks(self.blocks(first))
         if self.feature_skip:
             x = x + first
         for block in self.upsampling[: self._doublings]:
             x = block(x)
         out: Tensor = self.tail(self.norm(x))
-        return out + (enlarge(images, self.active_scale) if self.image_skip else _MID_GREY)
+        return out + (enlarge(images, self.active_scale) if self.image_skip else _MID_GRAY)
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """The body, the upsampling blocks in use (none at scale 1), and the tail.
@@ -154,7 +154,7 @@ def doublings(scale: int) -> int:
 
 
 def enlarge(images: Tensor, scale: int) -> Tensor:
-    """Enlarges pictures (N, 3, H, W) by the bicubic interpolation the field compares with (Keys' kernel, a = -0.5).
+    """Enlarges images (N, 3, H, W) by the bicubic interpolation the field compares with (Keys' kernel, a = -0.5).
 
     PyTorch's plain bicubic has a = -0.75; with ``antialias`` it has Keys' -0.5, as MATLAB and Pillow do, and when
     enlarging that is all the option changes. On Set5 at 2x: 33.68 dB, as published, against 33.97.

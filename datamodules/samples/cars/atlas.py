@@ -1,4 +1,4 @@
-"""What every spot of a car looks like: paint, glass, lamps and gaps, drawn flat into one picture, the atlas."""
+"""What every spot of a car looks like: paint, glass, lamps and gaps, drawn flat into one image, the atlas."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _FINE = 16  # sub-texel positions, as a power of two, for OpenCV's shift of 4
 
 _Number = TypeVar("_Number", np.uint8, np.float32)
 Outline = Sequence[tuple[float, float]]
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Finish:
     """How a surface answers light.
 
     Attributes:
-        colour: linear RGB in [0, 1]; for glass the share of light that passes.
+        color: linear RGB in [0, 1]; for glass the share of light that passes.
         coat: strength of the clear mirror-like coat, 1 for polished paint and glass.
-        metal: share of the light that is mirrored in the surface's own colour.
+        metal: share of the light that is mirrored in the surface's own color.
         gloss: 1 mirrors sharply, 0 only a blur.
         see: share of the surface that lets light through: 1 for glass and holes.
     """
 
-    colour: Colour
+    color: Color
     coat: float = 0.0
     metal: float = 0.0
     gloss: float = 0.0
@@ -70,10 +70,10 @@ _SWATCH, _SWATCH_TOP, _SWATCH_STEP = 16, 1340, 24
 
 
 class Atlas:
-    """The picture while it is drawn."""
+    """The image while it is drawn."""
 
     def __init__(self) -> None:
-        self._colour = np.zeros((HEIGHT, WIDTH, 3), np.uint8)  # square roots of linear light, as in the photograph
+        self._color = np.zeros((HEIGHT, WIDTH, 3), np.uint8)  # square roots of linear light, as in the image
         self._finish = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
         self._bump = np.zeros((HEIGHT, WIDTH), np.float32)  # metres
         self._swatches: dict[Finish, tuple[float, float]] = {}
@@ -83,14 +83,14 @@ class Atlas:
         if finish not in self._swatches:
             left, top = _SWATCH_STEP * len(self._swatches), _SWATCH_TOP
             box = np.s_[top : top + _SWATCH, left : left + _SWATCH]
-            self._colour[box], self._finish[box] = _stored(finish)
+            self._color[box], self._finish[box] = _stored(finish)
             self._swatches[finish] = (left + _SWATCH / 2, top + _SWATCH / 2)
         return self._swatches[finish]
 
     def fill(self, chart: Chart, finish: Finish) -> None:
         """Gives a whole chart one finish."""
         box = np.s_[chart.top : chart.top + chart.height, chart.left : chart.left + chart.width]
-        self._colour[box], self._finish[box] = _stored(finish)
+        self._color[box], self._finish[box] = _stored(finish)
 
     def area(self, chart: Chart, outline: Outline, finish: Finish, *, round_by: float = 0.0) -> None:
         """Fills an outline in metres, its corners rounded by about ``round_by`` metres."""
@@ -122,16 +122,16 @@ class Atlas:
         self.fill(target, lining)
         see = _part(self._finish, source)[..., 3]
         half = cv2.resize(see, (see.shape[1] // 2, see.shape[0] // 2), interpolation=cv2.INTER_AREA)
-        colour = cv2.resize(_part(self._colour, source), half.shape[::-1], interpolation=cv2.INTER_AREA)
+        color = cv2.resize(_part(self._color, source), half.shape[::-1], interpolation=cv2.INTER_AREA)
         rows, columns = min(half.shape[0], target.height), min(half.shape[1], target.width)
         box = np.s_[target.top : target.top + rows, target.left : target.left + columns]
-        half, colour = half[:rows, :columns], colour[:rows, :columns]
+        half, color = half[:rows, :columns], color[:rows, :columns]
         self._finish[box][..., 3] = half
-        self._colour[box] = np.where(half[..., None] > 127, colour, self._colour[box])
+        self._color[box] = np.where(half[..., None] > 127, color, self._color[box])
 
-    def stamp(self, chart: Chart, picture: NDArray[np.float32], finish: Finish) -> None:
-        """Lays ``finish`` over a chart where ``picture`` (chart height, chart width) is 1."""
-        self._blend(chart.left, chart.top, picture, finish)
+    def stamp(self, chart: Chart, image: NDArray[np.float32], finish: Finish) -> None:
+        """Lays ``finish`` over a chart where ``image`` (chart height, chart width) is 1."""
+        self._blend(chart.left, chart.top, image, finish)
 
     def raise_stamp(self, chart: Chart, height: NDArray[np.float32]) -> None:
         """Adds ``height`` (chart height, chart width), in metres, to a chart."""
@@ -139,7 +139,7 @@ class Atlas:
 
     def finished(self) -> "FinishedAtlas":
         """The atlas with its smaller copies, ready to be looked up."""
-        colour, finish, bump = self._colour, self._finish, np.zeros((HEIGHT, WIDTH, 2), np.uint8)
+        color, finish, bump = self._color, self._finish, np.zeros((HEIGHT, WIDTH, 2), np.uint8)
         bump[:] = 128
         for chart in (BODY, CABIN, DECK, WHEEL):
             high = _part(self._bump, chart)
@@ -147,14 +147,14 @@ class Atlas:
                 [cv2.Sobel(high, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(high, cv2.CV_32F, 0, 1, scale=0.125)], -1
             )
             _part(bump, chart)[:] = np.clip(128.5 + slope * (chart.scale * 127 / _STEEPEST), 0, 255).astype(np.uint8)
-        return FinishedAtlas(_with_smaller_copies(colour), _with_smaller_copies(finish), _with_smaller_copies(bump))
+        return FinishedAtlas(_with_smaller_copies(color), _with_smaller_copies(finish), _with_smaller_copies(bump))
 
     def _blend(self, left: int, top: int, mask: NDArray[np.float32], finish: Finish) -> None:
         box = np.s_[top : top + mask.shape[0], left : left + mask.shape[1]]
         whole = mask > 1 - 1 / 512
         rows, columns = np.nonzero((mask > 1 / 512) & ~whole)
         share = mask[rows, columns][:, None]
-        for layer, value in zip((self._colour, self._finish), _stored(finish), strict=True):
+        for layer, value in zip((self._color, self._finish), _stored(finish), strict=True):
             part = layer[box]
             part[whole] = value
             old = part[rows, columns].astype(np.float32)
@@ -169,12 +169,12 @@ class FinishedAtlas:
     """The layers of an atlas, each with its smaller copies beside it.
 
     Attributes:
-        colour: uint8 (H, W, 3), 255 times the square root of the linear colour.
+        color: uint8 (H, W, 3), 255 times the square root of the linear color.
         finish: uint8 (H, W, 4): coat, metal, gloss, see.
         bump: uint8 (H, W, 2): slope along u and against v, 128 is level.
     """
 
-    colour: NDArray[np.uint8]
+    color: NDArray[np.uint8]
     finish: NDArray[np.uint8]
     bump: NDArray[np.uint8]
 
@@ -197,9 +197,9 @@ def slope(bump: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _stored(finish: Finish) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A finish as texels of the two layers."""
-    colour = np.sqrt(np.asarray(finish.colour))
+    color = np.sqrt(np.asarray(finish.color))
     look = np.array([finish.coat, finish.metal, finish.gloss, finish.see])
-    return np.round(255 * colour).astype(np.uint8), np.round(255 * look).astype(np.uint8)
+    return np.round(255 * color).astype(np.uint8), np.round(255 * look).astype(np.uint8)
 
 
 def _with_smaller_copies(layer: NDArray[np.uint8]) -> NDArray[np.uint8]:

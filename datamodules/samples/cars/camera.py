@@ -37,8 +37,8 @@ def project(points: Array) -> Array:
 
 def rays(x: Array, y: Array) -> Array:
     """(..., 3) world vectors from the eye through pixel positions, of depth 1."""
-    picture = np.stack([(x - WIDTH / 2) / FOCAL, (y - HEIGHT / 2) / FOCAL, np.ones_like(x)], axis=-1)
-    return np.asarray(picture @ AXES)
+    image = np.stack([(x - WIDTH / 2) / FOCAL, (y - HEIGHT / 2) / FOCAL, np.ones_like(x)], axis=-1)
+    return np.asarray(image @ AXES)
 
 
 def heading(view: int, views: int) -> float:

@@ -20,7 +20,7 @@ _BED = Finish((0.022, 0.022, 0.023), coat=0.15)
 
 @dataclass(frozen=True)
 class Car:
-    """What there is to photograph.
+    """What there is to image.
 
     Attributes:
         design: what was asked for.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from datamodules.samples.cars.atlas import Colour, Finish
+from datamodules.samples.cars.atlas import Color, Finish
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,12 @@ ESTATE = Shape(
 SHAPES = (SALOON, SUV, HATCHBACK, PICKUP, COUPE, VAN, ESTATE)
 
 
-def _solid(colour: Colour) -> Finish:
-    return Finish(colour, coat=1.0, metal=0.0, gloss=1.0)
+def _solid(color: Color) -> Finish:
+    return Finish(color, coat=1.0, metal=0.0, gloss=1.0)
 
 
-def _metallic(colour: Colour, share: float = 0.45) -> Finish:
-    return Finish(colour, coat=1.0, metal=share, gloss=0.15)
+def _metallic(color: Color, share: float = 0.45) -> Finish:
+    return Finish(color, coat=1.0, metal=share, gloss=0.15)
 
 
 PAINTS: dict[str, Finish] = {
@@ -112,7 +112,7 @@ PAINTS: dict[str, Finish] = {
     "Pearl": _metallic((0.76, 0.75, 0.70), 0.25),
     "Bronze": _metallic((0.20, 0.13, 0.075)),
     "Green": _metallic((0.020, 0.075, 0.050)),
-    "Grey": _metallic((0.30, 0.31, 0.33), 0.5),
+    "Gray": _metallic((0.30, 0.31, 0.33), 0.5),
     "Orange": _solid((0.62, 0.13, 0.015)),
 }
 

@@ -14,7 +14,7 @@ from datamodules.samples.cars.studio import TABLE
 
 _SIDE, _SCALE = 1232, 160.0  # texels, texels per metre
 _COARSE = 4  # shadows are drawn at a quarter of that
-_TOP = 480  # first row of the picture that can show the floor near the car
+_TOP = 480  # first row of the image that can show the floor near the car
 
 
 def _ground(points: Array, scale: float) -> Array:
@@ -29,7 +29,7 @@ def draw_ground(design: Design, place: Array) -> NDArray[np.float32]:
         place: (2, 3) rotation and shift from car to turntable, in metres.
 
     Returns:
-        float32 (S, S): factor on the photograph's values, 1 where nothing is darkened.
+        float32 (S, S): factor on the image's values, 1 where nothing is darkened.
     """
     small = cv2.resize(_shadow(design, place), (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
     ground = np.sqrt(1.0 - small) * _marks()
@@ -108,15 +108,15 @@ def _marks() -> NDArray[np.float32]:
     return np.asarray((1.0 - 0.55 * fine) * (1.0 + cloud), dtype=np.float32)
 
 
-def onto_picture(ground: NDArray[np.float32], turn: Array, picture: NDArray[np.float32]) -> None:
-    """Darkens a photograph of the empty studio, in place.
+def onto_image(ground: NDArray[np.float32], turn: Array, image: NDArray[np.float32]) -> None:
+    """Darkens an image of the empty studio, in place.
 
     Args:
         ground: from ``draw_ground``.
         turn: (3, 3) the turntable's rotation.
-        picture: float32 (H, W, 3).
+        image: float32 (H, W, 3).
     """
-    # texel -> metres on the table -> world -> picture, as one homography
+    # texel -> metres on the table -> world -> image, as one homography
     to_metres = np.array([[1 / _SCALE, 0, -_SIDE / _SCALE / 2], [0, 1 / _SCALE, -_SIDE / _SCALE / 2], [0, 0, 1]])
     corners = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]) @ turn.T
     origin, along_x, along_y = camera.project(corners)
@@ -126,4 +126,4 @@ def onto_picture(ground: NDArray[np.float32], turn: Array, picture: NDArray[np.f
     seen = cv2.warpPerspective(
         ground, up @ plane @ to_metres, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1.0
     )
-    picture[_TOP:] *= seen[..., None]
+    image[_TOP:] *= seen[..., None]

@@ -20,7 +20,7 @@ def interior(atlas: Atlas, design: Design) -> Mesh:
     shape = design.shape
     foot = foot_outline(shape)
     front, rear = float(foot[0, 0]), float(foot[-1, 0])
-    cloth = atlas.swatch(design.lining if design.lining.colour[0] > 0.06 else _CLOTH)
+    cloth = atlas.swatch(design.lining if design.lining.color[0] > 0.06 else _CLOTH)
     dash = atlas.swatch(_DASH)
     belt, half = shape.belt[0], shape.width / 2 - 0.2
     parts = [

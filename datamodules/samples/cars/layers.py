@@ -1,4 +1,4 @@
-"""Lays the car over the picture of the empty studio: edges are averaged, glass and holes are looked through."""
+"""Lays the car over the image of the empty studio: edges are averaged, glass and holes are looked through."""
 
 from dataclasses import dataclass
 
@@ -26,15 +26,15 @@ class _Samples:
     pixel: NDArray[np.int64]
 
 
-def lay_over(car: Car, scene: Scene, seen: Seen, gain: Floats, picture: Floats) -> NDArray[np.uint8]:
-    """Draws the car into the picture, in place.
+def lay_over(car: Car, scene: Scene, seen: Seen, gain: Floats, image: Floats) -> NDArray[np.uint8]:
+    """Draws the car into the image, in place.
 
     Args:
         car: for its atlas.
         scene: triangles.
         seen: which of them every sample sees.
-        gain: (3,) the camera's gain on the picture's values.
-        picture: float32 (H, W, 3), values 0 to 255.
+        gain: (3,) the camera's gain on the image's values.
+        image: float32 (H, W, 3), values 0 to 255.
 
     Returns:
         (H, W) mask: 1 where more than half of a pixel's samples see the car.
@@ -45,20 +45,20 @@ def lay_over(car: Car, scene: Scene, seen: Seen, gain: Floats, picture: Floats) 
     for corner in corners:
         covered += corner >= 0
     window = np.s_[seen.top : seen.top + rows, seen.left : seen.left + columns]
-    mask = np.zeros(picture.shape[:2], np.uint8)
+    mask = np.zeros(image.shape[:2], np.uint8)
     mask[window] = covered > FINE * FINE // 2
 
     whole = covered == FINE * FINE
     edge = (covered > 0) & ~whole
     edge[whole] = _differs(scene, [corner[whole] for corner in corners])
-    part = picture[window]
+    part = image[window]
     behind = np.ascontiguousarray(part).reshape(-1, 3)
 
     inner = np.flatnonzero(whole & ~edge)
     down, right = np.divmod(inner, columns)
     samples = _samples(seen, down * FINE, right * FINE, inner, 0.5)
-    colour = _colours(car, scene, seen, samples, behind, gain)
-    part[down, right] = _developed(colour, gain).T
+    color = _colors(car, scene, seen, samples, behind, gain)
+    part[down, right] = _developed(color, gain).T
 
     rim = np.flatnonzero(edge)
     down, right = np.divmod(rim, columns)
@@ -66,8 +66,8 @@ def lay_over(car: Car, scene: Scene, seen: Seen, gain: Floats, picture: Floats) 
     row = (down * FINE + steps[:, None, None] + 0 * steps[None, :, None]).reshape(-1)
     column = (right * FINE + 0 * steps[:, None, None] + steps[None, :, None]).reshape(-1)
     samples = _samples(seen, row, column, np.tile(rim, FINE * FINE), 0.5 / FINE)
-    colour = _colours(car, scene, seen, samples, behind, gain).reshape(3, FINE * FINE, -1)
-    part[down, right] = _developed(colour.mean(axis=1), gain).T
+    color = _colors(car, scene, seen, samples, behind, gain).reshape(3, FINE * FINE, -1)
+    part[down, right] = _developed(color.mean(axis=1), gain).T
     return mask
 
 
@@ -90,13 +90,13 @@ def _samples(
     return _Samples(row, column, x, y, pixel)
 
 
-def _developed(colour: Floats, gain: Floats) -> Floats:
-    """Linear light as the picture's values."""
-    return np.asarray(np.sqrt(np.minimum(colour, _WHITE)) * (255 * gain[:, None]), dtype=np.float32)
+def _developed(color: Floats, gain: Floats) -> Floats:
+    """Linear light as the image's values."""
+    return np.asarray(np.sqrt(np.minimum(color, _WHITE)) * (255 * gain[:, None]), dtype=np.float32)
 
 
-def _colours(car: Car, scene: Scene, seen: Seen, samples: _Samples, picture: Floats, gain: Floats) -> Floats:
-    """(3, N) linear colours of samples; where they see glass or a hole, with what is behind it."""
+def _colors(car: Car, scene: Scene, seen: Seen, samples: _Samples, image: Floats, gain: Floats) -> Floats:
+    """(3, N) linear colors of samples; where they see glass or a hole, with what is behind it."""
     front = seen.front[samples.row, samples.column]
     room = environment()
     # samples that see no car are shaded as if they saw the first triangle, and then made wholly clear
@@ -106,7 +106,7 @@ def _colours(car: Car, scene: Scene, seen: Seen, samples: _Samples, picture: Flo
     light.through[:, nothing] = 1.0
 
     clear = np.flatnonzero(light.through[1] > _CLEAR)
-    back = ((picture[samples.pixel[clear]] / (255 * gain)) ** 2).T.astype(np.float32)
+    back = ((image[samples.pixel[clear]] / (255 * gain)) ** 2).T.astype(np.float32)
     second = seen.behind[samples.row[clear], samples.column[clear]]
     inside = np.flatnonzero((second >= 0) & (second != front[clear]))
     at = clear[inside]

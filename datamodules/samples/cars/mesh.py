@@ -28,7 +28,7 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Part:
-    """A mesh that is told from its neighbours: their common border is smoothed in the picture.
+    """A mesh that is told from its neighbours: their common border is smoothed in the image.
 
     Attributes:
         mesh: the surface.

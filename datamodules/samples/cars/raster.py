@@ -1,4 +1,4 @@
-"""Which triangle is seen where: triangles painted from far to near into a picture of their numbers."""
+"""Which triangle is seen where: triangles painted from far to near into an image of their numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Seen:
-    """What every sample of a window of the picture sees.
+    """What every sample of a window of the image sees.
 
     Attributes:
         left: first column of the window, in pixels.

@@ -1,4 +1,4 @@
-"""The colour of a spot on the car: diffuse light, coloured metal flakes, and a mirror-like coat over both."""
+"""The color of a spot on the car: diffuse light, colored metal flakes, and a mirror-like coat over both."""
 
 from dataclasses import dataclass
 
@@ -75,8 +75,8 @@ def _shade(
     facing = np.maximum(-_dot(view, normal), 0)
     mirrored = view + 2 * facing * normal
 
-    root = _pick(look.colour, u, v).astype(np.float32) * np.float32(1 / 255)
-    colour = root * root
+    root = _pick(look.color, u, v).astype(np.float32) * np.float32(1 / 255)
+    color = root * root
     coat, metal, gloss, see = _pick(look.finish, u, v).astype(np.float32) * np.float32(1 / 255)
 
     room_seen = _around(room.ball, mirrored) * _near_floor(height, mirrored[2])
@@ -88,8 +88,8 @@ def _shade(
     diffuse = _fall(normal) * (open_to_light * (1 - metal))
     flakes = (soft + gloss * (sharp - soft)) * (glow * metal * np.float32(0.95))
     shine = coat * fresnel * glow
-    own = colour * (diffuse + flakes) * ((1 - see) * (1 - 0.6 * shine)) + shine * sharp
-    return own, colour * (see * (1 - shine))
+    own = color * (diffuse + flakes) * ((1 - see) * (1 - 0.6 * shine)) + shine * sharp
+    return own, color * (see * (1 - shine))
 
 
 def _dot(a: Floats, b: Floats) -> Floats:
@@ -120,7 +120,7 @@ def _around(ball: Floats, direction: Floats) -> Floats:
 
 
 def _folded(values: Floats) -> Floats:
-    """As rows of 128, because OpenCV's pictures have no more than 32767 columns."""
+    """As rows of 128, because OpenCV's images have no more than 32767 columns."""
     rows = -(-len(values) // 128)
     out = np.zeros(rows * 128, np.float32)
     out[: len(values)] = values

@@ -20,7 +20,7 @@ def turned(profile: Sequence[Point], texel: Texel, *, around: int = 40) -> Mesh:
 
     Args:
         profile: points (radius, y); the outside lies to the right of the line, looking along +y with the radius up.
-        texel: the one place in the atlas it is coloured from.
+        texel: the one place in the atlas it is colored from.
         around: number of steps round the axis.
     """
     radius, y = np.array(profile, dtype=np.float64).T
@@ -51,7 +51,7 @@ def pod(size: tuple[float, float, float], power: float, texel: Texel, *, steps: 
     Args:
         size: half the length along x, y and z.
         power: 2 is an ellipsoid, 6 nearly a box.
-        texel: the one place in the atlas it is coloured from.
+        texel: the one place in the atlas it is colored from.
         steps: fineness.
     """
     across = np.linspace(0.0, 2 * np.pi, 2 * steps + 1)[:, None]

@@ -1,4 +1,4 @@
-"""The empty studio: a white wall lit from a ledge, a grey floor that runs up to it, a turntable, lights overhead."""
+"""The empty studio: a white wall lit from a ledge, a gray floor that runs up to it, a turntable, lights overhead."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +16,7 @@ _ROOM = 12.0  # radius of the wall
 _BACK = -6.0  # y of the middle of the room
 _LEDGE = 1.08  # the wall is lit from behind this height
 _CEILING = 5.2
-# brightness as in the photograph (0 to 255) along a line from the floor's middle to the wall's top;
+# brightness as in the image (0 to 255) along a line from the floor's middle to the wall's top;
 # metres before the wall count as negative
 _FLOOR = (
     (-14.0, 203.0),
@@ -84,12 +84,12 @@ def _table(knots: tuple[tuple[float, float], ...], x: Array) -> Array:
 
 @lru_cache(maxsize=1)
 def backdrop() -> NDArray[np.float32]:
-    """The studio without a car and without the turntable's marks, as photographed: float32 (H, W, 3), 0 to 255."""
+    """The studio without a car and without the turntable's marks, as imageed: float32 (H, W, 3), 0 to 255."""
     letters = lettering()
-    picture = np.empty((camera.HEIGHT, camera.WIDTH, 3), np.float32)
+    image = np.empty((camera.HEIGHT, camera.WIDTH, 3), np.float32)
     for top in range(0, camera.HEIGHT, _BAND):
-        picture[top : top + _BAND] = _band(top, letters)
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.75), dtype=np.float32)
+        image[top : top + _BAND] = _band(top, letters)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.75), dtype=np.float32)
 
 
 def _band(top: int, letters: NDArray[np.float32]) -> Array:
@@ -101,14 +101,14 @@ def _band(top: int, letters: NDArray[np.float32]) -> Array:
     table = smoothstep(TABLE + 0.004, TABLE - 0.004, from_middle)
     # warmer and a little darker than the floor, worn towards its rim, with a dark joint round it
     glow = 8.0 * np.exp(-((px / 3.5) ** 2) - ((py + 1.5) / 3.0) ** 2)
-    colour = np.stack([light * tint for tint in (0.992, 1.0, 1.012)], axis=-1)
+    color = np.stack([light * tint for tint in (0.992, 1.0, 1.012)], axis=-1)
     warm = np.stack([(light - 13.0 + glow) * tint for tint in (1.008, 0.994, 0.952)], axis=-1)
-    colour += table[..., None] * (warm - colour)
+    color += table[..., None] * (warm - color)
     joint = np.exp(-(((from_middle - TABLE) / np.maximum(footprint, 0.012)) ** 2))
-    colour *= 1.0 - (0.42 * joint * np.minimum(1.0, 0.012 / np.maximum(footprint, 1e-6) + 0.35))[..., None]
+    color *= 1.0 - (0.42 * joint * np.minimum(1.0, 0.012 / np.maximum(footprint, 1e-6) + 0.35))[..., None]
     across, down = (x / camera.WIDTH - 0.5) * 2, (y / camera.HEIGHT - 0.5) * 2
-    colour *= (1.0 - 0.050 * (across**2 + 0.6 * down**2) ** 1.5)[..., None]
-    return colour
+    color *= (1.0 - 0.050 * (across**2 + 0.6 * down**2) ** 1.5)[..., None]
+    return color
 
 
 @lru_cache(maxsize=1)
@@ -123,19 +123,19 @@ def environment() -> Environment:
     middle = np.array([0.0, 0.0, 0.75])
     light, px, py = _look(middle, direction, None)
     linear = (light / 255.0) ** 2
-    colour = np.stack([linear * tint for tint in (0.99, 1.0, 1.02)], axis=-1)
+    color = np.stack([linear * tint for tint in (0.99, 1.0, 1.02)], axis=-1)
     # the half of the room behind the camera is dimmer, and dark above
     behind = smoothstep(0.1, -0.6, direction[..., 1])
     high = smoothstep(0.05, 0.11, direction[..., 2])
-    colour *= (1.0 - behind * (0.22 + 0.56 * high))[..., None]
+    color *= (1.0 - behind * (0.22 + 0.56 * high))[..., None]
     # the floor near the car lies in its shadow
     near = np.hypot(px, py)
     shade = np.where(direction[..., 2] < 0, 0.30 + 0.70 * smoothstep(0.6, 3.2, near), 1.0)
-    colour *= shade[..., None]
+    color *= shade[..., None]
     ceiling = _ceiling(direction)
     share = smoothstep(0.20, 0.34, direction[..., 2])[..., None]
-    colour = colour * (1 - share) + ceiling * share
-    sharp = colour.astype(np.float32)
+    color = color * (1 - share) + ceiling * share
+    sharp = color.astype(np.float32)
     small = cv2.GaussianBlur(cv2.resize(sharp[..., 1], (128, 128), interpolation=cv2.INTER_AREA), (0, 0), 7.0)
     soft = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
     return Environment(np.ascontiguousarray(np.dstack([sharp, soft]), dtype=np.float32))

@@ -16,9 +16,9 @@ from PIL import Image
 from datamodules.io.rle import encode_rle
 from datamodules.loading.parallel import map_files, usable_cores
 from datamodules.samples.cars.design import design_car
-from datamodules.samples.cars.picture import draw_car
+from datamodules.samples.cars.render import draw_car
 
-DRAWING = 3  # raise it whenever the pictures change, so that older ones are not taken for new ones
+DRAWING = 3  # raise it whenever the images change, so that older ones are not taken for new ones
 _JPEG_QUALITY = 90
 _COMPLETE = "complete"
 _MOST_WORKERS = 8  # each takes half a gigabyte
@@ -41,7 +41,7 @@ def ensure_sample_cars(
     Args:
         folder: where sets are kept; each set gets a folder of its own in it.
         cars: how many cars.
-        views: pictures of each, evenly round the turntable.
+        views: images of each, evenly round the turntable.
         seed: of the cars' shapes and paints.
         workers: processes; one for each core unless given, but no more than eight.
 
@@ -82,7 +82,7 @@ def _stem(seed: int, shot: _Shot) -> str:
 
 
 def _draw(shot: _Shot, *, root: Path, seed: int, views: int) -> str:
-    """Writes picture and mask unless both are there, and returns the mask's runs."""
+    """Writes image and mask unless both are there, and returns the mask's runs."""
     stem = _stem(seed, shot)
     image_path, mask_path = root / "train" / f"{stem}.jpg", root / "train_masks" / f"{stem}_mask.gif"
     if image_path.is_file() and mask_path.is_file():
@@ -99,10 +99,10 @@ def _draw(shot: _Shot, *, root: Path, seed: int, views: int) -> str:
 
 def _gif(mask: NDArray[np.uint8]) -> bytes:
     """A GIF with palette black, white, as Kaggle's masks are."""
-    picture = Image.fromarray(mask).convert("P")
-    picture.putpalette([0, 0, 0, 255, 255, 255])
+    image = Image.fromarray(mask).convert("P")
+    image.putpalette([0, 0, 0, 255, 255, 255])
     out = io.BytesIO()
-    picture.save(out, "GIF", optimize=False)
+    image.save(out, "GIF", optimize=False)
     return out.getvalue()
 
 

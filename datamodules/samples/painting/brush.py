@@ -1,4 +1,4 @@
-"""Brush strokes: bundles of hairs drawn along a flow, each hair with a little colour and thickness of its own."""
+"""Brush strokes: bundles of hairs drawn along a flow, each hair with a little color and thickness of its own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Brush:
         length: of a stroke in pixels; each one is 0.6 to 1.4 times as long.
         hair: width of a hair in pixels.
         uneven: how much hairs of one stroke differ in brightness, as a share.
-        unmixed: how much the three colours of a stroke stray, in grey levels: paint that was not stirred.
+        unmixed: how much the three colors of a stroke stray, in gray levels: paint that was not stirred.
         dry: share of the length over which hairs run out of paint.
     """
 
@@ -39,7 +39,7 @@ class Brush:
 
 
 class Canvas:
-    """Wet paint: colours, and how thick the paint lies.
+    """Wet paint: colors, and how thick the paint lies.
 
     Args:
         width: in pixels.
@@ -51,13 +51,13 @@ class Canvas:
         self.paint = np.zeros((height, width, 4), np.uint8)  # RGB and thickness
         self.paint[:] = (*ground, 60)
 
-    def strokes(self, rng: np.random.Generator, places: Array, colours: Array, flow: Flow, brush: Brush) -> None:
+    def strokes(self, rng: np.random.Generator, places: Array, colors: Array, flow: Flow, brush: Brush) -> None:
         """Puts strokes on the canvas, one over the other.
 
         Args:
             rng: of everything that differs from stroke to stroke.
             places: (N, 2) middles of the strokes, x before y.
-            colours: (N, 3) RGB, 0 to 255.
+            colors: (N, 3) RGB, 0 to 255.
             flow: where the strokes run.
             brush: how.
         """
@@ -66,17 +66,17 @@ class Canvas:
         hairs = max(3, round(brush.width / brush.hair * 1.3))
         drawn = rng.random((len(places), hairs, 6))
         points = np.rint(_hairs(lines, lengths, drawn, brush) * 2**_SHIFT).astype(np.int32)
-        inks = self._inks(rng, colours, drawn, brush)
+        inks = self._inks(rng, colors, drawn, brush)
         widths = np.rint(brush.hair * (0.7 + 0.9 * drawn[..., 5])).astype(np.int64).clip(1)
         for stroke, ink, width in zip(points, inks.tolist(), widths.tolist(), strict=True):
             for hair in range(hairs):  # from one edge of the brush to the other
                 cv2.polylines(self.paint, [stroke[hair]], False, ink[hair], width[hair], cv2.LINE_AA, _SHIFT)
 
-    def _inks(self, rng: np.random.Generator, colours: Array, drawn: Array, brush: Brush) -> Array:
-        """Colour and thickness of every hair: (N, hairs, 4), whole numbers."""
+    def _inks(self, rng: np.random.Generator, colors: Array, drawn: Array, brush: Brush) -> Array:
+        """Color and thickness of every hair: (N, hairs, 4), whole numbers."""
         light = 1 + brush.uneven * (2 * drawn[..., 2] - 1)
-        stray = brush.unmixed * (2 * rng.random((len(colours), 1, 3)) - 1) * (2 * drawn[..., 3, None] - 0.6)
-        mixed = np.clip(colours[:, None] * light[..., None] + stray, 0, 255)
+        stray = brush.unmixed * (2 * rng.random((len(colors), 1, 3)) - 1) * (2 * drawn[..., 3, None] - 0.6)
+        mixed = np.clip(colors[:, None] * light[..., None] + stray, 0, 255)
         middle = 1 - np.abs(np.linspace(-0.5, 0.5, drawn.shape[1]))
         thick = 70 + 170 * drawn[..., 4] * middle
         return np.asarray(np.rint(np.concatenate([mixed, thick[..., None]], axis=2)))
@@ -139,7 +139,7 @@ def relief(paint: NDArray[np.uint8], strength: int) -> NDArray[np.uint8]:
 
     Args:
         paint: (H, W, 4) uint8, RGB and thickness.
-        strength: of light and shade, about 10; whole numbers throughout, so that every machine gives the same picture.
+        strength: of light and shade, about 10; whole numbers throughout, so that every machine gives the same image.
 
     Returns:
         (H, W, 3) uint8.
@@ -149,7 +149,7 @@ def relief(paint: NDArray[np.uint8], strength: int) -> NDArray[np.uint8]:
     soft = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]  # 9 times the mean of the neighbours
     slope = (soft[2:, 2:] - soft[:-2, :-2]) + (soft[2:, 1:-1] - soft[:-2, 1:-1])
     light = np.clip(slope * strength // 180, -46, 52)[..., None]
-    colour = paint[..., :3].astype(np.int32)
+    color = paint[..., :3].astype(np.int32)
     # shade darkens in proportion; light adds a gleam
-    lit = np.where(light < 0, colour * (128 + light) // 128, colour + light * 3 // 4)
+    lit = np.where(light < 0, color * (128 + light) // 128, color + light * 3 // 4)
     return np.asarray(np.clip(lit, 0, 255), dtype=np.uint8)

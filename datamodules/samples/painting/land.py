@@ -15,7 +15,7 @@ class Range:
     Args:
         top: height of the ridge down from the upper edge, in pixels, on average.
         waves: (amplitude in pixels, wavelength in pixels, phase) of the ridge.
-        pigments: its colours from dark to light.
+        pigments: its colors from dark to light.
     """
 
     top: float
@@ -43,7 +43,7 @@ class Range:
         along = np.stack([np.ones_like(x), rise], axis=1)
         return np.asarray(along / np.hypot(*along.T)[:, None])
 
-    def colour(self, places: Array, chance: Array) -> Array:
+    def color(self, places: Array, chance: Array) -> Array:
         """RGB (N, 3) of strokes at places: folds of light and dark, lighter at the ridge."""
         x, y = places.T
         deep = (y - self.ridge(x)).clip(0)
@@ -92,7 +92,7 @@ class Cypress:
         along = np.stack([lean, -np.ones_like(x)], axis=1)
         return np.asarray(along / np.hypot(*along.T)[:, None])
 
-    def colour(self, places: Array, chance: Array) -> Array:
+    def color(self, places: Array, chance: Array) -> Array:
         """RGB (N, 3) of strokes at places."""
         x, y = places.T
         aside = (x - self.middle(y)) / self.half(y).clip(1.0)

@@ -33,7 +33,7 @@ class Sky:
     """Where everything in it stands, in pixels.
 
     Args:
-        width: of the picture.
+        width: of the image.
         horizon: height down from the top at which the sky ends, about.
         vortices: large turns.
         stars: small lights.
@@ -65,7 +65,7 @@ class Sky:
             along = along * (1 - share) + 3 * share * around
         return np.asarray(along / np.hypot(*along.T)[:, None].clip(1e-9))
 
-    def colour(self, places: Array, chance: Array) -> Array:
+    def color(self, places: Array, chance: Array) -> Array:
         """RGB (N, 3) of strokes at places; ``chance`` (N,) in [0, 1] makes neighbours differ."""
         x, y = places.T
         height = np.clip(y / self.horizon, 0.0, 1.2)
@@ -77,7 +77,7 @@ class Sky:
             bands = np.sin(far / vortex.radius * 11 - 1.0 * vortex.turn * angle)
             tone = tone * (1 - 0.75 * share) + share * (0.40 + 0.33 * bands)
         tone = tone + 0.24 * (chance - 0.5)
-        colours = mix(SKY, tone)
+        colors = mix(SKY, tone)
         for star in (*self.stars, self.moon):
             far = np.hypot(x - star.x, y - star.y) / star.radius
             ring = (far - 0.2) / 0.8
@@ -85,8 +85,8 @@ class Sky:
                 ring = np.where(far < _DISC, 0.66, 0.36 + (far - _DISC) * 0.75)
             ring = ring + 0.16 * (chance - 0.5) + 0.07 * np.sin(far * 21)
             share = np.clip((1.12 - far) / 0.45, 0.0, 1.0) * np.where(chance < 0.8, 1.0, 0.55)
-            colours = colours * (1 - share[:, None]) + share[:, None] * mix(LIGHT, ring)
-        return colours
+            colors = colors * (1 - share[:, None]) + share[:, None] * mix(LIGHT, ring)
+        return colors
 
     def crescent(self, places: Array) -> Array:
         """Which places (N,) lie on the moon's lit part."""

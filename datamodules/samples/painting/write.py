@@ -5,9 +5,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from datamodules.samples.painting.picture import paint_night
+from datamodules.samples.painting.render import paint_night
 
-PAINTING = 2  # raise it whenever the picture changes, so that an older one is not taken for the new one
+PAINTING = 2  # raise it whenever the image changes, so that an older one is not taken for the new one
 
 
 def ensure_sample_painting(folder: Path, *, seed: int = 0) -> Path:
@@ -16,7 +16,7 @@ def ensure_sample_painting(folder: Path, *, seed: int = 0) -> Path:
     The file appears whole or not at all, so two processes may paint it at once.
 
     Returns:
-        The picture, a PNG.
+        The image, a PNG.
     """
     target = folder / f"night-{PAINTING}-seed{seed}.png"
     if target.is_file():

@@ -1,0 +1,15 @@
+from .checkpoints.run_checkpoint import RunCheckpoint as RunCheckpoint
+from .checkpoints.save_on_signal import SaveOnSignal as SaveOnSignal
+from .distributed.replica_check import ReplicaGuard as ReplicaGuard
+from .prediction.writer import PredictionWriter as PredictionWriter
+from .training.icnr_init import ICNRInit as ICNRInit
+from .training.non_finite_guard import NonFiniteGuard as NonFiniteGuard
+from .training.progressive_resizing import ProgressiveResizing as ProgressiveResizing
+from .training.step_seed import StatelessRandomness as StatelessRandomness
+from .training.style_calibration import Calibration as Calibration
+from .training.weight_averaging import StageAverage as StageAverage
+from .visualization.dashboard import Dashboard as Dashboard
+from .visualization.figures import Figures as Figures
+from .visualization.segmentation import SegmentFigures as SegmentFigures
+from .visualization.style import StyleFigures as StyleFigures
+from .visualization.super_resolution import SrFigures as SrFigures

@@ -1,0 +1,14 @@
+from .base import ImageDataModule as ImageDataModule
+from .errors import DataError as DataError
+from .images.degradation import Degradation as Degradation
+from .images.degradations import Blur as Blur
+from .images.degradations import FewColors as FewColors
+from .images.degradations import Gray as Gray
+from .images.degradations import Jpeg as Jpeg
+from .images.degradations import Noise as Noise
+from .images.degradations import Tilt as Tilt
+from .images.style import StyleDataModule as StyleDataModule
+from .images.super_resolution import SuperResolutionDataModule as SuperResolutionDataModule
+from .segmentation.carvana import CarvanaDataModule as CarvanaDataModule
+from .segmentation.folder import FolderDataModule as FolderDataModule
+from .stage import Stage as Stage

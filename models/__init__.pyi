@@ -1,0 +1,12 @@
+from .losses.perceptual import PerceptualLoss as PerceptualLoss
+from .losses.pixel import CharbonnierLoss as CharbonnierLoss
+from .losses.pixel import L1Loss as L1Loss
+from .losses.pixel import MSELoss as MSELoss
+from .losses.style import StyleLoss as StyleLoss
+from .segmentation.simple_decoder import SimpleSegmenter as SimpleSegmenter
+from .segmentation.unet import UNet as UNet
+from .segmentation.unet34 import UNet34 as UNet34
+from .style.style_resnet import StyleResnet as StyleResnet
+from .super_resolution.pixel_shuffle import SubpixelUpsample as SubpixelUpsample
+from .super_resolution.sr_resnet import SrResnet as SrResnet
+from .weights.errors import WeightsError as WeightsError

@@ -1,0 +1,1 @@
+"""Tiny data, networks and runs that the tests share."""

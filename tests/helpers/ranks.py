@@ -1,0 +1,90 @@
+"""Runs a function of a test on several processes at once, as a scheduler does; run as a program it is one of them."""
+
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parents[1]
+
+
+def on_ranks(world: int, function: Callable[..., Any], *words: Any, seconds: float = 540) -> list[Any]:
+    """Calls ``function(*words)`` on ``world`` processes that Lightning takes for its own.
+
+    Args:
+        world: number of processes; each builds its ``Trainer`` with ``devices=world`` and ``accelerator="cpu"``.
+        function: stands at the top of a test's file.
+        words: whatever can be pickled.
+        seconds: after which all are killed.
+
+    Returns:
+        What each returned, process 0 first.
+
+    Raises:
+        AssertionError: if one failed, with what it said; the others are killed.
+    """
+    # Nothing of a scheduler or of the test's own process may be taken for these processes' place.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "TORCHELASTIC", "PYTEST"))}
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NODE_RANK": "0", "WORLD_SIZE": str(world)}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "call").write_bytes(pickle.dumps((function.__module__, function.__qualname__, words)))
+        ranks = []
+        for rank in range(world):
+            own = place | {"LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
+            with (folder / f"said{rank}").open("wb") as said:
+                ranks.append(
+                    subprocess.Popen(
+                        [sys.executable, __file__, str(folder)],
+                        env=environment | own, cwd=Path.cwd(), stdout=said, stderr=subprocess.STDOUT,
+                    )
+                )  # fmt: skip
+        try:
+            _wait(ranks, time.monotonic() + seconds)
+            codes = [process.returncode for process in ranks]
+            if any(code != 0 for code in codes):  # None: still running, since another one failed or the time is over
+                blamed = next((rank for rank, code in enumerate(codes) if code), 0)
+                said = (folder / f"said{blamed}").read_text(encoding="utf-8", errors="replace")
+                raise AssertionError(f"exit codes {codes}; process {blamed} said:\n{said[-4000:]}")
+        finally:
+            for process in ranks:
+                process.kill()
+                process.wait()
+        return [pickle.loads((folder / f"result{rank}").read_bytes()) for rank in range(world)]
+
+
+def _wait(ranks: list[subprocess.Popen[bytes]], deadline: float) -> None:
+    """Waits until all are done, one has failed, or the time is over."""
+    while any(process.poll() is None for process in ranks) and not any(process.returncode for process in ranks):
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main() -> None:
+    """Calls the function and leaves what it returned in the folder."""
+    folder = Path(sys.argv[1])
+    sys.path[:0] = [str(TESTS.parent), str(TESTS)]
+    import torch
+
+    torch.set_num_threads(1)
+    module, name, words = pickle.loads((folder / "call").read_bytes())
+    result = getattr(import_module(module), name)(*words)
+    (folder / f"result{os.environ['LOCAL_RANK']}").write_bytes(pickle.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The real command line on a tiny network and tiny images."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import yaml
+
+from experiments.cli.main import main
+from tests.helpers import tiny_images
+from tests.helpers.tiny_segment import DiscNet
+
+STAGES = [
+    {"name": "small", "size": 32, "batch_size": 4, "epochs": 1, "lr": 1e-2, "frozen": "encoder"},
+    {"name": "large", "size": 48, "batch_size": 2, "epochs": 1, "lr": 1e-2},
+]
+QUIET = (
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+    "--trainer.num_sanity_val_steps=0",
+)
+
+
+class PretrainedNet(DiscNet):
+    """Notes what it was asked to start from."""
+
+    asked: ClassVar[list[str]] = []
+
+    def __init__(self, *, pretrained: str = "none") -> None:
+        super().__init__()
+        self.asked.append(pretrained)
+
+
+class TinyRuns:
+    """A working directory with images and a configuration, and the words that run it.
+
+    Args:
+        place: an empty folder, which is the working directory.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.config = place / "tiny.yaml"
+        self.config.write_text(
+            yaml.safe_dump(
+                {
+                    "model": {"net": {"class_path": "tests.helpers.tiny_segment.DiscNet"}},
+                    "data": {
+                        "class_path": "datamodules.CarvanaDataModule",
+                        "init_args": {
+                            "root": str(tiny_images.carvana(place / "cars")),
+                            "num_workers": 0,
+                            "cache_dir": str(place / "cache"),
+                        },
+                    },
+                    "stages": STAGES,
+                    "trainer": {"accelerator": "cpu", "devices": 1},
+                }
+            ),
+            encoding="utf-8",
+        )
+
+    def words(self, *words: str) -> list[str]:
+        """The command line of a run with the tiny configuration."""
+        return ["--task", "segment", "--config", str(self.config), *words, *QUIET]
+
+    def run(self, *words: str) -> int:
+        """Runs it and gives the exit code."""
+        return main(self.words(*words))
+
+    def folder(self, name: str = "sample") -> Path:
+        """A run's folder."""
+        return self.place / "runs" / "segment" / name

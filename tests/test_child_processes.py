@@ -1,0 +1,174 @@
+"""Processes that look after each other: none outlives a failure, and what failed first is said last.
+
+Each case is a program of its own, since such a program ends with it.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from callbacks.distributed.error_files import (
+    FOLDER,
+    STARTER,
+    errors_folder,
+    first_left,
+    forget_errors,
+    is_cause,
+    leave_text,
+    starter,
+)
+
+ROOT = Path(__file__).parents[1]
+HEAD = r"""
+import subprocess, sys, tempfile, time
+from pathlib import Path
+from callbacks.distributed import child_processes as siblings
+from callbacks.distributed.error_files import leave_text
+siblings.GRACE = siblings.GRACE_WHEN_KNOWN = 1.0
+errors = Path(tempfile.mkdtemp(dir="."))
+def child(code):
+    code = "import os, signal, sys, time, faulthandler; faulthandler.enable()\n" + code
+    return subprocess.Popen([sys.executable, "-c", code])
+"""
+RAISES = (
+    f"sys.path[:0] = [{str(ROOT)!r}]; from pathlib import Path;"
+    "from callbacks.distributed.error_files import leave_text;"
+    "leave_text(Path(os.environ['ERRORS']), 'process 1: the reason', rank=1, consequence=False); sys.exit(1)"
+)
+
+
+def run(body: str, folder: Path) -> tuple[int, str]:
+    """Runs such a program; gives exit code and all that was said."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = [{str(ROOT)!r}]{HEAD}{body}"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert list(folder.iterdir()) == []  # the errors' folder is gone
+    return done.returncode, done.stdout
+
+
+def test_an_error_of_another_process_is_said_after_ones_own(tmp_path: Path) -> None:
+    body = f"""
+import os
+os.environ["ERRORS"] = str(errors)
+siblings.Siblings([child({RAISES!r})], errors)
+time.sleep(0.5)
+leave_text(errors, "process 0: connection closed", rank=0, consequence=True)
+raise RuntimeError("connection closed")
+"""
+    code, said = run(body, tmp_path)
+    assert code == 1
+    assert "RuntimeError: connection closed" in said
+    assert said.splitlines()[-1] == "run.py: process 1: the reason"
+
+
+def test_a_process_that_was_killed_is_named(tmp_path: Path) -> None:
+    body = """
+siblings.Siblings([child("time.sleep(60)"), child("os.kill(os.getpid(), signal.SIGKILL)")], errors)
+leave_text(errors, "process 0: connection closed", rank=0, consequence=True)
+sys.exit(3)
+"""
+    start = time.monotonic()
+    code, said = run(body, tmp_path)
+    assert code == 3
+    assert time.monotonic() - start < 30
+    assert said.splitlines()[-1].startswith("run.py: process 2 failed first: it was killed by SIGKILL")
+
+
+def test_one_that_hangs_says_where(tmp_path: Path) -> None:
+    body = """
+siblings.Siblings([child("def somewhere(): time.sleep(60)\\nsomewhere()")], errors)
+leave_text(errors, "process 0: timed out", rank=0, consequence=True)
+sys.exit(1)
+"""
+    code, said = run(body, tmp_path)
+    assert code == 1
+    assert "in somewhere" in said
+    assert said.splitlines()[-1].startswith("run.py: process 1 did not answer the others")
+
+
+def test_the_first_process_does_not_wait_for_ever_either(tmp_path: Path) -> None:
+    body = """
+siblings.Siblings([child("sys.exit(7)")], errors)
+def waits(): time.sleep(60)
+waits()
+"""
+    start = time.monotonic()
+    code, said = run(body, tmp_path)
+    assert code == 1
+    assert time.monotonic() - start < 30
+    assert "in waits" in said
+    assert said.splitlines()[-1] == "run.py: process 1 failed first: it ended with code 7"
+
+
+@pytest.mark.parametrize("code", [0, 75])
+def test_an_end_that_was_asked_for_is_waited_for_in_silence(tmp_path: Path, code: int) -> None:
+    body = f"siblings.Siblings([child('time.sleep(2); sys.exit({code})')], errors)\nsys.exit({code})"
+    start = time.monotonic()
+    assert run(body, tmp_path) == (code, "")
+    assert time.monotonic() - start > 2
+
+
+def test_an_error_that_all_end_by_is_said_once(tmp_path: Path) -> None:
+    body = """
+leave_text(errors, "process 1 failed first:\\nno image", rank=1, consequence=False)
+leave_text(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
+siblings.Siblings([child("sys.exit(2)")], errors)
+print("no image", flush=True)
+sys.exit(2)
+"""
+    assert run(body, tmp_path) == (2, "no image\n")
+
+
+def test_ones_own_error_is_said_again_behind_what_others_say_of_it(tmp_path: Path) -> None:
+    body = """
+leave_text(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
+leave_text(errors, "process 1 failed first:\\nconnection closed", rank=1, consequence=True)
+siblings.Siblings([child("print('connection closed', flush=True); sys.exit(1)")], errors)
+print("no image", flush=True)
+sys.exit(2)
+"""
+    code, said = run(body, tmp_path)
+    assert code == 2
+    assert said.splitlines()[-2:] == ["run.py: process 0 failed first:", "no image"]
+
+
+def test_whoever_waits_for_one_that_said_why_it_failed_is_ended_in_silence(tmp_path: Path) -> None:
+    body = """
+leave_text(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
+siblings.Siblings([child("time.sleep(60)")], errors)
+sys.exit(2)
+"""
+    start = time.monotonic()
+    assert run(body, tmp_path) == (2, "")
+    assert time.monotonic() - start < 30
+
+
+def test_only_who_was_started_by_another_process_has_a_starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(STARTER, raising=False)
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    assert starter() is None
+    monkeypatch.setenv(STARTER, str(os.getppid()))
+    assert starter() == os.getppid()
+    forget_errors()
+    assert errors_folder() == tmp_path  # it is not this process' own
+    monkeypatch.setenv(STARTER, str(os.getpid()))
+    assert starter() is None
+    forget_errors()
+    assert errors_folder() is None
+
+
+def test_a_cause_comes_before_an_earlier_consequence(tmp_path: Path) -> None:
+    leave_text(tmp_path, "lost", rank=0, consequence=True)
+    leave_text(tmp_path, "late", rank=2, consequence=False)
+    leave_text(tmp_path, "later", rank=1, consequence=False)
+    leave_text(tmp_path, "again", rank=2, consequence=False)
+    first = first_left(tmp_path)
+    assert first is not None
+    assert first.read_text(encoding="utf-8") == "late"
+    assert is_cause(first)
+    assert sorted(file.read_text(encoding="utf-8") for file in tmp_path.iterdir()) == ["late", "later", "lost"]

@@ -1,0 +1,269 @@
+"""Folders of images to pairs: what is found, how it is split, what a patch is."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from datamodules.cache.encodings import ProportionalKind
+from datamodules.errors import DataError
+from datamodules.images.degradation import Degradation
+from datamodules.images.degradations import Noise
+from datamodules.images.shrink import shrink
+from datamodules.images.super_resolution import SuperResolutionDataModule
+from datamodules.index.splits import Split
+from datamodules.loading.randomness import Key
+from datamodules.samples.images import ensure_sample_images
+from datamodules.stage import Stage
+from tests.helpers.tiny_images import noise, save
+
+STAGE = Stage(name="2x", size=8, scale=2, batch_size=2, epochs=1, lr=1e-3)
+
+
+def save_images(root: Path, count: int = 10, height: int = 40, width: int = 60) -> Path:
+    for number in range(count):
+        save(root / f"n{number % 3}" / f"p{number}.png", noise(number, height, width))
+    return root
+
+
+def module(root: Path, **options: object) -> SuperResolutionDataModule:
+    data = SuperResolutionDataModule(root=root, cache_dir=root.parent / "cache", num_workers=0, **options)  # type: ignore[arg-type]
+    data.set_stage(STAGE)
+    return data
+
+
+def names(data: SuperResolutionDataModule, split: Split) -> list[str]:
+    return [image.name for image in data.image_splits().splits[split]]
+
+
+def pixels(tensor: Tensor) -> np.ndarray:  # type: ignore[type-arg]
+    return (tensor * 255).round().byte().permute(1, 2, 0).numpy()
+
+
+def test_class_folders_are_split_by_name_alone(tmp_path: Path) -> None:
+    data = module(save_images(tmp_path / "a" / "images"), val_share=0.2)
+    again = module(save_images(tmp_path / "elsewhere" / "images"), val_share=0.2)
+    assert len(names(data, "train")) == 8
+    assert len(names(data, "val")) == 2
+    assert not set(names(data, "train")) & set(names(data, "val"))
+    assert names(data, "val") == names(again, "val") == names(data, "test")
+
+
+def test_the_lessons_share_validates(tmp_path: Path) -> None:
+    root = save_images(tmp_path / "images", 40, 16, 16)
+    assert len(names(module(root), "val")) == 1  # 1 % of 40, at least one
+    half = module(root, keep_pct=0.5)
+    assert (len(names(half, "train")), len(names(half, "val"))) == (19, 1)  # 2 % of 20
+    tenth = module(root, keep_pct=0.1)
+    assert (len(names(tenth, "train")), len(names(tenth, "val"))) == (3, 1)  # a tenth of 4 is none, so one
+
+
+def test_own_folders_for_training_and_validation_are_kept(tmp_path: Path) -> None:
+    save_images(tmp_path / "p" / "train", 3)
+    save_images(tmp_path / "p" / "val", 2)
+    data = module(tmp_path / "p")
+    assert all(name.startswith("train/") for name in names(data, "train"))
+    assert names(data, "val") == ["val/n0/p0.png", "val/n1/p1.png"]
+    save(tmp_path / "p" / "stray.png", noise(1))
+    with pytest.raises(DataError, match=r"such as stray\.png"):
+        module(tmp_path / "p").image_splits()
+
+
+def test_the_low_patch_is_made_of_the_high_one(tmp_path: Path) -> None:
+    data = module(save_images(tmp_path / "images"), degrade=Degradation(kernel="area"), crops=3)
+    patches = data.train_set(STAGE)
+    assert len(patches) == 9 * 3  # type: ignore[arg-type]
+    sample = patches[Key(0, 5)]
+    assert sample["low"].shape == (3, 8, 8)
+    assert sample["high"].shape == (3, 16, 16)
+    assert 0 <= sample["low"].min() < sample["high"].max() <= 1
+    squares = torch.nn.functional.avg_pool2d(sample["high"], 2)
+    torch.testing.assert_close(sample["low"], squares, rtol=0, atol=0.51 / 255)
+
+
+def test_patches_follow_from_epoch_and_index_alone(tmp_path: Path) -> None:
+    patches = module(save_images(tmp_path / "images"), crops=2).train_set(STAGE)
+    first, _, again = patches[Key(0, 1)], patches[Key(1, 3)], patches[Key(0, 1)]
+    torch.testing.assert_close(first["high"], again["high"], rtol=0, atol=0)
+    torch.testing.assert_close(first["low"], again["low"], rtol=0, atol=0)
+    assert not torch.equal(first["high"], patches[Key(1, 1)]["high"])
+    assert not torch.equal(first["high"], patches[Key(0, 0)]["high"])  # another crop of the same image
+
+
+def test_all_eight_symmetries_come_up_and_none_where_the_stage_says_so(tmp_path: Path) -> None:
+    root = save_images(tmp_path / "images", 2, 16, 16)  # a patch is the whole image
+    data = module(root, val_share=0.5)
+    (name,) = names(data, "train")
+    image = cv2.cvtColor(cv2.imread(str(root / name)), cv2.COLOR_BGR2RGB)
+    wanted = {np.rot90(p, turns).tobytes() for p in (image, image[:, ::-1]) for turns in range(4)}
+    patches = data.train_set(STAGE)
+    assert {pixels(patches[Key(epoch, 0)]["high"]).tobytes() for epoch in range(60)} == wanted
+    plain = data.train_set(Stage(name="plain", size=8, scale=2, batch_size=1, epochs=1, lr=1, augment=False))
+    assert {pixels(plain[Key(epoch, 0)]["high"]).tobytes() for epoch in range(20)} == {image.tobytes()}
+
+
+def test_validation_is_the_middle_of_the_image(tmp_path: Path) -> None:
+    root = save_images(tmp_path / "images")
+    data = module(root, val_size=10)
+    sample = data.val_set(STAGE)[Key(0, 0)]
+    image = cv2.cvtColor(cv2.imread(str(root / sample["name"])), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(pixels(sample["high"]), image[10:30, 20:40])
+    # as if the whole image had been made small: nothing of it ends at the patch's border
+    np.testing.assert_array_equal(pixels(sample["low"]), shrink(image, 2, "bicubic")[5:15, 10:20])
+
+
+def test_at_the_images_own_border_it_goes_on_mirrored(tmp_path: Path) -> None:
+    root = save_images(tmp_path / "images", 2, 16, 16)  # a patch is the whole image
+    sample = module(root, val_share=0.5).val_set(STAGE)[Key(0, 0)]
+    image = cv2.cvtColor(cv2.imread(str(root / sample["name"])), cv2.COLOR_BGR2RGB)
+    mirrored = np.pad(image, ((8, 8), (8, 8), (0, 0)), "symmetric")
+    np.testing.assert_array_equal(pixels(sample["high"]), image)
+    np.testing.assert_array_equal(pixels(sample["low"]), shrink(mirrored, 2, "bicubic")[4:12, 4:12])
+
+
+def test_the_whole_image_is_tested(tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    for number in range(2):
+        save(root / f"p{number}.png", noise(number, 41, 60 + number))
+    data = module(root, val_share=0.5)
+    (batch,) = data.test_dataloader()
+    assert batch["high"][0].shape[1] == 40
+    assert batch["low"][0].shape[1:] == (20, 30)
+
+
+def test_held_out_images_too_small_to_be_judged_are_counted_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_images(tmp_path / "p" / "train", 3)
+    save_images(tmp_path / "p" / "val", 2, 15, 60)  # the smallest that 2x can judge is 16: even, and 11 + 2 x 2
+    with pytest.raises(DataError, match="none of the 2 held-out images has the 15 px"):
+        module(tmp_path / "p").test_set(STAGE)
+    save(tmp_path / "p" / "val" / "good.png", noise(1, 16, 60))
+    assert len(module(tmp_path / "p").test_set(STAGE)) == 1  # type: ignore[arg-type]
+    assert caplog.messages == ["2 of 3 held-out images are below 15 px: left out"]
+
+
+def test_squashing_takes_the_whole_image(tmp_path: Path) -> None:
+    data = module(save_images(tmp_path / "images"), squash=True, degrade=Degradation(kernel="area"))
+    sample = data.val_set(STAGE)[Key(0, 0)]
+    image = cv2.cvtColor(cv2.imread(str(tmp_path / "images" / sample["name"])), cv2.COLOR_BGR2RGB)
+    expected = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(pixels(sample["high"]), expected)
+
+
+def test_repairs_keep_the_size(tmp_path: Path) -> None:
+    data = module(save_images(tmp_path / "images"), degrade=Degradation(after=[Noise(sigma=(30, 30))]))
+    stage = Stage(name="repair", size=16, scale=1, batch_size=2, epochs=1, lr=1)
+    sample = data.train_set(stage)[Key(0, 0)]
+    difference = (sample["low"] - sample["high"]) * 255
+    assert 25 < float(difference.std()) < 35
+    validation = data.val_set(stage)
+    torch.testing.assert_close(validation[Key(0, 0)]["low"], validation[Key(0, 0)]["low"], rtol=0, atol=0)
+
+
+def test_small_images_are_counted_and_left_out_or_enlarged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = save_images(tmp_path / "images", 6)
+    for number in range(4):
+        save(root / "small" / f"s{number}.png", noise(number, 10, 30))
+    skipping = module(root, val_share=0.5)
+    skipping.prepare([STAGE])
+    small = sum("small" in name for name in names(skipping, "train"))
+    assert f"{small} of 5 train images are below 16 px: left out" in capsys.readouterr().out
+    assert len(skipping.train_set(STAGE)) == 5 - small  # type: ignore[arg-type]
+    enlarging = module(root, val_share=0.5, small="enlarge")
+    enlarging.prepare([STAGE])
+    assert f"{small} of 5 train images are below 16 px: enlarged" in capsys.readouterr().out
+    patches = enlarging.train_set(STAGE)
+    assert {patches[Key(0, index)]["high"].shape for index in range(5)} == {(3, 16, 16)}
+    save(tmp_path / "tiny" / "a.png", noise(1, 9, 9))
+    save(tmp_path / "tiny" / "b.png", noise(2, 9, 9))
+    with pytest.raises(DataError, match="none of the 1 train images has the 16 px"):
+        module(tmp_path / "tiny", val_share=0.5).train_set(STAGE)
+
+
+def test_copies_are_made_once_with_the_images_proportions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ProportionalKind(40, 60).shape(20) == (20, 30, 3)
+    assert ProportionalKind(40, 60).shape(100) == (40, 60, 3)
+    data = module(save_images(tmp_path / "images"), side=20)
+    data.prepare([STAGE])
+    assert "shorter sides: 40 to 40 px" in capsys.readouterr().out
+    copies = list((tmp_path / "cache/images/20").rglob("*.npy"))
+    assert len(copies) == 10
+    assert np.load(copies[0]).shape == (20, 30, 3)
+    with pytest.raises(DataError, match=r"raise --data\.side"):
+        data.train_set(Stage(name="4x", size=8, scale=4, batch_size=1, epochs=1, lr=1))
+
+
+def test_videos_are_named_and_damaged_images_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = save_images(tmp_path / "images")
+    (root / "clip.mp4").write_bytes(b"video")
+    (root / "scan.pdf").write_bytes(b"%PDF-1.4")
+    module(root).prepare([STAGE])
+    assert "left out, no images by their names: 2 (clip.mp4, scan.pdf)" in capsys.readouterr().out
+    (root / "scan.jpg").write_bytes(b"%PDF-1.4 with the wrong name")
+    (root / "torn.png").write_bytes((root / "n0/p0.png").read_bytes()[:200])
+    with pytest.raises(DataError, match="2 x file that cannot be read") as caught:
+        module(root).prepare([STAGE])
+    assert "scan.jpg" in str(caught.value)
+    assert "torn.png" in str(caught.value)
+
+
+def test_images_without_colors_can_be_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = save_images(tmp_path / "images", 6)
+    for number, name in enumerate(("rgb.jpg", "l.png")):
+        gray = np.repeat(noise(number, 40, 60)[..., :1], 3, axis=2)
+        save(root / name, gray if name.startswith("rgb") else gray[..., 0])
+    assert len(names(module(root), "train")) == 7
+    data = module(root, gray="skip")
+    data.prepare([STAGE])
+    assert "  left out, without colors: 2\n" in capsys.readouterr().out
+    assert {name[:1] for name in names(data, "train") + names(data, "val")} == {"n"}
+    for path in root.glob("n*/*"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"all 2 images in .* are without colors"):
+        module(root, gray="skip").image_splits()
+
+
+def test_a_check_is_remembered_until_an_image_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = save_images(tmp_path / "images")
+    module(root).image_splits()
+    looked: list[Path] = []
+    monkeypatch.setattr("datamodules.images.check.read_image", lambda path, at_least: looked.append(path) or noise(0))
+    module(root).image_splits()
+    assert looked == []
+    save(root / "n0" / "p0.png", noise(99, 44, 44))
+    assert len(module(root).image_splits().splits["train"]) == 9
+    assert len(looked) == 10
+
+
+def test_folders_that_are_none_or_empty_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is not a folder: name an existing one with --data\.root"):
+        module(tmp_path / "gone").image_splits()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no images"):
+        module(tmp_path / "empty").image_splits()
+
+
+def test_a_stage_without_scale_is_refused(tmp_path: Path) -> None:
+    stage = Stage(name="plain", size=8, batch_size=1, epochs=1, lr=1)
+    with pytest.raises(DataError, match="stage 'plain' names no scale"):
+        module(save_images(tmp_path / "images")).train_set(stage)
+
+
+def test_patches_too_small_to_be_judged_are_refused(tmp_path: Path) -> None:
+    stage = Stage(name="repair", size=12, scale=1, batch_size=1, epochs=1, lr=1)
+    with pytest.raises(DataError, match=r"SSIM needs 13 .* raise --data\.val_size"):
+        module(save_images(tmp_path / "images")).val_set(stage)
+    assert module(tmp_path / "images", val_size=13).val_set(stage)[Key(0, 0)]["low"].shape == (3, 13, 13)
+
+
+def test_the_sample_is_there_without_data_and_holds_images_out_whole(tmp_path: Path) -> None:
+    data = SuperResolutionDataModule(cache_dir=tmp_path, num_workers=0)
+    assert names(data, "val") == ["val/chelsea.png", "val/coffee.png", "val/rocket.png"]
+    assert len(names(data, "train")) == 7
+    written = (tmp_path / "sample_images/train/astronaut.png").stat().st_mtime_ns
+    ensure_sample_images(tmp_path / "sample_images")
+    assert (tmp_path / "sample_images/train/astronaut.png").stat().st_mtime_ns == written

@@ -1,0 +1,85 @@
+"""Files, folders, patterns and lists to one list of images with names of their own."""
+
+from pathlib import Path
+
+import pytest
+
+from datamodules.errors import DataError
+from datamodules.prediction.image_list import list_images
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in (
+        "a/x.jpg", "a/deep/y.PNG", "a/notes.md", "a/.hidden.jpg", "b/x.png", "b/z.webp", "b/my car.v2.jpg",
+    ):  # fmt: skip
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"only names matter here")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(words: list[str], leave_out: Path | None = None) -> list[str]:
+    return [listed.name for listed in list_images(words, leave_out=leave_out)]
+
+
+def test_a_folder_gives_the_images_below_it_in_order(images: Path) -> None:
+    assert names(["a"]) == ["deep/y", "x"]
+
+
+def test_a_file_gives_its_own_name_whatever_its_suffix(images: Path) -> None:
+    assert names(["b/my car.v2.jpg", "a/notes.md"]) == ["my car.v2", "notes"]
+
+
+def test_a_pattern_keeps_the_place_below_its_fixed_part(images: Path) -> None:
+    assert names(["a/**/*"]) == ["deep/y", "x"]
+    assert names([str(images / "b" / "[xz].*")]) == ["x", "z"]
+
+
+def test_same_names_in_two_folders_keep_their_folders(images: Path) -> None:
+    assert names(["a", "b"]) == ["a/deep/y", "a/x", "b/my car.v2", "b/x", "b/z"]
+
+
+def test_same_names_side_by_side_are_numbered_around_names_that_are_taken(images: Path) -> None:
+    for name in ("x.jpg", "X.bmp", "x-2.png"):
+        (images / "b" / name).touch()
+    # Sorted: X.bmp, "my car", x-2.png, x.jpg, x.png, z.webp; names that differ only in case would share a file on macOS
+    assert names(["b"]) == ["X", "my car.v2", "x-2", "x-3", "x-4", "z"]
+
+
+def test_an_image_named_twice_counts_once(images: Path) -> None:
+    assert names(["a/x.jpg", "a", "b/../a/x.jpg"]) == ["x", "deep/y"]
+
+
+@pytest.mark.parametrize("word", ["@list.txt", "list.txt"])
+def test_a_list_counts_from_here_and_else_from_its_own_folder(images: Path, word: str) -> None:
+    (images / "list.txt").write_text("# mine\n\na/x.jpg\nb/z.webp\n", encoding="utf-8")
+    assert names([word]) == ["x", "z"]
+    (images / "b" / "list.txt").write_text("my car.v2.jpg\r\n", encoding="utf-8-sig")
+    assert names([word.replace("list", "b/list")]) == ["my car.v2"]
+
+
+def test_an_entry_of_a_list_that_is_missing_stays_to_be_reported(images: Path) -> None:
+    (images / "list.txt").write_text("a/x.jpg\na/gone.jpg\n", encoding="utf-8")
+    assert names(["@list.txt"]) == ["x", "gone"]
+
+
+def test_results_inside_the_folder_are_not_images(images: Path) -> None:
+    assert names(["."], leave_out=Path("a/deep")) == ["a/x", "b/my car.v2", "b/x", "b/z"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a", "gone.jpg"], "gone.jpg: there is no such file or folder"),
+        (["a/*.tiff"], r"a/\*.tiff: the pattern matches no image"),
+        (["@gone.txt"], "gone.txt: cannot be read as a list of images"),
+        (["empty"], "no image to work on"),
+        ([], "no image to work on"),
+    ],
+)
+def test_words_that_stand_for_nothing_are_refused_by_name(images: Path, words: list[str], message: str) -> None:
+    (images / "empty").mkdir()
+    with pytest.raises(DataError, match=message):
+        list_images(words)
