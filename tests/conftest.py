@@ -3,12 +3,18 @@
 import os
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the registry, 2 s when offline
 
 import pytest
 import torch
+from jsonargparse import set_parsing_settings
+from lightning import Callback
+
+from experiments.tasks.table import TASKS
+from tests.helpers.tiny_run import TinyRuns
 
 # On two cores the suite is 4x faster with one thread: the tensors are small and the pools fight.
 torch.set_num_threads(1)
@@ -29,3 +35,13 @@ def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.setattr(urllib.request, "urlopen", fail)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyRuns:
+    """A fresh working directory for segmentation runs without figures; configurations may name classes of the tests."""
+    set_parsing_settings(import_path_allowlist=["tests.helpers"])
+    monkeypatch.chdir(tmp_path)
+    without_figures = replace(TASKS["segment"].parts(), figures=Callback)
+    monkeypatch.setitem(TASKS, "segment", replace(TASKS["segment"], parts=lambda: without_figures))
+    return TinyRuns(tmp_path)

@@ -176,7 +176,9 @@ def write_listing(root: Path, *rows: str) -> None:
 def test_a_listing_is_used_when_present(tmp_path: Path) -> None:
     root = carvana(tmp_path / "cars", cars=2, views=1)
     write_listing(root, "car0_01.jpg", "car1_01.jpg")
-    module(root, tmp_path / "cache").setup("fit")
+    data = module(root, tmp_path / "cache")
+    data.setup("fit")
+    assert [len(split(stage())) for split in (data.train_set, data.val_set)] == [1, 1]
 
 
 def test_a_listing_that_does_not_fit_is_refused(tmp_path: Path) -> None:

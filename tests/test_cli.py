@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,27 +11,15 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from jsonargparse import set_parsing_settings
-from lightning import Callback
 from torch import Tensor
 
 from callbacks.visualization.segmentation import SegmentFigures
 from experiments.cli.main import main
 from experiments.tasks.table import TASKS
 from lightning_modules.segmentation import SegmentationModule
-from tests.helpers.tiny_run import QUIET, PretrainedNet, TinyRuns
+from tests.helpers.tiny_run import QUIET, PretrainedNet, TinyRuns, interrupt_at
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyRuns:
-    """A fresh working directory; nothing is drawn, and configurations may take the tiny network of the tests."""
-    set_parsing_settings(import_path_allowlist=["tests.helpers"])
-    monkeypatch.chdir(tmp_path)
-    without_figures = replace(TASKS["segment"].parts(), figures=Callback)
-    monkeypatch.setitem(TASKS, "segment", replace(TASKS["segment"], parts=lambda: without_figures))
-    return TinyRuns(tmp_path)
 
 
 def weights(file: Path) -> dict[str, Tensor]:
@@ -55,18 +42,6 @@ def printed_config(tiny: TinyRuns, capsys: pytest.CaptureFixture[str], *words: s
 def write(path: Path, settings: dict[str, Any]) -> str:
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return str(path)
-
-
-def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has the process asked to stop, as a scheduler does, in the step after ``step`` steps."""
-    train = SegmentationModule.training_step
-
-    def interrupted(self: SegmentationModule, batch: Any) -> Tensor:
-        if self.trainer.global_step == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return train(self, batch)
-
-    monkeypatch.setattr(SegmentationModule, "training_step", interrupted)
 
 
 def test_fit_leaves_one_folder_and_says_what_next(

@@ -24,9 +24,7 @@ from experiments.runs.folder import RunFolder
 from lightning_modules.segmentation import SegmentationModule
 from tests.helpers.tiny_images import noise, save
 from tests.helpers.tiny_run import TinyRuns
-from tests.test_cli import tiny
 
-__all__ = ["tiny"]
 ROOT = Path(__file__).parents[1]
 
 

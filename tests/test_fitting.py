@@ -6,10 +6,7 @@ import pytest
 import torch
 
 from experiments.cli.main import main
-from tests.helpers.tiny_run import TinyRuns
-from tests.test_cli import interrupt_at, tiny
-
-__all__ = ["tiny"]
+from tests.helpers.tiny_run import TinyRuns, interrupt_at
 
 
 @pytest.fixture

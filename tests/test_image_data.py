@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from datamodules.cache.encodings import ProportionalKind
 from datamodules.errors import DataError
@@ -18,15 +17,9 @@ from datamodules.index.splits import Split
 from datamodules.loading.randomness import Key
 from datamodules.samples.images import ensure_sample_images
 from datamodules.stage import Stage
-from tests.helpers.tiny_images import noise, save
+from tests.helpers.tiny_images import noise, pixels, save, save_images
 
 STAGE = Stage(name="2x", size=8, scale=2, batch_size=2, epochs=1, lr=1e-3)
-
-
-def save_images(root: Path, count: int = 10, height: int = 40, width: int = 60) -> Path:
-    for number in range(count):
-        save(root / f"n{number % 3}" / f"p{number}.png", noise(number, height, width))
-    return root
 
 
 def module(root: Path, **options: object) -> SuperResolutionDataModule:
@@ -37,10 +30,6 @@ def module(root: Path, **options: object) -> SuperResolutionDataModule:
 
 def names(data: SuperResolutionDataModule, split: Split) -> list[str]:
     return [image.name for image in data.image_splits().splits[split]]
-
-
-def pixels(tensor: Tensor) -> np.ndarray:  # type: ignore[type-arg]
-    return (tensor * 255).round().byte().permute(1, 2, 0).numpy()
 
 
 def test_class_folders_are_split_by_name_alone(tmp_path: Path) -> None:

@@ -104,4 +104,12 @@ def test_an_error_names_twenty_and_counts_all(tmp_path: Path) -> None:
 
 
 def test_no_problems_no_error(tmp_path: Path) -> None:
-    refuse(tmp_path, [], "nothing to mend")
+    def raised(problems: list[Problem]) -> bool:
+        try:
+            refuse(tmp_path, problems, "mend them")
+        except DataError:
+            return True
+        return False
+
+    assert not raised([])
+    assert raised([Problem("torn", "x.jpg")])

@@ -10,8 +10,8 @@ from PIL import Image
 
 from experiments.cli.main import main
 from tests.helpers.real_data import needs, real
+from tests.helpers.rle import decode_rle
 from tests.helpers.tiny_images import HEIGHT, WIDTH, carvana, noise, save
-from tests.test_rle import decode_slowly
 
 # lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
@@ -81,7 +81,7 @@ def test_the_submission_holds_the_masks_that_were_written(trained: Path) -> None
     assert [row[0] for row in rows] == [path.name for path in sorted((trained / "cars/train").iterdir())]
     for name, text in rows:
         written = np.asarray(Image.open(trained / f"kaggle/mask/{Path(name).stem}.png"))
-        np.testing.assert_array_equal(decode_slowly(text, HEIGHT, WIDTH) * 255, written)
+        np.testing.assert_array_equal(decode_rle(text, HEIGHT, WIDTH) * 255, written)
 
 
 def test_mirrored_images_give_mirrored_masks_with_flip_only(trained: Path) -> None:

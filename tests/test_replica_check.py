@@ -102,6 +102,9 @@ def test_one_value_changes_the_sum_of_any_type_and_layout(dtype: torch.dtype) ->
     assert check_sum(values) == check_sum(values.to(memory_format=torch.channels_last))
 
 
-def test_one_process_is_not_compared() -> None:
+def test_one_process_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered: list[object] = []
+    monkeypatch.setattr(torch.distributed, "all_gather", lambda *tensors: gathered.append(tensors))
     trainer: Any = SimpleNamespace(world_size=1)
     ReplicaGuard(STAGES, every_n_steps=1).compare(trainer, tiny_task())
+    assert gathered == []

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.tiny_images import noise, save
-from tests.test_image_data import save_images
+from tests.helpers.tiny_images import noise, save, save_images
 
 pytestmark = pytest.mark.slow
 RUN = Path(__file__).parents[1] / "experiments" / "run.py"

@@ -14,8 +14,7 @@ from datamodules.images.shrink import enlarge, shrink
 from datamodules.io.full_depth import read_colors, read_extras
 from experiments.cli.main import main
 from tests.helpers.real_data import needs, real
-from tests.helpers.tiny_images import noise, save
-from tests.test_image_data import save_images
+from tests.helpers.tiny_images import noise, save, save_images
 
 # lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")

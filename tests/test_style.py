@@ -10,26 +10,12 @@ import torch
 from PIL import Image
 
 from experiments.cli.main import main
-from tests.helpers.tiny_images import noise, save
+from tests.helpers.style_words import FIT, LARGE, SMALL, TASK
+from tests.helpers.tiny_images import noise, save, save_images
 from tests.helpers.tiny_segment import read_events
-from tests.test_image_data import save_images
 
 # lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
-TASK = ["--task", "style"]
-DATA = [
-    "--data.root=images", "--data.style_image=painting.png", "--data.style_size=48", "--data.val_size=40",
-    "--data.cache_dir=cache", "--data.num_workers=0", "--data.crops=1",
-]  # fmt: skip
-NET = ["--model.net.width=4", "--model.net.blocks=1", "--model.channels_last=false"]
-LOSS = [
-    "--model.loss.name=vgg11", "--model.loss.layers=null", "--model.loss.content_layer=null",
-    "--model.loss.weights=none",
-]  # fmt: skip
-QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--trainer.precision=32-true"]
-SMALL = "{name: small, size: 32, batch_size: 4, epochs: 1, lr: 0.001}"
-LARGE = "{name: large, size: 48, batch_size: 2, epochs: 1, lr: 0.001}"
-FIT = [*TASK, *DATA, *NET, *LOSS, *QUIET]
 
 
 @pytest.fixture(scope="module", autouse=True)

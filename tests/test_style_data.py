@@ -12,8 +12,7 @@ from datamodules.images.style import StyleDataModule
 from datamodules.images.style_image import read_style
 from datamodules.loading.randomness import Key
 from datamodules.stage import Stage
-from tests.helpers.tiny_images import noise, save
-from tests.test_image_data import pixels, save_images
+from tests.helpers.tiny_images import noise, pixels, save, save_images
 
 STAGE = Stage(name="all", size=16, batch_size=2, epochs=1, lr=1e-3)
 PLAIN = Stage(name="plain", size=16, batch_size=2, epochs=1, lr=1e-3, augment=False)

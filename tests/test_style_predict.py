@@ -11,10 +11,9 @@ from PIL import Image
 
 from datamodules.io.video import VideoReader
 from experiments.cli.main import main
-from tests.helpers.tiny_images import noise, save
+from tests.helpers.style_words import FIT, SMALL, TASK
+from tests.helpers.tiny_images import noise, save, save_images
 from tests.helpers.tiny_videos import cut_inside_frame, ramp, sound_packets, video
-from tests.test_image_data import save_images
-from tests.test_style import FIT, SMALL, TASK
 
 # lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")

@@ -11,9 +11,8 @@ from PIL import Image
 
 from datamodules.images.shrink import shrink
 from experiments.cli.main import main
-from tests.helpers.tiny_images import noise, save
+from tests.helpers.tiny_images import noise, save, save_images
 from tests.helpers.tiny_segment import read_events
-from tests.test_image_data import save_images
 
 # lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")

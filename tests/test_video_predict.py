@@ -6,54 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from lightning import LightningModule, Trainer
+from lightning import Trainer
 from numpy.typing import NDArray
-from torch import Tensor
 
-from datamodules.batches import FrameBatch
 from datamodules.io.video import VideoReader
 from datamodules.prediction.image_list import Listed
 from experiments.cli.usage import UsageError
-from experiments.commands.predict_video import VideoAccount, do_videos, refuse_several_processes
+from experiments.commands.predict_video import refuse_several_processes
 from experiments.tasks.spec import VideoLook
+from tests.helpers.inverted_video import invert_videos, trainer
 from tests.helpers.tiny_videos import NTSC, cut_inside_frame, ramp, sound_packets, video
-
-
-class Negative(LightningModule):
-    """Stands for a network: turns colors round, and enlarges."""
-
-    def __init__(self, scale: int = 1) -> None:
-        super().__init__()
-        self.scale = scale
-
-    def predict_step(self, batch: FrameBatch) -> Tensor:
-        assert batch["image"].dtype == torch.uint8
-        return (255 - batch["image"]).repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3)
-
-
-def trainer() -> Trainer:
-    return Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, use_distributed_sampler=False,
-    )  # fmt: skip
-
-
-def styled(result: NDArray[np.uint8], original: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return result
-
-
-def run(
-    *videos: Path, out: Path, look: VideoLook | None = None, scale: int = 1, progress: bool = False
-) -> VideoAccount:
-    listed = [Listed(path=path, name=f"deep/{path.stem}") for path in videos]
-    look = look or VideoLook(finish=styled)
-    return do_videos(trainer(), Negative(scale), listed, out=out, look=look, progress=progress)
 
 
 def test_every_frame_is_repainted_and_the_sound_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = video(tmp_path / "a.mp4", 12)
-    account = run(source, out=tmp_path / "out", progress=True)
+    account = invert_videos(source, out=tmp_path / "out", progress=True)
     made = tmp_path / "out/result/deep/a.mp4"
     frames = list(VideoReader(made))
     assert [frame.time for frame in frames] == [number / NTSC for number in range(12)]
@@ -76,7 +43,7 @@ def test_videos_of_all_sizes_follow_each_other(tmp_path: Path) -> None:
         video(tmp_path / "b.mkv", [ramp(0, 32, 40)] * 4, sound=None),
         video(tmp_path / "c.gif", 3, codec="gif", sound=None),
     ]
-    account = run(*videos, out=tmp_path, scale=2)
+    account = invert_videos(*videos, out=tmp_path, scale=2)
     sizes = [next(iter(VideoReader(tmp_path / f"result/deep/{n}"))).pixels.shape for n in ("a.mp4", "b.mkv", "c.mp4")]
     assert sizes == [(96, 128, 3), (64, 80, 3), (96, 128, 3)]
     assert sum("sound as it was" in line for line in account.lines) == 1
@@ -84,7 +51,7 @@ def test_videos_of_all_sizes_follow_each_other(tmp_path: Path) -> None:
 
 def test_frames_are_finished_with_the_videos_own(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 3)
-    run(source, out=tmp_path / "out", look=VideoLook(finish=lambda result, original: original))
+    invert_videos(source, out=tmp_path / "out", look=VideoLook(finish=lambda result, original: original))
     for ours, theirs in zip(VideoReader(tmp_path / "out/result/deep/a.mp4"), VideoReader(source), strict=True):
         assert abs(ours.pixels.astype(int) - theirs.pixels.astype(int)).mean() < 2
 
@@ -92,7 +59,7 @@ def test_frames_are_finished_with_the_videos_own(tmp_path: Path) -> None:
 def test_what_is_there_of_a_cut_video_is_done_and_said(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 30, sound=None, options={"movflags": "faststart"})
     (tmp_path / "b.mp4").write_bytes(b"no video")
-    account = run(tmp_path / "b.mp4", cut_inside_frame(source, 20), out=tmp_path / "out")
+    account = invert_videos(tmp_path / "b.mp4", cut_inside_frame(source, 20), out=tmp_path / "out")
     assert len(list(VideoReader(tmp_path / "out/result/deep/a.mp4"))) == 20
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["a.mp4"]
     assert any("b.mp4: is not a video" in problem for problem in account.problems)
@@ -101,7 +68,7 @@ def test_what_is_there_of_a_cut_video_is_done_and_said(tmp_path: Path) -> None:
 
 def test_a_video_without_a_whole_frame_leaves_nothing(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 10, sound=None, options={"movflags": "faststart"})
-    account = run(cut_inside_frame(source, 0), out=tmp_path / "out")
+    account = invert_videos(cut_inside_frame(source, 0), out=tmp_path / "out")
     assert len(account.problems) == 1
     assert "no frame of it can be decoded" in account.problems[0]
     assert account.lines == []
@@ -110,8 +77,8 @@ def test_a_video_without_a_whole_frame_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_second_run_replaces_and_says_so(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 2)
-    assert "replaced" not in "".join(run(source, out=tmp_path / "out").lines)
-    assert "the one before was replaced" in "".join(run(source, out=tmp_path / "out").lines)
+    assert "replaced" not in "".join(invert_videos(source, out=tmp_path / "out").lines)
+    assert "the one before was replaced" in "".join(invert_videos(source, out=tmp_path / "out").lines)
 
 
 def test_an_error_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
@@ -124,7 +91,7 @@ def test_an_error_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
         return result
 
     with pytest.raises(RuntimeError, match="finished badly"):
-        run(video(tmp_path / "a.mp4", 12), out=tmp_path / "out", look=VideoLook(finish=fail))
+        invert_videos(video(tmp_path / "a.mp4", 12), out=tmp_path / "out", look=VideoLook(finish=fail))
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
@@ -144,8 +111,8 @@ def test_several_processes_are_refused_in_one_line(tmp_path: Path) -> None:
 _MEASURE = """
 import sys
 from pathlib import Path
-from tests.test_video_predict import run
-run(Path(sys.argv[1]), out=Path(sys.argv[2]))
+from tests.helpers.inverted_video import invert_videos
+invert_videos(Path(sys.argv[1]), out=Path(sys.argv[2]))
 (peak,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
 print(peak.split()[1])
 """

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 WIDTH, HEIGHT = 48, 32
 
@@ -46,3 +47,14 @@ def folders(root: Path, *, count: int = 6, images: str = "images", masks: str = 
         save(root / images / f"p{number}.png", noise(number))
         save(root / masks / f"p{number}.png", disc(number) * np.uint8(value))
     return root
+
+
+def save_images(root: Path, count: int = 10, height: int = 40, width: int = 60) -> Path:
+    """Writes images into three folders below ``root``, as class folders are."""
+    for number in range(count):
+        save(root / f"n{number % 3}" / f"p{number}.png", noise(number, height, width))
+    return root
+
+
+def pixels(tensor: Tensor) -> np.ndarray:  # type: ignore[type-arg]
+    return (tensor * 255).round().byte().permute(1, 2, 0).numpy()

@@ -1,11 +1,16 @@
 """The real command line on a tiny network and tiny images."""
 
+import os
+import signal
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import pytest
 import yaml
+from torch import Tensor
 
 from experiments.cli.main import main
+from lightning_modules.segmentation import SegmentationModule
 from tests.helpers import tiny_images
 from tests.helpers.tiny_segment import DiscNet
 
@@ -70,3 +75,15 @@ class TinyRuns:
     def folder(self, name: str = "sample") -> Path:
         """A run's folder."""
         return self.place / "runs" / "segment" / name
+
+
+def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the process send itself SIGTERM in the training step after ``step`` steps."""
+    train = SegmentationModule.training_step
+
+    def interrupted(self: SegmentationModule, batch: Any) -> Tensor:
+        if self.trainer.global_step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train(self, batch)
+
+    monkeypatch.setattr(SegmentationModule, "training_step", interrupted)

@@ -1,0 +1,45 @@
+"""A network without weights that inverts videos, and a run of it over some files."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning import LightningModule, Trainer
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datamodules.batches import FrameBatch
+from datamodules.prediction.image_list import Listed
+from experiments.commands.predict_video import VideoAccount, do_videos
+from experiments.tasks.spec import VideoLook
+
+
+class Negative(LightningModule):
+    """Inverts the colors of a frame and enlarges it by repeating pixels."""
+
+    def __init__(self, scale: int = 1) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def predict_step(self, batch: FrameBatch) -> Tensor:
+        assert batch["image"].dtype == torch.uint8
+        return (255 - batch["image"]).repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3)
+
+
+def trainer() -> Trainer:
+    return Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, use_distributed_sampler=False,
+    )  # fmt: skip
+
+
+def styled(result: NDArray[np.uint8], original: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return result
+
+
+def invert_videos(
+    *videos: Path, out: Path, look: VideoLook | None = None, scale: int = 1, progress: bool = False
+) -> VideoAccount:
+    listed = [Listed(path=path, name=f"deep/{path.stem}") for path in videos]
+    look = look or VideoLook(finish=styled)
+    return do_videos(trainer(), Negative(scale), listed, out=out, look=look, progress=progress)
