@@ -2,10 +2,10 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import cv2
 import torch
@@ -109,7 +109,7 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def steps_per_epoch(self, stage: Stage) -> int:
         """Optimiser steps of one epoch of ``stage``, on any number of processes."""
-        return len(self.train_set(stage)) // stage.batch_size  # type: ignore[arg-type]
+        return length_of(self.train_set(stage)) // stage.batch_size
 
     def rehearsal_batch(self, stage: Stage) -> Any:
         """One process' first batch of ``stage``, loaded here and now, to try the stage before the run starts."""
@@ -134,7 +134,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def _eval_loader(self, data: Dataset[dict[str, Any]], collate: Any) -> DataLoader[Any]:
         rank, world = self._place()
         batch_size = max(1, self.stage.batch_size // world)
-        length = len(data)  # type: ignore[arg-type]
+        length = length_of(data)
         if not length:
             raise DataError("there is no image to validate on: see data.val_share, or the split of your own")
         batches = EvalBatches(length=length, batch_size=batch_size, rank=rank, world=world)
@@ -145,7 +145,7 @@ class ImageDataModule(LightningDataModule, ABC):
     ) -> TrainBatches:
         rank, world = self._place()
         return TrainBatches(
-            length=len(data),  # type: ignore[arg-type]
+            length=length_of(data),
             batch_size=stage.batch_size,
             seed=self.seed,
             rank=rank,
@@ -189,6 +189,11 @@ class ImageDataModule(LightningDataModule, ABC):
         # there. In the middle of an epoch the epoch was started and not processed.
         in_the_middle = loop.epoch_progress.current.started > epoch
         return epoch, loop.epoch_loop.batch_progress.current.ready if in_the_middle else 0
+
+
+def length_of(data: Dataset[Any]) -> int:
+    """Number of samples: torch's type does not declare ``__len__``, which all our datasets have."""
+    return len(cast(Sized, data))
 
 
 def _collate_any(collate: Callable[[list[Any]], Any], samples: list[Any]) -> Any:

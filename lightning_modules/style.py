@@ -8,6 +8,7 @@ from torchmetrics import MeanMetric
 
 from datamodules.batches import ImageBatch, StyleBatch, StyleOutput
 from lightning_modules.base import ImageTask
+from lightning_modules.typed_trainer import typed
 from models.gather import gathered
 from models.losses.style import StyleLoss
 from models.style.tiled_instance_norm import one_contrast
@@ -132,7 +133,7 @@ class StyleModule(ImageTask):
         """
         if stage == "predict":
             return
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined] # lightning does not declare it
+        data = typed(self.trainer).datamodule
         if not isinstance(data, StyleData):
             raise TypeError(f"{type(data).__name__} brings no painting along: style needs data with style()")
         self.loss.load()

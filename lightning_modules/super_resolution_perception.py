@@ -34,7 +34,7 @@ def blur(images: Tensor, *, border: int) -> list[float]:
     """
     height, width = images.shape[2:]
     gray = (brightness(images)[:, 0, border : height - border, border : width - border] / 255).cpu().numpy()
-    return [float(blur_effect(image.astype(np.float64))) for image in gray]  # type: ignore[no-untyped-call]
+    return [float(blur_effect(image.astype(np.float64))) for image in gray]
 
 
 class Lpips:

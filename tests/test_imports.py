@@ -12,7 +12,7 @@ ALLOWED = {
     "models": {"models"},
     "datamodules": {"datamodules"},
     "lightning_modules": {"lightning_modules", "models"},
-    "callbacks": {"callbacks", "models"},
+    "callbacks": {"callbacks", "lightning_modules", "models"},
     "experiments": set(PACKAGES),
 }
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from callbacks.errors import NonFiniteError
 from callbacks.stage_index import stage_ends, stage_index
 from datamodules.stage import Stage
+from lightning_modules.typed_trainer import ends_step, typed
 
 
 class RunCheckpoint(Checkpoint):
@@ -73,13 +74,16 @@ class RunCheckpoint(Checkpoint):
     ) -> None:
         """Renews ``last.ckpt`` every so many steps; the epoch's last step is left to the epoch's end."""
         steps = trainer.global_step
-        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if stepped and steps % self.every_n_steps == 0 and batch_idx + 1 < trainer.num_training_batches:
+        if (
+            ends_step(trainer, batch_idx)
+            and steps % self.every_n_steps == 0
+            and batch_idx + 1 < trainer.num_training_batches
+        ):
             self.save_last(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves the epoch, once, under all the names that are due. Validation has run by now."""
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if typed(trainer).fast_dev_run:
             return
         done = trainer.current_epoch + 1
         names = []

@@ -7,6 +7,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 
 from callbacks.atomic_file import whole_file
+from lightning_modules.typed_trainer import typed
 
 _log = logging.getLogger("darkroom")
 
@@ -27,7 +28,7 @@ class RunConfig(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Writes the file, once, on the first process."""
-        if stage == "fit" and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if stage == "fit" and trainer.is_global_zero and not typed(trainer).fast_dev_run:
             self._write()
 
     def on_train_batch_end(
@@ -41,7 +42,7 @@ class RunConfig(Callback):
         self._make_again(trainer)
 
     def _make_again(self, trainer: Trainer) -> None:
-        if not trainer.is_global_zero or trainer.fast_dev_run or self.path.parent.exists():  # type: ignore[attr-defined]
+        if not trainer.is_global_zero or typed(trainer).fast_dev_run or self.path.parent.exists():
             return
         _log.warning(
             "%s WAS REMOVED while the run was writing to it: it is made again, without what it held; log, figures and "
@@ -67,9 +68,9 @@ class SkippedFiles(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Writes the list, once, on the first process, when the data were looked at."""
-        if stage != "fit" or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if stage != "fit" or not trainer.is_global_zero or typed(trainer).fast_dev_run:
             return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = typed(trainer).datamodule
         lines = [str(line) for line in data.skipped]
         if not lines:
             self.path.unlink(missing_ok=True)  # of the same run, before the files were mended

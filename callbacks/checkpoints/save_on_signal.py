@@ -10,6 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
 from callbacks.distributed.exit_codes import SIGNALS
 from callbacks.errors import InterruptedRunError
+from lightning_modules.typed_trainer import ends_step
 
 
 class SaveOnSignal(Callback):
@@ -42,8 +43,7 @@ class SaveOnSignal(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stops where a step is complete; the epoch's last step is left to ``on_train_epoch_end``."""
-        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if stepped and batch_idx + 1 < trainer.num_training_batches and self._asked(trainer):
+        if ends_step(trainer, batch_idx) and batch_idx + 1 < trainer.num_training_batches and self._asked(trainer):
             self.checkpoint.save_last(trainer)
             self._stop(trainer)
 

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import SyncBatchNorm, _BatchNorm
 from callbacks.errors import ReplicaError
 from callbacks.stage_index import stage_ends
 from datamodules.stage import Stage
+from lightning_modules.typed_trainer import ends_step
 
 _WHOLE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -44,8 +45,7 @@ class ReplicaGuard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Compares every so many steps."""
-        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if self.every_n_steps and stepped and trainer.global_step % self.every_n_steps == 0:
+        if self.every_n_steps and ends_step(trainer, batch_idx) and trainer.global_step % self.every_n_steps == 0:
             self.compare(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from callbacks.errors import StageError
 from datamodules.stage import Stage
+from lightning_modules.typed_trainer import typed
 
 
 def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage]) -> None:
@@ -26,7 +27,7 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
     Raises:
         StageError: if a stage does not fit in memory, or the net refuses its size; the message names it.
     """
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    data = typed(trainer).datamodule
     task: Any = module
     tried: set[tuple[int, int, int | None]] = set()
     with _untouched(module):

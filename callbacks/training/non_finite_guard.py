@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from callbacks.errors import NonFiniteError
+from lightning_modules.typed_trainer import ends_step
 from models.gather import from_all_ranks
 
 
@@ -52,7 +53,7 @@ class NonFiniteGuard(Callback):
         """Judges the step before, then keeps this one, accumulated batches together."""
         self._names += batch.get("name", [])
         self._losses.append(outputs["loss"].detach())
-        if (batch_idx + 1) % trainer.accumulate_grad_batches and batch_idx + 1 < trainer.num_training_batches:
+        if not ends_step(trainer, batch_idx) and batch_idx + 1 < trainer.num_training_batches:
             return
         self._judge(trainer)
         self._done = _Step(trainer.global_step, self._rate, self._names, self._losses, self._gradient)

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from callbacks.stage_index import stage_ends, stage_index
 from callbacks.training.memory_check import rehearse
 from datamodules.stage import Stage
+from lightning_modules.typed_trainer import typed
 
 
 @runtime_checkable
@@ -76,7 +77,7 @@ class ProgressiveResizing(Callback):
             return
         self._enter(trainer, pl_module, 0)
         short = trainer.max_epochs is not None and 0 <= trainer.max_epochs < self.epochs
-        if short and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if short and not typed(trainer).fast_dev_run:
             warnings.warn(
                 f"max_epochs={trainer.max_epochs} ends the run before its stages do ({self.epochs} epochs)",
                 stacklevel=2,
@@ -90,7 +91,7 @@ class ProgressiveResizing(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tries every stage that is still to come."""
-        if self.rehearse and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if self.rehearse and not typed(trainer).fast_dev_run:
             rehearse(trainer, pl_module, self.stages)
             # DDP with a static graph counts the gradients of its first backward pass, and has counted these: without
             # wrapping again it would wait for as many in every step, and synchronise none.
@@ -104,13 +105,13 @@ class ProgressiveResizing(Callback):
         """Moves on if the stage is over."""
         done = trainer.current_epoch + 1
         # Not earlier: in a stage's first epoch the validation loader is rebuilt only when validation begins.
-        trainer.reload_dataloaders_every_n_epochs = 0  # type: ignore[attr-defined]
+        typed(trainer).reload_dataloaders_every_n_epochs = 0
         if done not in stage_ends(self.stages)[:-1]:
             return
         index = stage_index(self.stages, done)
         self._enter(trainer, pl_module, index)
         # For the one epoch that begins now: Lightning rebuilds train and val loaders.
-        trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+        typed(trainer).reload_dataloaders_every_n_epochs = 1
         # DDP's hooks are on the parameters that trained when it wrapped. Without wrapping again, layers thawed since
         # are never synchronised: the ranks drift apart and nothing complains.
         _wrap_again(trainer)
@@ -151,7 +152,7 @@ def _steps_per_epoch(trainer: Trainer, data: StagedData, stage: Stage) -> int:
 
 
 def _data(trainer: Trainer) -> StagedData:
-    data = trainer.datamodule  # type: ignore[attr-defined]
+    data = typed(trainer).datamodule
     if not isinstance(data, StagedData):
         raise TypeError(f"stages need a data module with set_stage and steps_per_epoch, not {type(data).__name__}")
     return data

@@ -7,6 +7,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from lightning_modules.typed_trainer import typed
 from models.losses.style import FROM_IMAGE, StyleLoss
 
 
@@ -48,7 +49,7 @@ class Calibration(Callback):
         """
         if stage != "fit":
             return
-        loss, data = _loss_of(pl_module), trainer.datamodule  # type: ignore[attr-defined]
+        loss, data = _loss_of(pl_module), typed(trainer).datamodule
         if loss is None:
             warnings.warn(f"Calibration found no StyleLoss in {type(pl_module).__name__}", stacklevel=2)
             return

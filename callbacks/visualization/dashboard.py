@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[import-untyped]
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
 from callbacks.stage_index import stage_index
 from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.visualization.dashboard_text import GUIDE, code_block, hyperparameters, layout, stage_line
 from callbacks.visualization.throughput import Speed, StepClock
 from datamodules.stage import Stage
+from lightning_modules.typed_trainer import ends_step, typed
 
 SPEEDS = tuple(f"speed/{name}" for name in Speed._fields)
 
@@ -92,9 +93,9 @@ class Dashboard(Callback):
     ) -> None:
         """Writes where the run stands when Lightning writes the step's metrics, under the same step."""
         self._clock.end(time.perf_counter(), len(batch["name"]) * trainer.world_size)
-        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+        if not ends_step(trainer, batch_idx):
             return
-        due = trainer.global_step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        due = trainer.global_step % typed(trainer).log_every_n_steps == 0
         if due and (speed := self._clock.read()):
             self._write(trainer, dict(zip(SPEEDS, speed, strict=True)))
         if due or self._begins:
@@ -152,7 +153,7 @@ def _loggers(trainer: Trainer) -> list[TensorBoardLogger]:
 
 
 def _stages(trainer: Trainer) -> list[Stage]:
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    callbacks = typed(trainer).callbacks
     return next((callback.stages for callback in callbacks if isinstance(callback, ProgressiveResizing)), [])
 
 

@@ -12,6 +12,7 @@ from callbacks.visualization.figures import Figures, Kept
 from callbacks.visualization.image_grid import LARGE, SMALL, WIDTH, Panel, comparison, grid, single
 from callbacks.visualization.masks import show
 from callbacks.visualization.super_resolution import squares
+from lightning_modules.typed_trainer import typed
 
 #: Side of the corner of a result that is shown enlarged: borders and checkerboards are seen there first.
 CORNER = SMALL // 4
@@ -155,5 +156,5 @@ def _at_scale(painting: Tensor, side: int) -> Tensor:
 
 
 def _painting(trainer: Trainer) -> Tensor:
-    data: StyleData = trainer.datamodule  # type: ignore[attr-defined]  # lightning does not declare it
+    data: StyleData = typed(trainer).datamodule
     return data.style()

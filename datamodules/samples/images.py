@@ -26,7 +26,7 @@ def ensure_sample_images(folder: Path) -> Path:
         return folder
     from skimage import data  # takes a second to import, and is needed once
 
-    left, right, _ = data.stereo_motorcycle()  # type: ignore[no-untyped-call]
+    left, right, _ = data.stereo_motorcycle()
     images = {f"train/{name}": getattr(data, name)() for name in TRAINING}
     images |= {"train/motorcycle_left": left, "train/motorcycle_right": right}
     images |= {f"val/{name}": getattr(data, name)() for name in HELD_OUT}

@@ -36,11 +36,11 @@ def recipe_work(task: str, recipe: str, stages: Sequence[str], *, images: int, v
 
 def stage_work(task: str, settings: Settings, stage: Stage, *, images: int, validation: int) -> Work:
     """Counts one stage of a recipe, with one image and no weights."""
-    net = build(settings["model"]["net"]).to("meta")  # shapes without numbers: nothing is computed
+    net: Any = build(settings["model"]["net"]).to("meta")  # shapes without numbers: nothing is computed
     scale = stage.scale or 1
     if stage.scale is not None:
-        net.active_scale = stage.scale  # type: ignore[assignment] # a property of SrResnet
-    groups: list[list[nn.Module]] = net.layer_groups()  # type: ignore[operator] # all our networks have them
+        net.active_scale = stage.scale
+    groups: list[list[nn.Module]] = net.layer_groups()
     freeze_(groups, frozen_count(len(groups), stage.frozen))
     eyes = loss_network(settings["model"].get("loss"))
     image = torch.empty(1, 3, stage.size, stage.size, device="meta")

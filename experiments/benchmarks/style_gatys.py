@@ -15,12 +15,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import mean, median_high
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from datamodules.base import length_of
 from datamodules.loading.randomness import Key
 from experiments.cli.arguments import read_request
 from experiments.cli.expected import MISTAKES
@@ -64,7 +65,7 @@ def main(argv: Sequence[str]) -> int:
     except MISTAKES as error:
         print(f"style_gatys: {error}", file=sys.stderr)
         return 2
-    module: StyleModule = cli.model  # type: ignore[assignment] # the task is style
+    module = cast(StyleModule, cli.model)
     device = cli.trainer.strategy.root_device
     module.to(device).eval().requires_grad_(False)
     module.loss.load()
@@ -85,7 +86,7 @@ def held_out(cli: DarkroomCLI, count: int) -> list[Tensor]:
     cli.datamodule.prepare(cli.stages)
     cli.datamodule.setup("test")
     data = cli.datamodule.val_set(cli.stage)
-    return [data[Key(0, index)]["content"] for index in range(min(count, len(data)))]  # type: ignore[arg-type]
+    return [data[Key(0, index)]["content"] for index in range(min(count, length_of(data)))]
 
 
 def measure(figures: Figures, module: StyleModule, content: Tensor, *, iterations: int, bar: "tqdm[Any]") -> None:

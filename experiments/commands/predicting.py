@@ -4,6 +4,8 @@ import time
 
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
 
+from lightning_modules.typed_trainer import typed
+
 
 def predict_into(writer: Callback, trainer: Trainer, model: LightningModule, data: LightningDataModule) -> float:
     """Applies ``model`` to ``data`` while ``writer`` takes the results; the trainer is given back as it was.
@@ -11,7 +13,7 @@ def predict_into(writer: Callback, trainer: Trainer, model: LightningModule, dat
     Returns:
         Seconds it took.
     """
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined] # lightning does not declare it
+    callbacks = typed(trainer).callbacks
     callbacks.append(writer)
     start = time.monotonic()
     try:

@@ -9,13 +9,14 @@ from callbacks.stage_index import stage_ends, stage_index
 from experiments.runs.command_line import run_line, same_again, script
 from experiments.cli.parser import DarkroomCLI
 from experiments.runs.folder import relative_to_here
+from lightning_modules.typed_trainer import typed
 
 
 def farewell(cli: DarkroomCLI, *, seconds: float) -> str:
     """Writes the last lines of a run."""
-    if cli.trainer.fast_dev_run:  # type: ignore[attr-defined]
+    if typed(cli.trainer).fast_dev_run:
         return f"fast_dev_run went through in {duration(seconds)}; nothing was logged or saved"
-    checkpoint = next(callback for callback in cli.trainer.callbacks if isinstance(callback, RunCheckpoint))  # type: ignore[attr-defined]
+    checkpoint = next(callback for callback in typed(cli.trainer).callbacks if isinstance(callback, RunCheckpoint))
     file = checkpoint.best if checkpoint.best.exists() else checkpoint.last
     shown = {name: str(relative_to_here(path)) for name, path in _places(cli, file).items()}
     width = max(map(len, shown))

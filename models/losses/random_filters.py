@@ -34,14 +34,14 @@ def with_random_filters(features: nn.Sequential, seed: int) -> nn.Sequential:
     x = photographic_noise(8, 64, generator)
     with torch.no_grad():
         for layer in features:
-            if isinstance(layer, nn.Conv2d):
+            if isinstance(layer, nn.Conv2d) and layer.bias is not None:  # in VGG all have one
                 layer.padding_mode = "replicate"
                 layer.weight.copy_(_kernels(layer.out_channels, layer.in_channels, generator))
-                layer.bias.zero_()  # type: ignore[union-attr] # torchvision's have one
+                layer.bias.zero_()
                 response = layer(x)
                 mean, deviation = response.mean((0, 2, 3)), response.std((0, 2, 3)).clamp(min=1e-6)
                 layer.weight.div_(deviation[:, None, None, None])
-                layer.bias.copy_(-mean / deviation)  # type: ignore[union-attr]
+                layer.bias.copy_(-mean / deviation)
             x = layer(x)
     return features
 

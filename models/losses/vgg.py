@@ -98,7 +98,7 @@ class VggFeatures(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """What ``to()``, ``cuda()``, ``float()`` and the like do to this module and all in it."""
         for held in self._held:
-            held._apply(fn, recurse)  # type: ignore[no-untyped-call]
+            held._apply(fn, recurse)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 

@@ -69,13 +69,13 @@ def paint(
     stepper = optimizer(pixels)
     best, losses = pixels.detach(), list[float]()
 
-    def evaluate() -> Tensor:
+    def evaluate() -> float:
         nonlocal best
         with torch.no_grad():
             pixels.clamp_(0, 1)
         stepper.zero_grad()
         value = loss(pixels)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         stop_at_bounds_(pixels)
         found = value.item()
         if not losses or found < losses[-1]:
@@ -83,11 +83,11 @@ def paint(
         losses.append(min([found, *losses[-1:]]))
         if not math.isfinite(found):
             raise _NotFiniteError
-        return value.detach()
+        return found
 
     for iteration in range(1, iterations + 1):
         try:
-            stepper.step(evaluate)  # type: ignore[arg-type] # it takes tensors, and L-BFGS gives one back
+            stepper.step(evaluate)
         except _NotFiniteError:
             losses.pop()
             break

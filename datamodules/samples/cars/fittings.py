@@ -123,7 +123,7 @@ def _rails(atlas: Atlas, design: Design, cabin: Cabin) -> Mesh:
     lift[0] = lift[-1] = 0.012
     path = [(x, y - inset, z + up) for (x, y, z), up in zip(roof, lift, strict=True)]
     finish = CHROME if design.chrome else BLACK
-    return both_sides(rod([tuple(map(float, p)) for p in path], [0.017] * len(path), atlas.swatch(finish)))  # type: ignore[misc]
+    return both_sides(rod(np.array(path), [0.017] * len(path), atlas.swatch(finish)))
 
 
 def _wipers(atlas: Atlas, cabin: Cabin) -> Mesh:
@@ -132,5 +132,5 @@ def _wipers(atlas: Atlas, cabin: Cabin) -> Mesh:
     for side, (start, end) in ((0, (2, 16)), (1, (13, 1))):
         picks = np.linspace(start, end, 8).round().astype(int)
         line = points[side, picks, 1] + [0.016, 0.0, 0.012]
-        parts.append(rod([tuple(map(float, p)) for p in line], [0.007] * len(line), atlas.swatch(BLACK), around=4))  # type: ignore[misc]
+        parts.append(rod(line, [0.007] * len(line), atlas.swatch(BLACK), around=4))
     return joined(parts)

@@ -31,7 +31,13 @@ def turned(profile: Sequence[Point], texel: Texel, *, around: int = 40) -> Mesh:
     return grid(points, _one_texel(points.shape[:2], texel), closed=True)
 
 
-def rod(path: Sequence[tuple[float, float, float]], radii: Sequence[float], texel: Texel, *, around: int = 6) -> Mesh:
+def rod(
+    path: Sequence[tuple[float, float, float]] | Array,
+    radii: Sequence[float],
+    texel: Texel,
+    *,
+    around: int = 6,
+) -> Mesh:
     """A round rod along ``path``, with a radius at each of its points."""
     line = np.array(path, dtype=np.float64)
     along = np.gradient(line, axis=0)
