@@ -25,8 +25,9 @@ from datamodules.base import length_of
 from datamodules.loading.randomness import Key
 from experiments.cli.arguments import read_request
 from experiments.cli.expected import MISTAKES
-from experiments.cli.parser import DarkroomCLI
+from experiments.cli.parser import build_context
 from experiments.cli.plan import make_plan
+from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from lightning_modules.style import StyleModule
 from models.style.gatys import paint
@@ -60,13 +61,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--iterations", type=int, default=max(MARKS), help="of Gatys' method, for each image")
     options, rest = parser.parse_known_args(argv)
     try:
-        cli = DarkroomCLI(make_plan(read_request(["--task", "style", "test", *rest])))
-        contents = held_out(cli, options.images)
+        context = build_context(make_plan(read_request(["--task", "style", "test", *rest])))
+        contents = held_out(context, options.images)
     except MISTAKES as error:
         print(f"style_gatys: {error}", file=sys.stderr)
         return 2
-    module = cast(StyleModule, cli.model)
-    device = cli.trainer.strategy.root_device
+    module = cast(StyleModule, context.model)
+    device = context.trainer.strategy.root_device
     module.to(device).eval().requires_grad_(False)
     module.loss.load()
     figures = Figures()
@@ -75,17 +76,17 @@ def main(argv: Sequence[str]) -> int:
             measure(figures, module, content[None].to(device), iterations=options.iterations, bar=bar)
     height, width = contents[0].shape[1:]
     print(f"{len(contents)} held-out images at {width} x {height} px, {device}, torch {torch.__version__}")
-    print(f"network: {relative_to_here(cli.loaded.path) if cli.loaded else 'untrained'}")
+    print(f"network: {relative_to_here(context.checkpoint.path) if context.checkpoint else 'untrained'}")
     print(f"loss: {module.loss.name} layers {list(module.loss.layers)}, {module.loss.weights_origin}")
     print("\n".join(table(figures)))
     return 0
 
 
-def held_out(cli: DarkroomCLI, count: int) -> list[Tensor]:
+def held_out(context: RunContext, count: int) -> list[Tensor]:
     """The first held-out images as the stage's validation sees them, (3, S, S) each."""
-    cli.datamodule.prepare(cli.stages)
-    cli.datamodule.setup("test")
-    data = cli.datamodule.val_set(cli.stage)
+    context.datamodule.prepare(context.stages)
+    context.datamodule.setup("test")
+    data = context.datamodule.val_set(context.stage)
     return [data[Key(0, index)]["content"] for index in range(min(count, length_of(data)))]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace, get_loader
+from jsonargparse import Namespace
 from lightning import Callback, Trainer
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -28,7 +28,8 @@ from experiments.cli.settings import Settings
 from experiments.cli.usage import UsageError
 from experiments.commands import CommandModule
 from experiments.commands.fit_callbacks import Averaging, Saving, fit_callbacks
-from experiments.runs.checkpoint import FORMAT, Loaded, refuse_other_task
+from experiments.runs.checkpoint import Loaded, describe, refuse_other_task
+from experiments.runs.context import RunContext
 from experiments.runs.fitting import check_network, check_stage, put_weights
 from experiments.runs.folder import RunFolder
 from experiments.tasks.table import Task
@@ -190,7 +191,19 @@ class DarkroomCLI(LightningCLI):
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         if self.plan.command_name == "fit":
-            callbacks = [*callbacks, *fit_callbacks(self)]
+            text = self._config_text()
+            ours = fit_callbacks(
+                task=self.plan.task,
+                parts=self.parts,
+                folder=self.folder,
+                stages=self.stages,
+                model=self.model,
+                initialized=self.started,
+                config=self.config_init,
+                config_text=text,
+                record=describe(self.plan.task_name, self.model, text),
+            )
+            callbacks = [*callbacks, *ours]
         ddp: Ddp = self.config_init.ddp
         if ddp.static_graph and config["accumulate_grad_batches"] > 1:
             raise UsageError(
@@ -212,27 +225,37 @@ class DarkroomCLI(LightningCLI):
             )
         return trainer
 
-    def config_text(self) -> str:
-        """The whole configuration as YAML: as ``--config`` it repeats the run."""
+    def context(self) -> RunContext:
+        """The objects that the command works with."""
+        return RunContext(
+            task_name=self.plan.task_name,
+            task=self.plan.task,
+            parts=self.parts,
+            command=self.plan.command_name,
+            folder=self.folder,
+            config=self.config,
+            config_text=self._config_text(),
+            stages=self.stages,
+            stage=self.stage,
+            datamodule=self.datamodule,
+            model=self.model,
+            trainer=self.trainer,
+            checkpoint=self.loaded,
+        )
+
+    def _config_text(self) -> str:
         text: str = self.parser.dump(self.config, skip_unset=False, skip_validation=True, format="yaml")
         return text
 
-    def plain_config(self) -> Settings:
-        """The whole configuration as plain values."""
-        plain: Settings = get_loader("yaml")(self.config_text())
-        return plain
 
-    def record(self) -> Settings:
-        """What a checkpoint says of itself: plain values only, since it is read without running code."""
-        plain = self.plain_config()
-        return {
-            "format": FORMAT,
-            "task": self.plan.task_name,
-            "classes": list(getattr(self.model, "classes", ())),
-            "model": plain["model"],
-            "data": plain["data"],
-            "stages": plain["stages"],
-        }
+def build_context(plan: Plan) -> RunContext:
+    """Parses the settings of ``plan`` and builds data module, model and trainer.
+
+    Raises:
+        UsageError: for a key or value that does not exist or does not go together.
+        CheckpointError: if the checkpoint does not fit the network or the stages.
+    """
+    return DarkroomCLI(plan).context()
 
 
 def without_pretrained(settings: Namespace) -> None:

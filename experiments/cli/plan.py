@@ -16,7 +16,7 @@ from experiments.cli.arguments import NEWEST, Request
 from experiments.cli.errors import one_line
 from experiments.cli.expected import MISTAKES
 from experiments.cli.log_filter import quiet
-from experiments.cli.parser import DarkroomCLI, Plan
+from experiments.cli.parser import Plan, build_context
 from experiments.cli.settings import Settings, lay_over, read_settings
 from experiments.cli.signals import is_first, started_from_outside
 from experiments.cli.stage_flags import edit_stages, take_stage_flags
@@ -60,7 +60,7 @@ def execute(request: Request) -> int:
     try:
         with quiet(), ExitStack() as held:
             plan = make_plan(request, held)
-            return plan.command.run(DarkroomCLI(plan))
+            return plan.command.run(build_context(plan))
     except SystemExit as end:  # jsonargparse's way of saying that --print_config or --help is done
         return int(end.code or 0)
     except Exception as error:

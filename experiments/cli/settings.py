@@ -29,6 +29,12 @@ def read_settings(path: Path) -> Settings:
     return settings
 
 
+def plain_values(text: str) -> Settings:
+    """Parses a whole configuration written as YAML."""
+    settings: Settings = get_loader("yaml")(text)
+    return settings
+
+
 def lay_over(layers: Sequence[Settings]) -> Settings:
     """Lays later settings over earlier ones.
 

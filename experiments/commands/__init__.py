@@ -1,6 +1,6 @@
 """The subcommands: one file each, and the one table of them.
 
-A command's module has ``add_arguments(parser)`` for options of its own and ``run(cli) -> int``, which gives the exit
+A command's module has ``add_arguments(parser)`` for options of its own and ``run(context)``, which returns the exit
 code. Modules are imported when their command runs, so that help and mistakes of spelling are answered at once.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:  # torch takes seconds to import; a mistake of spelling must not
     from jsonargparse import ArgumentParser
 
-    from experiments.cli.parser import DarkroomCLI
+    from experiments.runs.context import RunContext
 
 
 class CommandModule(Protocol):
@@ -23,7 +23,7 @@ class CommandModule(Protocol):
         """Adds options of the command's own."""
         ...
 
-    def run(self, cli: DarkroomCLI) -> int:
+    def run(self, context: RunContext) -> int:
         """Does the work and gives the exit code."""
         ...
 

@@ -8,8 +8,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from callbacks.distributed.exit_codes import BY_FORCE, DONE, INTERRUPTED
 from callbacks.errors import InterruptedRunError, StageError
 from callbacks.training.memory_check import out_of_memory, too_large
-from experiments.cli.parser import DarkroomCLI
 from experiments.cli.signals import go_on_with
+from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from experiments.runs.summary import farewell, resume_line
 
@@ -18,45 +18,45 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds nothing: what ``fit`` has is what every command has."""
 
 
-def run(cli: DarkroomCLI) -> int:
+def run(context: RunContext) -> int:
     """Trains, from the start or from where a run was cut.
 
     Returns:
         0 done, 75 interrupted and resumable, 130 stopped at once by a second Ctrl-C.
     """
-    loaded = cli.loaded
+    loaded = context.checkpoint
     say = rank_zero_only(print)
-    if loaded is not None and 0 <= (cli.trainer.max_epochs or 0) <= loaded.epochs_done:
+    if loaded is not None and 0 <= (context.trainer.max_epochs or 0) <= loaded.epochs_done:
         say(
-            f"{relative_to_here(cli.folder.path)} is finished, all {loaded.epochs_done} epochs are trained. "
+            f"{relative_to_here(context.folder.path)} is finished, all {loaded.epochs_done} epochs are trained. "
             "There is nothing to resume; start a new run from its weights with --init_from "
-            f"{relative_to_here(cli.folder.checkpoints / 'best.ckpt')}"
+            f"{relative_to_here(context.folder.checkpoints / 'best.ckpt')}"
         )
         return 0
     if loaded is not None:
-        say(f"going on with {relative_to_here(cli.folder.path)} after epoch {loaded.epochs_done}")
+        say(f"going on with {relative_to_here(context.folder.path)} after epoch {loaded.epochs_done}")
     start = time.monotonic()
-    go_on_with(lambda: resume_line(cli))
-    cli.datamodule.planned = cli.stages
+    go_on_with(lambda: resume_line(context))
+    context.datamodule.planned = context.stages
     try:
-        cli.trainer.fit(
-            cli.model,
-            datamodule=cli.datamodule,
+        context.trainer.fit(
+            context.model,
+            datamodule=context.datamodule,
             ckpt_path=str(loaded.path) if loaded else None,
             weights_only=True,
         )
     except InterruptedRunError as stop:
-        say(f"\n{stop}. Go on with:\n  {resume_line(cli)}")
+        say(f"\n{stop}. Go on with:\n  {resume_line(context)}")
         return INTERRUPTED
     except SystemExit as end:  # Lightning's answer to KeyboardInterrupt
         if isinstance(end.__context__, KeyboardInterrupt):
-            say(f"\nstopped at once, nothing more was saved. Go on with:\n  {resume_line(cli)}")
+            say(f"\nstopped at once, nothing more was saved. Go on with:\n  {resume_line(context)}")
             return BY_FORCE
         raise
     except (RuntimeError, MemoryError) as error:  # every stage was tried; figures, the optimiser or others took more
-        stage = cli.model.stage
+        stage = context.model.stage
         if stage is None or not out_of_memory(error):
             raise
-        raise StageError(too_large(stage, cli.stages, processes=cli.trainer.world_size)) from error
-    say(farewell(cli, seconds=time.monotonic() - start))
+        raise StageError(too_large(stage, context.stages, processes=context.trainer.world_size)) from error
+    say(farewell(context, seconds=time.monotonic() - start))
     return DONE

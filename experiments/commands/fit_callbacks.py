@@ -1,10 +1,10 @@
 """What a fit needs whatever a recipe's own ``callbacks`` say."""
 
-from __future__ import annotations
-
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
+from jsonargparse import Namespace
 from lightning import Callback
 
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
@@ -16,10 +16,12 @@ from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.training.step_seed import StatelessRandomness
 from callbacks.training.weight_averaging import StageAverage
 from callbacks.visualization.dashboard import Dashboard
+from datamodules.stage import Stage
+from experiments.cli.settings import plain_values
 from experiments.cli.signals import TRAINING
-
-if TYPE_CHECKING:
-    from experiments.cli.parser import DarkroomCLI
+from experiments.runs.folder import RunFolder
+from experiments.tasks.table import Parts, Task
+from lightning_modules.base import ImageTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,33 +53,51 @@ class Saving:
     every_n_steps: int = 500
 
 
-def fit_callbacks(cli: DarkroomCLI) -> list[Callback]:
-    """Makes them in the order in which Lightning shall call them: the stage is set before anything looks at it."""
-    task = cli.plan.task
+def fit_callbacks(
+    *,
+    task: Task,
+    parts: Parts,
+    folder: RunFolder,
+    stages: Sequence[Stage],
+    model: ImageTask,
+    initialized: Collection[str],
+    config: Namespace,
+    config_text: str,
+    record: dict[str, Any],
+) -> list[Callback]:
+    """Makes the callbacks in the order in which Lightning calls them: the stage is set before others read it.
+
+    Args:
+        task: row of the task table.
+        parts: classes of the task.
+        folder: folder of the run.
+        stages: stages of the run.
+        model: the module that is trained.
+        initialized: names of the tensors that ``--init_from`` has set.
+        config: all settings, with ``ema``, ``checkpoint`` and ``ddp`` instantiated.
+        config_text: all settings as YAML, written into the run's folder.
+        record: description of the run that is saved in its checkpoints, as plain values.
+    """
     checkpoint = RunCheckpoint(
-        cli.folder.checkpoints,
-        stages=cli.stages,
+        folder.checkpoints,
+        stages=stages,
         monitor=task.monitor,
         mode=task.mode,
-        every_n_steps=cli.config_init.checkpoint.every_n_steps,
-        record=cli.record(),
+        every_n_steps=config.checkpoint.every_n_steps,
+        record=record,
     )
+    averaging = [] if config.ema.decay is None else [StageAverage(stages, decay=config.ema.decay)]
     return [
-        RunConfig(cli.folder.config, cli.config_text()),
-        SkippedFiles(cli.folder.skipped),
-        ReplicaGuard(cli.stages, every_n_steps=cli.config_init.ddp.check_every_n_steps),
-        ProgressiveResizing(cli.stages),
-        *cli.parts.start(cli.model, cli.started),
-        StatelessRandomness(cli.config.seed_everything),
+        RunConfig(folder.config, config_text),
+        SkippedFiles(folder.skipped),
+        ReplicaGuard(stages, every_n_steps=config.ddp.check_every_n_steps),
+        ProgressiveResizing(stages),
+        *parts.start(model, initialized),
+        StatelessRandomness(config.seed_everything),
         NonFiniteGuard(),
-        cli.parts.figures(),
-        *_average(cli),
-        Dashboard(configuration=cli.plain_config(), monitor=task.monitor, mode=task.mode, scores=task.scores),
+        parts.figures(),
+        *averaging,
+        Dashboard(configuration=plain_values(config_text), monitor=task.monitor, mode=task.mode, scores=task.scores),
         SaveOnSignal(checkpoint, training=TRAINING),
         checkpoint,
     ]
-
-
-def _average(cli: DarkroomCLI) -> list[Callback]:
-    decay = cli.config_init.ema.decay
-    return [] if decay is None else [StageAverage(cli.stages, decay=decay)]

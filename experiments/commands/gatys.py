@@ -14,8 +14,8 @@ from datamodules.errors import DataError
 from datamodules.io.image import read_image
 from datamodules.io.resize import resize_to
 from datamodules.segmentation.dataset import image_tensor
-from experiments.cli.parser import DarkroomCLI
 from experiments.cli.usage import UsageError
+from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from lightning_modules.style import StyleData, StyleModule
 from models.losses.style import StyleLoss
@@ -39,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=256, help="shorter side in pixels; smaller images stay so")
 
 
-def run(cli: DarkroomCLI) -> int:
+def run(context: RunContext) -> int:
     """Optimises the pixels, from the image on, for the same loss by which networks are trained.
 
     With a checkpoint (``--ckpt_path``, or ``--name`` of a run) painting and units of the loss are that run's.
@@ -47,9 +47,9 @@ def run(cli: DarkroomCLI) -> int:
     Raises:
         UsageError: if the task is another one, or there is no image.
     """
-    if not isinstance(cli.model, StyleModule) or not isinstance(cli.datamodule, StyleData):
-        raise UsageError(f"gatys paints after a style image, and '{cli.plan.task_name}' has none: use --task style")
-    config = cli.config
+    if not isinstance(context.model, StyleModule) or not isinstance(context.datamodule, StyleData):
+        raise UsageError(f"gatys paints after a style image, and '{context.task_name}' has none: use --task style")
+    config = context.config
     if config.content is None:
         raise UsageError("gatys repaints one image: name it with --content FILE")
     if config.iterations < 1:
@@ -57,10 +57,10 @@ def run(cli: DarkroomCLI) -> int:
     if config.out is not None and config.out.suffix.lower() != ".png":
         raise UsageError(f"--out {config.out}: the result is a PNG, so call it something.png")
     content = read_content(config.content, config.size)
-    loss: StyleLoss = cli.model.loss
+    loss: StyleLoss = context.model.loss
     if not loss.has_style:
-        loss.set_style(cli.datamodule.style())
-    loss.to(cli.trainer.strategy.root_device)
+        loss.set_style(context.datamodule.style())
+    loss.to(context.trainer.strategy.root_device)
     content = content.to(loss.units.device)
     if not loss.calibrated:
         loss.calibrate(content)
@@ -68,7 +68,7 @@ def run(cli: DarkroomCLI) -> int:
     print(f"features: {loss.weights_origin}")
     start = time.monotonic()
     painted = optimise(loss, content, iterations=config.iterations, optimizer=config.optimizer)
-    out = config.out or cli.folder.path / default_name(config.content, random=loss.random)
+    out = config.out or context.folder.path / default_name(config.content, random=loss.random)
     save_png(out, (painted.image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy())
     print(summary(painted, loss(painted.image, content), seconds=time.monotonic() - start))
     print(f"image: {relative_to_here(out)}")

@@ -8,8 +8,8 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch.tuner.tuning import Tuner
 
 from callbacks.atomic_file import whole_file
-from experiments.cli.parser import DarkroomCLI
 from experiments.cli.usage import UsageError
+from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from lightning_modules.base import ImageTask
 
@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=100, help="steps from the lowest to the highest rate")
 
 
-def run(cli: DarkroomCLI) -> int:
+def run(context: RunContext) -> int:
     """Looks for the rate at which the loss falls fastest; the network is as before afterwards.
 
     Departs from a fit in one thing: all layer groups that train get the same rate, whatever ``lr_scale`` says.
@@ -33,29 +33,29 @@ def run(cli: DarkroomCLI) -> int:
     Raises:
         UsageError: if there is no such stage, or the range is empty.
     """
-    config = cli.config
-    if not 0 <= config.stage < len(cli.stages):
-        raise UsageError(f"--stage {config.stage}: there are stages 0 to {len(cli.stages) - 1}")
+    config = context.config
+    if not 0 <= config.stage < len(context.stages):
+        raise UsageError(f"--stage {config.stage}: there are stages 0 to {len(context.stages) - 1}")
     if not 0 < config.min_lr < config.max_lr:
         raise UsageError(f"--min_lr {config.min_lr:g} must lie above 0 and below --max_lr {config.max_lr:g}")
-    stage = cli.stages[config.stage]
-    cli.datamodule.set_stage(stage)
-    if isinstance(cli.model, ImageTask):
-        cli.model.begin_stage(stage, config.steps)
-    cli.trainer.check_val_every_n_epoch = 10**9  # the finder would validate after every pass over a small data set
-    finder = Tuner(cli.trainer).lr_find(
-        cli.model,
-        datamodule=cli.datamodule,
+    stage = context.stages[config.stage]
+    context.datamodule.set_stage(stage)
+    if isinstance(context.model, ImageTask):
+        context.model.begin_stage(stage, config.steps)
+    context.trainer.check_val_every_n_epoch = 10**9  # the finder would validate after every pass over a small data set
+    finder = Tuner(context.trainer).lr_find(
+        context.model,
+        datamodule=context.datamodule,
         min_lr=config.min_lr,
         max_lr=config.max_lr,
         num_training=config.steps,
         update_attr=False,
     )
-    if not cli.trainer.is_global_zero or finder is None:
+    if not context.trainer.is_global_zero or finder is None:
         return 0
     rates, losses = finder.results["lr"], finder.results["loss"]
     suggestion = steepest(rates, losses)
-    path = cli.folder.path / "lr_find.png"
+    path = context.folder.path / "lr_find.png"
     with whole_file(path) as file:
         file.write(curve(rates, losses, title=f"stage {stage.name}", mark=suggestion))
     print(f"curve: {relative_to_here(path)}")

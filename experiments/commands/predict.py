@@ -9,9 +9,9 @@ from callbacks.prediction.writer import PredictionWriter
 from datamodules.io.image import SUFFIXES
 from datamodules.io.video import VIDEO_SUFFIXES, is_video
 from datamodules.prediction.image_list import Listed, list_images
-from experiments.cli.parser import DarkroomCLI
 from experiments.commands.predict_video import VideoAccount, do_videos, refuse_several_processes
 from experiments.commands.predicting import predict_into
+from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from experiments.tasks.spec import Results
 
@@ -24,34 +24,38 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run(cli: DarkroomCLI) -> int:
+def run(context: RunContext) -> int:
     """Predicts all images and videos, and says at the end how many, how long, and where the results lie.
 
     Returns:
         0 if all were done, 1 if some could not be read.
     """
-    out: Path = cli.config.out or cli.folder.predictions
-    look = cli.parts.video_look
+    out: Path = context.config.out or context.folder.predictions
+    look = context.parts.video_look
     suffixes = SUFFIXES if look is None else SUFFIXES | VIDEO_SUFFIXES
-    listed = list_images(cli.config.images, leave_out=out, suffixes=suffixes)
+    listed = list_images(context.config.images, leave_out=out, suffixes=suffixes)
     videos = [] if look is None else [one for one in listed if is_video(one.path)]
-    refuse_several_processes(cli.trainer, videos)
+    refuse_several_processes(context.trainer, videos)
     images = [one for one in listed if one not in videos]
-    bar = cli.trainer.progress_bar_callback
+    bar = context.trainer.progress_bar_callback
     if bar is not None:
         bar.disable()  # it counts batches that went through the net; ours count what was written
-    results = cli.parts.results(cli, images, out)
-    problems = do_images(cli, results, images, out=out, progress=bar is not None)
+    results = context.parts.results(context, images, out)
+    problems = do_images(context, results, images, out=out, progress=bar is not None)
     if look is not None and videos:
-        account = do_videos(cli.trainer, cli.model, videos, out=out, look=look(cli), progress=bar is not None)
+        account = do_videos(
+            context.trainer, context.model, videos, out=out, look=look(context), progress=bar is not None
+        )
         print(video_summary(account, out=out))
         problems += account.problems
-    if results.remark and cli.trainer.is_global_zero:
+    if results.remark and context.trainer.is_global_zero:
         print(results.remark)
     return 1 if problems else 0
 
 
-def do_images(cli: DarkroomCLI, results: Results, images: Sequence[Listed], *, out: Path, progress: bool) -> list[str]:
+def do_images(
+    context: RunContext, results: Results, images: Sequence[Listed], *, out: Path, progress: bool
+) -> list[str]:
     """Predicts images that are no videos.
 
     Returns:
@@ -61,8 +65,8 @@ def do_images(cli: DarkroomCLI, results: Results, images: Sequence[Listed], *, o
         return []
     replaced = sum(any(file.exists() for file in results.files.paths(listed.name)) for listed in images)
     writer = PredictionWriter(files=results.files, table=results.table, progress=progress, waiting=results.waiting)
-    seconds = predict_into(writer, cli.trainer, cli.model, results.data)
-    if cli.trainer.is_global_zero:
+    seconds = predict_into(writer, context.trainer, context.model, results.data)
+    if context.trainer.is_global_zero:
         print(summary(writer, out=out, seconds=seconds, replaced=replaced))
     return writer.problems
 

@@ -2,16 +2,16 @@
 
 from jsonargparse import ArgumentParser
 
-from experiments.cli.parser import DarkroomCLI
+from experiments.runs.context import RunContext
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds nothing."""
 
 
-def run(cli: DarkroomCLI) -> int:
+def run(context: RunContext) -> int:
     """Does before a run what the run would do itself, so that it can begin at once."""
-    cli.datamodule.prepare(cli.stages)
-    sizes = ", ".join(str(size) for size in sorted({stage.size for stage in cli.stages}))
+    context.datamodule.prepare(context.stages)
+    sizes = ", ".join(str(size) for size in sorted({stage.size for stage in context.stages}))
     print(f"the data are in order and ready at {sizes} px")
     return 0

@@ -12,8 +12,8 @@ from torch import Tensor
 from callbacks.atomic_file import save_png
 from callbacks.visualization.best_and_worst import Extremes
 from datamodules.stage import Stage
-from experiments.cli.parser import DarkroomCLI
 from experiments.cli.usage import UsageError
+from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 
 
@@ -25,47 +25,47 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=8, help="how many images a sheet shows")
 
 
-def run(cli: DarkroomCLI) -> int:
+def run(context: RunContext) -> int:
     """Draws a batch of every stage; of a checkpoint, its best and worst validation images too.
 
     Returns:
         0.
     """
-    if cli.config.count < 1:
-        raise UsageError(f"--count must be at least 1, not {cli.config.count}")
-    out: Path = cli.config.out or cli.folder.figures
-    cli.datamodule.prepare_data()
-    cli.datamodule.setup("fit")
-    for number, stage in enumerate(cli.stages, start=1):
-        _draw_batch(cli, stage, number, out)
-    if cli.loaded is not None:
-        _draw_extremes(cli, out)
+    if context.config.count < 1:
+        raise UsageError(f"--count must be at least 1, not {context.config.count}")
+    out: Path = context.config.out or context.folder.figures
+    context.datamodule.prepare_data()
+    context.datamodule.setup("fit")
+    for number, stage in enumerate(context.stages, start=1):
+        _draw_batch(context, stage, number, out)
+    if context.checkpoint is not None:
+        _draw_extremes(context, out)
     return 0
 
 
-def _draw_batch(cli: DarkroomCLI, stage: Stage, number: int, out: Path) -> None:
-    batch = cli.datamodule.rehearsal_batch(stage)
+def _draw_batch(context: RunContext, stage: Stage, number: int, out: Path) -> None:
+    batch = context.datamodule.rehearsal_batch(stage)
     note = f"stage {stage.name}: {stage.size} px, batch of {stage.batch_size}"
     note += "" if stage.augment else ", not augmented"
-    drawn = cli.parts.draw_batch(cli.model, batch, cli.config.count, note)
+    drawn = context.parts.draw_batch(context.model, batch, context.config.count, note)
     _save(drawn, out / f"batch-{number}-{re.sub(r'[^A-Za-z0-9]+', '-', stage.name).strip('-')}.png")
 
 
-def _draw_extremes(cli: DarkroomCLI, out: Path) -> None:
-    extremes = Extremes(count=cli.config.count, mode=cli.plan.task.mode)
-    given = cli.config.trainer
+def _draw_extremes(context: RunContext, out: Path) -> None:
+    extremes = Extremes(count=context.config.count, mode=context.task.mode)
+    given = context.config.trainer
     trainer = Trainer(  # the command line's may have several devices, each of which would see its own share only
         accelerator=given.accelerator, devices=1, precision=given.precision, use_distributed_sampler=False,
         logger=False, enable_checkpointing=False, enable_model_summary=False, callbacks=[extremes],
     )  # fmt: skip
-    trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
-    number, score = extremes.validated, partial(cli.parts.score_text, cli.model)
-    note = f"each at {cli.stage.size} px; the mean of all {number}: {score(extremes.total / number)}"
+    trainer.validate(context.model, datamodule=context.datamodule, verbose=False)
+    number, score = extremes.validated, partial(context.parts.score_text, context.model)
+    note = f"each at {context.stage.size} px; the mean of all {number}: {score(extremes.total / number)}"
     print(note)
     for name, images in (("worst", extremes.worst), ("best", extremes.best)):
         if images:
             title = f"the {len(images)} {name} of {number} validation images"
-            _save(cli.parts.draw_scored(cli.model, images, title, note), out / f"{name}.png")
+            _save(context.parts.draw_scored(context.model, images, title, note), out / f"{name}.png")
             print("\n".join(f"  {score(kept.score)}  {kept.name}" for kept in images))
 
 

@@ -2,7 +2,7 @@
 
 from jsonargparse import ArgumentParser
 
-from experiments.cli.parser import DarkroomCLI
+from experiments.runs.context import RunContext
 from experiments.tasks.report import report
 
 
@@ -10,8 +10,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds nothing."""
 
 
-def run(cli: DarkroomCLI) -> int:
+def run(context: RunContext) -> int:
     """Measures, prints and writes the scores, image by image too."""
-    (scores,) = cli.trainer.test(cli.model, datamodule=cli.datamodule)
-    report(cli, scores, cli.model.test_table)
+    (scores,) = context.trainer.test(context.model, datamodule=context.datamodule)
+    report(context, scores, context.model.test_table)
     return 0

@@ -2,7 +2,7 @@
 
 from jsonargparse import ArgumentParser
 
-from experiments.cli.parser import DarkroomCLI
+from experiments.runs.context import RunContext
 from experiments.tasks.report import report
 
 
@@ -10,8 +10,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds nothing."""
 
 
-def run(cli: DarkroomCLI) -> int:
+def run(context: RunContext) -> int:
     """Measures, prints and writes the scores."""
-    (scores,) = cli.trainer.validate(cli.model, datamodule=cli.datamodule)
-    report(cli, scores)
+    (scores,) = context.trainer.validate(context.model, datamodule=context.datamodule)
+    report(context, scores)
     return 0

@@ -10,7 +10,9 @@ from callbacks.checkpoints.checkpoint_io import damage_of, read_checkpoint
 from callbacks.errors import CheckpointError
 from callbacks.stage_index import stage_index
 from datamodules.stage import Stage
+from experiments.cli.settings import plain_values
 from experiments.runs.folder import RunFolder, relative_to_here
+from lightning_modules.base import ImageTask
 
 FORMAT = 1
 
@@ -70,6 +72,17 @@ def load(path: Path, task: str) -> Loaded:
         epoch=checkpoint["epoch"],
         epochs_done=progress["processed"],
     )
+
+
+def describe(task: str, model: ImageTask, config_text: str) -> dict[str, Any]:
+    """Makes the description of a run that its checkpoints carry: plain values, so that reading it runs no code."""
+    settings = plain_values(config_text)
+    return {
+        "format": FORMAT,
+        "task": task,
+        "classes": list(getattr(model, "classes", ())),
+        **{key: settings[key] for key in ("model", "data", "stages")},
+    }
 
 
 def newest_valid(folder: RunFolder) -> Path:

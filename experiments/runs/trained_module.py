@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TypeVar
 
-from experiments.cli.parser import DarkroomCLI
+from experiments.cli.parser import build_context
 from experiments.cli.plan import make_plan
 from experiments.cli.log_filter import quiet
 from experiments.cli.arguments import read_request
@@ -25,8 +25,8 @@ def trained_module(task: str, checkpoint: Path, kind: type[Module]) -> Module:
         TypeError: if ``kind`` is not what the task trains.
     """
     with quiet():
-        cli = DarkroomCLI(make_plan(read_request(["--task", task, "test", "--ckpt_path", str(checkpoint)])))
-    module = cli.model.eval()
+        context = build_context(make_plan(read_request(["--task", task, "test", "--ckpt_path", str(checkpoint)])))
+    module = context.model.eval()
     if not isinstance(module, kind):
         raise TypeError(f"{type(module).__name__} is no {kind.__name__}")
     return module

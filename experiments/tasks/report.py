@@ -5,30 +5,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from callbacks.atomic_file import whole_file
-from experiments.cli.parser import DarkroomCLI
+from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 
 SHOWN = 5
 SHOWN_IMAGES = 100  # as many as the field's largest benchmarks have
 
 
-def report(cli: DarkroomCLI, scores: Mapping[str, float], table: Sequence[Mapping[str, Any]] = ()) -> None:
+def report(context: RunContext, scores: Mapping[str, float], table: Sequence[Mapping[str, Any]] = ()) -> None:
     """Writes ``<command>.json`` into the run folder and names the worst images; first process only.
 
     Args:
-        cli: the run.
+        context: the run.
         scores: metric names and values, as Lightning returns them.
         table: one row an image, the worst first.
     """
-    if cli.loaded is None or not cli.trainer.is_global_zero:
+    checkpoint, size = context.checkpoint, context.stage.size
+    if checkpoint is None or not context.trainer.is_global_zero:
         return
-    path = cli.folder.path / f"{cli.plan.command_name}.json"
-    content = {"checkpoint": cli.loaded.path.name, "size": cli.stage.size, "scores": dict(scores), "images": table}
+    path = context.folder.path / f"{context.command}.json"
+    content = {"checkpoint": checkpoint.path.name, "size": size, "scores": dict(scores), "images": table}
     with whole_file(path) as file:
         file.write(json.dumps(content, indent=1).encode())
-    for line in cli.parts.table_lines(table):
+    for line in context.parts.table_lines(table):
         print(line)
-    print(f"measured {relative_to_here(cli.loaded.path)} at {cli.stage.size} px; all figures: {relative_to_here(path)}")
+    print(f"measured {relative_to_here(checkpoint.path)} at {size} px; all figures: {relative_to_here(path)}")
 
 
 def worst_lines(table: Sequence[Mapping[str, Any]]) -> list[str]:

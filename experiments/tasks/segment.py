@@ -15,8 +15,8 @@ from datamodules.io.image import read_image
 from datamodules.io.rle import encode_rle
 from datamodules.prediction.image_list import Listed
 from datamodules.prediction.predict_set import PredictData
-from experiments.cli.parser import DarkroomCLI
 from experiments.cli.usage import UsageError, unknown
+from experiments.runs.context import RunContext
 from experiments.tasks.spec import Results
 from lightning_modules.segmentation import SegmentationModule
 
@@ -47,23 +47,23 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def results(cli: DarkroomCLI, images: Sequence[Listed], folder: Path) -> Results:
+def results(context: RunContext, images: Sequence[Listed], folder: Path) -> Results:
     """Says what is read and written, before the first image.
 
     Raises:
         UsageError: for an output or a class that does not exist, or outputs that do not go together.
         DataError: if the background cannot be read.
     """
-    model = cli.model
+    model = context.model
     if not isinstance(model, SegmentationModule):
         raise TypeError(f"{type(model).__name__} is no SegmentationModule")
-    wanted = SegmentResults(options=cli.config, model=model, images=images, folder=folder)
-    trainer = cli.trainer
+    wanted = SegmentResults(options=context.config, model=model, images=images, folder=folder)
+    trainer = context.trainer
     data = PredictData(
         images=images,
-        size=cli.stage.size,
-        batch_size=max(1, min(_LARGEST_BATCH, cli.stage.batch_size // trainer.world_size)),
-        num_workers=loader_processes(cli.datamodule.num_workers, processes=trainer.num_devices),
+        size=context.stage.size,
+        batch_size=max(1, min(_LARGEST_BATCH, context.stage.batch_size // trainer.world_size)),
+        num_workers=loader_processes(context.datamodule.num_workers, processes=trainer.num_devices),
         keep_originals=wanted.needs_images,
     )
     return Results(data=data, files=wanted.files, table=wanted.table)

@@ -14,8 +14,8 @@ from datamodules.base import loader_processes
 from datamodules.io.full_depth import read_colors, read_extras
 from datamodules.prediction.image_list import Listed
 from datamodules.prediction.images import ImagePredictData
-from experiments.cli.parser import DarkroomCLI
 from experiments.cli.usage import UsageError
+from experiments.runs.context import RunContext
 from experiments.tasks.spec import Results, VideoLook
 from lightning_modules.style import StyleModule
 
@@ -44,13 +44,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def results(cli: DarkroomCLI, images: Sequence[Listed], folder: Path) -> Results:
+def results(context: RunContext, images: Sequence[Listed], folder: Path) -> Results:
     """Says what is read and written, before the first image.
 
     Raises:
         UsageError: for an option out of its range.
     """
-    model, options = cli.model, cli.config
+    model, options = context.model, context.config
     if not isinstance(model, StyleModule):
         raise TypeError(f"{type(model).__name__} is no StyleModule")
     if not 0 <= options.strength <= 1:
@@ -62,7 +62,7 @@ def results(cli: DarkroomCLI, images: Sequence[Listed], folder: Path) -> Results
             model.tile = options.tile
         except ValueError as error:
             raise UsageError(f"--tile {options.tile}: {error}") from error
-    workers = loader_processes(cli.datamodule.num_workers, processes=cli.trainer.num_devices)
+    workers = loader_processes(context.datamodule.num_workers, processes=context.trainer.num_devices)
     return Results(
         data=ImagePredictData(images=images, num_workers=min(1, workers), keep_originals=False),
         files=RepaintedFiles(
@@ -76,8 +76,8 @@ def results(cli: DarkroomCLI, images: Sequence[Listed], folder: Path) -> Results
     )
 
 
-def video_look(cli: DarkroomCLI) -> VideoLook:
+def video_look(context: RunContext) -> VideoLook:
     """Says how frames are finished; ``results`` has looked at the options by then."""
-    options: Any = cli.config
+    options: Any = context.config
     finish = partial(blend, strength=options.strength, keep_colors=options.keep_colors)
     return VideoLook(finish=finish, smooth=options.smooth)

@@ -15,8 +15,8 @@ from datamodules.io.full_depth import read_extras
 from datamodules.io.image import read_image
 from datamodules.prediction.image_list import Listed
 from datamodules.prediction.images import ImagePredictData
-from experiments.cli.parser import DarkroomCLI
 from experiments.cli.usage import UsageError
+from experiments.runs.context import RunContext
 from experiments.tasks.spec import Results
 from lightning_modules.super_resolution import SuperResolutionModule
 
@@ -40,26 +40,26 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def results(cli: DarkroomCLI, images: Sequence[Listed], folder: Path) -> Results:
+def results(context: RunContext, images: Sequence[Listed], folder: Path) -> Results:
     """Says what is read and written, before the first image.
 
     Raises:
         UsageError: for a scale that the network was not trained for, or options that do not go together.
     """
-    model, options = cli.model, cli.config
+    model, options = context.model, context.config
     if not isinstance(model, SuperResolutionModule):
         raise TypeError(f"{type(model).__name__} is no SuperResolutionModule")
     if options.target is not None and not options.strip:
         raise UsageError("--target is for the strips: add --strip, or leave --target out")
     if options.scale is not None:
-        trained = _trained_scales(cli)
+        trained = _trained_scales(context)
         if options.scale not in trained:
             raise UsageError(
                 f"--scale {options.scale}: this network was trained for {' and '.join(f'{s}x' for s in trained)}"
             )
-        model.set_stage(replace(cli.stage, scale=options.scale))
+        model.set_stage(replace(context.stage, scale=options.scale))
     model.ensemble = model.ensemble or options.ensemble
-    workers = loader_processes(cli.datamodule.num_workers, processes=cli.trainer.num_devices)
+    workers = loader_processes(context.datamodule.num_workers, processes=context.trainer.num_devices)
     return Results(
         data=ImagePredictData(images=images, num_workers=min(1, workers), keep_originals=options.strip),
         files=ImageFiles(
@@ -72,10 +72,10 @@ def results(cli: DarkroomCLI, images: Sequence[Listed], folder: Path) -> Results
     )
 
 
-def _trained_scales(cli: DarkroomCLI) -> list[int]:
+def _trained_scales(context: RunContext) -> list[int]:
     """Those of the stages up to the one that the checkpoint was saved in."""
-    stages = cli.loaded.stages if cli.loaded else cli.stages
-    until = stages.index(cli.stage) + 1 if cli.stage in stages else len(stages)
+    stages = context.checkpoint.stages if context.checkpoint else context.stages
+    until = stages.index(context.stage) + 1 if context.stage in stages else len(stages)
     return sorted({stage.scale for stage in stages[:until] if stage.scale is not None})
 
 

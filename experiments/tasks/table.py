@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # torch takes seconds to import; a mistake of spelling must n
 
     from callbacks.visualization.figures import Kept
     from datamodules.prediction.image_list import Listed
-    from experiments.cli.parser import DarkroomCLI
+    from experiments.runs.context import RunContext
     from experiments.tasks.spec import Results, VideoLook
     from lightning_modules.base import ImageTask
 
@@ -64,8 +64,8 @@ class Parts:
     start_from: Callable[[ImageTask, Path], Collection[str]]
     start: Callable[[ImageTask, Collection[str]], list[Callback]]
     options: Mapping[str, Callable[[ArgumentParser], None]]
-    results: Callable[[DarkroomCLI, Sequence[Listed], Path], Results]
-    video_look: Callable[[DarkroomCLI], VideoLook] | None = None
+    results: Callable[[RunContext, Sequence[Listed], Path], Results]
+    video_look: Callable[[RunContext], VideoLook] | None = None
     links: tuple[Link, ...] = ()
 
 
