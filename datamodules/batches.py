@@ -61,16 +61,16 @@ class ImageExtras(NamedTuple):
 class PairBatch(TypedDict):
     """Spoiled or small images and what they were made from, as the training and validation loaders give them."""
 
-    low: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
-    high: Tensor  # (N, 3, scale * S, scale * S) float32, RGB in [0, 1]
+    low_res: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
+    high_res: Tensor  # (N, 3, scale * S, scale * S) float32, RGB in [0, 1]
     name: list[str]  # N names relative to the data's root
 
 
 class NativePairBatch(TypedDict):
     """Whole images to be judged, each at its own size, as the test loader gives them."""
 
-    low: list[Tensor]  # N of (3, H, W) float32, RGB in [0, 1]
-    high: list[Tensor]  # N of (3, scale * H, scale * W) float32, RGB in [0, 1]
+    low_res: list[Tensor]  # N of (3, H, W) float32, RGB in [0, 1]
+    high_res: list[Tensor]  # N of (3, scale * H, scale * W) float32, RGB in [0, 1]
     name: list[str]
 
 

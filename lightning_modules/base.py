@@ -55,13 +55,13 @@ class ImageTask(LightningModule):
         self.test_table: list[Any] = []
         self.lr = 0.0  # the learning-rate finder reads and sets this name
 
-    def parts(self, batch: Any) -> dict[str, Tensor]:
+    def losses(self, batch: Any) -> dict[str, Tensor]:
         """Forward pass and losses by name; ``"loss"`` is their total. Logs nothing: stages are rehearsed with it."""
         raise NotImplementedError
 
     def training_step(self, batch: Any) -> Tensor:
         """Learns from a batch; what it logs costs two calls at most, half a millisecond each."""
-        losses = self.parts(batch)
+        losses = self.losses(batch)
         loss = losses.pop("loss")
         self.log("train/loss", loss.detach(), prog_bar=True)
         if len(losses) > 1:

@@ -13,9 +13,9 @@ from lightning_modules.segmentation_metrics import (
     image_dice,
     score_table,
 )
-from models.gather import gathered
+from models.gather import gather_rows
 from models.losses.segmentation import binary_losses, class_losses
-from models.segmentation.at_size import at_size
+from models.segmentation.blocks import resize_probs
 
 
 class SegmentationModule(ImageTask):
@@ -95,7 +95,7 @@ class SegmentationModule(ImageTask):
         """Turns probabilities ``(N, C, H, W)`` into class numbers ``(N, H, W)``; bools for one class."""
         return probs[:, 0] >= self.threshold if self._one else probs.argmax(dim=1)
 
-    def parts(self, batch: SegmentBatch) -> dict[str, Tensor]:
+    def losses(self, batch: SegmentBatch) -> dict[str, Tensor]:
         """Losses of a batch by name, with their sum under ``"loss"``."""
         return self._losses(self.net(batch["image"]), batch["mask"])
 
@@ -133,7 +133,7 @@ class SegmentationModule(ImageTask):
             return
         tables = []
         for probs, mask in zip(self(batch["image"]), batch["mask"], strict=True):
-            preds = self.decide(at_size(probs[None], (mask.shape[0], mask.shape[1])))
+            preds = self.decide(resize_probs(probs[None], (mask.shape[0], mask.shape[1])))
             tables.append(count(preds, mask[None], classes=len(self.classes)))
         counts = torch.cat(tables)
         self.test_scores.update(counts)
@@ -144,7 +144,7 @@ class SegmentationModule(ImageTask):
         scores = {f"test/{name}": score for name, score in self.test_scores.compute().items() if name != "loss"}
         self._log_known(scores)
         rows = [row for names, counts in self._tested for row in score_table(names, counts, self.classes)]
-        self.test_table = sorted(gathered(rows), key=lambda row: (row["dice"], row["name"]))
+        self.test_table = sorted(gather_rows(rows), key=lambda row: (row["dice"], row["name"]))
         self._tested = []
 
     def predict_step(self, batch: SegmentBatch) -> Tensor:

@@ -9,10 +9,10 @@ from torchmetrics import MeanMetric
 from datamodules.batches import ImageBatch, StyleBatch, StyleOutput
 from lightning_modules.base import ImageTask
 from lightning_modules.typed_trainer import typed
-from models.gather import gathered
+from models.gather import gather_rows
 from models.losses.style import StyleLoss
-from models.style.tiled_instance_norm import one_contrast
-from models.tiled_inference import enlarge_in_tiles
+from models.style.tiled_instance_norm import shared_statistics
+from models.tiled_inference import tiled_inference
 
 #: Images by which the parts of the loss are measured.
 CALIBRATION = 16
@@ -67,7 +67,7 @@ class StyleModule(ImageTask):
     Large images go through the net in tiles (``models/tiled_inference.py``). With batch norm, tiles that overlap by
     what the
     net sees agree with the whole image. Instance norm would bring every tile to its own contrast, a flat sky as
-    well as a crowd; so it is given one for all, that of the image made as small as a tile (``one_contrast``).
+    well as a crowd; so it is given one for all, that of the image made as small as a tile (``shared_statistics``).
 
     Args:
         net: maps images ``(N, 3, H, W)`` in [0, 1] to the same shape and range; it has ``layer_groups()``, and says
@@ -160,10 +160,10 @@ class StyleModule(ImageTask):
 
         if max(image.shape[2:]) <= self.tile:
             return run(image).float()
-        with one_contrast(self.net, run, image, side=self.tile):
-            return enlarge_in_tiles(run, image, scale=1, tile=self.tile, overlap=self._overlap, multiple=self._multiple)
+        with shared_statistics(self.net, run, image, side=self.tile):
+            return tiled_inference(run, image, scale=1, tile=self.tile, overlap=self._overlap, multiple=self._multiple)
 
-    def parts(self, batch: StyleBatch) -> dict[str, Tensor]:
+    def losses(self, batch: StyleBatch) -> dict[str, Tensor]:
         """Losses of a batch by name, with their sum under ``"loss"``."""
         losses: dict[str, Tensor] = self.loss(self.net(batch["content"]), batch["content"])
         return {**losses, "loss": torch.stack(list(losses.values())).sum()}
@@ -219,7 +219,7 @@ class StyleModule(ImageTask):
         ours, theirs = self.test_loss.compute(), self.test_untouched.compute()
         scores = {"test/loss": ours, "test/untouched": theirs, "test/relative": ours / theirs}
         self.log_dict(scores, batch_size=1, sync_dist=True)
-        self.test_table = sorted(gathered(self.test_table), key=lambda row: (-row["relative"], row["name"]))
+        self.test_table = sorted(gather_rows(self.test_table), key=lambda row: (-row["relative"], row["name"]))
 
     def predict_step(self, batch: ImageBatch) -> Tensor:
         """Gives the repainted image ``(1, 3, H, W)`` as it is saved: uint8, or uint16 for 16 bits."""

@@ -10,13 +10,12 @@ from torchmetrics import MeanMetric
 from datamodules.batches import ImageBatch, NativePairBatch, PairBatch, PairOutput
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
-from lightning_modules.super_resolution_metrics import SrScores, psnr, ssim
-from lightning_modules.super_resolution_perception import Lpips, blur
-from models.gather import gathered
+from lightning_modules.super_resolution_metrics import Lpips, SrScores, blur, psnr, ssim
+from models.gather import gather_rows
 from models.losses.perceptual import PerceptualLoss
 from models.super_resolution.self_ensemble import self_ensemble
 from models.super_resolution.sr_resnet import enlarge
-from models.tiled_inference import enlarge_in_tiles
+from models.tiled_inference import tiled_inference
 
 #: White in whole numbers.
 _TOPS = {torch.uint8: 255, torch.int32: 65535}
@@ -49,7 +48,7 @@ class SuperResolutionModule(ImageTask):
 
     Scores: PSNR and SSIM as the field has them (brightness, borders of ``scale`` pixels left out, means over
     images), and beside each that of bicubic enlargement; at scale 1 that is the input itself. ``test`` adds how
-    blurred the images are and how alike they look (``lightning_modules/super_resolution_perception.py``), which a
+    blurred the images are and how alike they look (``lightning_modules/super_resolution_metrics.py``), which a
     loss that sees is for and PSNR does not tell.
 
     Args:
@@ -140,11 +139,11 @@ class SuperResolutionModule(ImageTask):
             made: Tensor = self_ensemble(self.net, tile) if self.ensemble else self.net(tile)
             return made
 
-        return enlarge_in_tiles(run, image, scale=self.scale)
+        return tiled_inference(run, image, scale=self.scale)
 
-    def parts(self, batch: PairBatch) -> dict[str, Tensor]:
+    def losses(self, batch: PairBatch) -> dict[str, Tensor]:
         """Losses of a batch by name, with their sum under ``"loss"``."""
-        return self._losses(self.net(batch["low"]), batch["high"])
+        return self._losses(self.net(batch["low_res"]), batch["high_res"])
 
     def on_validation_epoch_start(self) -> None:
         """Forgets a validation that was cut short."""
@@ -155,7 +154,7 @@ class SuperResolutionModule(ImageTask):
         """Judges a batch of patches."""
         if not batch["name"]:
             return None
-        low, high = batch["low"], batch["high"]
+        low, high = batch["low_res"], batch["high_res"]
         preds, bicubic = self.net(low).float(), enlarge(low, self.scale)
         loss = self._losses(preds, high)["loss"]
         ours, theirs = self._scores(preds, high), self._scores(bicubic, high)
@@ -190,12 +189,12 @@ class SuperResolutionModule(ImageTask):
         """Judges whole images, one by one."""
         if not batch["name"]:
             return
-        for low, high, name in zip(batch["low"], batch["high"], batch["name"], strict=True):
+        for low, high, name in zip(batch["low_res"], batch["high_res"], batch["name"], strict=True):
             self.test_table.append(self._judged(low[None], high[None], name))
 
     def on_test_epoch_end(self) -> None:
         """Completes ``test_table``, the worst image first, and logs its means, on every process."""
-        self.test_table = sorted(gathered(self.test_table), key=lambda row: (row["psnr"], row["name"]))
+        self.test_table = sorted(gather_rows(self.test_table), key=lambda row: (row["psnr"], row["name"]))
         means = {f"test/{name}": mean for name, mean in mean_scores(self.test_table).items()}
         # All processes hold the same values already; saying so keeps Lightning from warning about it.
         self.log_dict(means, batch_size=1, sync_dist=True)

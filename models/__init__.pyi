@@ -9,4 +9,4 @@ from .segmentation.unet34 import UNet34 as UNet34
 from .style.style_resnet import StyleResnet as StyleResnet
 from .super_resolution.pixel_shuffle import SubpixelUpsample as SubpixelUpsample
 from .super_resolution.sr_resnet import SrResnet as SrResnet
-from .weights.errors import WeightsError as WeightsError
+from .weights.pretrained import WeightsError as WeightsError

@@ -7,7 +7,7 @@ import torch.distributed as dist
 T = TypeVar("T")
 
 
-def from_all_ranks(mine: T) -> list[T]:
+def gather_objects(mine: T) -> list[T]:
     """Gives what every process has, process 0's first; all of them have to call this.
 
     Args:
@@ -20,12 +20,12 @@ def from_all_ranks(mine: T) -> list[T]:
     return shares
 
 
-def gathered(rows: list[T]) -> list[T]:
+def gather_rows(rows: list[T]) -> list[T]:
     """Puts the rows of all processes together, process 0's first; all of them have to call this."""
-    return [row for share in from_all_ranks(rows) for row in share]
+    return [row for share in gather_objects(rows) for row in share]
 
 
-def from_rank(rank: int, mine: T | None) -> T:
+def broadcast_object(rank: int, mine: T | None) -> T:
     """Gives what process ``rank`` has; all of them have to call this.
 
     Args:

@@ -10,7 +10,7 @@ from torch import Tensor
 TILE, OVERLAP = 320, 48
 
 
-def enlarge_in_tiles(
+def tiled_inference(
     net: Callable[[Tensor], Tensor],
     image: Tensor,
     *,

@@ -126,7 +126,7 @@ class Explodes(TinyTask):
     """Loses its number at one step."""
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, torch.Tensor]:
-        loss = self.parts(batch)["loss"]
+        loss = self.losses(batch)["loss"]
         return {"loss": loss * float("nan") if self.global_step == 5 else loss}
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from models.normalize import Normalize
 from models.segmentation.encoder import Encoder
-from models.segmentation.feature_extraction import find_trunk
+from models.segmentation.feature_extraction import find_feature_layers
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
@@ -88,7 +88,7 @@ def test_finding_the_trunk_computes_nothing_and_leaves_the_net_as_it_was() -> No
     net = torchvision.models.mobilenet_v3_small(weights=None)
     before = {k: v.clone() for k, v in net.state_dict().items()}
     random = torch.get_rng_state()
-    find_trunk(net)
+    find_feature_layers(net)
     assert net.training
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random)
@@ -107,7 +107,7 @@ def test_trunk_ends_where_forward_does_something_itself() -> None:
             out: torch.Tensor = self.third(2 * self.second(self.first(x)))
             return out
 
-    assert [tuple(layer) for layer in find_trunk(Doubling())] == [("first", 4, 2), ("second", 8, 4)]
+    assert [tuple(layer) for layer in find_feature_layers(Doubling())] == [("first", 4, 2), ("second", 8, 4)]
 
 
 @pytest.mark.parametrize(

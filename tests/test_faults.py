@@ -229,16 +229,16 @@ def test_the_furthest_whole_checkpoint_is_taken_whatever_the_clock_says(
 def test_out_of_memory_names_stage_and_options(
     tiny: TinyRuns, error: RuntimeError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parts = SegmentationModule.parts
+    losses = SegmentationModule.losses
 
     def hungry(self: SegmentationModule, batch: Any) -> dict[str, Tensor]:
         if batch["image"].shape[-1] == 48:
             raise error
-        return parts(self, batch)
+        return losses(self, batch)
 
     message = "stage 'large' does not fit in memory at 48 px with batch_size 2 on 1 process(es): lower --stages.1.batch"
     with monkeypatch.context() as patch:
-        patch.setattr(SegmentationModule, "parts", hungry)
+        patch.setattr(SegmentationModule, "losses", hungry)
         assert tiny.run() == 2
     assert message in complaint(capsys)
     assert not list(tiny.folder().glob("checkpoints/*"))  # known before the first stage began

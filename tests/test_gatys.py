@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from experiments.cli.main import main
-from models.losses.random_filters import photographic_noise
+from models.losses.random_filters import natural_noise
 from models.losses.style import StyleLoss
 from models.style.gatys import adam, lbfgs, paint
 
@@ -75,8 +75,8 @@ def test_style_comes_over_and_content_stays() -> None:
     generator = torch.Generator().manual_seed(1)
     place = torch.linspace(-1, 1, 32)
     disc = (place[:, None] ** 2 + place**2 < 0.4).float().expand(1, 3, 32, 32)
-    content = 0.3 + 0.3 * disc + 0.05 * photographic_noise(1, 32, generator)
-    clouds = (0.5 + 0.15 * photographic_noise(1, 40, generator)[0]).clamp(0, 1)
+    content = 0.3 + 0.3 * disc + 0.05 * natural_noise(1, 32, generator)
+    clouds = (0.5 + 0.15 * natural_noise(1, 40, generator)[0]).clamp(0, 1)
     loss = StyleLoss(name="vgg11", layers=(1, 4), layer_weights=(0.5, 0.5), content_weight=0.02, weights="none")
     loss.set_style(clouds * torch.tensor([1.0, 0.6, 0.2]).view(3, 1, 1))
     loss.calibrate(content)

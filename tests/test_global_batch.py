@@ -46,7 +46,7 @@ class Noise(Dataset[dict[str, Any]]):
         draw = np.random.default_rng(key.index)
         high = torch.from_numpy(draw.random((3, self.size * self.scale, self.size * self.scale), dtype=np.float32))
         low = torch.nn.functional.avg_pool2d(high, self.scale)
-        return {"low": low, "high": high, "name": str(key.index)}
+        return {"low_res": low, "high_res": high, "name": str(key.index)}
 
 
 class Patchy(Dataset[dict[str, Any]]):
@@ -85,7 +85,7 @@ class ImageSplits(Dataset[dict[str, Any]]):
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         pair = Noise(16, 1)[key]
-        return {"content": pair["high"], "name": pair["name"]}
+        return {"content": pair["high_res"], "name": pair["name"]}
 
 
 class ImageData(DiscData):

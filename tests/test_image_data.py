@@ -66,20 +66,20 @@ def test_the_low_patch_is_made_of_the_high_one(tmp_path: Path) -> None:
     patches = data.train_set(STAGE)
     assert len(patches) == 9 * 3  # type: ignore[arg-type]
     sample = patches[Key(0, 5)]
-    assert sample["low"].shape == (3, 8, 8)
-    assert sample["high"].shape == (3, 16, 16)
-    assert 0 <= sample["low"].min() < sample["high"].max() <= 1
-    squares = torch.nn.functional.avg_pool2d(sample["high"], 2)
-    torch.testing.assert_close(sample["low"], squares, rtol=0, atol=0.51 / 255)
+    assert sample["low_res"].shape == (3, 8, 8)
+    assert sample["high_res"].shape == (3, 16, 16)
+    assert 0 <= sample["low_res"].min() < sample["high_res"].max() <= 1
+    squares = torch.nn.functional.avg_pool2d(sample["high_res"], 2)
+    torch.testing.assert_close(sample["low_res"], squares, rtol=0, atol=0.51 / 255)
 
 
 def test_patches_follow_from_epoch_and_index_alone(tmp_path: Path) -> None:
     patches = module(save_images(tmp_path / "images"), crops=2).train_set(STAGE)
     first, _, again = patches[Key(0, 1)], patches[Key(1, 3)], patches[Key(0, 1)]
-    torch.testing.assert_close(first["high"], again["high"], rtol=0, atol=0)
-    torch.testing.assert_close(first["low"], again["low"], rtol=0, atol=0)
-    assert not torch.equal(first["high"], patches[Key(1, 1)]["high"])
-    assert not torch.equal(first["high"], patches[Key(0, 0)]["high"])  # another crop of the same image
+    torch.testing.assert_close(first["high_res"], again["high_res"], rtol=0, atol=0)
+    torch.testing.assert_close(first["low_res"], again["low_res"], rtol=0, atol=0)
+    assert not torch.equal(first["high_res"], patches[Key(1, 1)]["high_res"])
+    assert not torch.equal(first["high_res"], patches[Key(0, 0)]["high_res"])  # another crop of the same image
 
 
 def test_all_eight_symmetries_come_up_and_none_where_the_stage_says_so(tmp_path: Path) -> None:
@@ -89,9 +89,9 @@ def test_all_eight_symmetries_come_up_and_none_where_the_stage_says_so(tmp_path:
     image = cv2.cvtColor(cv2.imread(str(root / name)), cv2.COLOR_BGR2RGB)
     wanted = {np.rot90(p, turns).tobytes() for p in (image, image[:, ::-1]) for turns in range(4)}
     patches = data.train_set(STAGE)
-    assert {pixels(patches[Key(epoch, 0)]["high"]).tobytes() for epoch in range(60)} == wanted
+    assert {pixels(patches[Key(epoch, 0)]["high_res"]).tobytes() for epoch in range(60)} == wanted
     plain = data.train_set(Stage(name="plain", size=8, scale=2, batch_size=1, epochs=1, lr=1, augment=False))
-    assert {pixels(plain[Key(epoch, 0)]["high"]).tobytes() for epoch in range(20)} == {image.tobytes()}
+    assert {pixels(plain[Key(epoch, 0)]["high_res"]).tobytes() for epoch in range(20)} == {image.tobytes()}
 
 
 def test_validation_is_the_middle_of_the_image(tmp_path: Path) -> None:
@@ -99,9 +99,9 @@ def test_validation_is_the_middle_of_the_image(tmp_path: Path) -> None:
     data = module(root, val_size=10)
     sample = data.val_set(STAGE)[Key(0, 0)]
     image = cv2.cvtColor(cv2.imread(str(root / sample["name"])), cv2.COLOR_BGR2RGB)
-    np.testing.assert_array_equal(pixels(sample["high"]), image[10:30, 20:40])
+    np.testing.assert_array_equal(pixels(sample["high_res"]), image[10:30, 20:40])
     # as if the whole image had been made small: nothing of it ends at the patch's border
-    np.testing.assert_array_equal(pixels(sample["low"]), shrink(image, 2, "bicubic")[5:15, 10:20])
+    np.testing.assert_array_equal(pixels(sample["low_res"]), shrink(image, 2, "bicubic")[5:15, 10:20])
 
 
 def test_at_the_images_own_border_it_goes_on_mirrored(tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_at_the_images_own_border_it_goes_on_mirrored(tmp_path: Path) -> None:
     sample = module(root, val_share=0.5).val_set(STAGE)[Key(0, 0)]
     image = cv2.cvtColor(cv2.imread(str(root / sample["name"])), cv2.COLOR_BGR2RGB)
     mirrored = np.pad(image, ((8, 8), (8, 8), (0, 0)), "symmetric")
-    np.testing.assert_array_equal(pixels(sample["high"]), image)
-    np.testing.assert_array_equal(pixels(sample["low"]), shrink(mirrored, 2, "bicubic")[4:12, 4:12])
+    np.testing.assert_array_equal(pixels(sample["high_res"]), image)
+    np.testing.assert_array_equal(pixels(sample["low_res"]), shrink(mirrored, 2, "bicubic")[4:12, 4:12])
 
 
 def test_the_whole_image_is_tested(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_the_whole_image_is_tested(tmp_path: Path) -> None:
         save(root / f"p{number}.png", noise(number, 41, 60 + number))
     data = module(root, val_share=0.5)
     (batch,) = data.test_dataloader()
-    assert batch["high"][0].shape[1] == 40
-    assert batch["low"][0].shape[1:] == (20, 30)
+    assert batch["high_res"][0].shape[1] == 40
+    assert batch["low_res"][0].shape[1:] == (20, 30)
 
 
 def test_held_out_images_too_small_to_be_judged_are_counted_and_left_out(
@@ -140,17 +140,17 @@ def test_squashing_takes_the_whole_image(tmp_path: Path) -> None:
     sample = data.val_set(STAGE)[Key(0, 0)]
     image = cv2.cvtColor(cv2.imread(str(tmp_path / "images" / sample["name"])), cv2.COLOR_BGR2RGB)
     expected = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
-    np.testing.assert_array_equal(pixels(sample["high"]), expected)
+    np.testing.assert_array_equal(pixels(sample["high_res"]), expected)
 
 
 def test_repairs_keep_the_size(tmp_path: Path) -> None:
     data = module(save_images(tmp_path / "images"), degrade=Degradation(after=[Noise(sigma=(30, 30))]))
     stage = Stage(name="repair", size=16, scale=1, batch_size=2, epochs=1, lr=1)
     sample = data.train_set(stage)[Key(0, 0)]
-    difference = (sample["low"] - sample["high"]) * 255
+    difference = (sample["low_res"] - sample["high_res"]) * 255
     assert 25 < float(difference.std()) < 35
     validation = data.val_set(stage)
-    torch.testing.assert_close(validation[Key(0, 0)]["low"], validation[Key(0, 0)]["low"], rtol=0, atol=0)
+    torch.testing.assert_close(validation[Key(0, 0)]["low_res"], validation[Key(0, 0)]["low_res"], rtol=0, atol=0)
 
 
 def test_small_images_are_counted_and_left_out_or_enlarged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,7 +166,7 @@ def test_small_images_are_counted_and_left_out_or_enlarged(tmp_path: Path, capsy
     enlarging.prepare([STAGE])
     assert f"{small} of 5 train images are below 16 px: enlarged" in capsys.readouterr().out
     patches = enlarging.train_set(STAGE)
-    assert {patches[Key(0, index)]["high"].shape for index in range(5)} == {(3, 16, 16)}
+    assert {patches[Key(0, index)]["high_res"].shape for index in range(5)} == {(3, 16, 16)}
     save(tmp_path / "tiny" / "a.png", noise(1, 9, 9))
     save(tmp_path / "tiny" / "b.png", noise(2, 9, 9))
     with pytest.raises(DataError, match="none of the 1 train images has the 16 px"):
@@ -246,7 +246,7 @@ def test_patches_too_small_to_be_judged_are_refused(tmp_path: Path) -> None:
     stage = Stage(name="repair", size=12, scale=1, batch_size=1, epochs=1, lr=1)
     with pytest.raises(DataError, match=r"SSIM needs 13 .* raise --data\.val_size"):
         module(save_images(tmp_path / "images")).val_set(stage)
-    assert module(tmp_path / "images", val_size=13).val_set(stage)[Key(0, 0)]["low"].shape == (3, 13, 13)
+    assert module(tmp_path / "images", val_size=13).val_set(stage)[Key(0, 0)]["low_res"].shape == (3, 13, 13)
 
 
 def test_the_sample_is_there_without_data_and_holds_images_out_whole(tmp_path: Path) -> None:

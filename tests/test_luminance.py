@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.losses.luminance import light_lost
+from models.losses.luminance import luminance_loss
 
 
 def images(seed: int, size: tuple[int, int] = (24, 32), count: int = 2) -> torch.Tensor:
@@ -14,16 +14,16 @@ def images(seed: int, size: tuple[int, int] = (24, 32), count: int = 2) -> torch
 def test_it_is_1_minus_numpys_correlation_of_brightness() -> None:
     a, b = images(1, count=1).double(), images(2, count=1).double()
     gray = [np.tensordot([0.299, 0.587, 0.114], x[0].numpy(), 1).ravel() for x in (a, b)]
-    assert light_lost(a, b, cell=1).item() == pytest.approx(1 - np.corrcoef(*gray)[0, 1], abs=0.01)
+    assert luminance_loss(a, b, cell=1).item() == pytest.approx(1 - np.corrcoef(*gray)[0, 1], abs=0.01)
     squares = [x.reshape(6, 4, 8, 4).mean((1, 3)).ravel() for x in (g.reshape(24, 32) for g in gray)]
-    assert light_lost(a, b, cell=4).item() == pytest.approx(1 - np.corrcoef(*squares)[0, 1], abs=0.05)
+    assert luminance_loss(a, b, cell=4).item() == pytest.approx(1 - np.corrcoef(*squares)[0, 1], abs=0.05)
 
 
 def test_an_image_itself_its_shade_and_its_negative() -> None:
     x = torch.linspace(0, 1, 64).view(1, 1, 8, 8).expand(1, 3, 8, 8)
     for other, expected in ((x, 0), (0.3 + 0.5 * x, 0), (1 - x, 2)):
-        assert light_lost(x, other, cell=1).item() == pytest.approx(expected, abs=0.01)
-    assert light_lost(x, x).item() == 0.0
+        assert luminance_loss(x, other, cell=1).item() == pytest.approx(expected, abs=0.01)
+    assert luminance_loss(x, x).item() == 0.0
 
 
 def test_texture_inside_squares_and_colors_of_one_brightness_are_free() -> None:
@@ -36,29 +36,29 @@ def test_texture_inside_squares_and_colors_of_one_brightness_are_free() -> None:
     green[:, 0] -= 0.2 / 0.299
     green[:, 1] += 0.2 / 0.587
     for free in (striped, green):
-        assert light_lost(free, image).item() == pytest.approx(0, abs=1e-5)
+        assert luminance_loss(free, image).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_flat_images_have_an_answer_and_a_gradient_and_small_ones_do_not_fail() -> None:
     flat, other = torch.full((1, 3, 48, 48), 0.4), images(3, (48, 48), count=1).requires_grad_()
-    assert light_lost(flat, flat).item() == 0.0
-    lost = light_lost(other, flat)
+    assert luminance_loss(flat, flat).item() == 0.0
+    lost = luminance_loss(other, flat)
     lost.sum().backward()
     assert 0 < lost.item() <= 0.5
     assert other.grad is not None
     assert other.grad.isfinite().all()
     for size in ((1, 1), (5, 40), (17, 31)):
-        assert light_lost(images(1, size), images(2, size)).isfinite().all()
+        assert luminance_loss(images(1, size), images(2, size)).isfinite().all()
 
 
 def test_gradient_is_right() -> None:
     preds, content = images(1, (4, 6), count=1).double().requires_grad_(), images(2, (4, 6), count=1).double()
-    assert torch.autograd.gradcheck(lambda x: light_lost(x, content, cell=2), preds)
+    assert torch.autograd.gradcheck(lambda x: luminance_loss(x, content, cell=2), preds)
 
 
 def test_each_image_answers_for_itself_in_full_precision() -> None:
     a, b = images(1, (40, 48), count=3), images(2, (40, 48), count=3)
-    each = light_lost(a, b)
-    torch.testing.assert_close(light_lost(a[1:2], b[1:2])[0], each[1])
-    assert light_lost(a.bfloat16(), b).dtype == torch.float32
-    assert light_lost(a.double(), b.double()).dtype == torch.float64
+    each = luminance_loss(a, b)
+    torch.testing.assert_close(luminance_loss(a[1:2], b[1:2])[0], each[1])
+    assert luminance_loss(a.bfloat16(), b).dtype == torch.float32
+    assert luminance_loss(a.double(), b.double()).dtype == torch.float64

@@ -21,7 +21,7 @@ class Explodes(TinyTask):
         self.gradient, self.rank = gradient, rank
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, torch.Tensor]:
-        loss = self.parts(batch)["loss"]
+        loss = self.losses(batch)["loss"]
         if self.global_step == 5 and self.global_rank == self.rank:
             weight = self.net.get_parameter("head.weight")
             # nothing at all, but with the slope of a root at 0

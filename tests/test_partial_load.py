@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from models.super_resolution.sr_resnet import SrResnet
-from models.weights.errors import WeightsError
-from models.weights.partial_load import Transplant, transplant_
-from models.weights.pretrained import read_state_dict
+from models.weights.partial_load import PartialLoad, load_matching_
+from models.weights.pretrained import WeightsError, read_state_dict
 
 IMAGES = torch.rand(1, 3, 6, 7, generator=torch.Generator().manual_seed(1))
 
@@ -25,7 +24,7 @@ def net(*, seed: int, max_scale: int = 2, **options: Any) -> SrResnet:
 def test_a_2x_checkpoint_starts_a_4x_net(prefix: str) -> None:
     small, large = net(seed=0), net(seed=1, max_scale=4)
     fresh = {name: value.clone() for name, value in large.state_dict().items()}
-    result = transplant_(large, {prefix + name: value for name, value in small.state_dict().items()})
+    result = load_matching_(large, {prefix + name: value for name, value in small.state_dict().items()})
     assert result.new == ("upsampling.1.conv.weight", "upsampling.1.conv.bias")
     assert result.taken == tuple(name for name in large.state_dict() if name not in result.new)
     assert result.left == {}
@@ -37,7 +36,7 @@ def test_a_2x_checkpoint_starts_a_4x_net(prefix: str) -> None:
 def test_what_does_not_fit_is_left_with_its_reason() -> None:
     wide, narrow = net(seed=0, tail_norm=True), SrResnet(width=4, blocks=2, max_scale=2)
     weights = dict(wide.state_dict()) | {"tail.weight": torch.zeros(3, 8, 3, 3), "tail.bias": torch.zeros(3).int()}
-    result = transplant_(narrow, weights | {"module.head.bias": torch.zeros(4)})
+    result = load_matching_(narrow, weights | {"module.head.bias": torch.zeros(4)})
     assert result.left == {
         "norm.weight": "the net has no such tensor",
         "norm.bias": "the net has no such tensor",
@@ -53,7 +52,7 @@ def test_what_does_not_fit_is_left_with_its_reason() -> None:
 
 
 def test_the_account_names_every_tensor() -> None:
-    result = Transplant(
+    result = PartialLoad(
         taken=("head.weight",),
         left={"old": "the net has no such tensor"},
         new=("tail.weight", "count"),
@@ -72,7 +71,7 @@ def test_the_account_names_every_tensor() -> None:
 
 def test_half_precision_weights_are_taken_as_float32() -> None:
     small, other = net(seed=0), net(seed=1)
-    transplant_(other, {name: value.half() for name, value in small.state_dict().items()})
+    load_matching_(other, {name: value.half() for name, value in small.state_dict().items()})
     assert other.head.weight.dtype == torch.float32
     assert torch.equal(other.head.weight, small.head.weight.half().float())
 
@@ -81,11 +80,11 @@ def test_nothing_that_fits_and_damaged_weights_are_errors_that_change_nothing() 
     target = net(seed=0)
     before = {name: value.clone() for name, value in target.state_dict().items()}
     with pytest.raises(WeightsError, match=r"none of the 1 tensors fits SrResnet \(fc.weight: the net has no such"):
-        transplant_(target, {"fc.weight": torch.ones(2)})
+        load_matching_(target, {"fc.weight": torch.ones(2)})
     damaged = dict(net(seed=1).state_dict())
     damaged["tail.bias"] = torch.tensor([0.0, float("nan"), 0.0])
     with pytest.raises(WeightsError, match=r"'tail\.bias' holds numbers that are not finite"):
-        transplant_(target, damaged)
+        load_matching_(target, damaged)
     assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
 
 
@@ -100,5 +99,5 @@ def test_files_of_other_laboratories_open(tmp_path: Path) -> None:
     ):
         torch.save(stored, path)
         target = net(seed=2)
-        assert transplant_(target, read_state_dict(path)).new == ()
+        assert load_matching_(target, read_state_dict(path)).new == ()
         assert all(torch.equal(value, expected[name]) for name, value in target.state_dict().items())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models.losses.perceptual import PerceptualLoss
 from models.losses.pixel import CharbonnierLoss, L1Loss, MSELoss
 from models.losses.vgg import VggFeatures
-from models.weights.errors import WeightsError
+from models.weights.pretrained import WeightsError
 from tests.helpers.tiny_vgg import file_of, plainly, theirs
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.segmentation.encoder import Encoder
 from models.weights import pretrained
-from models.weights.errors import WeightsError
+from models.weights.pretrained import WeightsError
 
 NAME = "mobilenet_v3_small"
 FILE = "mobilenet_v3_small-047dcff4.pth"  # of torchvision's DEFAULT weights, as torch hub caches it

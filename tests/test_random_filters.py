@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from models.losses.gram import gram_matrix
-from models.losses.random_filters import photographic_noise, with_random_filters
+from models.losses.random_filters import draw_random_filters_, natural_noise
 from models.losses.vgg import VggFeatures
 
 LAYERS = (1, 4, 9)  # of vgg11, just before its first three pools
@@ -23,16 +23,16 @@ def styles(images: Tensor) -> list[Tensor]:
 
 def test_every_channel_has_mean_0_and_deviation_1_on_photographic_noise() -> None:
     layers = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1))
-    layers = with_random_filters(layers, 3)
+    layers = draw_random_filters_(layers, 3)
     with torch.no_grad():
         for count in (1, 4):
-            seen = layers[:count](photographic_noise(8, 64, torch.Generator().manual_seed(3)))
+            seen = layers[:count](natural_noise(8, 64, torch.Generator().manual_seed(3)))
             torch.testing.assert_close(seen.mean((0, 2, 3)), torch.zeros(seen.shape[1]), atol=1e-4, rtol=0)
             torch.testing.assert_close(seen.std((0, 2, 3)), torch.ones(seen.shape[1]), atol=1e-4, rtol=0)
 
 
 def test_noise_is_mostly_brightness_and_mostly_coarse() -> None:
-    noise = photographic_noise(16, 64, torch.Generator().manual_seed(0))
+    noise = natural_noise(16, 64, torch.Generator().manual_seed(0))
     red, green, blue = noise.unbind(1)
     assert torch.corrcoef(torch.stack([red.flatten(), blue.flatten()]))[0, 1] > 0.7
     half = noise.unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))

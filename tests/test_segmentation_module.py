@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from datamodules.batches import SegmentBatch
 from datamodules.stage import Stage
 from lightning_modules.segmentation import SegmentationModule
-from models.segmentation.at_size import at_size
+from models.segmentation.blocks import resize_probs
 
 
 class Echo(nn.Module):
@@ -141,7 +141,7 @@ def test_half_precision_gives_float32_probabilities() -> None:
     task = module()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert task(TWO["image"]).dtype == torch.float32
-        assert task.parts(TWO)["loss"].dtype == torch.float32
+        assert task.losses(TWO)["loss"].dtype == torch.float32
 
 
 def test_flip_averages_the_image_and_its_mirror_image() -> None:
@@ -166,10 +166,10 @@ def test_threshold_decides() -> None:
 
 def test_probabilities_grow_by_half_pixel_rules_and_shrink_without_aliasing() -> None:
     # Twice the size: samples lie a quarter of a pixel from the old centres.
-    assert at_size(torch.tensor([[[[0.0, 1.0]]]]), (1, 4)).flatten().tolist() == pytest.approx([0, 0.25, 0.75, 1])
+    assert resize_probs(torch.tensor([[[[0.0, 1.0]]]]), (1, 4)).flatten().tolist() == pytest.approx([0, 0.25, 0.75, 1])
     # One pixel in eight is lit. Sampled without a filter, all of them would fall between the places looked at.
     lit = torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0]).repeat(8)[None, None, None]
-    assert at_size(lit, (1, 8)).flatten()[1:-1].tolist() == pytest.approx([1 / 8] * 6)
+    assert resize_probs(lit, (1, 8)).flatten()[1:-1].tolist() == pytest.approx([1 / 8] * 6)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def mended(side: int, *, scale: int) -> Kept:
         order=30.0,
         name="a.png",
         score=30.0,
-        item={"low": gray[:, : side // scale, : side // scale], "high": gray},
+        item={"low_res": gray[:, : side // scale, : side // scale], "high_res": gray},
         output={"preds": red, "bicubic": gray, **scores},
     )
 

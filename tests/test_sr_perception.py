@@ -10,10 +10,10 @@ from skimage import data, filters
 from torch import Tensor
 
 from experiments.tasks.sr_table import sr_lines
-from lightning_modules import super_resolution_perception as sr_perception
+from lightning_modules import super_resolution_metrics as sr_metrics
 from lightning_modules.super_resolution import mean_scores
-from lightning_modules.super_resolution_perception import Lpips, blur
-from models.weights.errors import WeightsError
+from lightning_modules.super_resolution_metrics import Lpips, blur
+from models.weights.pretrained import WeightsError
 
 
 def image() -> np.ndarray:  # type: ignore[type-arg]
@@ -48,7 +48,7 @@ def test_lpips_is_that_of_alexnet_where_weights_can_be_had(monkeypatch: pytest.M
     alexnet = torchvision.models.alexnet
     torch.manual_seed(0)
     net = alexnet(weights=None)
-    monkeypatch.setattr(sr_perception, "imagenet_file", lambda name: name)
+    monkeypatch.setattr(sr_metrics, "imagenet_file", lambda name: name)
     monkeypatch.setattr(torchvision.models, "alexnet", lambda weights: net)
     lpips = Lpips("auto")
     lpips.load(torch.device("cpu"))
@@ -68,7 +68,7 @@ def test_without_weights_one_line_says_so(monkeypatch: pytest.MonkeyPatch, caplo
     def nowhere(name: str) -> None:
         raise WeightsError(f"no ImageNet weights for {name}")
 
-    monkeypatch.setattr(sr_perception, "imagenet_file", nowhere)
+    monkeypatch.setattr(sr_metrics, "imagenet_file", nowhere)
     lpips = Lpips("auto")
     with caplog.at_level(logging.WARNING, logger="darkroom"):
         lpips.load(torch.device("cpu"))
@@ -78,7 +78,7 @@ def test_without_weights_one_line_says_so(monkeypatch: pytest.MonkeyPatch, caplo
 
 
 def test_none_looks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sr_perception, "imagenet_file", lambda name: pytest.fail("looked"))
+    monkeypatch.setattr(sr_metrics, "imagenet_file", lambda name: pytest.fail("looked"))
     lpips = Lpips("none")
     lpips.load(torch.device("cpu"))
     assert lpips(tensor(image()), tensor(image())) is None

@@ -96,10 +96,10 @@ def test_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
 
 def test_a_stage_that_does_not_fit_is_named(tmp_path: Path) -> None:
     class Greedy(TinyTask):
-        def parts(self, batch: Any) -> dict[str, torch.Tensor]:
+        def losses(self, batch: Any) -> dict[str, torch.Tensor]:
             if batch["image"].shape[-1] == 12:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return super().parts(batch)
+            return super().losses(batch)
 
     with pytest.raises(StageError, match=r"stage 'large all' does not fit in memory at 12 px with batch_size 2"):
         tiny_trainer(tmp_path).fit(Greedy(net=TinyNet()), datamodule=TinyData(seed=SEED, num_workers=0))
@@ -107,10 +107,10 @@ def test_a_stage_that_does_not_fit_is_named(tmp_path: Path) -> None:
 
 def test_a_size_that_the_net_refuses_is_said_before_the_first_step(tmp_path: Path) -> None:
     class Fussy(TinyTask):
-        def parts(self, batch: Any) -> dict[str, torch.Tensor]:
+        def losses(self, batch: Any) -> dict[str, torch.Tensor]:
             if batch["image"].shape[-1] < 12:
                 raise ValueError("an image of 8 x 8 pixels is too small for this net: each side needs at least 12")
-            return super().parts(batch)
+            return super().losses(batch)
 
     with pytest.raises(
         StageError, match=r"stage 'small head' at 8 px cannot be trained: .* each side needs at least 12"

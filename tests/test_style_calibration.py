@@ -128,7 +128,7 @@ def looked_at(folder: Path) -> dict[str, Tensor]:
 
 def test_two_processes_have_one_painting_and_one_unit(tmp_path: Path) -> None:
     first, second = on_ranks(2, looked_at, tmp_path)
-    assert set(first) == {"loss.gram_1", "loss.gram_4", "loss.gram_color", "loss.seen_by", "loss.units"}
+    assert set(first) == {"loss.gram_1", "loss.gram_4", "loss.gram_color", "loss.style_origin", "loss.units"}
     assert all(torch.equal(value, second[name]) for name, value in first.items())
     expected = task()[0].loss
     expected.set_style(noise(NoiseData.painting, 3, 20, 24))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from models.losses.gram import color_moments
 from models.losses.style import StyleLoss, total_variation
-from models.weights.errors import WeightsError
+from models.weights.pretrained import WeightsError
 from tests.helpers.tiny_vgg import file_of, plainly, theirs
 
 LAYERS = (1, 4, 7, 9)  # of vgg11, whose third is content
@@ -73,7 +73,7 @@ def test_a_network_brings_its_own_layers(name: Any, layers: tuple[int, ...]) -> 
 
 
 def test_an_image_against_itself_is_exactly_0() -> None:
-    loss = tiny(light_weight=1.0, color_weight=1.0, tv_weight=0.0)
+    loss = tiny(luminance_weight=1.0, color_weight=1.0, tv_weight=0.0)
     image = random_images(count=1)
     loss.set_style(image[0])
     loss.calibrate(random_images(5))
@@ -85,7 +85,7 @@ def test_untouched_images_are_1_in_every_style_and_replaced_by_their_average_1_i
         layer_weights=(0.1, 0.2, 0.3, 0.4),
         style_weight=10,
         content_weight=3,
-        light_weight=2,
+        luminance_weight=2,
         color_weight=6,
         tv_weight=0.5,
     )
@@ -104,7 +104,7 @@ def test_untouched_images_are_1_in_every_style_and_replaced_by_their_average_1_i
 
 def test_light_is_the_images() -> None:
     image = torch.linspace(0, 1, 64).expand(1, 3, 48, 64)
-    loss = ready(light_weight=3.0)
+    loss = ready(luminance_weight=3.0)
     assert loss(0.2 + 0.5 * image, image)["light"].item() == pytest.approx(0, abs=0.01)
     assert loss(1 - image, image)["light"].item() == pytest.approx(3 * 2, rel=0.01)
 
@@ -188,7 +188,7 @@ def test_sizes_of_content_and_style_are_independent() -> None:
 
 def test_gradient_is_right_and_reaches_the_image_alone() -> None:
     loss = ready(
-        name="vgg11", layers=(1, 4), layer_weights=(0.5, 0.5), light_weight=1, color_weight=1, tv_weight=0.1
+        name="vgg11", layers=(1, 4), layer_weights=(0.5, 0.5), luminance_weight=1, color_weight=1, tv_weight=0.1
     ).double()
     preds, content = random_images(1, (4, 4))[:1].double().requires_grad_(), random_images(2, (4, 4))[:1].double()
     content.requires_grad_()
@@ -211,7 +211,7 @@ def test_bf16_runs_the_network_and_compares_in_float32() -> None:
 def test_checkpoints_hold_style_and_units_and_no_vgg() -> None:
     loss = ready(tv_weight=0.1)
     state = loss.state_dict()
-    assert set(state) == {*(f"gram_{layer}" for layer in LAYERS), "gram_color", "units", "seen_by"}
+    assert set(state) == {*(f"gram_{layer}" for layer in LAYERS), "gram_color", "units", "style_origin"}
     assert list(loss.parameters()) == []
     file = io.BytesIO()
     torch.save(state, file)
@@ -270,7 +270,7 @@ def test_what_is_missing_is_said() -> None:
         ({"layer_weights": (1, 1)}, "layer_weights has 2 numbers for 4 layers"),
         ({"style_weight": -1}, "no weight may be negative"),
         ({"color_weight": -0.5}, "no weight may be negative"),
-        ({"light_weight": -0.5}, "no weight may be negative"),
+        ({"luminance_weight": -0.5}, "no weight may be negative"),
         ({"layers": (4, 1, 7, 9)}, "in rising order"),
         ({"layers": (1, 4, 7, 99)}, "the features of vgg11 are 0 to 20"),
         ({"name": "resnet18"}, "'resnet18' is no VGG of torchvision"),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from datamodules.batches import ImageBatch
 from lightning_modules.style import StyleModule
 from models.style.style_resnet import StyleResnet
-from models.tiled_inference import enlarge_in_tiles
+from models.tiled_inference import tiled_inference
 from tests.helpers.quick_fit import quiet_trainer
 from tests.helpers.ranks import on_ranks
 from tests.helpers.tiny_segment import DiscData
@@ -122,7 +122,7 @@ def test_tiles_of_instance_norm_have_one_contrast() -> None:
     net = painter("instance")
     module = module_of(net, tile=160).eval()
     whole, ours = net(image), module(image)
-    apart = enlarge_in_tiles(net, image, scale=1, tile=160, overlap=module._overlap, multiple=4)
+    apart = tiled_inference(net, image, scale=1, tile=160, overlap=module._overlap, multiple=4)
 
     def restless(made: Tensor) -> float:
         return made[..., 32:288].diff(dim=3).abs().mean().item()

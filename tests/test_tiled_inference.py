@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from models.style.style_resnet import StyleResnet
 from models.super_resolution.self_ensemble import self_ensemble
 from models.super_resolution.sr_resnet import SrResnet, enlarge
-from models.tiled_inference import enlarge_in_tiles, tile_starts
+from models.tiled_inference import tile_starts, tiled_inference
 
 
 def random_image(height: int, width: int) -> Tensor:
@@ -25,7 +25,7 @@ def test_tiles_of_a_local_network_are_the_whole(scale: int) -> None:
     def net(tile: Tensor) -> Tensor:
         return F.interpolate(tile, scale_factor=scale, mode="nearest")
 
-    made = enlarge_in_tiles(net, image, scale=scale, tile=32, overlap=8)
+    made = tiled_inference(net, image, scale=scale, tile=32, overlap=8)
     torch.testing.assert_close(made, net(image), rtol=0, atol=1e-6)
 
 
@@ -36,8 +36,8 @@ def test_no_seam_beyond_a_gray_level() -> None:
         torch.nn.init.normal_(parameter, std=0.05)
     image = random_image(150, 131)
     with torch.no_grad():
-        whole, tiled = net(image), enlarge_in_tiles(net, image, scale=2, tile=80, overlap=48)
-        exact = enlarge_in_tiles(net, image, scale=2, tile=80, overlap=56)
+        whole, tiled = net(image), tiled_inference(net, image, scale=2, tile=80, overlap=48)
+        exact = tiled_inference(net, image, scale=2, tile=80, overlap=56)
         assert (whole - enlarge(image, 2)).abs().max() > 0.05  # or else bicubic alone would be compared
     assert (whole - tiled).abs().max() < 1 / 255
     torch.testing.assert_close(exact, whole, rtol=0, atol=1e-5)  # 21 pixels are left out; the net sees 20
@@ -50,7 +50,7 @@ def test_tiles_bound_what_the_network_is_given() -> None:
         seen.append(tuple(tile.shape[2:]))
         return tile
 
-    enlarge_in_tiles(net, random_image(100, 30), scale=1, tile=40, overlap=10)
+    tiled_inference(net, random_image(100, 30), scale=1, tile=40, overlap=10)
     assert seen == [(40, 30)] * 3
 
 
@@ -71,8 +71,8 @@ def test_tiles_that_begin_on_the_grid_of_a_strided_net_are_the_whole() -> None:
         image = random_image(*size)
         with torch.no_grad():
             whole = net(image)
-            tiled = enlarge_in_tiles(net, image, scale=1, tile=96, overlap=76, multiple=4)  # 28 of 76: its reach
-            off = enlarge_in_tiles(net, image, scale=1, tile=96, overlap=76)
+            tiled = tiled_inference(net, image, scale=1, tile=96, overlap=76, multiple=4)  # 28 of 76: its reach
+            off = tiled_inference(net, image, scale=1, tile=96, overlap=76)
         torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
         assert (off - whole).abs().max() > 1 / 255
 
@@ -86,12 +86,12 @@ def test_tiles_on_a_grid_cover_everything_and_share_enough() -> None:
         assert all(start % 4 == 0 for start in starts)
         assert all(first + 64 - second >= 16 for first, second in pairwise(starts))
     with pytest.raises(ValueError, match="multiples of 4, not 64 and 18"):
-        enlarge_in_tiles(lambda tile: tile, random_image(80, 80), scale=1, tile=64, overlap=18, multiple=4)
+        tiled_inference(lambda tile: tile, random_image(80, 80), scale=1, tile=64, overlap=18, multiple=4)
 
 
 def test_an_overlap_as_large_as_the_tile_is_refused() -> None:
     with pytest.raises(ValueError, match="below the tile's side of 16, not 16"):
-        enlarge_in_tiles(lambda tile: tile, random_image(20, 20), scale=1, tile=16, overlap=16)
+        tiled_inference(lambda tile: tile, random_image(20, 20), scale=1, tile=16, overlap=16)
 
 
 def test_the_ensemble_asks_in_all_eight_ways_and_turns_back() -> None:

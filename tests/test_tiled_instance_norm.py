@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.style.tiled_instance_norm import SharedInstanceNorm2d, one_contrast
+from models.style.tiled_instance_norm import TiledInstanceNorm2d, shared_statistics
 
 
 def maps(seed: int, *size: int) -> torch.Tensor:
@@ -12,7 +12,7 @@ def maps(seed: int, *size: int) -> torch.Tensor:
 
 
 def test_by_itself_it_is_torchs() -> None:
-    ours, own = SharedInstanceNorm2d(4), nn.InstanceNorm2d(4, affine=True)
+    ours, own = TiledInstanceNorm2d(4), nn.InstanceNorm2d(4, affine=True)
     nn.init.normal_(ours.weight)
     own.load_state_dict(ours.state_dict())
     torch.testing.assert_close(ours(maps(0, 2, 4, 5, 7)), own(maps(0, 2, 4, 5, 7)), rtol=0, atol=0)
@@ -23,10 +23,10 @@ def test_tiles_are_normalised_as_the_whole() -> None:
     """Two layers, each of a reach of one pixel, measured at full size: what torch makes of the whole image."""
     whole = maps(1, 1, 4, 6, 10)
     whole[..., 5:] *= 10
-    net = nn.Sequential(SharedInstanceNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 1), SharedInstanceNorm2d(5))
+    net = nn.Sequential(TiledInstanceNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 1), TiledInstanceNorm2d(5))
     own = nn.Sequential(nn.InstanceNorm2d(4, affine=True), net[1], net[2], nn.InstanceNorm2d(5, affine=True))
     tiles = [whole[..., :3], whole[..., 3:]]
-    with one_contrast(net, net, whole, side=10):
+    with shared_statistics(net, net, whole, side=10):
         made = torch.cat([net(tile) for tile in tiles], dim=3)
     torch.testing.assert_close(made, own(whole), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(net(tiles[0]), own(tiles[0]))  # each its own again
@@ -36,23 +36,23 @@ def test_tiles_are_normalised_as_the_whole() -> None:
 def test_it_is_measured_at_the_size_that_is_wanted() -> None:
     met = []
 
-    class Norm(SharedInstanceNorm2d):
+    class Norm(TiledInstanceNorm2d):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             met.append(tuple(x.shape))
             return super().forward(x)
 
     norm, other = Norm(3), nn.BatchNorm2d(3)
-    with one_contrast(norm, norm, maps(2, 1, 3, 40, 100), side=50):
+    with shared_statistics(norm, norm, maps(2, 1, 3, 40, 100), side=50):
         pass
-    with one_contrast(other, other, maps(2, 1, 3, 40, 100), side=50):  # nothing to measure
+    with shared_statistics(other, other, maps(2, 1, 3, 40, 100), side=50):  # nothing to measure
         pass
     assert met == [(1, 3, 20, 50)]
 
 
 def test_an_error_leaves_nothing_behind() -> None:
-    norm = SharedInstanceNorm2d(4)
+    norm = TiledInstanceNorm2d(4)
     image = maps(2, 1, 4, 5, 5)
-    with pytest.raises(ArithmeticError), one_contrast(norm, norm, image, side=5):
+    with pytest.raises(ArithmeticError), shared_statistics(norm, norm, image, side=5):
         raise ArithmeticError
     other = maps(3, 1, 4, 5, 5)
     torch.testing.assert_close(norm(other), nn.InstanceNorm2d(4)(other))

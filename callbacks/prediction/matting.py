@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.segmentation.at_size import at_size
+from models.segmentation.blocks import resize_probs
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -29,7 +29,7 @@ def resize_probability(prob: Floats, size: tuple[int, int]) -> Floats:
         (H, W) in [0, 1].
     """
     maps = torch.from_numpy(np.ascontiguousarray(prob))[None, None]
-    return np.asarray(at_size(maps, size)[0, 0].numpy(), np.float32)
+    return np.asarray(resize_probs(maps, size)[0, 0].numpy(), np.float32)
 
 
 def likeliest_class(probs: Floats, size: tuple[int, int]) -> Bytes:

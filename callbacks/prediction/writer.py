@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from callbacks.atomic_file import whole_file
 from datamodules.batches import PredictBatch
-from models.gather import from_all_ranks
+from models.gather import gather_objects
 
 _THREADS = 4
 
@@ -177,7 +177,7 @@ class PredictionWriter(Callback):
         """
         if self._part is not None:
             self._part.flush()
-        shares = from_all_ranks((self.written, self._failed))  # also waits until every share of the table is there
+        shares = gather_objects((self.written, self._failed))  # also waits until every share of the table is there
         self.written = sum(written for written, _ in shares)
         self.problems = [problem for _, problem in sorted(one for _, failed in shares for one in failed)]
         if self.table is not None and trainer.is_global_zero:

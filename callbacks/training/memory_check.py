@@ -21,7 +21,7 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
 
     Args:
         trainer: an attached trainer whose data module gives ``rehearsal_batch(stage)``.
-        module: an ``ImageTask``: gives ``parts(batch)`` with the total under ``"loss"``.
+        module: an ``ImageTask``: gives ``losses(batch)`` with the total under ``"loss"``.
         stages: what will be trained; of stages with the same size and batch only the one with most to train is tried.
 
     Raises:
@@ -41,7 +41,7 @@ def rehearse(trainer: Trainer, module: LightningModule, stages: Sequence[Stage])
                 batch = trainer.precision_plugin.convert_input(data.rehearsal_batch(stage))
                 batch = trainer.strategy.batch_to_device(batch)
                 with trainer.precision_plugin.train_step_context():
-                    loss = task.parts(batch)["loss"]
+                    loss = task.losses(batch)["loss"]
                     trainer.strategy.precision_plugin.backward(loss, module, None)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from callbacks.errors import NonFiniteError
 from lightning_modules.typed_trainer import ends_step
-from models.gather import from_all_ranks
+from models.gather import gather_objects
 
 
 class _Step(NamedTuple):
@@ -83,7 +83,7 @@ class NonFiniteGuard(Callback):
 
 def _message(step: _Step) -> str:
     """Says what happened, on whichever process it did; the processes meet here."""
-    shares = from_all_ranks((step.names, [loss.item() for loss in step.losses]))
+    shares = gather_objects((step.names, [loss.item() for loss in step.losses]))
     losses = [(names, loss) for names, losses in shares for loss in losses if not abs(loss) < float("inf")]
     # Gradients are averaged over the processes before anyone sees them: any of the step's images may be the cause.
     what = f"the loss is {losses[0][1]}" if losses else "the loss is finite and its gradient is not"

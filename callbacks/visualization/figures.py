@@ -15,7 +15,7 @@ from torch import Tensor
 
 from callbacks.atomic_file import save_png
 from callbacks.errors import OutputError
-from models.gather import from_all_ranks, from_rank
+from models.gather import broadcast_object, gather_objects
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +97,13 @@ class Figures(Callback, ABC):
         drawn = {}
         for what, kept, limit in (("validation", self._fixed, self.fixed), ("worst", self._worst, self.worst)):
             mine = {entry.place: entry for entry in kept}
-            owners = {place: rank for rank, places in enumerate(from_all_ranks(list(mine))) for place in places}
+            owners = {place: rank for rank, places in enumerate(gather_objects(list(mine))) for place in places}
             chosen = sorted(owners)[:limit]
             if what == "validation":
                 chosen.sort(key=lambda place: place[1])
             for number, place in enumerate(chosen, start=1):
                 image = self.draw_image(mine[place], note) if place in mine else None
-                drawn[f"{what}_{number}"] = from_rank(owners[place], image)
+                drawn[f"{what}_{number}"] = broadcast_object(owners[place], image)
         return drawn
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:

@@ -25,7 +25,7 @@ from callbacks.visualization.masks import (
     show_classes,
 )
 from callbacks.visualization.precision_recall import draw_precision_recall, precision_recall
-from models.gather import from_all_ranks
+from models.gather import gather_objects
 from models.losses.segmentation import IGNORE
 
 
@@ -85,7 +85,7 @@ class SegmentFigures(Figures):
     def figures(self, note: str) -> dict[str, Tensor]:
         """Adds the precision-recall curve."""
         drawn = super().figures(note)
-        shares = from_all_ranks((self._probs, self._truth))
+        shares = gather_objects((self._probs, self._truth))
         probs, truth = ([part for share in shares for part in share[which]] for which in (0, 1))
         if probs:
             curves = precision_recall(torch.cat(probs), torch.cat(truth), self._classes)

@@ -31,7 +31,7 @@ class SrFigures(Figures):
 
     def draw_batch(self, batch: Mapping[str, Any], note: str) -> Tensor:
         """Draws up to four pairs of a training batch, the low patches above the high ones."""
-        return pairs_sheet(batch["low"][:4], batch["high"][:4], note=note)
+        return pairs_sheet(batch["low_res"][:4], batch["high_res"][:4], note=note)
 
 
 def strip(kept: Kept) -> list[Panel]:
@@ -39,7 +39,7 @@ def strip(kept: Kept) -> list[Panel]:
 
     At scale 1 the input is what the result is compared with, and stands there once.
     """
-    low, high, output = kept.item["low"], kept.item["high"], kept.output
+    low, high, output = kept.item["low_res"], kept.item["high_res"], kept.output
     small = [Panel("input", middle(low, SHOWN * low.shape[-1] // high.shape[-1]))] if _enlarged(kept) else []
     return [
         *small,
@@ -101,7 +101,7 @@ def _row(panels: list[Panel]) -> list[Panel]:
 
 
 def _enlarged(kept: Kept) -> bool:
-    return bool(kept.item["low"].shape != kept.item["high"].shape)
+    return bool(kept.item["low_res"].shape != kept.item["high_res"].shape)
 
 
 def _rival(kept: Kept) -> str:

@@ -118,7 +118,7 @@ class BenchmarkDataset(Dataset[dict[str, Any]]):
         """
         image = self._images[key.index]
         high, low = self._pair(image, sample_seed(self._seed, 0, key.index))
-        return {"low": image_tensor(low), "high": image_tensor(high), "name": image.name}
+        return {"low_res": image_tensor(low), "high_res": image_tensor(high), "name": image.name}
 
     def _pair(self, image: TestImage, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         high = whole_multiple(read_image(image.high), self._scale)

@@ -50,7 +50,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
         # Another stream than the one that cut: strong noise shall not always come with the upper left corner.
         low = self._degrade(high, scale=self._scale, seed=sample_seed(self._cutter.seed(key), 0, 1))
         low, high = _inner(low, self._margin), _inner(high, self._margin * self._scale)
-        return {"low": image_tensor(low), "high": image_tensor(high), "name": self._cutter.name(key)}
+        return {"low_res": image_tensor(low), "high_res": image_tensor(high), "name": self._cutter.name(key)}
 
 
 class NativePairDataset(Dataset[dict[str, Any]]):
@@ -92,7 +92,7 @@ class NativePairDataset(Dataset[dict[str, Any]]):
         image = self._images[key.index]
         high = whole_multiple(self._cache.get(image.path, self._side, image.kind), self._scale)
         low = self._degrade(high, scale=self._scale, seed=sample_seed(self._seed, 0, key.index))
-        return {"low": image_tensor(low), "high": image_tensor(high), "name": image.name}
+        return {"low_res": image_tensor(low), "high_res": image_tensor(high), "name": image.name}
 
 
 def whole_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
@@ -103,8 +103,12 @@ def whole_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
 
 def collate_pairs(samples: Sequence[dict[str, Any]]) -> NativePairBatch:
     """Lists images, which differ in size."""
-    low: list[torch.Tensor] = [sample["low"] for sample in samples]
-    return {"low": low, "high": [sample["high"] for sample in samples], "name": [sample["name"] for sample in samples]}
+    low: list[torch.Tensor] = [sample["low_res"] for sample in samples]
+    return {
+        "low_res": low,
+        "high_res": [sample["high_res"] for sample in samples],
+        "name": [sample["name"] for sample in samples],
+    }
 
 
 def _inner(image: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:

@@ -147,7 +147,7 @@ def seconds_an_epoch(module: SegmentationModule, data: CarvanaDataModule, stage:
     for _ in range(steps + 1):
         start = time.monotonic()
         with torch.autocast("cpu", torch.bfloat16):
-            loss = module.parts(batch)["loss"]
+            loss = module.losses(batch)["loss"]
         torch.autograd.backward(loss)
         optimizer.step()
         optimizer.zero_grad()

@@ -3,7 +3,7 @@
 from callbacks.errors import CheckpointError, NonFiniteError, OutputError, ReplicaError, StageError
 from datamodules.errors import DataError
 from experiments.cli.usage import UsageError
-from models.weights.errors import WeightsError
+from models.weights.pretrained import WeightsError
 
 MISTAKES = (UsageError, DataError, WeightsError, CheckpointError, StageError)
 FAILURES = (NonFiniteError, OutputError, ReplicaError)

@@ -19,7 +19,7 @@ from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from lightning_modules.style import StyleData, StyleModule
 from models.losses.style import StyleLoss
-from models.style.gatys import Painted, adam, lbfgs, paint
+from models.style.gatys import GatysResult, adam, lbfgs, paint
 
 #: Shorter side that the deepest layer of a VGG still sees something of.
 LEAST = 32
@@ -91,7 +91,7 @@ def read_content(path: Path, size: int) -> Tensor:
     return image_tensor(pixels)[None]
 
 
-def optimise(loss: StyleLoss, content: Tensor, *, iterations: int, optimizer: str) -> Painted:
+def optimise(loss: StyleLoss, content: Tensor, *, iterations: int, optimizer: str) -> GatysResult:
     """Paints with a progress bar that shows the loss."""
 
     def total(pixels: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ def default_name(content: Path, *, random: bool) -> str:
     return f"{content.stem}_gatys{'_random_features' if random else ''}.png"
 
 
-def summary(painted: Painted, parts: dict[str, Tensor], *, seconds: float) -> str:
+def summary(painted: GatysResult, parts: dict[str, Tensor], *, seconds: float) -> str:
     """Says how far the loss came, when, and what is left of it."""
     done = len(painted.losses)
     marks = [mark for mark in MARKS if mark < done] + [done]

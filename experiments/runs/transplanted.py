@@ -8,9 +8,9 @@ from torch import nn
 
 from experiments.runs.folder import relative_to_here
 from lightning_modules.base import ImageTask
-from models.weights.errors import WeightsError
+from models.weights.pretrained import WeightsError
 from models.weights.pretrained import read_state_dict
-from models.weights.partial_load import transplant_
+from models.weights.partial_load import load_matching_
 
 
 def start_from(module: ImageTask, path: Path) -> Collection[str]:
@@ -28,7 +28,7 @@ def start_from(module: ImageTask, path: Path) -> Collection[str]:
     """
     net: nn.Module = module.net
     try:
-        done = transplant_(net, read_state_dict(path))
+        done = load_matching_(net, read_state_dict(path))
     except WeightsError as error:
         raise WeightsError(f"--init_from {path}: {error}") from error
     say = rank_zero_only(print)

@@ -152,7 +152,7 @@ def _sr() -> Parts:
 
     def draw_batch(module: SuperResolutionModule, batch: Mapping[str, Any], count: int, note: str) -> Tensor:  # noqa: ARG001
         count = min(count, 4)  # a row of the sheet
-        return pairs_sheet(batch["low"][:count], batch["high"][:count], note=note)
+        return pairs_sheet(batch["low_res"][:count], batch["high_res"][:count], note=note)
 
     def draw_scored(module: SuperResolutionModule, kept: Sequence[Kept], title: str, note: str) -> Tensor:  # noqa: ARG001
         return scored_sheet(kept, title=title, note=note)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from models.losses.full_precision import full_precision
+from models.losses.pixel import full_precision
 
 
 def gram_matrix(features: Tensor) -> Tensor:

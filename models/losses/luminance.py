@@ -3,13 +3,13 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.losses.full_precision import full_precision
+from models.losses.pixel import full_precision
 
 #: Variance of brightness below which an image counts as flat: one level of light in a hundred.
 _FLAT = 1e-4
 
 
-def light_lost(images: Tensor, others: Tensor, *, cell: int = 16) -> Tensor:
+def luminance_loss(images: Tensor, others: Tensor, *, cell: int = 16) -> Tensor:
     """Tells how little of what is light and dark agrees between images, whatever their brightness and contrast.
 
     It is half the mean squared difference of their brightness, averaged over squares and standardised in each image.

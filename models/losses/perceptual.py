@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from models.losses.pixel import l1
 from models.losses.vgg import VggFeatures, VggName
-from models.weights.errors import WeightsError
+from models.weights.pretrained import WeightsError
 
 _log = logging.getLogger("darkroom")
 

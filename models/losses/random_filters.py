@@ -16,7 +16,7 @@ _BLURS = 4
 _MIXED = 4
 
 
-def with_random_filters(features: nn.Sequential, seed: int) -> nn.Sequential:
+def draw_random_filters_(features: nn.Sequential, seed: int) -> nn.Sequential:
     """Draws all convolutions anew, in place, leaving the global generator alone.
 
     Two more things keep an image's borders and grain from being seen where there is nothing to see: convolutions
@@ -31,7 +31,7 @@ def with_random_filters(features: nn.Sequential, seed: int) -> nn.Sequential:
     """
     features = nn.Sequential(*(nn.AvgPool2d(2) if isinstance(x, nn.MaxPool2d) else x for x in features))
     generator = torch.Generator().manual_seed(seed)
-    x = photographic_noise(8, 64, generator)
+    x = natural_noise(8, 64, generator)
     with torch.no_grad():
         for layer in features:
             if isinstance(layer, nn.Conv2d) and layer.bias is not None:  # in VGG all have one
@@ -46,7 +46,7 @@ def with_random_filters(features: nn.Sequential, seed: int) -> nn.Sequential:
     return features
 
 
-def photographic_noise(count: int, size: int, generator: torch.Generator) -> Tensor:
+def natural_noise(count: int, size: int, generator: torch.Generator) -> Tensor:
     """Noise whose strength falls with its frequency and whose colors are mostly brightness, as in images.
 
     Returns:

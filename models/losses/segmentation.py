@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.losses.full_precision import full_precision
+from models.losses.pixel import full_precision
 
 #: Class number of pixels that take no part in loss or metric.
 IGNORE = 255

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.losses.full_precision import full_precision
 from models.losses.gram import color_moments, gram_matrix
-from models.losses.luminance import light_lost
+from models.losses.luminance import luminance_loss
+from models.losses.pixel import full_precision
 from models.losses.vgg import VggFeatures, VggName, channels_of, layers_before_pools
-from models.weights.errors import WeightsError
+from models.weights.pretrained import WeightsError
 
 #: Smallest unit of a part, relative to the mean square of what is compared: keeps an image that is flat, or the
 #: painting itself, from making it infinite.
@@ -34,7 +34,7 @@ class StyleLoss(nn.Module):
     on them that pay for the painting's Gram matrices, and its palette is missing all the same (Risser et al. 2017
     describe such instabilities). Two parts of our own see to both: that of colors compares means and products of
     colors with the painting's, wherever they are (``color_moments``); that of light keeps what is light and dark
-    where the image has it, whatever the brightness and contrast in all (``light_lost``).
+    where the image has it, whatever the brightness and contrast in all (``luminance_loss``).
 
     The painting's Gram matrices and the units are buffers, and so part of a checkpoint. The VGG is not
     (``models/losses/vgg.py``); it is loaded by ``load()``, and to use a trained network it is not needed.
@@ -47,7 +47,7 @@ class StyleLoss(nn.Module):
         layer_weights: of each layer's style.
         content_weight: of the content.
         style_weight: of all styles.
-        light_weight: of what is light and dark, as in the image.
+        luminance_weight: of what is light and dark, as in the image.
         color_weight: of the colors, as in the painting.
         tv_weight: of the total variation.
         balance: whether parts are measured in units of untouched images.
@@ -63,7 +63,7 @@ class StyleLoss(nn.Module):
     """
 
     units: Tensor
-    seen_by: Tensor
+    style_origin: Tensor
     row: Tensor
 
     def __init__(
@@ -75,7 +75,7 @@ class StyleLoss(nn.Module):
         layer_weights: Sequence[float] = (0.25, 0.25, 0.25, 0.25),
         content_weight: float = 1.0,
         style_weight: float = 1.0,
-        light_weight: float = 0.0,
+        luminance_weight: float = 0.0,
         color_weight: float = 0.0,
         tv_weight: float = 0.0,
         balance: bool = True,
@@ -92,12 +92,12 @@ class StyleLoss(nn.Module):
             raise ValueError(
                 f"layer_weights has {len(layer_weights)} numbers for {len(self.layers)} layers: one for each"
             )
-        if min(*layer_weights, content_weight, style_weight, light_weight, color_weight, tv_weight) < 0:
+        if min(*layer_weights, content_weight, style_weight, luminance_weight, color_weight, tv_weight) < 0:
             raise ValueError("no weight may be negative")
         #: Weight of every part by its name.
         self.part_weights = {
             "content": content_weight,
-            "light": light_weight,
+            "light": luminance_weight,
             **{f"style_{n}": style_weight * weight for n, weight in zip(self.layers, layer_weights, strict=True)},
             "color": color_weight,
             "tv": tv_weight,
@@ -107,7 +107,7 @@ class StyleLoss(nn.Module):
         self.register_buffer("gram_color", torch.zeros(4, 4))
         self.register_buffer("units", torch.zeros(len(self.part_weights)))  # in their order; 0: not measured
         # whether there is a style (2: taken by random features) and the checksum of the VGG it was taken by
-        self.register_buffer("seen_by", torch.zeros(5))
+        self.register_buffer("style_origin", torch.zeros(5))
         self.register_buffer("row", torch.tensor(list(self.part_weights.values())), persistent=False)
         self.features: VggFeatures | None = None
         self.weights_origin = "not loaded"
@@ -116,12 +116,12 @@ class StyleLoss(nn.Module):
     @property
     def has_style(self) -> bool:
         """Whether a painting was given, here or in the checkpoint that was read."""
-        return bool(self.seen_by[0])
+        return bool(self.style_origin[0])
 
     @property
     def random(self) -> bool:
         """Whether the VGG in use is random, or where none is loaded, the one by which the style was taken."""
-        return self.features.random if self.features is not None else bool(self.seen_by[0] == 2)
+        return self.features.random if self.features is not None else bool(self.style_origin[0] == 2)
 
     @property
     def calibrated(self) -> bool:
@@ -141,7 +141,7 @@ class StyleLoss(nn.Module):
             WeightsError: weights that cannot be had, do not fit, or are not those by which the style was taken.
         """
         features = self._vgg()
-        if self.has_style and not torch.equal(self.seen_by, self._mark(features)):
+        if self.has_style and not torch.equal(self.style_origin, self._mark(features)):
             raise WeightsError(
                 "the painting was looked at with other VGG weights than those found now "
                 f"({self.weights_origin}): name their file with --model.loss.weights FILE, or train anew"
@@ -155,11 +155,11 @@ class StyleLoss(nn.Module):
             image: (3, h, w) float32, RGB in [0, 1]. Its size decides how large the brush strokes are, and need not be
                 that of the images.
         """
-        self.seen_by.zero_()
+        self.style_origin.zero_()
         self.units.zero_()
         for name, gram in self._grams(image[None], self._see(image[None])).items():
             self.get_buffer(name).copy_(gram[0])
-        self.seen_by.copy_(self._mark(self._vgg()))
+        self.style_origin.copy_(self._mark(self._vgg()))
         self._ready = False
 
     @torch.no_grad()
@@ -217,7 +217,7 @@ class StyleLoss(nn.Module):
             *_, wanted = self._see(content, up_to=self.content_layer)
         found = self._see(preds)
         content_part = _mse(found[self.layers.index(self.content_layer)], wanted)
-        light = light_lost(preds, content.detach())
+        light = luminance_loss(preds, content.detach())
         parts = [content_part, light, *self._style_parts(self._grams(preds, found)), total_variation(preds)]
         weights = self.row / self.units if self.balance else self.row
         return torch.stack(parts) * weights[:, None]
@@ -264,7 +264,7 @@ class StyleLoss(nn.Module):
 
     def _mark(self, features: VggFeatures) -> Tensor:
         """1 or 2 and four bytes: numbers that survive every precision and an average with themselves."""
-        return self.seen_by.new_tensor([1 + features.random, *features.checksum.to_bytes(4, "big")])
+        return self.style_origin.new_tensor([1 + features.random, *features.checksum.to_bytes(4, "big")])
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         """What is loaded has to be checked again."""

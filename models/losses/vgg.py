@@ -9,10 +9,9 @@ import torch
 import torchvision.models
 from torch import Tensor, nn
 
-from models.losses.random_filters import with_random_filters
+from models.losses.random_filters import draw_random_filters_
 from models.normalize import Normalize
-from models.weights.errors import WeightsError
-from models.weights.pretrained import load_pretrained_
+from models.weights.pretrained import WeightsError, load_pretrained_
 
 _log = logging.getLogger("darkroom")
 
@@ -63,7 +62,7 @@ class VggFeatures(nn.Module):
         self.weights_origin, self.random = _load_(classifier, self.layers[-1], name=name, weights=weights)
         self.least_size = 2 ** sum(isinstance(layer, nn.MaxPool2d) for layer in features)
         if self.random:
-            features = with_random_filters(features, seed)
+            features = draw_random_filters_(features, seed)
         # Random weights may differ in their last bits between machines: what they are drawn by is what counts.
         drawn = f"{name} {self.layers} {seed}"
         self.checksum = zlib.crc32(drawn.encode()) if self.random else _checksum(features)

@@ -54,3 +54,16 @@ class UpBlock(nn.Module):
         joined = torch.cat([resize_to(self.reduce(x), skip), skip], dim=1)
         out: Tensor = self.convs(joined)
         return out
+
+
+def resize_probs(probs: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resizes probabilities to the size of an image: bilinear, with an antialiasing filter when shrinking.
+
+    Test scores and written masks both use it.
+
+    Args:
+        probs: (N, C, h, w) in [0, 1].
+        size: height and width of the result.
+    """
+    shrinks = size[0] < probs.shape[-2] or size[1] < probs.shape[-1]
+    return F.interpolate(probs, size=size, mode="bilinear", align_corners=False, antialias=shrinks)

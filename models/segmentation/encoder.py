@@ -8,7 +8,7 @@ import torchvision.models
 from torch import Tensor, nn
 
 from models.normalize import Normalize
-from models.segmentation.feature_extraction import TrunkLayer, find_trunk
+from models.segmentation.feature_extraction import FeatureLayer, find_feature_layers
 from models.weights.pretrained import load_pretrained_
 
 
@@ -108,9 +108,9 @@ def _build(name: str) -> nn.Module:
     return classifier
 
 
-def _trunk_of(classifier: nn.Module, name: str) -> list[TrunkLayer]:
+def _trunk_of(classifier: nn.Module, name: str) -> list[FeatureLayer]:
     try:
-        trunk = find_trunk(classifier)
+        trunk = find_feature_layers(classifier)
     except Exception as error:  # a net that insists on one size of image can say so in any way
         raise ValueError(f"{name} cannot be an encoder: it does not take images of any size ({error})") from error
     if len({layer.reduction for layer in trunk}) < 3:

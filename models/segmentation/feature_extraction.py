@@ -11,7 +11,7 @@ from torch import Tensor, nn
 _SIDES = (224, 256)  # all convolutional classifiers take both, and they differ at every resolution down to 1/32
 
 
-class TrunkLayer(NamedTuple):
+class FeatureLayer(NamedTuple):
     """One layer of the trunk.
 
     Attributes:
@@ -25,7 +25,7 @@ class TrunkLayer(NamedTuple):
     reduction: int
 
 
-def find_trunk(classifier: nn.Module, *, in_channels: int = 3) -> list[TrunkLayer]:
+def find_feature_layers(classifier: nn.Module, *, in_channels: int = 3) -> list[FeatureLayer]:
     """The layers from the image to the last feature map, in the order in which they run.
 
     Two probes of different size go through the classifier, and a layer belongs to the trunk as long as its input is
@@ -47,7 +47,7 @@ def find_trunk(classifier: nn.Module, *, in_channels: int = 3) -> list[TrunkLaye
     for (name, shape), (_, larger) in zip(small.items(), large.items(), strict=False):
         if shape[1] != larger[1] or shape[2:] == larger[2:]:
             break
-        trunk.append(TrunkLayer(name, shape[1], 2 ** round(math.log2(_SIDES[0] / shape[2]))))
+        trunk.append(FeatureLayer(name, shape[1], 2 ** round(math.log2(_SIDES[0] / shape[2]))))
     names = list(leaves)
     if trunk and trunk[-1].name != names[-1]:
         head = _child(names[names.index(trunk[-1].name) + 1])
@@ -100,7 +100,7 @@ def _follow(classifier: nn.Module, leaves: dict[str, nn.Module], side: int, chan
     return shapes
 
 
-def _without_last_pool(trunk: list[TrunkLayer], leaves: dict[str, nn.Module]) -> list[TrunkLayer]:
+def _without_last_pool(trunk: list[FeatureLayer], leaves: dict[str, nn.Module]) -> list[FeatureLayer]:
     weighted = [i for i, layer in enumerate(trunk) if any(True for _ in leaves[layer.name].parameters())]
     if not weighted:
         return []

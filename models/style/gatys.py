@@ -13,7 +13,7 @@ MakeOptimizer = Callable[[Tensor], Optimizer]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Painted:
+class GatysResult:
     """What came out.
 
     Args:
@@ -47,7 +47,7 @@ def paint(
     iterations: int,
     optimizer: MakeOptimizer = lbfgs,
     on_iteration: Callable[[int, float], None] = lambda iteration, lowest: None,  # noqa: ARG005
-) -> Painted:
+) -> GatysResult:
     """Changes pixels until a loss is low.
 
     An iteration is one evaluation of the loss and its gradient, for L-BFGS as well as for Adam. Pixels are put back
@@ -94,7 +94,7 @@ def paint(
         on_iteration(iteration, losses[-1])
     if not losses:
         raise ValueError("the loss of the start is not a number")
-    return Painted(image=best, losses=losses)
+    return GatysResult(image=best, losses=losses)
 
 
 def stop_at_bounds_(pixels: Tensor) -> None:

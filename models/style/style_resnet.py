@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.style.tiled_instance_norm import SharedInstanceNorm2d
+from models.style.tiled_instance_norm import TiledInstanceNorm2d
 
 Norm = Literal["batch", "instance"]
 Upsample = Literal["nearest", "bilinear"]
@@ -31,7 +31,7 @@ class StyleResnet(nn.Module):
 
     With ``norm="batch"`` a pixel of the result depends on those within ``reach`` alone, once the network is trained:
     tiles of an image agree with the whole. With ``norm="instance"`` (Ulyanov et al. 2016), which adapts to each
-    image's contrast, every pixel depends on the whole image; ``one_contrast``
+    image's contrast, every pixel depends on the whole image; ``shared_statistics``
     (``models/style/tiled_instance_norm.py``) lets tiles agree with each other.
 
     Args:
@@ -173,4 +173,4 @@ def _conv_norm_relu(in_channels: int, out_channels: int, norm: Norm, *, kernel: 
 
 
 def _norm(channels: int, norm: Norm) -> nn.Module:
-    return nn.BatchNorm2d(channels) if norm == "batch" else SharedInstanceNorm2d(channels)
+    return nn.BatchNorm2d(channels) if norm == "batch" else TiledInstanceNorm2d(channels)

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class SharedInstanceNorm2d(nn.InstanceNorm2d):
+class TiledInstanceNorm2d(nn.InstanceNorm2d):
     """Instance norm (Ulyanov et al. 2016, arXiv:1607.08022) with a learnt scale and shift, which tiles can share.
 
     Used by itself it is torch's: every image of a batch is brought to its own mean and variance. Pieces of one
-    image would each be brought to theirs, and a flat sky to the contrast of a crowd; see ``one_contrast``.
+    image would each be brought to theirs, and a flat sky to the contrast of a crowd; see ``shared_statistics``.
 
     Args:
         channels: of the maps.
@@ -34,7 +34,7 @@ class SharedInstanceNorm2d(nn.InstanceNorm2d):
 
 
 @contextmanager
-def one_contrast(net: nn.Module, run: Callable[[Tensor], Tensor], whole: Tensor, *, side: int) -> Iterator[None]:
+def shared_statistics(net: nn.Module, run: Callable[[Tensor], Tensor], whole: Tensor, *, side: int) -> Iterator[None]:
     """Lets instance norm treat all tiles of an image alike, for as long as the ``with`` block lasts.
 
     The image is made smaller and goes through the network; each norm keeps mean and variance of what it meets. That
@@ -47,7 +47,7 @@ def one_contrast(net: nn.Module, run: Callable[[Tensor], Tensor], whole: Tensor,
         whole: (1, C, H, W), of any type that ``run`` takes; floats of its range go through ``run`` too.
         side: its longer side when it is measured, in pixels.
     """
-    norms = [part for part in net.modules() if isinstance(part, SharedInstanceNorm2d)]
+    norms = [part for part in net.modules() if isinstance(part, TiledInstanceNorm2d)]
     try:
         if norms:
             shrink = side / max(whole.shape[2:])

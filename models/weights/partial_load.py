@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.weights.errors import WeightsError
+from models.weights.pretrained import WeightsError
 
 #: What wrappers put before a tensor's name: DDP and DataParallel, Lightning modules, torch.compile.
 WRAPPERS = ("module.", "net.", "model.", "_orig_mod.")
 
 
 @dataclass(frozen=True)
-class Transplant:
+class PartialLoad:
     """What became of every tensor.
 
     Attributes:
@@ -42,7 +42,7 @@ class Transplant:
 
 
 @torch.no_grad()
-def transplant_(net: nn.Module, weights: Mapping[str, Tensor]) -> Transplant:
+def load_matching_(net: nn.Module, weights: Mapping[str, Tensor]) -> PartialLoad:
     """Takes every tensor of ``weights`` that fits into ``net``, in place; the others stay as they are.
 
     A tensor fits when name, shape and kind (floating point or not) agree. Names may carry the prefixes of wrappers
@@ -80,7 +80,7 @@ def transplant_(net: nn.Module, weights: Mapping[str, Tensor]) -> Transplant:
         raise WeightsError(f"none of the {len(weights)} tensors fits {type(net).__name__} ({reasons})")
     for name, tensor in taken.items():
         own[name].copy_(tensor)
-    return Transplant(
+    return PartialLoad(
         taken=tuple(name for name in own if name in taken),
         left=left,
         new=tuple(name for name in own if name not in taken),

@@ -16,12 +16,14 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
-from models.weights.errors import WeightsError
-
 _log = logging.getLogger("darkroom")
 
 #: Seconds within which a download must have begun, and within which each further piece must arrive.
 ANSWER_SECONDS, READ_SECONDS = 8.0, 30.0
+
+
+class WeightsError(ValueError):
+    """Weights cannot be found, cannot be read, or do not fit the network; the message says what to do."""
 
 
 def load_pretrained_(

@@ -85,14 +85,14 @@ class TinyTask(ImageTask):
         super().__init__(net=net)
         self.val_loss = MeanMetric()
 
-    def parts(self, batch: Any) -> dict[str, Tensor]:
+    def losses(self, batch: Any) -> dict[str, Tensor]:
         return {"loss": (self.net(batch["image"]) - batch["target"]).square().mean()}
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        return self.parts(batch)
+        return self.losses(batch)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self.val_loss.update(self.parts(batch)["loss"], weight=len(batch["image"]))
+        self.val_loss.update(self.losses(batch)["loss"], weight=len(batch["image"]))
         self.log("val/loss", self.val_loss, on_step=False, on_epoch=True)
 
 
