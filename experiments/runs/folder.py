@@ -62,9 +62,7 @@ class RunFolder:
 
     def remove_leftovers(self) -> None:
         """Removes what a killed run left half-written, and the log of one that never saved anything."""
-        leftovers = [
-            file for place in (self.path, self.checkpoints, self.figures) for file in place.glob(".*.partial")
-        ]
+        leftovers = [file for place in (self.path, self.checkpoints, self.figures) for file in place.glob(".*.partial")]
         if not self.checkpoint_files:
             leftovers += self.path.glob("events.out.tfevents.*")
         for file in leftovers:

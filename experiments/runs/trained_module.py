@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TypeVar
 
+from experiments.cli.arguments import read_request
+from experiments.cli.log_filter import quiet
 from experiments.cli.parser import build_context
 from experiments.cli.plan import make_plan
-from experiments.cli.log_filter import quiet
-from experiments.cli.arguments import read_request
 from lightning_modules.base import ImageTask
 
 Module = TypeVar("Module", bound=ImageTask)

@@ -8,9 +8,8 @@ from torch import nn
 
 from experiments.runs.folder import relative_to_here
 from lightning_modules.base import ImageTask
-from models.weights.pretrained import WeightsError
-from models.weights.pretrained import read_state_dict
 from models.weights.partial_load import load_matching_
+from models.weights.pretrained import WeightsError, read_state_dict
 
 
 def start_from(module: ImageTask, path: Path) -> Collection[str]:
