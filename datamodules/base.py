@@ -27,10 +27,11 @@ class ImageDataModule(LightningDataModule, ABC):
     batches and on which process they come. ``batch_size`` is the stage's and counts over all processes.
 
     Args:
-        root: folder of the data; ``None`` stands for the task's own sample images.
-        seed: named seed of order and augmentation.
-        num_workers: processes that load; ``"auto"`` leaves one core to each training process and takes up to 8.
-        cache_dir: where prepared copies are kept; ``None`` is the user's cache folder.
+        root: folder of the data; ``None`` uses the task's sample images.
+        seed: seed of the order and the augmentation, 0 or more.
+        num_workers: loader processes per training process; ``"auto"`` leaves one core to each training process and
+            takes at most 8.
+        cache_dir: folder of the cache; ``None`` is the user's cache folder.
     """
 
     def __init__(

@@ -233,7 +233,7 @@ def test_prepare_only_prepares(tiny: TinyRuns, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--data.rot", "x"], "unknown key 'data.rot': did you mean 'root'? CarvanaDataModule has: root"),
+        (["--data.rot", "x"], "unknown key 'data.rot': did you mean 'root'? CarvanaDataModule has: image_dir"),
         (["--trainer.max_epoch", "3"], "unknown key 'trainer.max_epoch': did you mean 'trainer.max_epochs'?"),
         (["--trainer.max_epochs", "x"], "trainer.max_epochs: expected int or null, not 'x'"),
         (["--model.treshold", "0.4"], "unknown key 'model.treshold': did you mean 'model.threshold'?"),

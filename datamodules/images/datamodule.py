@@ -4,15 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from datamodules.base import ImageDataModule
-from datamodules.cache.cache import ImageCache, Item
-from datamodules.cache.places import user_cache_dir
+from datamodules.cache.cache import Item
 from datamodules.errors import DataError
+from datamodules.files import FileDataModule
 from datamodules.images.check import ImageFile, find_images, left_out, left_out_line, look_at_images
-from datamodules.index.duplicates import OnDuplicates, report_duplicates
-from datamodules.index.problems import OnBad, skipped_lines
+from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split, held_out, keep
 from datamodules.samples.images import ensure_sample_images
 from datamodules.segmentation.dataset import IMAGE
@@ -35,62 +33,34 @@ class ImageSplits:
     splits: dict[Split, list[ImageFile]]
 
 
-class ImagesDataModule(ImageDataModule):
+class ImagesDataModule(FileDataModule):
     """Images in class folders or flat, at any depth, in the formats people have.
 
     Where the root has folders ``train`` and ``val`` (also ``valid``, ``validation``, ``test``), they are the splits;
     else a share of all images is held out, by a hash of their names: the same ones on every machine.
 
     Args:
-        root: folder of the data; ``None`` takes images that ship with scikit-image.
-        keep_pct: share of the images that is used, for quick experiments.
-        val_share: share of the kept images that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
-        split_seed: decides which images are kept and which validate.
-        side: images whose shorter side is longer than so many pixels are made so small first, and kept so.
-        cache_gb: gigabytes that the folder of small copies may grow to; images beyond are decoded every time.
-        on_bad: whether files that cannot be used stop the run or, one in a hundred at most, are left out.
-        duplicates: whether images that lie in two splits are warned of or stop the run.
-        seed: of order and augmentation.
-        num_workers: processes that load.
-        cache_dir: where small copies are kept.
+        val_share: fraction of the kept images that is held out for validation; ``None`` is the lesson's
+            ``min(0.01 / keep_pct, 0.1)``.
+        side: images whose shorter side is longer than this many pixels are first resized to it, and cached so, which
+            also removes noise and JPEG artifacts.
+        **options: of ``FileDataModule``.
+
+    Raises:
+        ValueError: if a number is out of its range.
     """
 
-    def __init__(
-        self,
-        *,
-        root: Path | None,
-        keep_pct: float,
-        val_share: float | None,
-        split_seed: int,
-        side: int,
-        cache_gb: float,
-        on_bad: OnBad,
-        duplicates: OnDuplicates,
-        seed: int,
-        num_workers: int | Literal["auto"],
-        cache_dir: Path | None,
-    ) -> None:
-        super().__init__(root=root, seed=seed, num_workers=num_workers, cache_dir=cache_dir)
+    def __init__(self, *, val_share: float | None = None, side: int = 512, **options: Any) -> None:
+        super().__init__(**options)
         if side < 1:
             raise ValueError(f"side must be at least 1, not {side}")
-        self.side, self._on_bad, self._on_duplicates = side, on_bad, duplicates
-        self._keep_pct, self._val_share, self._split_seed = keep_pct, val_share, split_seed
-        self._cache_folder = cache_dir or user_cache_dir()
-        self.cache = ImageCache(self._cache_folder / "images", limit_gb=cache_gb)
+        self.side, self._val_share = side, val_share
         self._found: ImageSplits | None = None
         self._unwanted = 0
 
-    def data_root(self) -> Path:
-        """The named folder, or that of the sample images.
-
-        Raises:
-            DataError: if it is not there.
-        """
-        if self.root is None:
-            return ensure_sample_images(self._cache_folder / "sample_images").absolute()
-        if not self.root.is_dir():
-            raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
-        return self.root.absolute()
+    def sample_root(self) -> Path:
+        """Images that ship with scikit-image, written into the cache folder on the first call."""
+        return ensure_sample_images(self._cache_folder / "sample_images")
 
     def wants(self, image: ImageFile) -> bool:  # noqa: ARG002 - a subclass may be choosier
         """Whether an image is used at all."""
@@ -109,9 +79,9 @@ class ImagesDataModule(ImageDataModule):
             sound, self.skipped = look_at_images(
                 root,
                 paths,
-                stamps=self._cache_folder / "checks",
+                stamps=self._checks,
                 on_bad=self._on_bad,
-                workers=self._workers() + 1,
+                workers=self._preparing_workers(),
             )
             images = [image for image in sound if self.wants(image)]
             self._unwanted = len(sound) - len(images)
@@ -139,21 +109,6 @@ class ImagesDataModule(ImageDataModule):
         others = left_out(found.root) if self.root is not None else []
         return [*lines, left_out_line(others)] if others else lines
 
-    def look_for_duplicates(self) -> None:
-        """Says which images are in more than one split.
-
-        Raises:
-            DataError: if there are any and they shall stop the run.
-        """
-        found = self.image_splits()
-        report_duplicates(
-            found.root,
-            {split: [image.path for image in images] for split, images in found.splits.items()},
-            stamps=self._cache_folder / "checks",
-            on_duplicates=self._on_duplicates,
-            workers=self._workers() + 1,
-        )
-
     def fill_cache(self, size: int, images: Sequence[ImageFile], *, whole: bool) -> None:
         """Makes the copies that loaders will read.
 
@@ -164,7 +119,7 @@ class ImagesDataModule(ImageDataModule):
         """
         start = time.monotonic()
         items = [Item(image.path, image.kind if whole else IMAGE) for image in images]
-        self.cache.fill(items, size, workers=self._workers() + 1)  # nothing trains yet: all cores
+        self.cache.fill(items, size, workers=self._preparing_workers())
         print(f"  copies at {size} px: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
 
     def _split(self, root: Path, images: Sequence[ImageFile]) -> dict[Split, list[ImageFile]]:

@@ -2,15 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from datamodules.errors import DataError
 from datamodules.images.check import ImageFile
 from datamodules.images.datamodule import ImagesDataModule
 from datamodules.images.patch_cropper import PatchCutter
-from datamodules.index.duplicates import OnDuplicates
-from datamodules.index.problems import OnBad
 from datamodules.index.splits import Split
 from datamodules.loading.albumentations_compat import A
 from datamodules.stage import Stage
@@ -21,20 +18,9 @@ class PatchesDataModule(ImagesDataModule):
 
     Args:
         crops: patches of each training image in one epoch.
-        val_size: what takes the place of the stage's size in validation; ``None`` is that size.
-        small: what becomes of images smaller than a patch: left out, or enlarged.
-        squash: the lesson's way: squash whole images to the patch instead of cutting.
-        root: see ``ImagesDataModule``, as the others.
-        keep_pct: likewise.
-        val_share: likewise.
-        split_seed: likewise.
-        side: likewise.
-        cache_gb: likewise.
-        on_bad: likewise.
-        duplicates: likewise.
-        seed: likewise.
-        num_workers: likewise.
-        cache_dir: likewise.
+        val_size: size that replaces the stage's in validation; ``None`` is the stage's.
+        small: whether images smaller than a patch are left out or enlarged.
+        **options: of ``ImagesDataModule``.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -43,38 +29,16 @@ class PatchesDataModule(ImagesDataModule):
     def __init__(
         self,
         *,
-        crops: int,
-        val_size: int | None,
-        small: Literal["skip", "enlarge"],
-        squash: bool,
-        root: Path | None,
-        keep_pct: float,
-        val_share: float | None,
-        split_seed: int,
-        side: int,
-        cache_gb: float,
-        on_bad: OnBad,
-        duplicates: OnDuplicates,
-        seed: int,
-        num_workers: int | Literal["auto"],
-        cache_dir: Path | None,
+        crops: int = 1,
+        val_size: int | None = None,
+        small: Literal["skip", "enlarge"] = "skip",
+        **options: Any,
     ) -> None:
-        super().__init__(
-            root=root,
-            keep_pct=keep_pct,
-            val_share=val_share,
-            split_seed=split_seed,
-            side=side,
-            cache_gb=cache_gb,
-            on_bad=on_bad,
-            duplicates=duplicates,
-            seed=seed,
-            num_workers=num_workers,
-            cache_dir=cache_dir,
-        )
+        super().__init__(**options)
         if crops < 1 or (val_size or 1) < 1:
             raise ValueError(f"crops and val_size must be at least 1, not {crops} and {val_size}")
-        self._crops, self._val_size, self._small, self._squash = crops, val_size, small, squash
+        self._crops, self._val_size, self._small = crops, val_size, small
+        self._squash = False
 
     @abstractmethod
     def magnification(self, stage: Stage) -> int:
@@ -94,7 +58,9 @@ class PatchesDataModule(ImagesDataModule):
         if not stages:
             return
         print("\n".join(self.describe()))
-        self.look_for_duplicates()
+        self.check_duplicates(
+            found.root, {split: [image.path for image in images] for split, images in found.splits.items()}
+        )
         images = [*found.splits["train"], *found.splits["val"]]
         if self._squash:
             for patch in sorted({self.patch(stage, "train") for stage in stages}):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,9 +11,6 @@ from torch.utils.data import Dataset
 from datamodules.images.patch_cropper import PatchCutter
 from datamodules.images.patches import PatchesDataModule
 from datamodules.images.style_image import StyleImage, read_style
-from datamodules.index.duplicates import OnDuplicates
-from datamodules.index.problems import OnBad
-from datamodules.index.splits import SPLIT_SEED
 from datamodules.loading.albumentations_compat import A
 from datamodules.loading.randomness import Key
 from datamodules.samples.painting import ensure_sample_painting
@@ -30,67 +27,19 @@ class StyleDataModule(PatchesDataModule):
     stage augments; validation and ``test`` look at the middle of the held-out images.
 
     Args:
-        root: folder of images, in class folders or flat; ``None`` takes some that ship with scikit-image.
         style_image: image file of the painting; ``None`` is a night landscape that the project paints itself.
         style_size: its shorter side in pixels as the loss sees it: brush strokes grow and shrink with it.
         style_crop: take only the square in its middle, as the lesson does.
-        crops: patches of each training image in one epoch.
-        val_size: side of the patches in validation and ``test``; ``None`` is the stage's size.
-        small: what becomes of images smaller than a patch: left out, or enlarged.
-        keep_pct: share of the images that is used, for quick experiments.
-        val_share: share of the kept images that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
-        split_seed: decides which images are kept and which validate.
-        side: images whose shorter side is longer than so many pixels are made so small first.
-        cache_gb: gigabytes that the folder of small copies may grow to.
-        on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
-            at most, and lists them in the run's folder. What changes during a run always stops it.
-        duplicates: ``"warn"`` tells of images that lie in two splits, byte by byte the same; ``"error"`` stops.
-        seed: of order and augmentation.
-        num_workers: processes that load; ``"auto"`` goes by the number of cores.
-        cache_dir: where small copies are kept; ``None`` is the user's cache folder.
+        **options: of ``PatchesDataModule``.
 
     Raises:
         ValueError: if a number is out of its range.
     """
 
     def __init__(
-        self,
-        *,
-        root: Path | None = None,
-        style_image: Path | None = None,
-        style_size: int = 256,
-        style_crop: bool = False,
-        crops: int = 1,
-        val_size: int | None = None,
-        small: Literal["skip", "enlarge"] = "skip",
-        keep_pct: float = 1.0,
-        val_share: float | None = None,
-        split_seed: int = SPLIT_SEED,
-        side: int = 512,
-        cache_gb: float = 20.0,
-        on_bad: OnBad = "error",
-        duplicates: OnDuplicates = "warn",
-        seed: int = 0,
-        num_workers: int | Literal["auto"] = "auto",
-        cache_dir: Path | None = None,
+        self, *, style_image: Path | None = None, style_size: int = 256, style_crop: bool = False, **options: Any
     ) -> None:
-        super().__init__(
-            crops=crops,
-            val_size=val_size,
-            small=small,
-            squash=False,
-            root=root,
-            keep_pct=keep_pct,
-            val_share=val_share,
-            split_seed=split_seed,
-            side=side,
-            cache_gb=cache_gb,
-            on_bad=on_bad,
-            duplicates=duplicates,
-            seed=seed,
-            num_workers=num_workers,
-            cache_dir=cache_dir,
-        )
+        super().__init__(**options)
         if style_size < _SMALLEST:
             raise ValueError(f"style_size must be at least {_SMALLEST}, not {style_size}")
         self._style_image, self._style_size, self._style_crop = style_image, style_size, style_crop

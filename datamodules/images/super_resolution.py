@@ -13,9 +13,7 @@ from datamodules.images.check import ImageFile
 from datamodules.images.degradation import Degradation
 from datamodules.images.pair_dataset import MARGIN, NativePairDataset, PatchDataset, collate_pairs
 from datamodules.images.patches import PatchesDataModule
-from datamodules.index.duplicates import OnDuplicates
-from datamodules.index.problems import OnBad
-from datamodules.index.splits import SPLIT_SEED, Split
+from datamodules.index.splits import Split
 from datamodules.loading.albumentations_compat import A
 from datamodules.stage import Stage
 
@@ -30,72 +28,26 @@ class SuperResolutionDataModule(PatchesDataModule):
     and ``test`` at the whole of them, or at a ``benchmark``.
 
     Args:
-        root: folder of images, in class folders or flat; ``None`` takes some that ship with scikit-image.
-        degrade: how the input of a pair is made from its target; ``None`` is the field's bicubic shrinking.
-        crops: patches of each training image in one epoch.
-        val_size: side of the small patches in validation; ``None`` is the stage's size.
-        small: what becomes of images smaller than a patch: left out, or enlarged.
-        squash: the lesson's way: squash whole images to the patch instead of cutting.
-        gray: whether images without colors are kept or skipped: of colors they teach nothing.
-        benchmark: folder of test images, HR or HR with LR (``datamodules/images/benchmark.py``), for ``test``.
-        keep_pct: share of the images that is used, for quick experiments.
-        val_share: share of the kept images that validates; ``None`` is the lesson's ``min(0.01 / keep_pct, 0.1)``.
-        split_seed: decides which images are kept and which validate.
-        side: images whose shorter side is longer than so many pixels are made so small first, which also takes
-            away noise and JPEG's marks from what shall be the truth.
-        cache_gb: gigabytes that the folder of small copies may grow to.
-        on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
-            at most, and lists them in the run's folder. What changes during a run always stops it.
-        duplicates: ``"warn"`` tells of images that lie in two splits, byte by byte the same; ``"error"`` stops.
-        seed: of order and augmentation.
-        num_workers: processes that load; ``"auto"`` goes by the number of cores.
-        cache_dir: where small copies are kept; ``None`` is the user's cache folder.
-
-    Raises:
-        ValueError: if a number is out of its range.
+        degrade: how the input of a pair is made from its target; ``None`` is bicubic downscaling.
+        squash: resize whole images to the patch, as the lesson does, instead of cropping.
+        gray: whether images without colors are kept or skipped; colorization learns nothing from them.
+        benchmark: folder of test images for ``test``: high-resolution images, or pairs of high- and low-resolution
+            images (layout: ``datamodules/images/benchmark.py``).
+        **options: of ``PatchesDataModule``.
     """
 
     def __init__(
         self,
         *,
-        root: Path | None = None,
         degrade: Degradation | None = None,
-        crops: int = 1,
-        val_size: int | None = None,
-        small: Literal["skip", "enlarge"] = "skip",
         squash: bool = False,
         gray: Literal["keep", "skip"] = "keep",
         benchmark: Path | None = None,
-        keep_pct: float = 1.0,
-        val_share: float | None = None,
-        split_seed: int = SPLIT_SEED,
-        side: int = 512,
-        cache_gb: float = 20.0,
-        on_bad: OnBad = "error",
-        duplicates: OnDuplicates = "warn",
-        seed: int = 0,
-        num_workers: int | Literal["auto"] = "auto",
-        cache_dir: Path | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            crops=crops,
-            val_size=val_size,
-            small=small,
-            squash=squash,
-            root=root,
-            keep_pct=keep_pct,
-            val_share=val_share,
-            split_seed=split_seed,
-            side=side,
-            cache_gb=cache_gb,
-            on_bad=on_bad,
-            duplicates=duplicates,
-            seed=seed,
-            num_workers=num_workers,
-            cache_dir=cache_dir,
-        )
+        super().__init__(**options)
         self._degrade, self._benchmark = degrade or Degradation(), benchmark
-        self._gray = gray
+        self._gray, self._squash = gray, squash
 
     def prepare(self, stages: Sequence[Stage]) -> None:
         """Checks the images, tells what they are, and makes the small copies that ``stages`` read.

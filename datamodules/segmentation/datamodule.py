@@ -4,19 +4,17 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch.utils.data import Dataset
 
-from datamodules.base import ImageDataModule
-from datamodules.cache.cache import ImageCache, Item
+from datamodules.cache.cache import Item
 from datamodules.cache.check_results import read_stamp, stamp_path, write_stamp
 from datamodules.cache.encodings import ClassesKind, CoverageKind
-from datamodules.cache.places import user_cache_dir
 from datamodules.errors import DataError
-from datamodules.index.duplicates import OnDuplicates, report_duplicates
+from datamodules.files import FileDataModule
 from datamodules.index.pairs import Pair
-from datamodules.index.problems import OnBad, skipped_lines
+from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split, held_out, keep
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.check import Facts, check_pairs
@@ -27,7 +25,7 @@ from datamodules.segmentation.summary import Found, SegmentData, describe
 from datamodules.stage import Stage
 
 
-class SegmentDataModule(ImageDataModule):
+class SegmentDataModule(FileDataModule):
     """Images with masks: checked once, split by whole groups, copied small, squashed to the stage's square.
 
     A subclass says where images and masks lie (``find``); everything else happens here. With one class, masks are
@@ -35,45 +33,27 @@ class SegmentDataModule(ImageDataModule):
 
     Args:
         labels: the class list.
-        root: folder of the data.
-        val_share: share of the groups that validates, where the data has no split of its own.
-        split_seed: decides which groups; apart from ``seed``, so that another run has the same validation.
-        keep_pct: share of the images of every split that is used, for quick experiments.
-        rotate: augmentation turns by up to this many degrees to either side.
-        flip: augmentation mirrors every second image.
-        light: augmentation changes brightness and contrast by up to this share.
-        cache_gb: gigabytes that the folder of small copies may grow to; images beyond are decoded every time.
-        on_bad: whether files that cannot be used stop the run or, one in a hundred at most, are left out.
-        duplicates: whether images that lie in two splits are warned of or stop the run.
-        seed: of order and augmentation.
-        num_workers: processes that load.
-        cache_dir: where small copies are kept.
+        val_share: fraction of the groups that is held out for validation, rounded down, at least one, if the data has
+            no split of its own.
+        rotate: maximum angle of the augmentation's rotation, in degrees to either side.
+        flip: whether the augmentation mirrors half of the images.
+        light: maximum relative change of brightness and contrast by the augmentation.
+        **options: of ``FileDataModule``.
     """
 
     def __init__(
         self,
         *,
         labels: Labels,
-        root: Path | None,
-        val_share: float,
-        split_seed: int,
-        keep_pct: float,
-        rotate: float,
-        flip: bool,
-        light: float,
-        cache_gb: float,
-        on_bad: OnBad,
-        duplicates: OnDuplicates,
-        seed: int,
-        num_workers: int | Literal["auto"],
-        cache_dir: Path | None,
+        val_share: float = 0.2,
+        rotate: float = 4.0,
+        flip: bool = True,
+        light: float = 0.05,
+        **options: Any,
     ) -> None:
-        super().__init__(root=root, seed=seed, num_workers=num_workers, cache_dir=cache_dir)
-        self.labels, self._on_bad, self._on_duplicates = labels, on_bad, duplicates
-        self._val_share, self._split_seed, self._keep_pct = val_share, split_seed, keep_pct
+        super().__init__(**options)
+        self.labels, self._val_share = labels, val_share
         self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=labels.one_class)
-        self._cache_folder = cache_dir or user_cache_dir()
-        self._cache = ImageCache(self._cache_folder / "images", limit_gb=cache_gb)
         self._ready: SegmentData | None = None
 
     @property
@@ -89,18 +69,6 @@ class SegmentDataModule(ImageDataModule):
             DataError: if a folder is missing.
         """
 
-    def data_root(self) -> Path:
-        """The folder the images lie in.
-
-        Raises:
-            DataError: if it is not named or not there.
-        """
-        if self.root is None:
-            raise DataError("no data: name the folder of your images with --data.root FOLDER")
-        if not self.root.is_dir():
-            raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
-        return self.root.absolute()
-
     def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's name for fit, validate, test, predict
         """Reads what the check found."""
         self._load()
@@ -113,11 +81,12 @@ class SegmentDataModule(ImageDataModule):
         """
         ready = self._load()
         print("\n".join([*describe(ready, self.labels), *skipped_lines(self.skipped)]))
-        self._look_for_duplicates(ready)
+        splits = {split: [sample.image for sample in samples] for split, samples in ready.samples.items()}
+        self.check_duplicates(ready.root, splits)
         for size in sorted({stage.size for stage in stages}):
             start = time.monotonic()
-            self._cache.fill(_items(ready), size, workers=self._workers() + 1)  # nothing trains yet: all cores
-            print(f"  copies {size} x {size}: ready after {time.monotonic() - start:.1f} s in {self._cache.folder}")
+            self.cache.fill(_items(ready), size, workers=self._preparing_workers())
+            print(f"  copies {size} x {size}: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The training images, augmented if the stage says so."""
@@ -129,7 +98,7 @@ class SegmentDataModule(ImageDataModule):
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The test images, or those of the validation where there are none, with masks at their own size."""
-        return NativeSegmentDataset(self._load().samples["test"], size=stage.size, cache=self._cache)
+        return NativeSegmentDataset(self._load().samples["test"], size=stage.size, cache=self.cache)
 
     def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Stacks images and lists masks."""
@@ -137,14 +106,14 @@ class SegmentDataModule(ImageDataModule):
 
     def _set(self, split: Split, stage: Stage, augment: Augment | None) -> SegmentDataset:
         samples = self._load().samples[split]
-        return SegmentDataset(samples, size=stage.size, cache=self._cache, augment=augment, seed=self.seed)
+        return SegmentDataset(samples, size=stage.size, cache=self.cache, augment=augment, seed=self.seed)
 
     def _load(self) -> SegmentData:
         if self._ready is None:
             root = self.data_root()
             found = self.find(root)
             files = (path for pair in found.pairs for path in (pair.image, pair.mask))
-            self._digest = self._cache.pin(root, files)
+            self._digest = self.cache.pin(root, files)
             facts, seconds = self._facts(root, found)
             self.skipped = [*(str(problem) for problem in found.problems), *facts.bad.values()]
             samples = self._samples(self._split(found, facts), facts)
@@ -154,7 +123,7 @@ class SegmentDataModule(ImageDataModule):
     def _facts(self, root: Path, found: Found) -> tuple[Facts, float | None]:
         if not found.pairs and not found.problems:
             raise DataError(f"the data root {root} holds no images: put images and masks in it, or name another folder")
-        stamp = stamp_path(self._cache_folder / "checks", found.pairs, self.labels)
+        stamp = stamp_path(self._checks, found.pairs, self.labels)
         facts = read_stamp(stamp)
         # What stops the run, or may be too much to be left out, is looked at again and told with everything else.
         if facts is not None and not found.problems and (self._on_bad == "skip" or not facts.bad):
@@ -166,20 +135,10 @@ class SegmentDataModule(ImageDataModule):
             self.labels,
             found=found.problems,
             on_bad=self._on_bad,
-            workers=self._workers() + 1,
+            workers=self._preparing_workers(),
         )
         write_stamp(stamp, facts)
         return facts, time.monotonic() - start
-
-    def _look_for_duplicates(self, ready: SegmentData) -> None:
-        splits = {split: [sample.image for sample in samples] for split, samples in ready.samples.items()}
-        report_duplicates(
-            ready.root,
-            splits,
-            stamps=self._cache_folder / "checks",
-            on_duplicates=self._on_duplicates,
-            workers=self._workers() + 1,
-        )
 
     def _split(self, found: Found, facts: Facts) -> dict[Split, list[Pair]]:
         splits = found.splits

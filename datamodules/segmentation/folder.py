@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.index.duplicates import OnDuplicates
 from datamodules.index.pairs import Pair, pair_by_stem
-from datamodules.index.problems import OnBad, Problem
-from datamodules.index.splits import SPLIT_SEED, Split, group_pairs, read_split_file, straddling
+from datamodules.index.problems import Problem
+from datamodules.index.splits import Split, group_pairs, read_split_file, straddling
 from datamodules.segmentation.datamodule import SegmentDataModule
 from datamodules.segmentation.labels import Labels
 from datamodules.segmentation.summary import Found
@@ -27,7 +26,6 @@ class FolderDataModule(SegmentDataModule):
     * any other, with ``{split}`` where train, val or test stands, such as ``{split}`` and ``{split}annot``.
 
     Args:
-        root: folder of the data.
         classes: names in the order of their numbers in the masks; a single one means foreground against everything
             else, stored as 0 and 1 or 0 and 255.
         ignore: stored value of pixels that count nowhere (several classes only).
@@ -38,19 +36,7 @@ class FolderDataModule(SegmentDataModule):
         split_file: CSV with the columns ``name`` and ``split`` (train, val, test), relative to ``root``.
         group_pattern: regular expression on the name; images for which it (or its first parenthesis) matches the
             same text belong together and are never on both sides of a split.
-        val_share: share of the groups that validates where no split is given, rounded down, at least one.
-        split_seed: decides which groups; apart from ``seed``, so that another run has the same validation.
-        keep_pct: share of the images of every split that is used, for quick experiments.
-        rotate: augmentation turns by up to this many degrees to either side.
-        flip: augmentation mirrors every second image.
-        light: augmentation changes brightness and contrast by up to this share.
-        cache_gb: gigabytes that the folder of small copies may grow to.
-        on_bad: ``"error"`` stops at files that cannot be used; ``"skip"`` leaves them out if they are one in a hundred
-            at most, and lists them in the run's folder. What changes during a run always stops it.
-        duplicates: ``"warn"`` tells of images that lie in two splits, byte by byte the same; ``"error"`` stops.
-        seed: of order and augmentation.
-        num_workers: processes that load; ``"auto"`` goes by the number of cores.
-        cache_dir: where small copies are kept; ``None`` is the user's cache folder.
+        **options: of ``SegmentDataModule``.
 
     Raises:
         DataError: if the class list or the options contradict each other.
@@ -59,7 +45,6 @@ class FolderDataModule(SegmentDataModule):
     def __init__(
         self,
         *,
-        root: Path | None = None,
         classes: Sequence[str] = ("foreground",),
         ignore: int | None = None,
         mask_threshold: int | None = None,
@@ -68,35 +53,9 @@ class FolderDataModule(SegmentDataModule):
         mask_suffix: str = "",
         split_file: str | None = None,
         group_pattern: str | None = None,
-        val_share: float = 0.2,
-        split_seed: int = SPLIT_SEED,
-        keep_pct: float = 1.0,
-        rotate: float = 4.0,
-        flip: bool = True,
-        light: float = 0.05,
-        cache_gb: float = 20.0,
-        on_bad: OnBad = "error",
-        duplicates: OnDuplicates = "warn",
-        seed: int = 0,
-        num_workers: int | Literal["auto"] = "auto",
-        cache_dir: Path | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            labels=Labels(names=tuple(classes), ignore=ignore, threshold=mask_threshold),
-            root=root,
-            val_share=val_share,
-            split_seed=split_seed,
-            keep_pct=keep_pct,
-            rotate=rotate,
-            flip=flip,
-            light=light,
-            cache_gb=cache_gb,
-            on_bad=on_bad,
-            duplicates=duplicates,
-            seed=seed,
-            num_workers=num_workers,
-            cache_dir=cache_dir,
-        )
+        super().__init__(labels=Labels(names=tuple(classes), ignore=ignore, threshold=mask_threshold), **options)
         if (SPLIT_FIELD in image_dir) != (SPLIT_FIELD in mask_dir):
             raise DataError(
                 f"image_dir '{image_dir}' and mask_dir '{mask_dir}': {SPLIT_FIELD} must be in both or neither"

@@ -1,9 +1,10 @@
 """jsonargparse's errors as one line that a person can act on."""
 
-import inspect
 import re
 from collections.abc import Collection, Iterator
 from importlib import import_module
+
+from jsonargparse import ArgumentParser
 
 from experiments.cli.usage import did_you_mean
 
@@ -69,10 +70,10 @@ def _unknown_argument(where: str, name: str, classes: list[str], known: Collecti
 
 
 def _arguments_of(class_path: str) -> list[str]:
-    """Names the constructor's arguments; jsonargparse has imported the class by now."""
+    """Names the constructor's arguments, forwarded ones too; jsonargparse has imported the class by now."""
     module, _, name = class_path.rpartition(".")
     try:
-        return list(inspect.signature(getattr(import_module(module), name)).parameters)
+        return list(ArgumentParser().add_class_arguments(getattr(import_module(module), name), fail_untyped=False))
     except (ImportError, AttributeError, ValueError):
         return []
 

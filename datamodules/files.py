@@ -1,0 +1,80 @@
+"""Options and steps shared by the data modules that read image files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datamodules.base import ImageDataModule
+from datamodules.cache.cache import ImageCache
+from datamodules.cache.places import user_cache_dir
+from datamodules.errors import DataError
+from datamodules.index.duplicates import OnDuplicates, report_duplicates
+from datamodules.index.problems import OnBad
+from datamodules.index.splits import SPLIT_SEED, Split
+
+
+class FileDataModule(ImageDataModule):
+    """A data module whose images are files: checked once, split by name, and cached at the sizes of the stages.
+
+    Args:
+        keep_pct: fraction of the images that is used, above 0 and up to 1, for quick experiments.
+        split_seed: selects the images to keep and to hold out; independent of ``seed``, so that runs with different
+            seeds share their validation images.
+        cache_gb: size limit of the cache of resized images in gigabytes (1e9 bytes); images beyond it are decoded
+            every time.
+        on_bad: ``"error"`` stops if a file cannot be used; ``"skip"`` leaves such files out if they are at most 1 % of
+            the images, and lists them in the run folder. A file that changes during a run always stops it.
+        duplicates: ``"warn"`` logs images that are in two splits, byte by byte the same; ``"error"`` stops.
+        **options: of ``ImageDataModule``.
+    """
+
+    def __init__(
+        self,
+        *,
+        keep_pct: float = 1.0,
+        split_seed: int = SPLIT_SEED,
+        cache_gb: float = 20.0,
+        on_bad: OnBad = "error",
+        duplicates: OnDuplicates = "warn",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._keep_pct, self._split_seed = keep_pct, split_seed
+        self._on_bad, self._on_duplicates = on_bad, duplicates
+        self._cache_folder = self.cache_dir or user_cache_dir()
+        self._checks = self._cache_folder / "checks"
+        self.cache = ImageCache(self._cache_folder / "images", limit_gb=cache_gb)
+
+    def data_root(self) -> Path:
+        """The folder of the images, absolute.
+
+        Raises:
+            DataError: if it is not named or does not exist.
+        """
+        if self.root is None:
+            return self.sample_root().absolute()
+        if not self.root.is_dir():
+            raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
+        return self.root.absolute()
+
+    def sample_root(self) -> Path:
+        """The folder of the images that are used where no root is named.
+
+        Raises:
+            DataError: if there are none.
+        """
+        raise DataError("no data: name the folder of your images with --data.root FOLDER")
+
+    def check_duplicates(self, root: Path, splits: Mapping[Split, Sequence[Path]]) -> None:
+        """Reports images that are in more than one split.
+
+        Raises:
+            DataError: if there are any and ``duplicates`` is ``"error"``.
+        """
+        report_duplicates(
+            root, splits, stamps=self._checks, on_duplicates=self._on_duplicates, workers=self._preparing_workers()
+        )
+
+    def _preparing_workers(self) -> int:
+        """Processes for work before the training: all cores, since nothing trains yet."""
+        return self._workers() + 1
