@@ -1,6 +1,8 @@
 """The one thing that flows back from training to the data: which stage the run is in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 
@@ -58,3 +60,25 @@ class Stage:
     def _require(self, field: str, holds: bool, wanted: str) -> None:
         if not holds:
             raise ValueError(f"stage '{self.name}': {field} must be {wanted}, not {getattr(self, field)!r}")
+
+
+def stage_ends(stages: Sequence[Stage]) -> list[int]:
+    """Returns the number of epochs that are done at the end of each stage.
+
+    >>> a = Stage(name="a", size=64, batch_size=8, epochs=2, lr=1e-3)
+    >>> b = Stage(name="b", size=128, batch_size=4, epochs=3, lr=1e-3)
+    >>> stage_ends([a, b])
+    [2, 5]
+    """
+    return list(accumulate(stage.epochs for stage in stages))
+
+
+def stage_index(stages: Sequence[Stage], epoch: int) -> int:
+    """Returns the index of the stage that trains ``epoch`` (from 0); epochs after the last stage belong to it.
+
+    >>> a = Stage(name="a", size=64, batch_size=8, epochs=2, lr=1e-3)
+    >>> b = Stage(name="b", size=128, batch_size=4, epochs=3, lr=1e-3)
+    >>> [stage_index([a, b], epoch) for epoch in (0, 1, 2, 4, 5)]
+    [0, 0, 1, 1, 1]
+    """
+    return next((i for i, end in enumerate(stage_ends(stages)) if epoch < end), len(stages) - 1)

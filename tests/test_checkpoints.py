@@ -108,8 +108,8 @@ def test_best_is_of_the_last_stage_and_ends_are_kept(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     best = min((4, 5), key=scores.__getitem__)
     saved = read_checkpoint(tmp_path / "best.ckpt")
-    assert kept(trainer).best_epoch == best
-    assert kept(trainer).best_score == pytest.approx(scores[best])
+    assert kept(trainer).best_epoch.epoch == best
+    assert kept(trainer).best_epoch.score == pytest.approx(scores[best])
     assert saved["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"] == best + 1
     assert saved["darkroom"] == {"task": "tiny"}
     ends = [read_checkpoint(tmp_path / f"stage-{n}.ckpt")["global_step"] for n in (1, 2, 3)]

@@ -123,7 +123,7 @@ def test_a_resumed_run_has_one_timeline_and_goes_on_with_its_best(tmp_path: Path
     for tag in ("train/loss", "stage/index", "lr/group1", "val/dice"):
         assert [event.step for event in again.Scalars(tag)] == [event.step for event in whole.Scalars(tag)]
     dice = [value for _, value in values(again, "val/dice")]
-    assert resumed.state_dict()["best"]["val/dice"] == pytest.approx(max(dice[1:]))
+    assert resumed.state_dict()["best_scores"]["val/dice"] == pytest.approx(max(dice[1:]))
     assert not math.isnan(values(again, "hp/dice")[-2][1])
 
 

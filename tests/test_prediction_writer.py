@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from callbacks.atomic_file import save_png, whole_file
 from callbacks.errors import OutputError
+from callbacks.output_file import output_file, save_png
 from callbacks.prediction.segmentation import SegmentationFiles
 from callbacks.prediction.writer import PredictionWriter, Source, Table
 from datamodules.batches import PredictBatch
@@ -210,7 +210,7 @@ def test_a_file_is_replaced_and_not_written_into(tmp_path: Path) -> None:
 
 def test_a_kill_in_the_middle_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "x.png"
-    with pytest.raises(KeyboardInterrupt), whole_file(target) as file:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), output_file(target) as file:  # noqa: PT012
         file.write(b"half")
         raise KeyboardInterrupt
     assert list(target.parent.iterdir()) == []

@@ -1,9 +1,7 @@
-"""Checkpoint files that are either whole or not there."""
+"""Reading and writing of checkpoint files: written atomically, checked before they are read, read without code."""
 
-import os
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -12,33 +10,27 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from callbacks.errors import CheckpointError, OutputError
+from datamodules.io.atomic_file import atomic_file
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames; on reading checks every byte and runs no code.
+    """Writes beside the target and renames; checks every byte before it reads, and never runs code from a file.
 
-    Lightning writes into ``$TMPDIR`` and moves: between two file systems that is a copy, and a kill in the middle of
-    it leaves a torn ``last.ckpt`` that the next resume dies of (lightning #21253, #21744).
+    Lightning writes into ``$TMPDIR`` and moves the file. Between two file systems that is a copy, and a process killed
+    during it leaves a truncated ``last.ckpt`` that cannot be resumed from (Lightning #21253, #21744).
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Writes ``checkpoint`` to ``path`` so that a kill or a full disk leaves the file before it intact.
+        """Writes ``checkpoint`` to ``path``.
 
         Raises:
-            OutputError: if it could not be written; ``path`` is as it was.
+            OutputError: if it cannot be written, for example on a full disk. ``path`` is unchanged then.
         """
         target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
+            with atomic_file(target) as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(target)
-        except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError when the disk is full
-            with suppress(OSError):  # the folder may be gone too
-                partial.unlink(missing_ok=True)
+        except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError if the disk is full
             kept = "the one before it is intact" if target.exists() else "there was none before it"
             raise OutputError(
                 f"{target} could not be written ({error.__cause__ or error}): {kept}. "
@@ -48,33 +40,36 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Reads a checkpoint onto the CPU with ``weights_only=True``, whatever the caller asked for.
+        """Reads a checkpoint onto the CPU, always with ``weights_only=True``.
 
         Raises:
-            CheckpointError: as ``read_checkpoint``.
+            CheckpointError: see ``read_checkpoint``.
         """
         return read_checkpoint(Path(path))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint file after checking it.
+    """Checks and reads a checkpoint file.
 
     Args:
         path: a local file.
 
     Returns:
-        The checkpoint, all tensors on the CPU.
+        The checkpoint, with all tensors on the CPU.
 
     Raises:
-        CheckpointError: if ``path`` is a URL, is missing, fails its check sums or holds anything but plain values
+        CheckpointError: if ``path`` is a URL, is missing, fails its checksums, or holds anything but plain values
             and tensors.
     """
     if "://" in str(path) or ":/" in str(path)[:8]:
-        raise CheckpointError(f"{path} is a URL: download the file, look where it is from, and name it as a local file")
+        raise CheckpointError(f"{path} is a URL: download the file, check its source, and name the local file")
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}")
-    if damage := damage_of(path):
-        raise CheckpointError(f"{path} is damaged ({damage}): use another of {path.parent}, stage ends are kept there")
+    if damage := find_damage(path):
+        raise CheckpointError(
+            f"{path} is damaged ({damage}): use another checkpoint of {path.parent}, which also keeps the end of "
+            "every stage"
+        )
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
@@ -87,8 +82,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def damage_of(path: Path) -> str | None:
-    """Says what is wrong with a checkpoint file, or ``None``: reads all of it and compares the CRC of every part."""
+def find_damage(path: Path) -> str | None:
+    """Reads the whole file and compares the CRC of every part; describes the first damage, or returns ``None``."""
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()

@@ -1,4 +1,4 @@
-"""What a run's folder says of it in plain text: the exact configuration, and which files were left out."""
+"""Text files in a run's folder: the exact configuration, and the list of data files that were left out."""
 
 import logging
 from pathlib import Path
@@ -6,74 +6,72 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from callbacks.atomic_file import whole_file
+from callbacks.output_file import output_file
 from lightning_modules.typed_trainer import typed
 
 _log = logging.getLogger("darkroom")
 
 
-class RunConfig(Callback):
-    """Writes the configuration when all processes have met, so that none of them sees a folder another has begun.
+class ConfigWriter(Callback):
+    """Writes the run's configuration once all ranks have been set up.
 
-    A folder that is removed while the run writes to it is made again: a night's work is worth more than what somebody
-    may have meant by that.
+    If the run folder is deleted during training, it is created again with a warning, and training continues.
 
     Args:
-        path: where to.
-        text: what.
+        path: the file.
+        text: its content.
     """
 
     def __init__(self, path: Path, text: str) -> None:
         self.path, self.text = path, text
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Writes the file, once, on the first process."""
+        """Writes the file on rank 0."""
         if stage == "fit" and trainer.is_global_zero and not typed(trainer).fast_dev_run:
             self._write()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Looks whether the folder is still there, before anything else is written to it."""
-        self._make_again(trainer)
+        """Creates a deleted run folder again before other callbacks write to it."""
+        self._restore_folder(trainer)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Likewise."""
-        self._make_again(trainer)
+        """Creates a deleted run folder again before other callbacks write to it."""
+        self._restore_folder(trainer)
 
-    def _make_again(self, trainer: Trainer) -> None:
+    def _restore_folder(self, trainer: Trainer) -> None:
         if not trainer.is_global_zero or typed(trainer).fast_dev_run or self.path.parent.exists():
             return
         _log.warning(
-            "%s WAS REMOVED while the run was writing to it: it is made again, without what it held; log, figures and "
-            "checkpoints begin anew",
+            "%s WAS REMOVED while the run was writing to it: the folder is created again, without its earlier files; "
+            "log, figures and checkpoints start anew",
             self.path.parent,
         )
         self._write()
 
     def _write(self) -> None:
-        with whole_file(self.path) as file:
+        with output_file(self.path) as file:
             file.write(self.text.encode())
 
 
-class SkippedFiles(Callback):
-    """Lists the files that the data module left out because they cannot be used.
+class SkippedFilesWriter(Callback):
+    """Lists the data files that were left out because they cannot be used.
 
     Args:
-        path: where to; not there where nothing was left out.
+        path: the list; it does not exist if nothing was left out.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Writes the list, once, on the first process, when the data were looked at."""
+        """Writes the list on rank 0; the data have been checked by now."""
         if stage != "fit" or not trainer.is_global_zero or typed(trainer).fast_dev_run:
             return
-        data = typed(trainer).datamodule
-        lines = [str(line) for line in data.skipped]
+        lines = [str(line) for line in typed(trainer).datamodule.skipped]
         if not lines:
-            self.path.unlink(missing_ok=True)  # of the same run, before the files were mended
+            self.path.unlink(missing_ok=True)  # of an earlier start of this run, before the files were repaired
             return
-        with whole_file(self.path) as file:
+        with output_file(self.path) as file:
             file.write("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import SyncBatchNorm, _BatchNorm
 
 from callbacks.errors import ReplicaError
-from callbacks.stage_index import stage_ends
-from datamodules.stage import Stage
+from datamodules.stage import Stage, stage_ends
 from lightning_modules.typed_trainer import ends_step
 
 _WHOLE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from callbacks.atomic_file import save_png, whole_file
+from callbacks.output_file import output_file, save_png
 from callbacks.prediction.writer import Source
 from datamodules.batches import ImageExtras
 
@@ -59,7 +59,7 @@ class ImageFiles:
         """
         extras = self.extras(Path(image.path))
         pixels: Pixels = np.ascontiguousarray(prediction.transpose(1, 2, 0))
-        with whole_file(self._path("result", image.name)) as file:
+        with output_file(self._path("result", image.name)) as file:
             file.write(encode(pixels, extras))
         if self.target is not None and image.pixels is not None:
             shown = pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from callbacks.atomic_file import save_jpeg, save_png
+from callbacks.output_file import save_jpeg, save_png
 from callbacks.prediction.matting import (
     composite,
     cover,

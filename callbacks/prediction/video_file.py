@@ -18,7 +18,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from callbacks.atomic_file import whole_path
+from callbacks.output_file import output_path
 
 _SoundPacket: TypeAlias = "Packet[AudioStream]"  # generic in the stubs only
 
@@ -80,7 +80,7 @@ class VideoFile:
         format_ = _FORMATS[self.target.suffix]
         index_first = {} if format_ == "matroska" else {"movflags": "faststart"}  # plays before it is loaded
         with ExitStack() as stack:
-            partial = stack.enter_context(whole_path(self.target))
+            partial = stack.enter_context(output_path(self.target))
             source = stack.enter_context(av.open(str(self.source), metadata_errors="replace"))
             video = stack.enter_context(av.open(str(partial), "w", format=format_, options=index_first))
             video.metadata.update({key: source.metadata[key] for key in _TOLD if key in source.metadata})

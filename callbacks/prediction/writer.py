@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from callbacks.atomic_file import whole_file
+from callbacks.output_file import output_file
 from datamodules.batches import PredictBatch
 from models.gather import gather_objects
 
@@ -199,7 +199,7 @@ def _part(target: Path, rank: int) -> Path:
 
 def _join(table: Table, world: int) -> None:
     """Merges the processes' shares, each in rising order already, line by line: a table can outgrow the memory."""
-    with ExitStack() as stack, whole_file(table.path) as target:
+    with ExitStack() as stack, output_file(table.path) as target:
         shares = [stack.enter_context(_part(table.path, rank).open(encoding="utf-8")) for rank in range(world)]
         target.write(f"{table.header}\n".encode())
         for line in heapq.merge(*shares, key=_place):

@@ -8,9 +8,8 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_info
 
-from callbacks.stage_index import stage_ends, stage_index
 from callbacks.training.memory_check import rehearse
-from datamodules.stage import Stage
+from datamodules.stage import Stage, stage_ends, stage_index
 from lightning_modules.typed_trainer import typed
 
 

@@ -9,8 +9,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
-from callbacks.stage_index import stage_ends
-from datamodules.stage import Stage
+from datamodules.stage import Stage, stage_ends
 
 
 class StageAverage(WeightAveraging):

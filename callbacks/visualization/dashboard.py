@@ -9,11 +9,11 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-from callbacks.stage_index import stage_index
+from callbacks.checkpoints.best_epoch import BestEpoch
 from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.visualization.dashboard_text import GUIDE, code_block, hyperparameters, layout, stage_line
 from callbacks.visualization.throughput import Speed, StepClock
-from datamodules.stage import Stage
+from datamodules.stage import Stage, stage_index
 from lightning_modules.typed_trainer import ends_step, typed
 
 SPEEDS = tuple(f"speed/{name}" for name in Speed._fields)
@@ -42,10 +42,9 @@ class Dashboard(Callback):
         mode: Literal["min", "max"] = "max",
         scores: Sequence[str] = ("val/dice", "val/iou", "val/accuracy", "val/loss"),
     ) -> None:
-        self.configuration, self.monitor, self.mode = configuration, monitor, mode
-        self.scores = tuple(scores)
-        self._best: dict[str, float] = {}
-        self._best_stage = -1
+        self.configuration, self.monitor, self.scores = configuration, monitor, tuple(scores)
+        self._best_epoch = BestEpoch(mode=mode)
+        self._best_scores: dict[str, float] = {}
         self._stage: Stage | None = None
         self._begins = self._laid_out = False
         self._rates: dict[str, float] = {}
@@ -57,7 +56,7 @@ class Dashboard(Callback):
         known = [getattr(part, "weights_origin", None) for part in (pl_module, pl_module.net)]
         origin = next((told for told in known if told), "not told by the network")
         parameters = hyperparameters(self.configuration, _stages(trainer))
-        scores = {_hp(name): self._best.get(name, math.nan) for name in self.scores}
+        scores = {_hp(name): self._best_scores.get(name, math.nan) for name in self.scores}
         for logger in _loggers(trainer):
             writer = logger.experiment
             if step:
@@ -110,19 +109,18 @@ class Dashboard(Callback):
         found = {name: float(value) for name, value in trainer.callback_metrics.items() if name in self.scores}
         if trainer.sanity_checking or trainer.state.fn != "fit" or self.monitor not in found:
             return
-        index, best = _index(trainer) or 0, self._best.get(self.monitor, math.nan)
-        better = found[self.monitor] > best if self.mode == "max" else found[self.monitor] < best
-        if better or math.isnan(best) or index != self._best_stage:
-            self._best, self._best_stage = found, index
-        self._write(trainer, {_hp(name): value for name, value in self._best.items()})
+        if self._best_epoch.update(found[self.monitor], epoch=trainer.current_epoch, stage=_index(trainer) or 0):
+            self._best_scores = found
+        self._write(trainer, {_hp(name): value for name, value in self._best_scores.items()})
 
     def state_dict(self) -> dict[str, Any]:
         """Remembers the scores, so that a resumed run knows them."""
-        return {"best": dict(self._best), "best_stage": self._best_stage}
+        return {"best_scores": dict(self._best_scores), **self._best_epoch.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the scores back."""
-        self._best, self._best_stage = dict(state_dict["best"]), state_dict["best_stage"]
+        self._best_scores = dict(state_dict["best_scores"])
+        self._best_epoch.load_state_dict(state_dict)
 
     def _lay_out(self, trainer: Trainer, module: LightningModule) -> None:
         """After the first step, when it is known which parts the loss has. TensorBoard takes the first layout alone."""

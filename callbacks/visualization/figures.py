@@ -13,8 +13,8 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from callbacks.atomic_file import save_png
 from callbacks.errors import OutputError
+from callbacks.output_file import save_png
 from models.gather import broadcast_object, gather_objects
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 from datamodules.errors import unwritable
 from datamodules.index.pairs import Pair
+from datamodules.io.atomic_file import atomic_file
 from datamodules.segmentation.check import Facts
 from datamodules.segmentation.labels import Labels
 
@@ -80,16 +79,7 @@ def write_json(path: Path, content: Any) -> None:
         DataError: if the folder cannot be written to.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with atomic_file(path) as file:
+            file.write(json.dumps(content).encode())
     except OSError as error:
         raise unwritable(path.parent, error) from error

@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.io.atomic_file import atomic_path
+
 TEMPORARY = ".part"  # the suffix of what is not finished
 _CHECKSUM_BYTES = 4
 _ABANDONED_SECONDS = 24 * 3600.0
@@ -68,18 +70,12 @@ def write_copy(copy: Path, pixels: NDArray[np.uint8]) -> None:
     Raises:
         OSError: if it cannot be written; nothing is left behind then.
     """
-    copy.parent.mkdir(parents=True, exist_ok=True)
     data = np.ascontiguousarray(pixels).data
     temporary = copy.with_name(f"{copy.stem}-{os.getpid()}-{_here()}-{secrets.token_hex(4)}{TEMPORARY}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(_header(pixels.shape))
-            file.write(data)
-            file.write(_checksum(data))
-        temporary.replace(copy)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic_path(copy, partial=temporary, sync=False) as partial, partial.open("xb") as file:
+        file.write(_header(pixels.shape))
+        file.write(data)
+        file.write(_checksum(data))
 
 
 def is_abandoned(temporary: Path, *, age: float) -> bool:

@@ -1,11 +1,10 @@
 """Images for a first run without any data: those that scikit-image ships, with three held out whole."""
 
-import os
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
+
+from datamodules.io.atomic_file import atomic_file
 
 #: Held out: fur, a still life and a far landscape, of which nothing is in the training images.
 HELD_OUT = ("chelsea", "coffee", "rocket")
@@ -31,17 +30,7 @@ def ensure_sample_images(folder: Path) -> Path:
     images |= {"train/motorcycle_left": left, "train/motorcycle_right": right}
     images |= {f"val/{name}": getattr(data, name)() for name in HELD_OUT}
     for name, pixels in images.items():
-        _write(folder / f"{name}.png", pixels)
+        with atomic_file(folder / f"{name}.png") as file:
+            Image.fromarray(pixels).save(file, "PNG")
     (folder / _READY).touch()
     return folder
-
-
-def _write(target: Path, pixels: NDArray[np.uint8]) -> None:
-    """Under another name first, so that two runs that start together see whole files only."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    with partial.open("wb") as file:
-        Image.fromarray(pixels).save(file, "PNG")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)

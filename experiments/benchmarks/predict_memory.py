@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from callbacks.atomic_file import save_jpeg
+from callbacks.output_file import save_jpeg
 from datamodules.io.resize import resize_to
 from datamodules.segmentation.dataset import image_tensor
 from experiments.runs.trained_module import trained_module

@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 from lightning import Callback
 
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
-from callbacks.checkpoints.run_files import RunConfig, SkippedFiles
+from callbacks.checkpoints.run_files import ConfigWriter, SkippedFilesWriter
 from callbacks.checkpoints.save_on_signal import SaveOnSignal
 from callbacks.distributed.replica_check import ReplicaGuard
 from callbacks.training.non_finite_guard import NonFiniteGuard
@@ -88,8 +88,8 @@ def fit_callbacks(
     )
     averaging = [] if config.ema.decay is None else [StageAverage(stages, decay=config.ema.decay)]
     return [
-        RunConfig(folder.config, config_text),
-        SkippedFiles(folder.skipped),
+        ConfigWriter(folder.config, config_text),
+        SkippedFilesWriter(folder.skipped),
         ReplicaGuard(stages, every_n_steps=config.ddp.check_every_n_steps),
         ProgressiveResizing(stages),
         *parts.start(model, initialized),

@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser
 from torch import Tensor
 from tqdm import tqdm
 
-from callbacks.atomic_file import save_png
+from callbacks.output_file import save_png
 from datamodules.errors import DataError
 from datamodules.io.image import read_image
 from datamodules.io.resize import resize_to

@@ -7,7 +7,7 @@ import numpy as np
 from jsonargparse import ArgumentParser
 from lightning.pytorch.tuner.tuning import Tuner
 
-from callbacks.atomic_file import whole_file
+from callbacks.output_file import output_file
 from experiments.cli.usage import UsageError
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
@@ -56,7 +56,7 @@ def run(context: RunContext) -> int:
     rates, losses = finder.results["lr"], finder.results["loss"]
     suggestion = steepest(rates, losses)
     path = context.folder.path / "lr_find.png"
-    with whole_file(path) as file:
+    with output_file(path) as file:
         file.write(curve(rates, losses, title=f"stage {stage.name}", mark=suggestion))
     print(f"curve: {relative_to_here(path)}")
     if suggestion is None:

@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser
 from lightning import Trainer
 from torch import Tensor
 
-from callbacks.atomic_file import save_png
+from callbacks.output_file import save_png
 from callbacks.visualization.best_and_worst import Extremes
 from datamodules.stage import Stage
 from experiments.cli.usage import UsageError

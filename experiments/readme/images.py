@@ -24,7 +24,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from callbacks.atomic_file import save_jpeg
+from callbacks.output_file import save_jpeg
 from callbacks.prediction.matting import composite
 from callbacks.visualization.image_grid import Panel, labelled
 from datamodules.cache.places import user_cache_dir

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from callbacks.atomic_file import save_jpeg
+from callbacks.output_file import save_jpeg
 from callbacks.visualization.image_grid import SMALL, Panel, grid
 from callbacks.visualization.super_resolution import squares
 from datamodules.images.pair_dataset import whole_multiple

@@ -6,10 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from callbacks.checkpoints.checkpoint_io import damage_of, read_checkpoint
+from callbacks.checkpoints.checkpoint_io import find_damage, read_checkpoint
 from callbacks.errors import CheckpointError
-from callbacks.stage_index import stage_index
-from datamodules.stage import Stage
+from datamodules.stage import Stage, stage_index
 from experiments.cli.settings import plain_values
 from experiments.runs.folder import RunFolder, relative_to_here
 from lightning_modules.base import ImageTask
@@ -94,7 +93,7 @@ def newest_valid(folder: RunFolder) -> Path:
         CheckpointError: if all of them are damaged.
     """
     last = folder.checkpoints / "last.ckpt"
-    if last.exists() and damage_of(last) is None:
+    if last.exists() and find_damage(last) is None:
         return last
     steps: dict[Path, int] = {}
     skipped: list[str] = []
@@ -102,7 +101,7 @@ def newest_valid(folder: RunFolder) -> Path:
         try:
             steps[path] = read_checkpoint(path).get("global_step", 0)
         except CheckpointError:
-            skipped.append(f"{relative_to_here(path)} ({damage_of(path) or 'it holds something else'})")
+            skipped.append(f"{relative_to_here(path)} ({find_damage(path) or 'it holds something else'})")
     if not steps:
         raise CheckpointError(f"no checkpoint of {relative_to_here(folder.path)} can be read: {'; '.join(skipped)}")
     chosen = max(steps, key=steps.__getitem__)

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from torch import nn
 
 from callbacks.errors import CheckpointError
-from callbacks.stage_index import stage_ends, stage_index
-from datamodules.stage import Stage
+from datamodules.stage import Stage, stage_ends, stage_index
 from experiments.runs.checkpoint import Loaded
 from experiments.runs.folder import relative_to_here
 

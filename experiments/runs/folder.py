@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from datamodules.io.atomic_file import remove_partial_files
 from experiments.cli.arguments import NEWEST, Request
 from experiments.cli.usage import UsageError, did_you_mean
 
@@ -62,11 +63,10 @@ class RunFolder:
 
     def remove_leftovers(self) -> None:
         """Removes what a killed run left half-written, and the log of one that never saved anything."""
-        leftovers = [file for place in (self.path, self.checkpoints, self.figures) for file in place.glob(".*.partial")]
+        remove_partial_files(self.path, self.checkpoints, self.figures)
         if not self.checkpoint_files:
-            leftovers += self.path.glob("events.out.tfevents.*")
-        for file in leftovers:
-            file.unlink(missing_ok=True)
+            for log in self.path.glob("events.out.tfevents.*"):
+                log.unlink(missing_ok=True)
 
 
 def runs_of(request: Request) -> Path:

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
-from callbacks.stage_index import stage_ends, stage_index
+from datamodules.stage import stage_ends, stage_index
 from experiments.runs.command_line import run_line, same_again, script
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
@@ -70,11 +70,11 @@ def _run(context: RunContext, *words: str) -> str:
 
 
 def _best(context: RunContext, checkpoint: RunCheckpoint) -> str:
-    if math.isnan(checkpoint.best_score):
+    if math.isnan(checkpoint.best_epoch.score):
         return f"{checkpoint.monitor} was never measured"
-    stage = context.stages[stage_index(context.stages, checkpoint.best_epoch)]
+    stage = context.stages[stage_index(context.stages, checkpoint.best_epoch.epoch)]
     return (
-        f"best {checkpoint.monitor} {checkpoint.best_score:.4f} after epoch {checkpoint.best_epoch + 1} of "
+        f"best {checkpoint.monitor} {checkpoint.best_epoch.score:.4f} after epoch {checkpoint.best_epoch.epoch + 1} of "
         f"{context.trainer.current_epoch} (stage {stage.name}, {stage.size} px)"
     )
 

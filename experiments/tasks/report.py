@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from callbacks.atomic_file import whole_file
+from callbacks.output_file import output_file
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 
@@ -25,7 +25,7 @@ def report(context: RunContext, scores: Mapping[str, float], table: Sequence[Map
         return
     path = context.folder.path / f"{context.command}.json"
     content = {"checkpoint": checkpoint.path.name, "size": size, "scores": dict(scores), "images": table}
-    with whole_file(path) as file:
+    with output_file(path) as file:
         file.write(json.dumps(content, indent=1).encode())
     for line in context.parts.table_lines(table):
         print(line)

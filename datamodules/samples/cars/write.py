@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from datamodules.io.atomic_file import atomic_path, partial_path
 from datamodules.io.rle import encode_rle
 from datamodules.loading.parallel import map_files, usable_cores
 from datamodules.samples.cars.design import design_car
@@ -121,14 +121,6 @@ def _table(rows: list[tuple[str, ...]]) -> bytes:
 
 
 def _put(root: Path, name: str, content: bytes) -> None:
-    """Writes a file under a temporary name and gives it its own when it is whole."""
     target = root / name
-    temporary = root / f".{target.name}.{os.getpid()}"
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_path(target, partial=partial_path(root / target.name)) as partial:  # not among the images
+        partial.write_bytes(content)

@@ -1,10 +1,10 @@
 """Keeps the painting as a file."""
 
-import os
 from pathlib import Path
 
 from PIL import Image
 
+from datamodules.io.atomic_file import atomic_file
 from datamodules.samples.painting.render import paint_night
 
 PAINTING = 2  # raise it whenever the image changes, so that an older one is not taken for the new one
@@ -21,14 +21,6 @@ def ensure_sample_painting(folder: Path, *, seed: int = 0) -> Path:
     target = folder / f"night-{PAINTING}-seed{seed}.png"
     if target.is_file():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{target.name}.{os.getpid()}.part"
-    try:
-        with partial.open("wb") as file:
-            Image.fromarray(paint_night(seed, progress=True)).save(file, "PNG")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_file(target) as file:
+        Image.fromarray(paint_night(seed, progress=True)).save(file, "PNG")
     return target
