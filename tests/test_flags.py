@@ -1,6 +1,5 @@
 """The options of the command line are frozen: one that is renamed or gone breaks somebody's scripts."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from jsonargparse import ArgumentParser, get_loader
 
 from experiments.cli.arguments import front_parser
 from experiments.cli.main import main
-from experiments.commands import COMMANDS
+from experiments.commands.table import COMMANDS
 from experiments.tasks.table import TASKS
 
 FROZEN = Path(__file__).with_name("flags.txt")
@@ -40,7 +39,7 @@ def current_flags(capsys: pytest.CaptureFixture[str]) -> list[str]:
         lines += [f"{task} predict {flag}" for flag in parser.get_defaults().keys()]  # noqa: SIM118 (see below)
     for name, command in COMMANDS.items():
         parser = ArgumentParser()
-        import_module(command.module).add_arguments(parser)
+        command.add_arguments(parser)
         lines += [f"{name} {flag}" for flag in parser.get_defaults().keys()]  # noqa: SIM118 (a Namespace has no __iter__ over keys)
     return sorted(set(lines))
 

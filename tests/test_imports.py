@@ -1,6 +1,7 @@
 """Who may import whom, read from the source with ``ast``."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,45 @@ def test_models_need_nothing_but_torch_and_torchvision() -> None:
         if name.split(".")[0] in outside
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def modules() -> dict[str, Path]:
+    """All modules of the packages by their dotted name."""
+    files = (file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+
+
+def imports_of(name: str, known: dict[str, Path], *, inside_functions: bool) -> set[str]:
+    """The modules that one imports, under TYPE_CHECKING too; ``from package import module`` counts as the module."""
+    found: set[str] = set()
+    nodes: list[ast.AST] = [ast.parse(known[name].read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & known.keys()) or {node.module or ""}
+        if inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            nodes += ast.iter_child_nodes(node)
+    return found & known.keys() - {name}
+
+
+@pytest.mark.parametrize("inside_functions", [False, True])
+def test_no_import_cycle(inside_functions: bool) -> None:
+    known = modules()
+    graph = {name: imports_of(name, known, inside_functions=inside_functions) for name in known}
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_a_cycle_is_found(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.py", tmp_path / "b.py"
+    a.write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from b import X\n")
+    b.write_text("def late():\n    import a\n")
+    known = {"a": a, "b": b}
+    assert imports_of("a", known, inside_functions=False) == {"b"}
+    assert imports_of("b", known, inside_functions=False) == set()
+    assert imports_of("b", known, inside_functions=True) == {"a"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli.arguments import NEWEST, read_request, take_command
+from experiments.cli.arguments import NEWEST, read_arguments, take_command
 from experiments.cli.main import main
 from experiments.cli.usage import UsageError
 
@@ -69,16 +69,16 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 
 
 def test_resume_takes_a_folder_or_nothing() -> None:
-    assert read_request(SEGMENT).resume is None
-    assert read_request([*SEGMENT, "--resume"]).resume == NEWEST
-    assert read_request([*SEGMENT, "--resume", "runs/segment/a"]).resume == "runs/segment/a"
-    request = read_request([*SEGMENT, "--resume", "fit"])
+    assert read_arguments(SEGMENT).resume is None
+    assert read_arguments([*SEGMENT, "--resume"]).resume == NEWEST
+    assert read_arguments([*SEGMENT, "--resume", "runs/segment/a"]).resume == "runs/segment/a"
+    request = read_arguments([*SEGMENT, "--resume", "fit"])
     assert (request.resume, request.command) == (NEWEST, "fit")
 
 
 def test_options_are_not_abbreviated() -> None:
     """``--res`` must not become ``--resume``: jsonargparse gets to see it and says that there is no such key."""
-    assert read_request([*SEGMENT, "--res=1"]).flags == ("--res=1",)
+    assert read_arguments([*SEGMENT, "--res=1"]).flags == ("--res=1",)
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_the_script_gives_the_exit_code(tmp_path: Path) -> None:
 
 def test_an_unknown_name_that_resembles_nothing_gets_the_list() -> None:
     with pytest.raises(UsageError, match=r"unknown command 'zzz'\. There are: fit, validate, test"):
-        read_request([*SEGMENT, "zzz"])
+        read_arguments([*SEGMENT, "zzz"])

@@ -55,9 +55,9 @@ def test_a_folder_with_defaults_lands_in_the_run(trained: Path, capsys: pytest.C
         assert set(np.unique(np.asarray(mask))) <= {0, 255}
     told = capsys.readouterr().out
     assert "2 images in" in told
-    assert f"the results lie in {Path('runs/segment/sample/predictions')}" in told
+    assert f"results are in {Path('runs/segment/sample/predictions')}" in told
     assert predict("mine") == 0
-    assert "results of 2 images lay there before and were replaced" in capsys.readouterr().out
+    assert "existing results of 2 images were replaced" in capsys.readouterr().out
 
 
 def test_what_cannot_be_read_is_listed_and_the_rest_is_done(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

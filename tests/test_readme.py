@@ -10,7 +10,7 @@ import yaml
 from jsonargparse import get_loader
 
 from datamodules.stage import Stage
-from experiments.cli.arguments import read_request
+from experiments.cli.arguments import read_arguments
 from experiments.cli.main import main
 from experiments.tasks.table import TASKS
 from tests.helpers import tiny_images
@@ -36,7 +36,7 @@ def yaml_block(key: str) -> dict[str, Any]:
 @pytest.mark.parametrize("command", commands())
 def test_every_command_is_understood(command: str) -> None:
     words = shlex.split(command)
-    request = read_request(words[words.index("experiments/run.py") + 1 :])
+    request = read_arguments(words[words.index("experiments/run.py") + 1 :])
     assert request.task_name in TASKS
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.cli.arguments import read_request
+from experiments.cli.arguments import read_arguments
 from experiments.cli.main import main
 from experiments.cli.settings import Settings, read_settings
 from experiments.tasks.table import TASKS
@@ -68,7 +68,7 @@ def test_the_command_in_its_head_is_its_own(task: str, recipe: str) -> None:
     (command,) = [line.removeprefix("Command:") for line in head(task, recipe) if line.startswith("Command:")]
     program, script, *words = shlex.split(command)
     assert (program, script) == ("python", "experiments/run.py")
-    request = read_request(words)
+    request = read_arguments(words)
     assert (request.task_name, request.recipe_name, request.command) == (task, recipe, "fit")
 
 

@@ -5,16 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli.arguments import NEWEST, Request, read_request
+from experiments.cli.arguments import NEWEST, Arguments, read_arguments
 from experiments.cli.usage import UsageError
-from experiments.runs.folder import (
-    RunFolder,
-    announce,
+from experiments.runs.folder import RunFolder, relative_to_here
+from experiments.runs.selection import (
     find_run,
     folder_of_checkpoint,
     new_run,
-    relative_to_here,
     restarted_run,
+    share_with_ranks,
 )
 
 
@@ -23,8 +22,8 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
-def request(*words: str) -> Request:
-    return read_request(["--task", "segment", *words])
+def request(*words: str) -> Arguments:
+    return read_arguments(["--task", "segment", *words])
 
 
 def trained(name: str, *, age: int = 0) -> Path:
@@ -73,7 +72,7 @@ def test_what_a_killed_run_left_is_removed() -> None:
 
 def test_a_name_that_is_taken_is_refused() -> None:
     trained("mine")
-    with pytest.raises(UsageError, match=r"runs/segment/mine holds a run already: .* --resume runs/segment/mine"):
+    with pytest.raises(UsageError, match=r"runs/segment/mine already holds a run: .* --resume runs/segment/mine"):
         new_run(request("--name", "mine"), {})
 
 
@@ -93,13 +92,13 @@ def test_resume_says_what_is_missing() -> None:
     with pytest.raises(UsageError, match=r"there is no run 'mien' .* did you mean 'mine'"):
         find_run(request(), "mien", {})
     Path("runs/segment/empty").mkdir()
-    with pytest.raises(UsageError, match="runs/segment/empty holds no checkpoint"):
+    with pytest.raises(UsageError, match="runs/segment/empty has no checkpoint"):
         find_run(request(), "empty", {})
 
 
 def test_processes_that_lightning_starts_read_the_first_ones_decision() -> None:
     first = new_run(request(), os.environ)
-    announce(first)
+    share_with_ranks(first)
     trained("sample")  # the first process has begun to write
     child = {**os.environ, "LOCAL_RANK": "1"}
     assert new_run(request(), child).path == first.path.resolve()
@@ -153,4 +152,7 @@ def test_the_newest_run_is_doubted_when_the_clock_was_set_back(capsys: pytest.Ca
     ahead = trained("ahead")
     os.utime(ahead / "checkpoints/last.ckpt", (4e9, 4e9))
     assert find_run(request(), NEWEST, {}).path == ahead
-    assert "the clock was set back: runs/segment/ahead/checkpoints/last.ckpt is of a time" in capsys.readouterr().out
+    assert (
+        "the clock was set back: runs/segment/ahead/checkpoints/last.ckpt is dated in the future"
+        in capsys.readouterr().out
+    )

@@ -103,7 +103,7 @@ def test_a_cut_video_is_kept_as_far_as_it_goes(capsys: pytest.CaptureFixture[str
         (["images", "--strength=1.5"], "--strength 1.5: must lie between 0 and 1"),
         (["images", "--smooth=1"], "--smooth 1: must lie between 0 and 0.98"),
         (["images", "--tile=3"], "--tile 3: "),
-        (["clip.mp4", "--trainer.devices=2", "--trainer.strategy=ddp"], "videos are for one process"),
+        (["clip.mp4", "--trainer.devices=2", "--trainer.strategy=ddp"], "videos are processed by one process"),
         ([], "no image to work on"),
     ],
 )

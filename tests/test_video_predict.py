@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from datamodules.io.video import VideoReader
 from datamodules.prediction.image_list import Listed
 from experiments.cli.usage import UsageError
-from experiments.commands.predict_video import refuse_several_processes
+from experiments.commands.predict import check_single_process
 from experiments.tasks.spec import VideoLook
 from tests.helpers.inverted_video import invert_videos, trainer
 from tests.helpers.tiny_videos import NTSC, cut_inside_frame, ramp, sound_packets, video
@@ -30,7 +30,7 @@ def test_every_frame_is_repainted_and_the_sound_kept(tmp_path: Path, capsys: pyt
     assert account.problems == []
     told = "\n".join(account.lines)
     assert "a.mp4: 12 frames in" in told
-    assert "result/deep/a.mp4  H.264, 64 x 48, sound as it was" in told
+    assert "result/deep/a.mp4  H.264, 64 x 48, sound copied" in told
     assert "flicker" in told
     bar = capsys.readouterr().err
     assert "a.mp4: 100%" in bar
@@ -46,7 +46,7 @@ def test_videos_of_all_sizes_follow_each_other(tmp_path: Path) -> None:
     account = invert_videos(*videos, out=tmp_path, scale=2)
     sizes = [next(iter(VideoReader(tmp_path / f"result/deep/{n}"))).pixels.shape for n in ("a.mp4", "b.mkv", "c.mp4")]
     assert sizes == [(96, 128, 3), (64, 80, 3), (96, 128, 3)]
-    assert sum("sound as it was" in line for line in account.lines) == 1
+    assert sum("sound copied" in line for line in account.lines) == 1
 
 
 def test_frames_are_finished_with_the_videos_own(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_video_without_a_whole_frame_leaves_nothing(tmp_path: Path) -> None:
 def test_a_second_run_replaces_and_says_so(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 2)
     assert "replaced" not in "".join(invert_videos(source, out=tmp_path / "out").lines)
-    assert "the one before was replaced" in "".join(invert_videos(source, out=tmp_path / "out").lines)
+    assert "the existing file was replaced" in "".join(invert_videos(source, out=tmp_path / "out").lines)
 
 
 def test_an_error_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
@@ -101,10 +101,10 @@ def test_several_processes_are_refused_in_one_line(tmp_path: Path) -> None:
         accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False,
         enable_progress_bar=False,
     )  # fmt: skip
-    refuse_several_processes(several, [])
-    refuse_several_processes(trainer(), videos)
-    with pytest.raises(UsageError, match=r"a\.mp4: videos are for one process: add --trainer\.devices 1"):
-        refuse_several_processes(several, videos)
+    check_single_process(several, [])
+    check_single_process(trainer(), videos)
+    with pytest.raises(UsageError, match=r"a\.mp4: videos are processed by one process: add --trainer\.devices 1"):
+        check_single_process(several, videos)
 
 
 # VmHWM is the peak of this program alone; ru_maxrss would keep that of the process it was started from.

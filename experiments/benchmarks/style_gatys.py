@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from datamodules.base import length_of
 from datamodules.loading.randomness import Key
-from experiments.cli.arguments import read_request
+from experiments.cli.arguments import read_arguments
 from experiments.cli.expected import MISTAKES
 from experiments.cli.parser import build_context
 from experiments.cli.plan import make_plan
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--iterations", type=int, default=max(MARKS), help="of Gatys' method, for each image")
     options, rest = parser.parse_known_args(argv)
     try:
-        context = build_context(make_plan(read_request(["--task", "style", "test", *rest])))
+        context = build_context(make_plan(read_arguments(["--task", "style", "test", *rest])))
         contents = held_out(context, options.images)
     except MISTAKES as error:
         print(f"style_gatys: {error}", file=sys.stderr)

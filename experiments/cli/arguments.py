@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.cli.usage import UsageError, nearest, unknown
-from experiments.commands import COMMANDS
+from experiments.commands.table import COMMANDS
 from experiments.tasks.table import TASKS, Task
 
 _OPTION = re.compile(r"--?[A-Za-z]")
@@ -16,7 +16,7 @@ OPTIONS = ("--task", "--recipe", "--name", "--runs", "--resume", "--init_from", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Arguments:
     """A command line whose task, recipe and command exist.
 
     Args:
@@ -75,7 +75,7 @@ def front_parser() -> ArgumentParser:
     return parser
 
 
-def read_request(argv: Sequence[str]) -> Request:
+def read_arguments(argv: Sequence[str]) -> Arguments:
     """Reads the command line.
 
     Raises:
@@ -95,7 +95,7 @@ def read_request(argv: Sequence[str]) -> Request:
         hint = " For a file of your own use --config FILE." if options.recipe.endswith((".yaml", ".yml")) else ""
         raise UsageError(f"{unknown('recipe', options.recipe, task.recipe_names())}{hint}")
     _refuse_contradictions(options, command)
-    return Request(
+    return Arguments(
         task_name=options.task,
         command=command,
         recipe=options.recipe,

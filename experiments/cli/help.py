@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.cli.usage import UsageError
-from experiments.commands import COMMANDS
+from experiments.commands.table import COMMANDS
 from experiments.tasks.table import TASKS, Task
 
 OPTIONS_THAT_MATTER = {

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from callbacks.distributed.exit_codes import DONE, MISTAKE
-from experiments.cli.arguments import read_request, split_words
+from experiments.cli.arguments import read_arguments, split_words
 from experiments.cli.help import short_help
 from experiments.cli.usage import UsageError
 
@@ -23,11 +23,11 @@ def main(argv: Sequence[str]) -> int:
         if options.help:
             print(short_help(options.task, rest))
             return DONE
-        request = read_request(argv)
+        arguments = read_arguments(argv)
         # Only now: it brings torch, which takes seconds.
         from experiments.cli.plan import execute
 
-        return execute(request)
+        return execute(arguments)
     except UsageError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return MISTAKE

@@ -26,8 +26,8 @@ from experiments.cli.expected import FAILURES, MISTAKES
 from experiments.cli.parser_errors import plain
 from experiments.cli.settings import Settings
 from experiments.cli.usage import UsageError
-from experiments.commands import CommandModule
 from experiments.commands.fit_callbacks import Averaging, Saving, fit_callbacks
+from experiments.commands.table import COMMANDS
 from experiments.runs.checkpoint import Loaded, describe, refuse_other_task
 from experiments.runs.context import RunContext
 from experiments.runs.fitting import check_network, check_stage, put_weights
@@ -53,7 +53,6 @@ class Plan:
         task_name: name of the task.
         task: its row of the table.
         command_name: name of the command.
-        command: its module.
         folder: the run's folder.
         settings: recipe, checkpoint and files laid over each other.
         flags: options of the command line that come on top.
@@ -64,7 +63,6 @@ class Plan:
     task_name: str
     task: Task
     command_name: str
-    command: CommandModule
     folder: RunFolder
     settings: Settings
     flags: Sequence[str]
@@ -122,7 +120,7 @@ class DarkroomCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.init_args.seed")
         for link in self.parts.links:
             parser.link_arguments(link.source, link.target, compute_fn=link.through, apply_on="instantiate")
-        self.plan.command.add_arguments(parser)
+        COMMANDS[self.plan.command_name].add_arguments(parser)
         if (add_task_options := self.parts.options.get(self.plan.command_name)) is not None:
             add_task_options(parser)
 
@@ -229,8 +227,6 @@ class DarkroomCLI(LightningCLI):
         """The objects that the command works with."""
         return RunContext(
             task_name=self.plan.task_name,
-            task=self.plan.task,
-            parts=self.parts,
             command=self.plan.command_name,
             folder=self.folder,
             config=self.config,

@@ -1,10 +1,8 @@
-"""Runs a request: reads its files, builds what it needs, turns expected errors into one line and an exit code."""
+"""Runs a arguments: reads its files, builds what it needs, turns expected errors into one line and an exit code."""
 
 import sys
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
-from typing import cast
 
 from jsonargparse import set_parsing_settings
 from lightning.pytorch.utilities import rank_zero_only
@@ -12,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from callbacks.distributed.error_files import starter
 from callbacks.distributed.error_report import leave
 from callbacks.distributed.exit_codes import FAILURE, MISTAKE
-from experiments.cli.arguments import NEWEST, Request
+from experiments.cli.arguments import NEWEST, Arguments
 from experiments.cli.errors import one_line
 from experiments.cli.expected import MISTAKES
 from experiments.cli.log_filter import quiet
@@ -21,20 +19,19 @@ from experiments.cli.settings import Settings, lay_over, read_settings
 from experiments.cli.signals import is_first, started_from_outside
 from experiments.cli.stage_flags import edit_stages, take_stage_flags
 from experiments.cli.usage import UsageError, did_you_mean
-from experiments.commands import COMMANDS, CommandModule, Needs
+from experiments.commands.table import COMMANDS, Needs
 from experiments.runs.checkpoint import Loaded, load, newest_valid
-from experiments.runs.folder import (
-    RunFolder,
-    announce,
+from experiments.runs.folder import RunFolder, relative_to_here
+from experiments.runs.lock import InUseError, RunLock
+from experiments.runs.selection import (
     find_run,
     folder_of_checkpoint,
     new_run,
     new_runs,
-    relative_to_here,
     restarted_run,
-    runs_of,
+    share_with_ranks,
+    task_runs,
 )
-from experiments.runs.lock import InUseError, RunLock
 
 # Importing a class runs its package's code: a configuration from elsewhere must not choose just any.
 TRUSTED = [
@@ -49,18 +46,18 @@ TRUSTED = [
 ]
 
 
-def execute(request: Request) -> int:
-    """Does what ``request`` asks for; errors that nobody expects go through with their traceback.
+def execute(arguments: Arguments) -> int:
+    """Does what ``arguments`` asks for; errors that nobody expects go through with their traceback.
 
     Returns:
         0 done, 1 a failure, 2 a user's mistake, 75 interrupted and resumable.
     """
-    if not request.trust_config:
+    if not arguments.trust_config:
         set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=TRUSTED)
     try:
         with quiet(), ExitStack() as held:
-            plan = make_plan(request, held)
-            return plan.command.run(build_context(plan))
+            plan = make_plan(arguments, held)
+            return COMMANDS[plan.command_name].run(build_context(plan))
     except SystemExit as end:  # jsonargparse's way of saying that --print_config or --help is done
         return int(end.code or 0)
     except Exception as error:
@@ -73,54 +70,53 @@ def execute(request: Request) -> int:
         return MISTAKE if isinstance(error, MISTAKES) else FAILURE
 
 
-def make_plan(request: Request, held: ExitStack | None = None) -> Plan:
-    """Reads the files that ``request`` names.
+def make_plan(arguments: Arguments, held: ExitStack | None = None) -> Plan:
+    """Reads the files that ``arguments`` names.
 
     Args:
-        request: what is asked for.
+        arguments: what is asked for.
         held: gets the lock of a run that trains; ``None`` where nothing will be trained.
 
     Raises:
         UsageError: if one of them cannot be read.
         CheckpointError: if the checkpoint is none of this task.
     """
-    folder, loaded = _run_to_train(request, held) if request.command == "fit" else _run_to_use(request)
-    announce(folder)
-    whole, edits, flags = take_stage_flags(request.flags)
-    settings = lay_over([*_layers(request, folder, loaded), *([{"stages": whole}] if whole is not None else [])])
+    folder, loaded = _run_to_train(arguments, held) if arguments.command == "fit" else _run_to_use(arguments)
+    share_with_ranks(folder)
+    whole, edits, flags = take_stage_flags(arguments.flags)
+    settings = lay_over([*_layers(arguments, folder, loaded), *([{"stages": whole}] if whole is not None else [])])
     settings["stages"] = edit_stages(settings.get("stages", []), edits)
-    if request.init_from is not None:
-        settings["init_from"] = str(request.init_from)
+    if arguments.init_from is not None:
+        settings["init_from"] = str(arguments.init_from)
     return Plan(
-        task_name=request.task_name,
-        task=request.task,
-        command_name=request.command,
-        command=cast(CommandModule, import_module(COMMANDS[request.command].module)),
+        task_name=arguments.task_name,
+        task=arguments.task,
+        command_name=arguments.command,
         folder=folder,
         settings=settings,
-        flags=[*flags, *(["--help"] if request.help_all else [])],
+        flags=[*flags, *(["--help"] if arguments.help_all else [])],
         loaded=loaded,
-        resumes=request.command == "fit" and loaded is not None,
+        resumes=arguments.command == "fit" and loaded is not None,
     )
 
 
-def _run_to_train(request: Request, held: ExitStack | None) -> tuple[RunFolder, Loaded | None]:
+def _run_to_train(arguments: Arguments, held: ExitStack | None) -> tuple[RunFolder, Loaded | None]:
     """Chooses the folder and locks it, before anything in it is read or written."""
-    if request.resume is not None:
-        chosen = request.name if request.resume == NEWEST and request.name else request.resume
-        folder: RunFolder | None = find_run(request, chosen)
+    if arguments.resume is not None:
+        chosen = arguments.name if arguments.resume == NEWEST and arguments.name else arguments.resume
+        folder: RunFolder | None = find_run(arguments, chosen)
     else:
-        folder = restarted_run(request)
+        folder = restarted_run(arguments)
     if folder is not None:
         _hold(folder, held)
-        return folder, load(newest_valid(folder), request.task_name)
-    for candidate in new_runs(request):
+        return folder, load(newest_valid(folder), arguments.task_name)
+    for candidate in new_runs(arguments):
         try:
             _hold(candidate, held)
             return candidate, None
         except InUseError:
             # Another run has just taken the same number. Where others started the processes, the rest cannot know.
-            if request.name or started_from_outside():
+            if arguments.name or started_from_outside():
                 raise
     raise RuntimeError("numbers have no end")
 
@@ -132,16 +128,16 @@ def _hold(folder: RunFolder, held: ExitStack | None) -> None:
         folder.remove_leftovers()
 
 
-def _run_to_use(request: Request) -> tuple[RunFolder, Loaded | None]:
-    needs = COMMANDS[request.command].needs
-    wants = request.ckpt_path or ("best" if needs is Needs.CHECKPOINT else None)
-    named = RunFolder(runs_of(request) / request.name) if request.name else None
+def _run_to_use(arguments: Arguments) -> tuple[RunFolder, Loaded | None]:
+    needs = COMMANDS[arguments.command].needs
+    wants = arguments.ckpt_path or ("best" if needs is Needs.CHECKPOINT else None)
+    named = RunFolder(task_runs(arguments) / arguments.name) if arguments.name else None
     if needs is Needs.CHECKPOINT_IF_NAMED and named and named.checkpoint_files:
         wants = wants or "best"
     if needs is Needs.NOTHING or wants is None:
-        return named or new_run(request), None
+        return named or new_run(arguments), None
     if wants in ("best", "last"):
-        folder = find_run(request, request.name or NEWEST)
+        folder = find_run(arguments, arguments.name or NEWEST)
         path = folder.checkpoints / f"{wants}.ckpt"
         if not path.is_file():
             there = ", ".join(sorted(file.name for file in folder.checkpoint_files))
@@ -150,14 +146,14 @@ def _run_to_use(request: Request) -> tuple[RunFolder, Loaded | None]:
         path = Path(wants)
         if not path.is_file() and path.name == wants and not path.suffix:
             raise UsageError(f"there is no checkpoint '{wants}'{did_you_mean(wants, ['best', 'last'])} Or name a file")
-        folder = folder_of_checkpoint(path, request)
-    return folder, load(path, request.task_name)
+        folder = folder_of_checkpoint(path, arguments)
+    return folder, load(path, arguments.task_name)
 
 
-def _layers(request: Request, folder: RunFolder, loaded: Loaded | None) -> list[Settings]:
+def _layers(arguments: Arguments, folder: RunFolder, loaded: Loaded | None) -> list[Settings]:
     """The order of settings: recipe (or the run's own configuration), checkpoint, the user's files."""
-    own = folder.config if loaded and request.recipe is None and folder.config.is_file() else None
-    layers = [read_settings(own or request.task.recipe_file(request.recipe_name))]
+    own = folder.config if loaded and arguments.recipe is None and folder.config.is_file() else None
+    layers = [read_settings(own or arguments.task.recipe_file(arguments.recipe_name))]
     if loaded is not None:
         layers.append({key: loaded.record[key] for key in ("model", "data", "stages")})
-    return [*layers, *(read_settings(path) for path in request.configs)]
+    return [*layers, *(read_settings(path) for path in arguments.configs)]

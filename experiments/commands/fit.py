@@ -2,7 +2,6 @@
 
 import time
 
-from jsonargparse import ArgumentParser
 from lightning.pytorch.utilities import rank_zero_only
 
 from callbacks.distributed.exit_codes import BY_FORCE, DONE, INTERRUPTED
@@ -12,10 +11,6 @@ from experiments.cli.signals import go_on_with
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from experiments.runs.summary import farewell, resume_line
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Adds nothing: what ``fit`` has is what every command has."""
 
 
 def run(context: RunContext) -> int:

@@ -1,23 +1,31 @@
-"""``predict``: applies a checkpoint to any images, and videos where the task takes them, and writes the results."""
+"""``predict``: applies a checkpoint to images, and to videos where the task supports them, and writes the results."""
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
+from lightning import Callback, LightningDataModule, LightningModule, Trainer
 
+from callbacks.prediction.video_file import result_suffix
+from callbacks.prediction.video_writer import VideoWriter
 from callbacks.prediction.writer import PredictionWriter
+from datamodules.errors import DataError
 from datamodules.io.image import SUFFIXES
-from datamodules.io.video import VIDEO_SUFFIXES, is_video
+from datamodules.io.video import VIDEO_SUFFIXES, VideoReader, is_video
 from datamodules.prediction.image_list import Listed, list_images
-from experiments.commands.predict_video import VideoAccount, do_videos, refuse_several_processes
-from experiments.commands.predicting import predict_into
+from datamodules.prediction.video import VideoFrames, VideoPredictData
+from experiments.cli.usage import UsageError
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
-from experiments.tasks.spec import Results
+from experiments.tasks.spec import Results, VideoLook
+from experiments.tasks.table import TASKS
+from lightning_modules.typed_trainer import typed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Adds which images, where to, and what of each."""
+    """Adds the images to read and the folder to write to."""
     parser.add_argument("images", nargs="*", help="files, folders, patterns, or lists: @FILE or a .txt file")
     parser.add_argument(
         "--out", type=Path | None, default=None, help="folder of the results (default: predictions/ of the run)"
@@ -25,42 +33,40 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(context: RunContext) -> int:
-    """Predicts all images and videos, and says at the end how many, how long, and where the results lie.
+    """Predicts all images and videos and prints how many, how long it took and where the results are.
 
     Returns:
-        0 if all were done, 1 if some could not be read.
+        0 if all were predicted, 1 if some could not be read.
     """
     out: Path = context.config.out or context.folder.predictions
-    look = context.parts.video_look
-    suffixes = SUFFIXES if look is None else SUFFIXES | VIDEO_SUFFIXES
+    parts = TASKS[context.task_name].parts()
+    finishing = parts.video_look
+    suffixes = SUFFIXES if finishing is None else SUFFIXES | VIDEO_SUFFIXES
     listed = list_images(context.config.images, leave_out=out, suffixes=suffixes)
-    videos = [] if look is None else [one for one in listed if is_video(one.path)]
-    refuse_several_processes(context.trainer, videos)
+    videos = [] if finishing is None else [one for one in listed if is_video(one.path)]
+    check_single_process(context.trainer, videos)
     images = [one for one in listed if one not in videos]
     bar = context.trainer.progress_bar_callback
     if bar is not None:
-        bar.disable()  # it counts batches that went through the net; ours count what was written
-    results = context.parts.results(context, images, out)
-    problems = do_images(context, results, images, out=out, progress=bar is not None)
-    if look is not None and videos:
-        account = do_videos(
-            context.trainer, context.model, videos, out=out, look=look(context), progress=bar is not None
+        bar.disable()  # it counts batches that went through the network; the writers' bars count written results
+    progress = bar is not None
+    results = parts.results(context, images, out)
+    problems = predict_images(context, results, images, out=out, progress=progress)
+    if finishing is not None and videos:
+        report = predict_videos(
+            context.trainer, context.model, videos, out=out, finishing=finishing(context), progress=progress
         )
-        print(video_summary(account, out=out))
-        problems += account.problems
+        print(report.summary(out))
+        problems += report.problems
     if results.remark and context.trainer.is_global_zero:
         print(results.remark)
     return 1 if problems else 0
 
 
-def do_images(
+def predict_images(
     context: RunContext, results: Results, images: Sequence[Listed], *, out: Path, progress: bool
 ) -> list[str]:
-    """Predicts images that are no videos.
-
-    Returns:
-        What could not be read.
-    """
+    """Predicts images and returns one line for each that could not be read."""
     if not images:
         return []
     replaced = sum(any(file.exists() for file in results.files.paths(listed.name)) for listed in images)
@@ -71,27 +77,139 @@ def do_images(
     return writer.problems
 
 
+def predict_into(writer: Callback, trainer: Trainer, model: LightningModule, data: LightningDataModule) -> float:
+    """Applies ``model`` to ``data`` with ``writer`` as an additional callback of ``trainer``.
+
+    Returns:
+        Duration in seconds.
+    """
+    callbacks = typed(trainer).callbacks
+    callbacks.append(writer)
+    start = time.monotonic()
+    try:
+        trainer.predict(model, datamodule=data, return_predictions=False)
+    finally:
+        callbacks.remove(writer)
+    return time.monotonic() - start
+
+
 def summary(writer: PredictionWriter, *, out: Path, seconds: float, replaced: int) -> str:
-    """Says what was done, in the words of the person who asked for it."""
-    lines = [f"{_count(writer.written)} in {seconds:.1f} s; the results lie in {relative_to_here(out)}"]
+    """Returns the lines that are printed after all images were predicted."""
+    lines = [f"{_count(writer.written)} in {seconds:.1f} s; results are in {relative_to_here(out)}"]
     lines += [f"  {line}" for line in writer.files.described()]
     if writer.table is not None:
         lines.append(f"  {writer.table.path.name}: all images in one file")
     if replaced:
-        lines.append(f"results of {_count(replaced)} lay there before and were replaced")
+        lines.append(f"existing results of {_count(replaced)} were replaced")
     if writer.problems:
         lines.append(f"{_count(len(writer.problems))} could not be read:")
         lines += [f"  {problem}" for problem in writer.problems]
     return "\n".join(lines)
 
 
-def video_summary(account: VideoAccount, *, out: Path) -> str:
-    """Says what became of the videos."""
-    lines = [*account.lines, *([f"the videos lie in {relative_to_here(out)}"] if account.lines else [])]
-    if account.problems:
-        lines.append("not all of the videos could be read:")
-        lines += [f"  {problem}" for problem in account.problems]
-    return "\n".join(lines)
+@dataclass(kw_only=True)
+class VideoReport:
+    """What was done for each video.
+
+    Args:
+        lines: descriptions of the results.
+        problems: one line for each video that could not be read completely.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def summary(self, out: Path) -> str:
+        """Returns the lines that are printed after all videos were predicted."""
+        lines = [*self.lines, *([f"videos are in {relative_to_here(out)}"] if self.lines else [])]
+        if self.problems:
+            lines.append("not all of the videos could be read:")
+            lines += [f"  {problem}" for problem in self.problems]
+        return "\n".join(lines)
+
+
+def check_single_process(trainer: Trainer, videos: Sequence[Listed]) -> None:
+    """Refuses videos on several ranks: temporal smoothing needs all frames of a video in order.
+
+    Raises:
+        UsageError: if there are videos and more than one rank.
+    """
+    if videos and trainer.num_devices * trainer.num_nodes > 1:
+        raise UsageError(
+            f"{videos[0].path}: videos are processed by one process: add --trainer.devices 1 or leave videos out"
+        )
+
+
+def predict_videos(
+    trainer: Trainer,
+    model: LightningModule,
+    videos: Sequence[Listed],
+    *,
+    out: Path,
+    finishing: VideoLook,
+    progress: bool,
+) -> VideoReport:
+    """Writes ``result/NAME.mp4`` (or ``.mov``, ``.mkv``) for each video, one after the other.
+
+    Args:
+        trainer: has one rank.
+        model: its ``predict_step`` takes batches of frames.
+        videos: files to read.
+        out: folder of the results.
+        finishing: how frames are blended with the source and smoothed over time.
+        progress: whether to show a progress bar.
+
+    Raises:
+        OutputError: if a video cannot be written.
+    """
+    report = VideoReport()
+    for listed in videos:
+        try:
+            _predict_video(trainer, model, listed, out=out, finishing=finishing, progress=progress, report=report)
+        except DataError as error:
+            report.problems.append(str(error))
+    return report
+
+
+def _predict_video(
+    trainer: Trainer,
+    model: LightningModule,
+    listed: Listed,
+    *,
+    out: Path,
+    finishing: VideoLook,
+    progress: bool,
+    report: VideoReport,
+) -> None:
+    video = VideoReader(listed.path)
+    facts = video.facts
+    target = out / "result" / f"{listed.name}{result_suffix(listed.path)}"
+    replaced = target.exists()
+    writer = VideoWriter(
+        target=target,
+        source=listed.path,
+        rate=facts.rate,
+        finish=finishing.finish,
+        smooth=finishing.smooth,
+        expected=facts.frames,
+        progress=progress,
+    )
+    seconds = predict_into(writer, trainer, model, VideoPredictData(VideoFrames(video, name=listed.name)))
+    report.problems += video.problems
+    height, width = writer.size
+    report.lines += [
+        f"{listed.path}: {writer.frames} frames in {seconds:.1f} s",
+        f"  {target.relative_to(out)}  H.264, {width} x {height}, {'sound copied' if facts.sounds else 'no sound'}"
+        f"{'; the existing file was replaced' if replaced else ''}",
+        f"  {_flicker(writer)}",
+    ]
+
+
+def _flicker(writer: VideoWriter) -> str:
+    result, source = writer.flicker.of_result, writer.flicker.of_source
+    if result is None or source is None:
+        return "flicker: not measured, since no part of the video is static"
+    return f"flicker in static regions: {result:.2f} gray levels of 255 from frame to frame, {source:.2f} in the source"
 
 
 def _count(number: int) -> str:

@@ -15,6 +15,7 @@ from datamodules.stage import Stage
 from experiments.cli.usage import UsageError
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
+from experiments.tasks.table import TASKS
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -47,25 +48,27 @@ def _draw_batch(context: RunContext, stage: Stage, number: int, out: Path) -> No
     batch = context.datamodule.rehearsal_batch(stage)
     note = f"stage {stage.name}: {stage.size} px, batch of {stage.batch_size}"
     note += "" if stage.augment else ", not augmented"
-    drawn = context.parts.draw_batch(context.model, batch, context.config.count, note)
+    drawn = TASKS[context.task_name].parts().draw_batch(context.model, batch, context.config.count, note)
     _save(drawn, out / f"batch-{number}-{re.sub(r'[^A-Za-z0-9]+', '-', stage.name).strip('-')}.png")
 
 
 def _draw_extremes(context: RunContext, out: Path) -> None:
-    extremes = Extremes(count=context.config.count, mode=context.task.mode)
+    task = TASKS[context.task_name]
+    parts = task.parts()
+    extremes = Extremes(count=context.config.count, mode=task.mode)
     given = context.config.trainer
     trainer = Trainer(  # the command line's may have several devices, each of which would see its own share only
         accelerator=given.accelerator, devices=1, precision=given.precision, use_distributed_sampler=False,
         logger=False, enable_checkpointing=False, enable_model_summary=False, callbacks=[extremes],
     )  # fmt: skip
     trainer.validate(context.model, datamodule=context.datamodule, verbose=False)
-    number, score = extremes.validated, partial(context.parts.score_text, context.model)
+    number, score = extremes.validated, partial(parts.score_text, context.model)
     note = f"each at {context.stage.size} px; the mean of all {number}: {score(extremes.total / number)}"
     print(note)
     for name, images in (("worst", extremes.worst), ("best", extremes.best)):
         if images:
             title = f"the {len(images)} {name} of {number} validation images"
-            _save(context.parts.draw_scored(context.model, images, title, note), out / f"{name}.png")
+            _save(parts.draw_scored(context.model, images, title, note), out / f"{name}.png")
             print("\n".join(f"  {score(kept.score)}  {kept.name}" for kept in images))
 
 

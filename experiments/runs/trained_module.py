@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TypeVar
 
-from experiments.cli.arguments import read_request
+from experiments.cli.arguments import read_arguments
 from experiments.cli.log_filter import quiet
 from experiments.cli.parser import build_context
 from experiments.cli.plan import make_plan
@@ -25,7 +25,7 @@ def trained_module(task: str, checkpoint: Path, kind: type[Module]) -> Module:
         TypeError: if ``kind`` is not what the task trains.
     """
     with quiet():
-        context = build_context(make_plan(read_request(["--task", task, "test", "--ckpt_path", str(checkpoint)])))
+        context = build_context(make_plan(read_arguments(["--task", task, "test", "--ckpt_path", str(checkpoint)])))
     module = context.model.eval()
     if not isinstance(module, kind):
         raise TypeError(f"{type(module).__name__} is no {kind.__name__}")

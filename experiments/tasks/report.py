@@ -12,13 +12,16 @@ SHOWN = 5
 SHOWN_IMAGES = 100  # as many as the field's largest benchmarks have
 
 
-def report(context: RunContext, scores: Mapping[str, float], table: Sequence[Mapping[str, Any]] = ()) -> None:
+def report(
+    context: RunContext, scores: Mapping[str, float], table: Sequence[Mapping[str, Any]], *, lines: Sequence[str]
+) -> None:
     """Writes ``<command>.json`` into the run folder and names the worst images; first process only.
 
     Args:
         context: the run.
         scores: metric names and values, as Lightning returns them.
-        table: one row an image, the worst first.
+        table: one row an image, the worst first; empty where images were not scored one by one.
+        lines: ``table`` as it is printed.
     """
     checkpoint, size = context.checkpoint, context.stage.size
     if checkpoint is None or not context.trainer.is_global_zero:
@@ -27,7 +30,7 @@ def report(context: RunContext, scores: Mapping[str, float], table: Sequence[Map
     content = {"checkpoint": checkpoint.path.name, "size": size, "scores": dict(scores), "images": table}
     with output_file(path) as file:
         file.write(json.dumps(content, indent=1).encode())
-    for line in context.parts.table_lines(table):
+    for line in lines:
         print(line)
     print(f"measured {relative_to_here(checkpoint.path)} at {size} px; all figures: {relative_to_here(path)}")
 

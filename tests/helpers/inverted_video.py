@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datamodules.batches import FrameBatch
 from datamodules.prediction.image_list import Listed
-from experiments.commands.predict_video import VideoAccount, do_videos
+from experiments.commands.predict import VideoReport, predict_videos
 from experiments.tasks.spec import VideoLook
 
 
@@ -39,7 +39,7 @@ def styled(result: NDArray[np.uint8], original: NDArray[np.uint8]) -> NDArray[np
 
 def invert_videos(
     *videos: Path, out: Path, look: VideoLook | None = None, scale: int = 1, progress: bool = False
-) -> VideoAccount:
+) -> VideoReport:
     listed = [Listed(path=path, name=f"deep/{path.stem}") for path in videos]
     look = look or VideoLook(finish=styled)
-    return do_videos(trainer(), Negative(scale), listed, out=out, look=look, progress=progress)
+    return predict_videos(trainer(), Negative(scale), listed, out=out, finishing=look, progress=progress)

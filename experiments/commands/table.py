@@ -1,0 +1,82 @@
+"""The table of subcommands.
+
+The module of a command has ``run(context)``, which returns the exit code, and may have ``add_arguments(parser)`` for
+options of its own. It is imported when its command runs: help and misspelled options are answered without torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # both import torch, which takes seconds
+    from jsonargparse import ArgumentParser
+
+    from experiments.runs.context import RunContext
+
+
+class Needs(Enum):
+    """Whether a command needs a checkpoint."""
+
+    NOTHING = "nothing"
+    CHECKPOINT = "checkpoint"  # best.ckpt of the newest run unless one is named
+    CHECKPOINT_IF_NAMED = "checkpoint if named"  # by --ckpt_path, or by --name of a run that has one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A row of the table.
+
+    Args:
+        module: import path of the command's module.
+        summary: its line in the help.
+        needs: whether it needs a checkpoint.
+    """
+
+    module: str
+    summary: str
+    needs: Needs = Needs.NOTHING
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Adds the command's own options, if it has any."""
+        module = import_module(self.module)
+        if hasattr(module, "add_arguments"):
+            module.add_arguments(parser)
+
+    def run(self, context: RunContext) -> int:
+        """Runs the command and returns the exit code."""
+        return int(import_module(self.module).run(context))
+
+
+COMMANDS = {
+    "fit": Command(module="experiments.commands.fit", summary="train; the default when no command is named"),
+    "validate": Command(
+        module="experiments.commands.evaluate",
+        summary="evaluate a checkpoint on the validation images, at the size of its stage",
+        needs=Needs.CHECKPOINT,
+    ),
+    "test": Command(
+        module="experiments.commands.evaluate",
+        summary="evaluate a checkpoint on the test images, with the metrics that are published",
+        needs=Needs.CHECKPOINT,
+    ),
+    "predict": Command(
+        module="experiments.commands.predict",
+        summary="apply a checkpoint to your images and write the results",
+        needs=Needs.CHECKPOINT,
+    ),
+    "gatys": Command(
+        module="experiments.commands.gatys",
+        summary="style: stylize one image by optimizing its pixels, without a network (slow; the reference)",
+        needs=Needs.CHECKPOINT_IF_NAMED,
+    ),
+    "lr-find": Command(module="experiments.commands.lr_find", summary="find a learning rate and plot the loss over it"),
+    "prepare": Command(module="experiments.commands.prepare", summary="check the data and fill the cache"),
+    "show": Command(
+        module="experiments.commands.show",
+        summary="draw augmented batches, and the best and worst results of a checkpoint",
+        needs=Needs.CHECKPOINT_IF_NAMED,
+    ),
+}
