@@ -10,7 +10,6 @@ from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from experiments.runs.checkpoint import Loaded
 from experiments.runs.folder import RunFolder
-from experiments.tasks.table import Parts, Task
 from lightning_modules.base import ImageTask
 
 
@@ -20,8 +19,6 @@ class RunContext:
 
     Args:
         task_name: key of the task table.
-        task: row of the task table.
-        parts: classes and functions of the task.
         command: name of the command.
         folder: folder of the run.
         config: all settings, the command's own options included, before classes are instantiated.
@@ -36,8 +33,6 @@ class RunContext:
     """
 
     task_name: str
-    task: Task
-    parts: Parts
     command: str
     folder: RunFolder
     config: Namespace

@@ -9,7 +9,7 @@ from experiments.cli.arguments import NEWEST, Arguments
 from experiments.cli.usage import UsageError, did_you_mean
 from experiments.runs.folder import RunFolder, relative_to_here
 
-# Lightning starts the other ranks with the same command line; they take the folder from here instead of selecting again.
+# Lightning starts the other ranks with the same command line; they read the folder here.
 _FOLDER_VARIABLE = "DARKROOM_RUN_FOLDER"
 _CLOCK_TOLERANCE = 60.0  # seconds by which the clocks of a file server and this machine may differ
 
