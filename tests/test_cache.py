@@ -19,7 +19,7 @@ from datamodules.cache.files import file_bytes, read_copy, write_copy
 from datamodules.errors import DataError
 from datamodules.io.image import read_image
 from datamodules.io.resize import resize_image
-from datamodules.segmentation.label_map import MaskValues
+from datamodules.segmentation.label_map import LabelMap
 from experiments.benchmarks.cache import main as benchmark
 from experiments.benchmarks.kill import group_lives
 
@@ -77,9 +77,9 @@ def test_masks_by_their_kinds(cache: ImageCache, tmp_path: Path) -> None:
     mask[0, 2] = 7
     path = tmp_path / "mask.png"
     Image.fromarray(mask).save(path)
-    coverage = CoverageKind(MaskValues({0: 0, 7: 1}))
-    classes, swapped = ClassesKind(MaskValues({0: 0, 7: 5})), ClassesKind(MaskValues({0: 5, 7: 0}))
-    turned = ClassesKind(MaskValues({0: 0, 7: 5}), orientation=3)
+    coverage = CoverageKind(LabelMap({0: 0, 7: 1}))
+    classes, swapped = ClassesKind(LabelMap({0: 0, 7: 5})), ClassesKind(LabelMap({0: 5, 7: 0}))
+    turned = ClassesKind(LabelMap({0: 0, 7: 5}), orientation=3)
     cache.fill([Item(path, kind) for kind in (coverage, classes, swapped, turned)], 2, workers=0)
     assert len(copies(cache)) == 4
     for kind, expected in (

@@ -214,7 +214,7 @@ def test_one_car_cannot_be_split(tmp_path: Path) -> None:
 
 def test_the_lessons_folders_are_missed_by_name(tmp_path: Path) -> None:
     (tmp_path / "cars" / "train").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"has no folder train_masks: Carvana's layout is .* take FolderDataModule"):
+    with pytest.raises(DataError, match=r"has no folder train_masks: Carvana's layout is .* use FolderDataModule"):
         module(tmp_path / "cars", tmp_path / "cache").setup("fit")
 
 

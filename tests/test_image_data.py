@@ -220,7 +220,7 @@ def test_a_check_is_remembered_until_an_image_changes(tmp_path: Path, monkeypatc
     root = save_images(tmp_path / "images")
     module(root).image_splits()
     looked: list[Path] = []
-    monkeypatch.setattr("datamodules.images.check.read_image", lambda path, at_least: looked.append(path) or noise(0))
+    monkeypatch.setattr("datamodules.images.check.read_image", lambda path, min_side: looked.append(path) or noise(0))
     module(root).image_splits()
     assert looked == []
     save(root / "n0" / "p0.png", noise(99, 44, 44))

@@ -1,5 +1,6 @@
 """Masks as people have them: the numbers that are stored, and which class each stands for."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.errors import DataError
+from datamodules.index.pairs import Pair
 from datamodules.io.image import image_size, read_image
+from datamodules.segmentation.check import check_pairs
 from datamodules.segmentation.label_map import (
-    MaskValues,
-    ValueCount,
-    binary_mask_values,
-    class_mask_values,
-    threshold_mask_values,
-    value_table,
+    ClassList,
+    LabelMap,
+    binary_label_map,
+    class_label_map,
+    threshold_label_map,
 )
-from datamodules.segmentation.mask_io import mask_orientation, read_mask_values
+from datamodules.segmentation.mask_io import mask_orientation, read_mask_values, read_stored_mask
+from experiments.cli.main import main
 
 COLORS = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]  # the palette of Pascal VOC
 
@@ -163,7 +166,7 @@ def test_a_mask_with_its_own_exif_is_turned_once(tmp_path: Path) -> None:
 
 
 def test_values_are_mapped_by_the_table() -> None:
-    table = MaskValues({0: 0, 7: 1, 300: 2, 65535: 255})
+    table = LabelMap({0: 0, 7: 1, 300: 2, 65535: 255})
     mapped = table.apply(np.array([[0, 7], [300, 65535]], np.uint16), Path("a.png"))
     np.testing.assert_array_equal(mapped, [[0, 1], [2, 255]])
     assert mapped.dtype == np.uint8
@@ -171,28 +174,28 @@ def test_values_are_mapped_by_the_table() -> None:
 
 
 def test_values_without_a_class_are_named_with_their_file() -> None:
-    table = class_mask_values(3, ignore=11)
+    table = class_label_map(3, ignore=11)
     np.testing.assert_array_equal(table.apply(np.array([[0, 1, 2, 11]], np.uint8), Path("a.png")), [[0, 1, 2, 255]])
-    with pytest.raises(DataError, match=r"a\.png: holds the mask values 3, 255, .* \(known: 0, 1, 2, 11\)"):
+    with pytest.raises(DataError, match=r"a\.png: the mask values 3, 255 stand for no class \(known: 0, 1, 2, 11\)"):
         table.apply(np.array([[0, 255, 3]], np.uint8), Path("a.png"))
 
 
 def test_class_lists_that_cannot_be() -> None:
     with pytest.raises(DataError, match="ignore value 2 is also one of the class numbers 0 to 2"):
-        class_mask_values(3, ignore=2)
+        class_label_map(3, ignore=2)
     with pytest.raises(DataError, match="256 classes: there can be 1 to 255"):
-        class_mask_values(256, ignore=None)
-    assert class_mask_values(2, ignore=255).classes == {0: 0, 1: 1, 255: 255}
+        class_label_map(256, ignore=None)
+    assert class_label_map(2, ignore=255).classes == {0: 0, 1: 1, 255: 255}
 
 
-def found(*values: int) -> dict[int, ValueCount]:
-    return {value: ValueCount(files=1, pixels=1, example=Path(f"mask{value}.png")) for value in values}
+def found(*values: int) -> dict[int, Path]:
+    return {value: Path(f"mask{value}.png") for value in values}
 
 
 def test_binary_masks_are_0_and_1_or_0_and_255() -> None:
-    assert binary_mask_values(found(0, 1)).classes == {0: 0, 1: 1}
-    assert binary_mask_values(found(0, 255)).classes == {0: 0, 255: 1}
-    assert binary_mask_values(found(255)).classes == {0: 0, 255: 1}
+    assert binary_label_map(found(0, 1)).classes == {0: 0, 1: 1}
+    assert binary_label_map(found(0, 255)).classes == {0: 0, 255: 1}
+    assert binary_label_map(found(255)).classes == {0: 0, 255: 1}
 
 
 @pytest.mark.parametrize(
@@ -206,43 +209,81 @@ def test_binary_masks_are_0_and_1_or_0_and_255() -> None:
 )
 def test_binary_masks_that_are_not(values: tuple[int, ...], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        binary_mask_values(found(*values))
+        binary_label_map(found(*values))
 
 
 def test_threshold_takes_soft_edges() -> None:
     values = np.array([[0, 127, 128, 255]], np.uint8)
-    np.testing.assert_array_equal(threshold_mask_values(128).apply(values, Path("a.png")), [[0, 0, 1, 1]])
+    np.testing.assert_array_equal(threshold_label_map(128).apply(values, Path("a.png")), [[0, 0, 1, 1]])
     with pytest.raises(DataError, match="mask_threshold must lie between 1 and 255, not 0"):
-        threshold_mask_values(0)
+        threshold_label_map(0)
+
+
+def save_pairs(root: Path, masks: int) -> list[Pair]:
+    """Gray images of 3 x 1 pixels for that many masks ``masks/00.png``, which the caller writes."""
+    for folder in ("images", "masks"):
+        (root / folder).mkdir()
+    keys = [f"{number:02}" for number in range(masks)]
+    return [
+        Pair(key, f"images/{key}.png", save(root / f"images/{key}.png", np.zeros((1, 3), np.uint8)), mask)
+        for key, mask in ((key, root / f"masks/{key}.png") for key in keys)
+    ]
+
+
+ONE_CLASS = ClassList(names=("object",))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_value_table_counts_files_and_pixels(workers: int, tmp_path: Path) -> None:
-    paths = [save(tmp_path / f"{i:02}.png", np.array([[0, 0, i % 2]], np.uint8)) for i in range(10)]
-    assert value_table(paths, workers=workers) == {
-        0: ValueCount(files=10, pixels=25, example=paths[0]),
-        1: ValueCount(files=5, pixels=5, example=paths[1]),
-    }
+def test_check_counts_pixels_by_value(workers: int, tmp_path: Path) -> None:
+    pairs = save_pairs(tmp_path, 10)
+    for number, pair in enumerate(pairs):
+        save(pair.mask, np.array([[0, 0, number % 2]], np.uint8))
+    assert check_pairs(tmp_path, pairs, ONE_CLASS, workers=workers).values == {0: 25, 1: 5}
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_value_table_names_every_bad_file_up_to_twenty(workers: int, tmp_path: Path) -> None:
-    paths = [tmp_path / f"{i:02}.png" for i in range(30)]
-    for path in paths[:25]:
-        path.write_bytes(b"")
-    for path in paths[25:]:
-        save(path, np.zeros((2, 2), np.uint8))
-    with pytest.raises(DataError) as caught:
-        value_table(paths, workers=workers)
+def test_check_names_every_bad_mask_up_to_twenty(workers: int, tmp_path: Path) -> None:
+    pairs = save_pairs(tmp_path, 30)
+    for pair in pairs[:25]:
+        pair.mask.write_bytes(b"")
+    for pair in pairs[25:]:
+        save(pair.mask, np.array([[0, 0, 1]], np.uint8))
+    with pytest.raises(DataError, match="25 x file that cannot be read") as caught:
+        check_pairs(tmp_path, pairs, ONE_CLASS, workers=workers)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "25 files cannot be used:"
-    assert [line.split(":")[0].strip() for line in lines[1:21]] == [str(path) for path in paths[:20]]
+    assert [line.split(":")[0].strip() for line in lines[1:21]] == [f"masks/{number:02}.png" for number in range(20)]
     assert lines[21].strip() == "... and 5 more"
 
 
-def test_palettes_that_number_their_colors_anew_are_refused(tmp_path: Path) -> None:
-    """Pillow's GIF writer drops unused colors: class 2 of the second mask becomes index 1."""
-    paths = [save_palette(tmp_path / "a.gif", [0, 1, 2], COLORS), save_palette(tmp_path / "b.gif", [0, 2, 2], COLORS)]
-    with pytest.raises(DataError, match=r"index 1 is the color \(128, 0, 0\) in .*a.gif but \(0, 128, 0\) in .*b.gif"):
-        value_table(paths, workers=0)
-    assert value_table(paths[:1], workers=0)[2].color == (0, 128, 0)
+@pytest.mark.parametrize("suffix", [".gif", ".png"])
+def test_prepare_refuses_palettes_that_number_their_colors_anew(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each file numbers only the colors that it holds: index 1 is green in one mask and blue in another."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("images", "masks"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    red_green_blue = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
+    for number, classes in enumerate(([0, 1, 2], [0, 1, 1], [0, 2, 2])):
+        save(tmp_path / f"data/images/p{number}.png", np.zeros((1, 3), np.uint8))
+        colors = Image.fromarray(red_green_blue[[classes]])
+        colors.quantize(len(set(classes))).save(tmp_path / f"data/masks/p{number}{suffix}")
+    first, *others = [read_stored_mask(tmp_path / f"data/masks/p{number}{suffix}").palette[:2] for number in range(3)]
+    assert others != [first, first]
+    words = ["--data.classes", "[red, green, blue]", "--data.num_workers", "0", "--data.cache_dir", str(tmp_path / "c")]
+    folder = ["--data", "datamodules.FolderDataModule", "--data.root", "data"]
+    assert main(["--task", "segment", "prepare", *folder, *words]) == 2
+    message = capsys.readouterr().err
+    assert "palette that numbers its colors differently" in message
+    assert re.search(rf"index \d is the color \(.*\) in masks/p\d\{suffix} but \(.*\) here", message)
+
+
+def test_two_palettes_with_opposite_numbering_are_refused_and_one_is_not(tmp_path: Path) -> None:
+    pairs = save_pairs(tmp_path, 2)
+    red_first, blue_first = [255, 0, 0, 0, 0, 255], [0, 0, 255, 255, 0, 0]
+    save_palette(pairs[0].mask, [0, 1, 1], red_first)
+    save_palette(pairs[1].mask, [0, 1, 1], red_first)
+    assert check_pairs(tmp_path, pairs, ONE_CLASS, workers=0).values == {0: 2, 1: 4}
+    save_palette(pairs[1].mask, [1, 0, 0], blue_first)  # the same image
+    with pytest.raises(DataError, match=r"masks/01.png: palette that numbers its colors differently \(index 0 is the"):
+        check_pairs(tmp_path, pairs, ONE_CLASS, workers=0)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.index.pairs import images_below, pair_by_stem
-from datamodules.index.problems import Problem, refuse
+from datamodules.index.pairs import list_images, pair_by_stem
+from datamodules.index.problems import Problem, raise_problems
 
 
 def touch(root: Path, *names: str) -> None:
@@ -89,13 +89,13 @@ def test_hidden_files_are_left_out_and_links_are_followed_once(tmp_path: Path) -
     touch(tmp_path, "set/a.jpg", "set/._a.jpg", "set/.thumbs/a.jpg", "elsewhere/b.jpg")
     (tmp_path / "set/linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (tmp_path / "set/round").symlink_to(tmp_path / "set", target_is_directory=True)
-    assert [p.name for p in images_below(tmp_path / "set")] == ["a.jpg", "b.jpg"]
+    assert [p.name for p in list_images(tmp_path / "set")] == ["a.jpg", "b.jpg"]
 
 
 def test_an_error_names_twenty_and_counts_all(tmp_path: Path) -> None:
     problems = [Problem("image without a mask", f"{n:02}.jpg") for n in range(21)] + [Problem("torn", "x.jpg")]
     with pytest.raises(DataError) as error:
-        refuse(tmp_path, problems, "mend them")
+        raise_problems(tmp_path, problems, "mend them")
     lines = str(error.value).splitlines()
     assert lines[0].endswith("22 problem(s): 21 x image without a mask, 1 x torn")
     assert lines[1] == "  00.jpg: image without a mask"
@@ -106,7 +106,7 @@ def test_an_error_names_twenty_and_counts_all(tmp_path: Path) -> None:
 def test_no_problems_no_error(tmp_path: Path) -> None:
     def raised(problems: list[Problem]) -> bool:
         try:
-            refuse(tmp_path, problems, "mend them")
+            raise_problems(tmp_path, problems, "mend them")
         except DataError:
             return True
         return False

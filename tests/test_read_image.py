@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from datamodules.errors import DataError
-from datamodules.io.image import image_size, read_header, read_image, upright
+from datamodules.io.image import image_size, read_image
+from datamodules.io.image_file import apply_orientation, read_header
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 
@@ -148,7 +149,7 @@ def test_float_tiff_in_0_to_1_is_scaled_and_others_are_refused(tmp_path: Path) -
 
 def test_32_bit_integers_are_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "a.tif", np.array([[0, 70000]], np.int32))
-    with pytest.raises(DataError, match=r"a\.tif: pixels of the kind I .* save it as 8-bit"):
+    with pytest.raises(DataError, match=r"a\.tif: the pixel type I .* save it as 8-bit"):
         read_image(path)
 
 
@@ -179,7 +180,9 @@ def test_exif_rotation_is_applied(name: str, orientation: int, corners: NDArray[
 
 
 def test_quarter_turn_by_hand() -> None:
-    np.testing.assert_array_equal(upright(np.array([[1, 2, 3], [4, 5, 6]]), 6), [[4, 1], [5, 2], [6, 3]])  # clockwise
+    np.testing.assert_array_equal(
+        apply_orientation(np.array([[1, 2, 3], [4, 5, 6]]), 6), [[4, 1], [5, 2], [6, 3]]
+    )  # clockwise
 
 
 def test_a_camera_that_does_not_know_its_orientation(corners: NDArray[np.uint8], tmp_path: Path) -> None:
@@ -191,19 +194,19 @@ def test_a_camera_that_does_not_know_its_orientation(corners: NDArray[np.uint8],
 def test_jpeg_is_decoded_at_the_smallest_fraction_that_fits(tmp_path: Path) -> None:
     ramp = np.tile(np.linspace(0, 255, 640).astype(np.uint8)[None, :, None], (320, 1, 3))
     path = save(tmp_path / "a.jpg", ramp, quality=95)
-    shapes = {at: read_image(path, at_least=at).shape[:2] for at in (320, 161, 160, 80, 41, 40, 39, 10)}
+    shapes = {at: read_image(path, min_side=at).shape[:2] for at in (320, 161, 160, 80, 41, 40, 39, 10)}
     assert shapes == {
         320: (320, 640), 161: (320, 640), 160: (160, 320), 80: (80, 160), 41: (80, 160),
         40: (40, 80), 39: (40, 80), 10: (40, 80),
     }  # fmt: skip
     blocks = ramp.reshape(40, 8, 80, 8, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(read_image(path, at_least=40), blocks, atol=2)
+    np.testing.assert_allclose(read_image(path, min_side=40), blocks, atol=2)
     assert image_size(path) == (320, 640)
 
 
 def test_jpeg_whose_sides_do_not_divide_is_not_squeezed(tmp_path: Path) -> None:
     path = save(tmp_path / "a.jpg", np.zeros((320, 638, 3), np.uint8))  # 638 / 4 is no whole number
-    assert read_image(path, at_least=40).shape == (160, 319, 3)
+    assert read_image(path, min_side=40).shape == (160, 319, 3)
 
 
 def jpeg(path: Path) -> bytes:

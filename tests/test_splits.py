@@ -7,7 +7,14 @@ import pytest
 
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair
-from datamodules.index.splits import group_pairs, held_out, keep, points_outside, read_split_file, straddling
+from datamodules.index.splits import (
+    group_pairs,
+    groups_across_splits,
+    held_out,
+    is_outside_root,
+    read_split_file,
+    subsample,
+)
 
 CARS = [f"{number:012x}" for number in range(318)]
 
@@ -78,20 +85,20 @@ def test_a_broken_pattern_is_named() -> None:
 
 
 def test_keep_is_seeded_and_keeps_the_order() -> None:
-    kept = keep(CARS, share=0.1, name=str)
+    kept = subsample(CARS, share=0.1, name=str)
     assert len(kept) == 31
     assert kept == sorted(kept)
-    backwards = keep(CARS[::-1], share=0.1, name=str)
+    backwards = subsample(CARS[::-1], share=0.1, name=str)
     assert backwards == kept[::-1]
-    assert keep(CARS, share=0.1, name=str, seed=7) != kept
-    assert set(keep(CARS, share=0.05, name=str)) < set(kept)
+    assert subsample(CARS, share=0.1, name=str, seed=7) != kept
+    assert set(subsample(CARS, share=0.05, name=str)) < set(kept)
 
 
 def test_keep_all_and_at_least_one() -> None:
-    assert keep(CARS, share=1, name=str) == CARS
-    assert len(keep(CARS[:3], share=0.01, name=str)) == 1
+    assert subsample(CARS, share=1, name=str) == CARS
+    assert len(subsample(CARS[:3], share=0.01, name=str)) == 1
     with pytest.raises(DataError, match="keep_pct must be above 0 and at most 1, not 2"):
-        keep(CARS, share=2, name=str)
+        subsample(CARS, share=2, name=str)
 
 
 def write(path: Path, text: str) -> Path:
@@ -148,15 +155,15 @@ def test_a_split_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../a", "a/../../b", "/a", "\\a", "C:/a", "..\\a"])
 def test_points_outside(name: str) -> None:
-    assert points_outside(name)
+    assert is_outside_root(name)
 
 
 @pytest.mark.parametrize("name", ["a", "a..b", "s/a.b", "s\\a", "..."])
 def test_points_inside(name: str) -> None:
-    assert not points_outside(name)
+    assert not is_outside_root(name)
 
 
 def test_a_group_in_two_splits_is_named() -> None:
     groups = {"a_1": "a", "a_2": "a", "b_1": "b", "b_2": "b", "c_1": "c"}
-    found = straddling(groups, {"a_1": "train", "a_2": "train", "b_1": "train", "b_2": "val"})
+    found = groups_across_splits(groups, {"a_1": "train", "a_2": "train", "b_1": "train", "b_2": "val"})
     assert [str(problem) for problem in found] == ["b: group in more than one split (b_1 in train, b_2 in val)"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from datamodules.images.shrink import enlarge, shrink
-from datamodules.io.full_depth import read_colors, read_extras
+from datamodules.io.native_depth import read_extras, read_native_depth
 from experiments.cli.main import main
 from tests.helpers.real_data import needs, real
 from tests.helpers.tiny_images import noise, save, save_images
@@ -150,7 +150,7 @@ def test_profile_and_exif_of_16_bit_colors_are_kept() -> None:
 
 def test_what_is_read_in_full() -> None:
     save(Path("full/a.jpg"), noise(7, 10, 12))
-    assert read_colors(Path("full/a.jpg")).dtype == np.uint8
+    assert read_native_depth(Path("full/a.jpg")).dtype == np.uint8
     assert read_extras(Path("full/a.jpg")) == (False, None, None, None)
     Image.fromarray(noise(7, 10, 12)).convert("CMYK").save("full/print.jpg", icc_profile=ICC)
     assert read_extras(Path("full/print.jpg")).icc is None

@@ -10,13 +10,13 @@ from typing import Any
 from datamodules.errors import unwritable
 from datamodules.index.pairs import Pair
 from datamodules.io.atomic_file import atomic_file
-from datamodules.segmentation.check import Facts
-from datamodules.segmentation.labels import Labels
+from datamodules.segmentation.check import CheckResult
+from datamodules.segmentation.label_map import ClassList
 
-_FORMAT = 2  # raise it when the check looks at more, so that old stamps are worth nothing
+_FORMAT = 3  # raise it when the check looks at more, so that old stamps are worth nothing
 
 
-def stamp_path(folder: Path, pairs: Sequence[Pair], labels: Labels) -> Path:
+def stamp_path(folder: Path, pairs: Sequence[Pair], classes: ClassList) -> Path:
     """Names the stamp of these files as they are now.
 
     The name is made from the paths, sizes and times of change of all images and masks and from the class list.
@@ -24,9 +24,9 @@ def stamp_path(folder: Path, pairs: Sequence[Pair], labels: Labels) -> Path:
     Args:
         folder: where stamps are kept.
         pairs: what was, or is to be, checked.
-        labels: the class list.
+        classes: the class list.
     """
-    return stamp_of_files(folder, (path for pair in pairs for path in (pair.image, pair.mask)), about=str(labels))
+    return stamp_of_files(folder, (path for pair in pairs for path in (pair.image, pair.mask)), about=str(classes))
 
 
 def stamp_of_files(folder: Path, files: Iterable[Path], *, about: str) -> Path:
@@ -44,24 +44,24 @@ def stamp_of_files(folder: Path, files: Iterable[Path], *, about: str) -> Path:
     return folder / f"{digest.hexdigest()[:32]}.json"
 
 
-def read_stamp(path: Path) -> Facts | None:
+def read_stamp(path: Path) -> CheckResult | None:
     """Reads what an earlier check found; ``None`` where there was none, or its stamp is damaged."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        return Facts(
+        return CheckResult(
             values={int(value): int(pixels) for value, pixels in stored["values"].items()},
             mapping={int(value): int(number) for value, number in stored["mapping"].items()},
             sizes=stored["sizes"],
-            turned=stored["turned"],
+            orientations=stored["orientations"],
             bad=stored["bad"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def write_stamp(path: Path, facts: Facts) -> None:
+def write_stamp(path: Path, result: CheckResult) -> None:
     """Writes a stamp in one piece, so that several processes may do so at once."""
-    write_json(path, asdict(facts))
+    write_json(path, asdict(result))
 
 
 def read_json(path: Path) -> Any:

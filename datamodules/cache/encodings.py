@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from datamodules.io.image import read_image
 from datamodules.io.resize import resize_classes, resize_coverage, resize_image, resize_to
-from datamodules.segmentation.label_map import MaskValues
+from datamodules.segmentation.label_map import LabelMap
 from datamodules.segmentation.mask_io import read_mask_values
 
 
@@ -51,7 +51,10 @@ class ImageKind:
     def make(self, path: Path, size: int) -> NDArray[np.uint8]:
         """See ``Kind``."""
         # Twice the side: then the copy is within 2 gray levels of one made from the full image (47 dB and more).
-        return resize_image(read_image(path, at_least=2 * size), size)
+        return resize_image(read_image(path, min_side=2 * size), size)
+
+
+IMAGE = ImageKind()
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class ProportionalKind:
     def make(self, path: Path, size: int) -> NDArray[np.uint8]:
         """See ``Kind``."""
         height, width, _ = self.shape(size)
-        return resize_to(read_image(path, at_least=2 * size), height, width)
+        return resize_to(read_image(path, min_side=2 * size), height, width)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class CoverageKind:
         orientation: from ``mask_orientation``.
     """
 
-    values: MaskValues
+    values: LabelMap
     orientation: int = 1
 
     @cached_property
@@ -120,7 +123,7 @@ class ClassesKind:
         orientation: from ``mask_orientation``.
     """
 
-    values: MaskValues
+    values: LabelMap
     orientation: int = 1
 
     @cached_property

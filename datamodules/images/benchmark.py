@@ -12,15 +12,15 @@ from torch.utils.data import Dataset
 from datamodules.errors import DataError
 from datamodules.images.degradation import Degradation
 from datamodules.images.pair_dataset import whole_multiple
-from datamodules.index.pairs import images_below
-from datamodules.index.problems import Problem, refuse
+from datamodules.index.pairs import list_images
+from datamodules.index.problems import Problem, raise_problems
 from datamodules.io.image import image_size, read_image
+from datamodules.io.tensors import image_tensor
 from datamodules.loading.randomness import Key, sample_seed
-from datamodules.segmentation.dataset import image_tensor
 
 HIGH, LOW = "HR", "LR"
 _WINDOW = 11  # side of SSIM's window
-WAY_OUT = "Correct or remove these files, or name another --data.benchmark folder; nothing was measured."
+ADVICE = "Correct or remove these files, or name another --data.benchmark folder; nothing was measured."
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ def find_benchmark(folder: Path, scale: int) -> list[TestImage]:
     place = folder / f"x{scale}" if (folder / f"x{scale}").is_dir() else folder
     if place == folder and (others := sorted(path.name for path in folder.glob("x[0-9]") if path.is_dir())):
         raise DataError(f"{folder} has images for {', '.join(others)} and none for x{scale}, which the network does")
-    parts = [(path, *_key(path, place)) for path in images_below(place)]
+    parts = [(path, *_key(path, place)) for path in list_images(place)]
     if not parts:
         raise DataError(f"{place} holds no images to measure on")
     if all(kind is None for _, _, kind in parts):
-        refuse(place, _too_small([path for path, _, _ in parts], place, scale), WAY_OUT)
+        raise_problems(place, _too_small([path for path, _, _ in parts], place, scale), ADVICE)
         return [TestImage(path.relative_to(place).as_posix(), path, None) for path, _, _ in parts]
     highs = {key: path for path, key, kind in parts if kind == HIGH}
     lows = {key: path for path, key, kind in parts if kind == LOW}
@@ -85,7 +85,7 @@ def find_benchmark(folder: Path, scale: int) -> list[TestImage]:
         if key in lows and (misfit := _misfit(high, lows[key], scale))
     ]
     problems += _too_small(highs.values(), place, scale)
-    refuse(place, sorted(problems), WAY_OUT)
+    raise_problems(place, sorted(problems), ADVICE)
     return [TestImage(path.relative_to(place).as_posix(), path, lows.get(key)) for key, path in sorted(highs.items())]
 
 

@@ -10,16 +10,17 @@ import numpy as np
 from datamodules.cache.check_results import read_json, stamp_of_files, write_json
 from datamodules.cache.encodings import ProportionalKind
 from datamodules.errors import DataError
-from datamodules.index.pairs import images_below
-from datamodules.index.problems import OnBad, Problem, refuse_or_skip
-from datamodules.io.image import SUFFIXES, image_size, read_image
+from datamodules.index.pairs import list_images
+from datamodules.index.problems import OnBad, Problem, raise_or_skip
+from datamodules.io.image import image_size, read_image
+from datamodules.io.image_file import SUFFIXES
 from datamodules.loading.parallel import map_files
 
 _COLORLESS = 2  # gray levels between the channels, in the mean; JPEG makes less of a gray image
 _SMALL = 64  # JPEGs are decoded at a fraction, ten times faster: the whole file is read in any case
 _NAMED = 5  # files that are left out, spelt out
 _ABOUT = "images, and those that cannot be read"
-WAY_OUT = "Correct or remove these files, then run again; nothing was trained."
+ADVICE = "Correct or remove these files, then run again; nothing was trained."
 
 
 #: Height and width as displayed, and 1 for gray, 0 for colored; or what is wrong with the file.
@@ -53,7 +54,7 @@ def find_images(root: Path) -> list[Path]:
     Raises:
         DataError: if there is none.
     """
-    paths = images_below(root)
+    paths = list_images(root)
     if not paths:
         raise DataError(f"{root} holds no images ({', '.join(sorted(SUFFIXES))}): name a folder of images")
     return paths
@@ -112,7 +113,7 @@ def check_images(root: Path, paths: Sequence[Path], *, on_bad: OnBad = "error", 
             looks[name] = str(problem)
         else:
             looks[name] = outcome
-    refuse_or_skip(root, problems, WAY_OUT, on_bad=on_bad, total=len(paths))
+    raise_or_skip(root, problems, ADVICE, on_bad=on_bad, total=len(paths))
     return looks
 
 
@@ -133,7 +134,7 @@ def left_out_line(names: Sequence[str]) -> str:
 
 
 def _look(path: Path) -> tuple[int, int, int]:
-    pixels = read_image(path, at_least=_SMALL).astype(np.int16)
+    pixels = read_image(path, min_side=_SMALL).astype(np.int16)
     gray = float((pixels.max(2) - pixels.min(2)).mean()) < _COLORLESS
     return (*image_size(path), int(gray))
 

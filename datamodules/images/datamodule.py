@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.cache.cache import Item
+from datamodules.cache.encodings import IMAGE
 from datamodules.errors import DataError
 from datamodules.files import FileDataModule
 from datamodules.images.check import ImageFile, find_images, left_out, left_out_line, look_at_images
 from datamodules.index.problems import skipped_lines
-from datamodules.index.splits import Split, held_out, keep
+from datamodules.index.splits import Split, held_out, subsample
 from datamodules.samples.images import ensure_sample_images
-from datamodules.segmentation.dataset import IMAGE
 
 #: Folders below the root that are splits, where one of them is not for training.
 _SPLITS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -148,4 +148,4 @@ class ImagesDataModule(FileDataModule):
         return parts
 
     def _kept(self, images: Sequence[ImageFile]) -> list[ImageFile]:
-        return keep(images, share=self._keep_pct, name=lambda image: image.name, seed=self._split_seed)
+        return subsample(images, share=self._keep_pct, name=lambda image: image.name, seed=self._split_seed)

@@ -13,8 +13,8 @@ from datamodules.cache.cache import ImageCache
 from datamodules.images.check import ImageFile
 from datamodules.images.degradation import Degradation
 from datamodules.images.patch_cropper import PatchCutter
+from datamodules.io.tensors import image_tensor
 from datamodules.loading.randomness import Key, sample_seed
-from datamodules.segmentation.dataset import image_tensor
 
 #: Pixels around a low patch that are cut off again after shrinking: a kernel of four pixels reaches two beyond the
 #: border, and would weigh the patch's last ones otherwise than it does inside an image.

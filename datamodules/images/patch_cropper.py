@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.cache.cache import ImageCache
+from datamodules.cache.encodings import IMAGE
 from datamodules.images.check import ImageFile
 from datamodules.io.resize import resize_to
 from datamodules.loading.albumentations_compat import A, reseed, strict_compose
 from datamodules.loading.randomness import Key, sample_seed
-from datamodules.segmentation.dataset import IMAGE
 
 
 class PatchCutter:

@@ -11,10 +11,10 @@ from torch.utils.data import Dataset
 from datamodules.images.patch_cropper import PatchCutter
 from datamodules.images.patches import PatchesDataModule
 from datamodules.images.style_image import StyleImage, read_style
+from datamodules.io.tensors import image_tensor
 from datamodules.loading.albumentations_compat import A
 from datamodules.loading.randomness import Key
 from datamodules.samples.painting import ensure_sample_painting
-from datamodules.segmentation.dataset import image_tensor
 from datamodules.stage import Stage
 
 _SMALLEST = 32  # the deepest layer that a style is read from sees a sixteenth of it: two places a side

@@ -63,7 +63,7 @@ def read_style(path: Path, *, size: int, crop: bool) -> StyleImage:
                 f"has {width} x {height} px, and its shorter side is to be taken at {size}: name a larger image, or "
                 f"lower --data.style_size to {shorter}"
             )
-        pixels = read_image(path, at_least=2 * size)
+        pixels = read_image(path, min_side=2 * size)
     except DataError as error:
         raise DataError(f"the style image {path}: {str(error).removeprefix(f'{path}: ')}") from error
     pixels = resize_to(pixels, round(height * size / shorter), round(width * size / shorter))

@@ -1,1 +1,1 @@
-"""What a data set consists of: pairs, splits, duplicates and problems."""
+"""The index of a data set: pairs, splits, duplicates and problems."""

@@ -1,4 +1,4 @@
-"""The same image in two splits, byte by byte: a validation that is better than it should be."""
+"""Finds byte-identical images in different splits, which make validation scores too good."""
 
 import logging
 from collections import defaultdict
@@ -15,11 +15,11 @@ from datamodules.loading.parallel import map_files
 
 _log = logging.getLogger("darkroom")
 
-#: What becomes of images that lie in two splits: they are told in one loud line, or stop the run.
+#: Whether images in two splits are reported in one warning, or stop the run.
 OnDuplicates = Literal["warn", "error"]
 
-_NAMED = 5
-_ENDS = 4096  # bytes at either end of a file, compared before the whole of it is read
+_MAX_NAMED = 5  # groups of duplicates that the message names
+_EDGE_BYTES = 4096  # compared at both ends of a file before the whole file is read
 
 
 def report_duplicates(
@@ -30,22 +30,22 @@ def report_duplicates(
     on_duplicates: OnDuplicates,
     workers: int,
 ) -> None:
-    """Says which images are in more than one split; remembers what was found until a file or the split changes.
+    """Reports images in more than one split; the result is stored until a file or the split changes.
 
     Args:
         root: the data's root, for names.
-        splits: the images of each; one that stands for another, as val does for test, may be the same.
-        stamps: folder in which checks are remembered.
-        on_duplicates: whether they stop the run.
-        workers: processes that share the work.
+        splits: images by split. ``test`` may be the same as ``val`` and is then not compared.
+        stamps: folder of stored check results.
+        on_duplicates: ``"warn"`` logs a warning, ``"error"`` raises.
+        workers: number of processes.
 
     Raises:
-        DataError: if there are any and they shall stop the run.
+        DataError: if there are duplicates and ``on_duplicates`` is ``"error"``.
     """
     distinct = {name: paths for name, paths in splits.items() if name != "test" or paths != splits["val"]}
     files = (path for paths in distinct.values() for path in paths)
-    shares = {name: len(paths) for name, paths in distinct.items()}  # with the files in their order, who is where
-    stamp = stamp_of_files(stamps, files, about=f"duplicates {shares}")
+    counts = {name: len(paths) for name, paths in distinct.items()}  # with the order of files: the split of each
+    stamp = stamp_of_files(stamps, files, about=f"duplicates {counts}")
     stored = read_json(stamp)
     if not isinstance(stored, list):
         stored = [
@@ -55,8 +55,8 @@ def report_duplicates(
         write_json(stamp, stored)
     if not stored:
         return
-    named = ", ".join(" = ".join(twins) for twins in stored[:_NAMED])
-    more = f" and {len(stored) - _NAMED} more" if len(stored) > _NAMED else ""
+    named = ", ".join(" = ".join(twins) for twins in stored[:_MAX_NAMED])
+    more = f" and {len(stored) - _MAX_NAMED} more" if len(stored) > _MAX_NAMED else ""
     message = (
         f"{len(stored)} IMAGE(S) LIE IN MORE THAN ONE SPLIT, the same byte by byte, which makes scores look better "
         f"than they are: {named}{more}. Keep each in one split"
@@ -67,35 +67,37 @@ def report_duplicates(
 
 
 def find_duplicates(splits: Mapping[Split, Sequence[Path]], *, workers: int) -> list[list[tuple[Split, Path]]]:
-    """Finds images of the same content in different splits.
+    """Finds images with the same content in different splits.
 
-    Sizes come first, then both ends of files whose size occurs in two splits, and whole files only where these agree
-    too: of a million images, a few are read.
+    Compares file sizes first, then both ends of files of equal size, then whole files if the ends agree, so that few
+    files are read.
 
     Args:
-        splits: the images of each.
-        workers: processes that share the work.
+        splits: images by split.
+        workers: number of processes.
 
     Returns:
         For every content in more than one split, one image of each of these splits.
     """
     files = [(split, path) for split, paths in splits.items() for path in paths]
-    groups = _across([files], [path.stat().st_size for _, path in files])
-    for look in (partial(_digest, whole=False), partial(_digest, whole=True)):
+    groups = _across_splits([files], [path.stat().st_size for _, path in files])
+    for digest in (partial(_digest, whole=False), partial(_digest, whole=True)):
         candidates = [file for group in groups for file in group]
-        found = map_files(look, [path for _, path in candidates], workers=workers, title="looking for duplicates")
-        groups = _across(groups, found)
+        found = map_files(digest, [path for _, path in candidates], workers=workers, title="looking for duplicates")
+        groups = _across_splits(groups, found)
     return [list({split: (split, path) for split, path in reversed(group)}.values())[::-1] for group in groups]
 
 
-def _across(groups: Iterable[Sequence[tuple[Split, Path]]], found: Sequence[object]) -> list[list[tuple[Split, Path]]]:
-    """Parts every group by what was found of its files, and keeps the parts with files of two splits."""
+def _across_splits(
+    groups: Iterable[Sequence[tuple[Split, Path]]], keys: Sequence[object]
+) -> list[list[tuple[Split, Path]]]:
+    """Divides every group by the keys of its files, and keeps the parts with files of two splits."""
     parts: dict[tuple[int, object], list[tuple[Split, Path]]] = defaultdict(list)
-    values = iter(found)
+    values = iter(keys)
     for number, group in enumerate(groups):
         for file in group:
             value = next(values)
-            if not isinstance(value, DataError):  # a file that has just gone has no twin
+            if not isinstance(value, DataError):  # a file removed meanwhile has no duplicate
                 parts[number, value].append(file)
     return [part for part in parts.values() if len({split for split, _ in part}) > 1]
 
@@ -108,9 +110,9 @@ def _digest(path: Path, *, whole: bool) -> bytes:
                 while block := file.read(1 << 20):
                     digest.update(block)
             else:
-                digest.update(file.read(_ENDS))
-                file.seek(-min(_ENDS, path.stat().st_size), 2)
-                digest.update(file.read(_ENDS))
+                digest.update(file.read(_EDGE_BYTES))
+                file.seek(-min(_EDGE_BYTES, path.stat().st_size), 2)
+                digest.update(file.read(_EDGE_BYTES))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     return digest.digest()

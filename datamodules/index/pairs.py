@@ -1,4 +1,4 @@
-"""Images and masks on disk, paired by the stem of their names."""
+"""Lists images, and pairs images with masks by the stem of their names."""
 
 import os
 import unicodedata
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.index.problems import Problem
-from datamodules.io.image import SUFFIXES
+from datamodules.io.image_file import SUFFIXES
 
 
 @dataclass(frozen=True, order=True)
@@ -16,11 +16,11 @@ class Pair:
     """An image and its mask.
 
     Args:
-        key: path of the image below its folder, without suffix, with ``/`` on every system: what names are
-            matched, grouped and split by.
-        name: path of the image below the data's root, with ``/``: what messages and tables show.
-        image: the image's file.
-        mask: the mask's file.
+        key: path of the image below its folder, without suffix, with ``/`` on every system; used to match, group
+            and split.
+        name: path of the image below the data's root, with ``/``; used in messages and tables.
+        image: the image file.
+        mask: the mask file.
     """
 
     key: str
@@ -29,45 +29,45 @@ class Pair:
     mask: Path
 
 
-def images_below(folder: Path) -> list[Path]:
-    """Finds every image below ``folder`` at any depth, sorted by name; hidden files are left out.
+def list_images(folder: Path) -> list[Path]:
+    """Lists all images below ``folder`` at any depth, sorted by name, without hidden files.
 
-    Links to folders are followed, each real folder once. Suffixes are known in any case.
+    Links to folders are followed, each real folder once. Suffixes are compared without case.
     """
     found: list[Path] = []
     seen: set[str] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name) for name in files if not name.startswith(".")]
+        found += [Path(parent, name) for name in files if not name.startswith(".")]
     return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
 
 
 def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = "") -> tuple[list[Pair], list[Problem]]:
-    """Pairs ``images/sub/name.jpg`` with ``masks/sub/name<mask_suffix>.png``, whatever their formats.
+    """Pairs ``images/sub/name.jpg`` with ``masks/sub/name<mask_suffix>.png``, in any formats.
 
-    Both may be the same folder when there is a ``mask_suffix``. Names are compared in one Unicode form, because
-    file systems spell accents in two ways.
+    Both may be the same folder if there is a ``mask_suffix``. Names are compared in Unicode form NFC, because some
+    systems store accents in form NFD.
 
     Args:
         root: the data's root, for names.
         images: folder of the images.
         masks: folder of the masks.
-        mask_suffix: what a mask's stem has behind that of its image, such as ``"_mask"``.
+        mask_suffix: what follows the image's stem in the stem of its mask, such as ``"_mask"``.
 
     Returns:
-        The pairs sorted by key, and every file that has no partner or more than one.
+        The pairs sorted by key, and a problem for each file without a partner or with several.
     """
     problems: list[Problem] = []
-    files = images_below(images)
+    files = list_images(images)
     if images == masks:
         files, mask_files = [f for f in files if not f.stem.endswith(mask_suffix)], files
     else:
-        mask_files = images_below(masks)
+        mask_files = list_images(masks)
     sources = _by_key(files, images)
     targets: dict[str, list[Path]] = defaultdict(list)
     for key, paths in _by_key(mask_files, masks).items():
@@ -75,7 +75,7 @@ def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = ""
             targets[key.removesuffix(mask_suffix)] += paths
         elif images != masks:
             problems += [Problem(f"mask whose name lacks '{mask_suffix}'", _name(path, root)) for path in paths]
-    problems += _doubles(sources, root) + _doubles(targets, root)
+    problems += _repeated_names(sources, root) + _repeated_names(targets, root)
     for key in sources.keys() - targets.keys():
         wanted = f"no {_name(masks, root)}/{key}{mask_suffix}.*"
         problems += [Problem("image without a mask", _name(path, root), wanted, True) for path in sources[key]]
@@ -94,7 +94,7 @@ def _by_key(files: list[Path], folder: Path) -> Mapping[str, list[Path]]:
     return keys
 
 
-def _doubles(keys: Mapping[str, list[Path]], root: Path) -> list[Problem]:
+def _repeated_names(keys: Mapping[str, list[Path]], root: Path) -> list[Problem]:
     return [
         Problem("two files of one name", _name(paths[0], root), "also " + ", ".join(p.name for p in paths[1:]))
         for paths in keys.values()

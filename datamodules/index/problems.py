@@ -1,4 +1,4 @@
-"""What is wrong with a data set: collected first, then told all at once."""
+"""Problems of a data set, collected first and then reported together."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,67 +7,68 @@ from typing import Literal, NamedTuple
 
 from datamodules.errors import DataError
 
-NAMED = 20  # how many problems a message names; the others are counted
-SKIPPED_AT_MOST = 0.01  # of all images: more is no accident, and the run would be another one than was asked for
+MAX_NAMED = 20  # problems that a message names; the others are counted
+MAX_SKIPPED = 0.01  # fraction of all images; more would silently change the data set
 
-#: What becomes of files that cannot be used: they stop the run, or are left out, counted and listed.
+#: Whether files that cannot be used stop the run, or are left out, counted and listed.
 OnBad = Literal["error", "skip"]
 
 
 class Problem(NamedTuple):
-    """One thing wrong with one file."""
+    """One problem of one file."""
 
-    kind: str  # what the heading counts, such as "image without a mask"
+    kind: str  # such as "image without a mask"; the heading counts problems by kind
     name: str  # the file, relative to the data's root
-    detail: str = ""  # what was found, and what was expected
-    skippable: bool = False  # whether leaving the file out is all it takes
+    detail: str = ""  # the value found and the value expected
+    skippable: bool = False  # whether leaving out the file solves it
 
     def __str__(self) -> str:
-        """One line, the file first."""
+        """One line that starts with the file."""
         return f"{self.name}: {self.kind}" + (f" ({self.detail})" if self.detail else "")
 
 
-def refuse(root: Path, problems: Sequence[Problem], way_out: str) -> None:
-    """Raises one error for all problems; does nothing when there are none.
+def raise_problems(root: Path, problems: Sequence[Problem], advice: str) -> None:
+    """Raises one error for all problems, if there are any.
 
     Raises:
-        DataError: counts every kind of problem and names the first files.
+        DataError: counts the problems by kind and names the first files.
     """
     if not problems:
         return
     kinds = ", ".join(f"{count} x {kind}" for kind, count in sorted(Counter(p.kind for p in problems).items()))
     lines = [f"the data in {root} cannot be used, {len(problems)} problem(s): {kinds}"]
-    lines += [f"  {problem}" for problem in problems[:NAMED]]
-    if len(problems) > NAMED:
-        lines.append(f"  ... and {len(problems) - NAMED} more")
-    raise DataError("\n".join([*lines, way_out]))
+    lines += [f"  {problem}" for problem in problems[:MAX_NAMED]]
+    if len(problems) > MAX_NAMED:
+        lines.append(f"  ... and {len(problems) - MAX_NAMED} more")
+    raise DataError("\n".join([*lines, advice]))
 
 
-def refuse_or_skip(root: Path, problems: Sequence[Problem], way_out: str, *, on_bad: OnBad, total: int) -> None:
-    """Raises one error for all problems, unless they are few, may be skipped, and shall be.
+def raise_or_skip(root: Path, problems: Sequence[Problem], advice: str, *, on_bad: OnBad, total: int) -> None:
+    """Raises one error for all problems, unless they are few and ``on_bad`` is ``"skip"``.
 
     Args:
         root: the data's root.
-        problems: all that were found.
-        way_out: what a person can do.
+        problems: all problems found.
+        advice: how to solve them.
         on_bad: whether files may be left out.
-        total: images in the data set, those with problems counted too.
+        total: number of images in the data set, including those with problems.
 
     Raises:
-        DataError: as ``refuse``.
+        DataError: as ``raise_problems``.
     """
     if on_bad == "error":
-        few = 0 < len(problems) <= SKIPPED_AT_MOST * total and all(problem.skippable for problem in problems)
-        refuse(root, problems, f"{way_out} (--data.on_bad skip goes on without them.)" if few else way_out)
+        few = 0 < len(problems) <= MAX_SKIPPED * total and all(problem.skippable for problem in problems)
+        raise_problems(root, problems, f"{advice} (--data.on_bad skip goes on without them.)" if few else advice)
         return
-    refuse(root, [problem for problem in problems if not problem.skippable], way_out)
-    if len(problems) > SKIPPED_AT_MOST * total:
+    raise_problems(root, [problem for problem in problems if not problem.skippable], advice)
+    if len(problems) > MAX_SKIPPED * total:
         share = f"{len(problems) / total:.1%}" if total else "all"
-        refuse(root, problems, f"on_bad skip leaves out {SKIPPED_AT_MOST:.0%} at most, and this is {share}. {way_out}")
+        advice = f"on_bad skip leaves out {MAX_SKIPPED:.0%} at most, and this is {share}. {advice}"
+        raise_problems(root, problems, advice)
 
 
 def skipped_lines(skipped: Sequence[str]) -> list[str]:
-    """Says that files were left out, if any were."""
+    """One line for the summary if files were left out, else none."""
     if not skipped:
         return []
     return [f"  LEFT OUT, since they cannot be used: {len(skipped)} (on_bad: skip), such as {skipped[0]}"]

@@ -1,4 +1,4 @@
-"""Which images train and which validate: by whole groups, the same on every machine."""
+"""Splits images into train, val and test by whole groups, the same on every machine."""
 
 import csv
 import hashlib
@@ -13,23 +13,23 @@ from datamodules.index.pairs import Pair
 from datamodules.index.problems import Problem
 
 Split = Literal["train", "val", "test"]
-SPLIT_SEED = 42  # of the held-out groups and of `keep`; the run's own seed does not move images between the halves
+SPLIT_SEED = 42  # of `held_out` and `subsample`; independent of the seed of the run
 T = TypeVar("T")
 
 
 def group_pairs(pairs: Sequence[Pair], pattern: str | None) -> tuple[dict[str, str], list[Problem]]:
-    """Tells which group each image belongs to.
+    """Assigns each image to a group.
 
     Args:
         pairs: the images.
-        pattern: regular expression searched for in an image's key; the group is what its first parenthesis (or
-            else the whole of it) matched. ``None`` makes every image a group of its own.
+        pattern: regular expression searched for in an image's key; the group is the text matched by its first
+            parenthesis, or by the whole pattern if it has none. ``None`` puts every image into its own group.
 
     Returns:
-        Group by image name, and the images in whose key the pattern is not found.
+        Group by image name, and a problem for each image whose key does not match.
 
     Raises:
-        DataError: if ``pattern`` is no regular expression.
+        DataError: if ``pattern`` is not a regular expression.
     """
     if pattern is None:
         return {pair.name: pair.name for pair in pairs}, []
@@ -50,17 +50,17 @@ def group_pairs(pairs: Sequence[Pair], pattern: str | None) -> tuple[dict[str, s
 
 
 def held_out(groups: Iterable[str], *, share: float, seed: int = SPLIT_SEED) -> frozenset[str]:
-    """Chooses the groups that validate: those whose names come first when ordered by their hash.
+    """Chooses the groups held out for validation: the first ones in the order of their names' hashes.
 
-    So neither the machine nor the order of its files matters, and one group more changes at most one place.
+    The choice does not depend on the machine or the order of files, and an added group changes it by at most one.
 
     Args:
-        groups: names, repeated or not.
-        share: of the groups, rounded down but at least one; 0.2 of Carvana's 318 cars are the lesson's 63.
-        seed: another seed holds out other groups.
+        groups: names; may repeat.
+        share: fraction of the groups, rounded down, at least one; 0.2 of Carvana's 318 cars are the lesson's 63.
+        seed: seed of the hash.
 
     Raises:
-        DataError: if fewer than two groups are there to be shared out, or the share leaves nothing to train on.
+        DataError: if there are fewer than two groups, or ``share`` is outside (0, 1).
     """
     names = sorted(set(groups))
     if not 0 < share < 1:
@@ -68,23 +68,23 @@ def held_out(groups: Iterable[str], *, share: float, seed: int = SPLIT_SEED) -> 
     if len(names) < 2:
         raise DataError(
             f"{len(names)} group(s) of images ({', '.join(names)}) cannot be split into training and validation: "
-            "two are the least"
+            "at least two are needed"
         )
     count = max(1, int(share * len(names) + 1e-9))  # 0.29 * 100 is 28.999...
     return frozenset(_by_hash(names, seed, lambda name: name)[:count])
 
 
-def keep(items: Sequence[T], *, share: float, name: Callable[[T], str], seed: int = SPLIT_SEED) -> list[T]:
-    """Keeps a random share of ``items`` for a quick experiment, at least one, in their own order.
+def subsample(items: Sequence[T], *, share: float, name: Callable[[T], str], seed: int = SPLIT_SEED) -> list[T]:
+    """Keeps a random fraction of ``items``, at least one, in their order.
 
     Args:
         items: for example pairs.
-        share: above 0 and up to 1.
-        name: what an item is called; decides with ``seed`` whether it is kept.
-        seed: another seed keeps others.
+        share: fraction in (0, 1].
+        name: returns the name of an item; the hash of seed and name decides whether it is kept.
+        seed: seed of the hash.
 
     Raises:
-        DataError: if ``share`` is out of its range.
+        DataError: if ``share`` is outside (0, 1].
     """
     if not 0 < share <= 1:
         raise DataError(f"keep_pct must be above 0 and at most 1, not {share}")
@@ -95,16 +95,16 @@ def keep(items: Sequence[T], *, share: float, name: Callable[[T], str], seed: in
 
 
 def read_split_file(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Split], list[Problem]]:
-    """Reads which half each image belongs to.
+    """Reads the split of each image.
 
     Args:
-        path: CSV with the columns ``name`` and ``split``. A name is that of the image below the data's root or
+        path: CSV with the columns ``name`` and ``split``. A name is the path of the image below the data's root or
             below its own folder, with or without suffix; a split is ``train``, ``val`` or ``test``.
-        pairs: the images there are.
+        pairs: all images.
 
     Returns:
-        Split by image name, and what is wrong: rows that point outside the root or at no image, images in two
-        halves or in none.
+        Split by image name, and the problems: rows that point outside the root or to no image, images in two
+        splits or in none.
 
     Raises:
         DataError: if the file cannot be read or lacks a column.
@@ -118,7 +118,7 @@ def read_split_file(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Split]
     for line, (name, split) in read_rows(path, ("name", "split")):
         where = f"{path.name} line {line}"
         listed = known.get(name)
-        if points_outside(name):
+        if is_outside_root(name):
             problems.append(Problem("row that points outside the root", where, name))
         elif split not in get_args(Split):
             problems.append(Problem("split that is none of train, val, test", where, split or "empty"))
@@ -133,7 +133,7 @@ def read_split_file(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Split]
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
-    """Reads the named columns of a CSV file with a heading.
+    """Reads columns of a CSV file with a header.
 
     Returns:
         Line number and stripped values of every row.
@@ -154,26 +154,26 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, tuple[str, 
         raise DataError(f"{path} cannot be read as a CSV file: {error}") from error
 
 
-def points_outside(name: str) -> bool:
-    """Tells whether a name from a file would leave the folder it should lie in, on any system."""
+def is_outside_root(name: str) -> bool:
+    """Whether a relative name would leave its folder on any operating system."""
     windows = PureWindowsPath(name)
     return bool(windows.drive or windows.root) or ".." in windows.parts
 
 
-def straddling(groups: Mapping[str, str], splits: Mapping[str, Split]) -> list[Problem]:
-    """Finds groups that have images in more than one split.
+def groups_across_splits(groups: Mapping[str, str], splits: Mapping[str, Split]) -> list[Problem]:
+    """Reports groups that have images in more than one split.
 
     Args:
         groups: group by image name.
         splits: split by image name.
     """
-    halves: dict[str, dict[Split, str]] = defaultdict(dict)
+    splits_of_group: dict[str, dict[Split, str]] = defaultdict(dict)
     for name, group in groups.items():
         if name in splits:
-            halves[group].setdefault(splits[name], name)
+            splits_of_group[group].setdefault(splits[name], name)
     return [
         Problem("group in more than one split", group, ", ".join(f"{name} in {split}" for split, name in found.items()))
-        for group, found in sorted(halves.items())
+        for group, found in sorted(splits_of_group.items())
         if len(found) > 1
     ]
 

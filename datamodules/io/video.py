@@ -12,10 +12,9 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
-from PIL import Image
 
 from datamodules.errors import DataError
-from datamodules.io.image import guarded
+from datamodules.io.image_file import open_image
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
 
@@ -72,13 +71,10 @@ def is_video(path: Path) -> bool:
     if path.suffix.lower() != ".gif":
         return path.suffix.lower() in VIDEO_SUFFIXES
     try:
-        return guarded(path, _moves)
+        with open_image(path) as image:
+            return bool(getattr(image, "is_animated", False))
     except DataError:
         return False
-
-
-def _moves(image: Image.Image) -> bool:
-    return bool(getattr(image, "is_animated", False))
 
 
 class VideoReader:

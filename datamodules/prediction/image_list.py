@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from datamodules.errors import DataError
-from datamodules.io.image import SUFFIXES
+from datamodules.io.image_file import SUFFIXES
 
 LIST_SUFFIX = ".txt"
 

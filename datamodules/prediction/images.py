@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.batches import ImageBatch
 from datamodules.errors import DataError
-from datamodules.io.full_depth import read_colors
 from datamodules.io.image import read_image
+from datamodules.io.native_depth import read_native_depth
 from datamodules.prediction.image_list import Listed
 
 _UNREADABLE = 16  # side of the black image that stands for one that cannot be read
@@ -37,7 +37,7 @@ class ImagePredictSet(Dataset[ImageBatch]):
         problem, original, size = "", None, (0, 0)
         image = torch.zeros(3, _UNREADABLE, _UNREADABLE, dtype=torch.uint8)
         try:
-            colors = read_colors(listed.path)
+            colors = read_native_depth(listed.path)
             original = read_image(listed.path) if self.keep_originals else None
             size = (colors.shape[0], colors.shape[1])
             whole = colors if colors.dtype == np.uint8 else colors.astype(np.int32)

@@ -53,7 +53,7 @@ class PredictSet(Dataset[PredictSample]):
         problem, size, original = "", (0, 0), None
         image = torch.zeros(3, self.size, self.size)
         try:
-            small = resize_image(read_image(listed.path, at_least=self.size), self.size)
+            small = resize_image(read_image(listed.path, min_side=self.size), self.size)
             original = read_image(listed.path) if self.keep_originals else None
             size = image_size(listed.path)
             image = torch.from_numpy(small).permute(2, 0, 1).float() / 255

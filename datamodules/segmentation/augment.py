@@ -1,4 +1,4 @@
-"""Augmentation of an image together with its mask, as the lesson's recipes have it."""
+"""Augmentation of an image together with its mask, with the lesson's transforms."""
 
 import cv2
 import numpy as np
@@ -8,19 +8,19 @@ from datamodules.loading.albumentations_compat import A, reseed, strict_compose
 
 
 class Augment:
-    """Turns, mirrors and lights an image; its mask is turned and mirrored with it and keeps its light.
+    """Rotation and horizontal flip of image and mask; brightness and contrast of the image alone.
 
-    Corners that a turn leaves empty are filled with the reflection of the image. A coverage mask is interpolated
-    like the image; a class mask takes the nearest pixel, so that it holds nothing but its own numbers.
+    Corners left empty by the rotation are filled by reflection. A coverage mask is interpolated linearly like the
+    image; a class mask by nearest neighbor, so that no new class numbers appear.
 
-    Departure from the lesson: the light changes by a factor (contrast about the middle gray, then brightness as
-    an offset) on 8-bit values, which round once.
+    Departure from the lesson: contrast is a factor about middle gray and brightness an offset, applied together to
+    8-bit values, which are rounded once.
 
     Args:
-        rotate: largest angle to either side in degrees.
-        flip: whether every second image is mirrored left to right.
-        light: largest change of brightness and of contrast, as a share of full scale.
-        coverage: whether masks hold shares of area (``True``) or class numbers (``False``).
+        rotate: largest angle in degrees, in either direction.
+        flip: whether an image is mirrored left to right with probability 0.5.
+        light: largest change of brightness and of contrast, as a fraction of full scale.
+        coverage: whether masks hold foreground coverage (``True``) or class numbers (``False``).
 
     Raises:
         ValueError: if ``rotate`` or ``light`` is out of its range.
@@ -57,11 +57,11 @@ class Augment:
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB; not changed.
-            mask: ``(H, W)`` uint8, shares of area (0..255) or class numbers; not changed.
-            seed: decides everything that is drawn.
+            mask: ``(H, W)`` uint8, coverage (0 to 255) or class numbers; not changed.
+            seed: seed of all random draws.
 
         Returns:
-            Image and mask in the same shapes and types.
+            Image and mask of the same shapes and dtypes.
         """
         reseed(self._compose, seed)
         out = self._compose(image=image, mask=mask)

@@ -1,4 +1,4 @@
-"""Kaggle's Carvana cars: images of cars on a turntable, with masks."""
+"""Data module for Kaggle's Carvana competition: images of cars on a turntable, with masks."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair, pair_by_stem
 from datamodules.index.problems import Problem
-from datamodules.index.splits import group_pairs, points_outside, read_rows
+from datamodules.index.splits import group_pairs, is_outside_root, read_rows
 from datamodules.samples.cars import ensure_sample_cars
 from datamodules.segmentation.datamodule import SegmentDataModule
-from datamodules.segmentation.labels import Labels
-from datamodules.segmentation.summary import Found
+from datamodules.segmentation.label_map import ClassList
+from datamodules.segmentation.summary import DatasetIndex
 
 CAR = r"^(.+)_\d+$"  # <car>_<view>
 MASK_SUFFIX = "_mask"
@@ -21,10 +21,10 @@ HINT = "this file is not needed and may be removed"
 class CarvanaDataModule(SegmentDataModule):
     """Cars and their masks in Kaggle's layout, split by car.
 
-    Below ``root`` lie ``train/<car>_<view>.jpg`` and ``train_masks/<car>_<view>_mask.gif``. Where there is a
-    ``train_masks.csv`` beside them it is taken as the list of the images that must be there; it is not needed.
-    Whole cars are held out: 63 of the full set's 318 as in the lesson, though not the same ones, because the
-    lesson's first 63 by name depend on having all of them.
+    ``root`` holds ``train/<car>_<view>.jpg`` and ``train_masks/<car>_<view>_mask.gif``. An optional
+    ``train_masks.csv`` beside them lists the images that must exist. Whole cars are held out for validation: 63 of
+    the full set's 318 as in the lesson, but chosen by hash, because the lesson's first 63 by name depend on having
+    all of them.
 
     Args:
         image_dir: folder of the images below ``root``.
@@ -33,15 +33,15 @@ class CarvanaDataModule(SegmentDataModule):
     """
 
     def __init__(self, *, image_dir: str = "train", mask_dir: str = "train_masks", **options: Any) -> None:
-        super().__init__(labels=Labels(names=("car",)), **options)
+        super().__init__(class_list=ClassList(names=("car",)), **options)
         self._image_dir, self._mask_dir = image_dir, mask_dir
 
     def sample_root(self) -> Path:
         """A small set of drawn cars, written into the cache folder on the first call."""
         return ensure_sample_cars(self._cache_folder / "sample_cars")
 
-    def find(self, root: Path) -> Found:
-        """Pairs images and masks, and reads the car out of every name.
+    def find_pairs(self, root: Path) -> DatasetIndex:
+        """Pairs images and masks, and groups them by the car in their names.
 
         Raises:
             DataError: if a folder or the listing cannot be read.
@@ -52,23 +52,23 @@ class CarvanaDataModule(SegmentDataModule):
                 raise DataError(
                     f"{root} has no folder {folder.name}: Carvana's layout is {self._image_dir}/<car>_<view>.jpg "
                     f"beside {self._mask_dir}/<car>_<view>{MASK_SUFFIX}.gif; "
-                    f"for images of your own take FolderDataModule"
+                    f"for your own images use FolderDataModule"
                 )
         pairs, problems = pair_by_stem(root, images, masks, mask_suffix=MASK_SUFFIX)
         groups, nameless = group_pairs(pairs, CAR)
         listing = root / LISTING
-        unlisted = _compare(listing, pairs) if listing.is_file() else []
-        return Found(pairs=pairs, groups=groups, splits={}, problems=[*problems, *nameless, *unlisted])
+        unlisted = _compare_with_listing(listing, pairs) if listing.is_file() else []
+        return DatasetIndex(pairs=pairs, groups=groups, splits={}, problems=[*problems, *nameless, *unlisted])
 
 
-def _compare(listing: Path, pairs: list[Pair]) -> list[Problem]:
-    """Finds where Kaggle's list and the folder differ: a download cut short, or images of another origin."""
+def _compare_with_listing(listing: Path, pairs: list[Pair]) -> list[Problem]:
+    """Differences between Kaggle's list and the folder: an incomplete download, or images of another origin."""
     problems: list[Problem] = []
     keys = {pair.key: pair.name for pair in pairs}
     listed: set[str] = set()
     for line, (name,) in read_rows(listing, ("img",)):
         where = f"{LISTING} line {line}"
-        if points_outside(name):
+        if is_outside_root(name):
             problems.append(Problem("row that points outside the root", where, name))
         elif Path(name).stem not in keys:
             problems.append(Problem("row without an image", where, f"{name}; {HINT}"))

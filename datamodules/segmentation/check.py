@@ -1,4 +1,4 @@
-"""Looks at every file of a data set once, before the first step, and tells everything that is wrong with it."""
+"""Checks every image and mask of a data set once, before the first step, and reports all problems together."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,118 +6,117 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair
-from datamodules.index.problems import OnBad, Problem, refuse_or_skip
+from datamodules.index.problems import OnBad, Problem, raise_or_skip
 from datamodules.io.image import image_size, read_image
 from datamodules.loading.parallel import map_files
-from datamodules.segmentation.label_map import ValueCount
-from datamodules.segmentation.labels import Labels
-from datamodules.segmentation.mask_io import mask_orientation, read_mask_values
+from datamodules.segmentation.label_map import ClassList, count_values, list_values
+from datamodules.segmentation.mask_io import Color, mask_orientation, read_stored_mask
 
-_SHOWN = 8  # mask values spelt out for one file
-_SMALL = 64  # JPEGs are decoded at a fraction, ten times faster: the whole file is read in any case
+_MIN_SIDE = 64  # JPEGs are decoded at a fraction, ten times faster; the whole file is read all the same
 
-WAY_OUT = "Correct or remove these files, then run again; nothing was trained."
+ADVICE = "Correct or remove these files, then run again; nothing was trained."
 SOFT_EDGES = " If the masks have soft edges, set mask_threshold (for example 128)."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a sound data set holds.
+class CheckResult:
+    """What a usable data set holds.
 
     Args:
         values: pixels by stored mask value, over all masks.
-        mapping: stored mask value to class number, 255 where it is ignored.
-        sizes: images by ``"width x height"`` as displayed.
-        turned: EXIF orientation that a mask shares with its image, by image name; 1 is left out.
-        bad: why an image is left out, by its name; empty unless that is allowed.
+        mapping: class number by stored mask value; 255 where it is ignored.
+        sizes: number of images by ``"width x height"`` as displayed.
+        orientations: EXIF orientation with which a mask is turned, by image name; 1 is left out.
+        bad: why an image is left out, by its name; empty unless ``on_bad`` is ``"skip"``.
     """
 
     values: Mapping[int, int]
     mapping: Mapping[int, int]
     sizes: Mapping[str, int]
-    turned: Mapping[str, int]
+    orientations: Mapping[str, int]
     bad: Mapping[str, str]
 
 
 def check_pairs(
     root: Path,
     pairs: Sequence[Pair],
-    labels: Labels,
+    classes: ClassList,
     *,
     found: Sequence[Problem] = (),
     on_bad: OnBad = "error",
     workers: int,
-) -> Facts:
-    """Decodes every image and mask, compares their sizes and looks up the masks' values, in parallel.
+) -> CheckResult:
+    """Decodes every image and mask in parallel, and checks sizes, mask values and palettes.
 
     Args:
         root: the data's root, for names.
-        pairs: what to check.
-        labels: the class list.
-        found: problems known already, told together with those found here.
-        on_bad: whether images that cannot be used, one in a hundred at most, are left out.
-        workers: processes that share the work.
+        pairs: the images and masks.
+        classes: the class list.
+        found: problems that are known already, reported together with those found here.
+        on_bad: whether images that cannot be used, up to one in a hundred, are left out.
+        workers: number of processes.
 
     Raises:
-        DataError: naming the first twenty problems and counting all.
+        DataError: names the first twenty problems and counts all.
     """
-    outcomes = map_files(partial(_look, root), pairs, workers=workers, title="checking images and masks")
-    looks = [look for look in outcomes if not isinstance(look, DataError)]
-    strange = _strange_values(root, pairs, looks, labels)
-    soft = SOFT_EDGES if strange and labels.one_class and labels.threshold is None else ""
+    outcomes = map_files(partial(_check_pair, root), pairs, workers=workers, title="checking images and masks")
+    checks = [check for check in outcomes if not isinstance(check, DataError)]
+    unknown = _unknown_values(root, pairs, checks, classes)
+    soft = SOFT_EDGES if unknown and classes.one_class and classes.threshold is None else ""
     bad: dict[str, list[Problem]] = {}
-    for pair, look in zip(pairs, looks, strict=True):
-        wrong = [*look.problems, *([strange[pair.name]] if pair.name in strange else [])]
+    for pair, check in zip(pairs, checks, strict=True):
+        wrong = [*check.problems, *([unknown[pair.name]] if pair.name in unknown else [])]
         if wrong:
             bad[pair.name] = wrong
-    problems = sorted([*found, *(problem for wrong in bad.values() for problem in wrong)])
-    alone = sum(problem.skippable for problem in found)
-    refuse_or_skip(root, problems, WAY_OUT + soft, on_bad=on_bad, total=len(pairs) + alone)
-    sound = [(pair, look) for pair, look in zip(pairs, looks, strict=True) if pair.name not in bad]
-    table = _table(sound)
+    palettes = _palette_conflicts(root, pairs, checks)
+    problems = sorted([*found, *palettes, *(problem for wrong in bad.values() for problem in wrong)])
+    unpaired = sum(problem.skippable for problem in found)
+    raise_or_skip(root, problems, ADVICE + soft, on_bad=on_bad, total=len(pairs) + unpaired)
+    usable = [(pair, check) for pair, check in zip(pairs, checks, strict=True) if pair.name not in bad]
+    pixels, examples = _count_pixels(usable)
     try:
-        values = labels.values(table)
+        label_map = classes.label_map(examples)
     except DataError as error:
         raise DataError(f"the data in {root} cannot be used: {error}") from error
-    return Facts(
-        values={value: count.pixels for value, count in table.items()},
-        mapping=values.classes,
-        sizes=dict(Counter(f"{look.width} x {look.height}" for _, look in sound)),
-        turned={pair.name: look.orientation for pair, look in sound if look.orientation != 1},
+    return CheckResult(
+        values=pixels,
+        mapping=label_map.classes,
+        sizes=dict(Counter(f"{check.width} x {check.height}" for _, check in usable)),
+        orientations={pair.name: check.orientation for pair, check in usable if check.orientation != 1},
         bad={name: "; ".join(str(problem) for problem in wrong) for name, wrong in bad.items()},
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Look:
-    """What one pair holds; of a file that cannot be read, nothing but the problem."""
+class _PairCheck:
+    """What one pair holds. For a file that cannot be read, only ``problems`` is set."""
 
     height: int = 0
     width: int = 0
     orientation: int = 1
     values: Mapping[int, int]
+    colors: Mapping[int, Color]  # palette color by value, for the values that occur; empty without a palette
     problems: tuple[Problem, ...]
 
 
-def _look(root: Path, pair: Pair) -> _Look:
+def _check_pair(root: Path, pair: Pair) -> _PairCheck:
     problems: list[Problem] = []
     size: tuple[int, int] | None = None
     values: Mapping[int, int] = {}
+    colors: Mapping[int, Color] = {}
     orientation = 1
     try:
-        read_image(pair.image, at_least=_SMALL)
+        read_image(pair.image, min_side=_MIN_SIDE)
         size = image_size(pair.image)
     except DataError as error:
         problems.append(_unreadable(root, pair.image, error))
     try:
         orientation = mask_orientation(pair.image, pair.mask) if size else 1
-        mask = read_mask_values(pair.mask, orientation=orientation)
-        counts = np.bincount(mask.ravel())
-        values = {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+        mask, palette = read_stored_mask(pair.mask, orientation=orientation)
+        values = count_values(mask)
+        colors = {value: palette[value] for value in values if value < len(palette)}
         if size and mask.shape != size:
             height, width = mask.shape
             detail = f"{width} x {height}, the image is {size[1]} x {size[0]}"
@@ -125,32 +124,59 @@ def _look(root: Path, pair: Pair) -> _Look:
     except DataError as error:
         problems.append(_unreadable(root, pair.mask, error))
     height, width = size or (0, 0)
-    return _Look(height=height, width=width, orientation=orientation, values=values, problems=tuple(problems))
+    return _PairCheck(
+        height=height, width=width, orientation=orientation, values=values, colors=colors, problems=tuple(problems)
+    )
 
 
-def _strange_values(root: Path, pairs: Sequence[Pair], looks: Sequence[_Look], labels: Labels) -> dict[str, Problem]:
-    """By image name."""
-    expected = labels.expected([look.values for look in looks])
-    known = _listed(sorted(expected))
+def _unknown_values(
+    root: Path, pairs: Sequence[Pair], checks: Sequence[_PairCheck], classes: ClassList
+) -> dict[str, Problem]:
+    """Masks with values outside the class list, by image name."""
+    expected = classes.expected_values([check.values for check in checks])
+    known = list_values(sorted(expected))
     return {
         pair.name: Problem(
             "mask values outside the class list",
             _name(root, pair.mask),
-            f"found {_listed(sorted(look.values))}; known {known}",
+            f"found {list_values(sorted(check.values))}; known {known}",
             True,
         )
-        for pair, look in zip(pairs, looks, strict=True)
-        if not expected.issuperset(look.values)
+        for pair, check in zip(pairs, checks, strict=True)
+        if not expected.issuperset(check.values)
     }
 
 
-def _table(sound: Sequence[tuple[Pair, _Look]]) -> dict[int, ValueCount]:
-    table: dict[int, ValueCount] = {}
-    for pair, look in sound:
-        for value, pixels in look.values.items():
-            old = table.get(value, ValueCount(files=0, pixels=0, example=pair.mask))
-            table[value] = ValueCount(files=old.files + 1, pixels=old.pixels + pixels, example=old.example)
-    return dict(sorted(table.items()))
+def _palette_conflicts(root: Path, pairs: Sequence[Pair], checks: Sequence[_PairCheck]) -> list[Problem]:
+    """Masks whose palette gives an index another color than an earlier mask: their indices are not class numbers.
+
+    GIF writers and programs that reduce colors number the colors of every file anew.
+    """
+    first: dict[int, tuple[Color, str]] = {}
+    problems: list[Problem] = []
+    for pair, check in zip(pairs, checks, strict=True):
+        name = _name(root, pair.mask)
+        for index, color in check.colors.items():
+            known, example = first.setdefault(index, (color, name))
+            if known != color:
+                detail = (
+                    f"index {index} is the color {known} in {example} but {color} here, so indices are not class "
+                    f"numbers; save the masks as gray PNG files that hold the numbers"
+                )
+                problems.append(Problem("palette that numbers its colors differently", name, detail))
+                break
+    return problems
+
+
+def _count_pixels(usable: Sequence[tuple[Pair, _PairCheck]]) -> tuple[dict[int, int], dict[int, Path]]:
+    """Pixels by value over all masks, and the first mask that holds each value."""
+    pixels: Counter[int] = Counter()
+    examples: dict[int, Path] = {}
+    for pair, check in usable:
+        pixels.update(check.values)
+        for value in check.values:
+            examples.setdefault(value, pair.mask)
+    return dict(sorted(pixels.items())), examples
 
 
 def _unreadable(root: Path, path: Path, error: DataError) -> Problem:
@@ -159,8 +185,3 @@ def _unreadable(root: Path, path: Path, error: DataError) -> Problem:
 
 def _name(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix()
-
-
-def _listed(values: Sequence[int]) -> str:
-    shown = ", ".join(str(value) for value in values[:_SHOWN])
-    return shown if len(values) <= _SHOWN else f"{shown}, ... {values[-1]}"

@@ -1,29 +1,25 @@
-"""Images and masks as samples: at the stage's size to train and validate, at their own size to be judged."""
+"""Datasets of images and masks: at the stage's size for training and validation, at full size for test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.batches import NativeSegmentBatch
 from datamodules.cache.cache import ImageCache
-from datamodules.cache.encodings import ClassesKind, CoverageKind, ImageKind
+from datamodules.cache.encodings import IMAGE, ClassesKind, CoverageKind
+from datamodules.io.tensors import image_tensor, unit_range
 from datamodules.loading.randomness import Key, sample_seed
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.mask_io import read_mask_values
 
-IMAGE = ImageKind()
-
 
 @dataclass(frozen=True)
 class Sample:
-    """An image, its mask, and how the mask's file is to be understood."""
+    """An image, its mask, and how the mask's file is decoded."""
 
     name: str
     image: Path
@@ -32,16 +28,16 @@ class Sample:
 
 
 class SegmentDataset(Dataset[dict[str, Any]]):
-    """Samples at one size: ``image`` (3, S, S) float32 in [0, 1]; ``mask`` (S, S); ``name``, as ``SegmentBatch``.
+    """Samples at one size: ``image`` (3, S, S) float32 in [0, 1]; ``mask`` (S, S); ``name``. See ``SegmentBatch``.
 
-    Augmentation is a function of (seed, epoch, index): it does not matter which worker is asked, or in which order.
+    Augmentation is a function of (seed, epoch, index), independent of worker and order.
 
     Args:
         samples: in the order of their index.
         size: side in pixels.
-        cache: gives images and masks at that side.
-        augment: changes image and mask together; ``None`` leaves them as they are.
-        seed: of the augmentation.
+        cache: returns images and masks at that side.
+        augment: transforms image and mask together; ``None`` for none.
+        seed: seed of the augmentation.
     """
 
     def __init__(
@@ -54,10 +50,10 @@ class SegmentDataset(Dataset[dict[str, Any]]):
         return len(self._samples)
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
-        """Gives one sample of one epoch.
+        """Returns one sample of one epoch.
 
         Raises:
-            DataError: if a file has gone or changed for the worse since it was checked.
+            DataError: if a file was removed or damaged since it was checked.
         """
         sample = self._samples[key.index]
         image = self._cache.get(sample.image, self._size, IMAGE)
@@ -65,17 +61,17 @@ class SegmentDataset(Dataset[dict[str, Any]]):
         if self._augment is not None:
             image, mask = self._augment(image, mask, seed=sample_seed(self._seed, key.epoch, key.index))
         coverage = isinstance(sample.kind, CoverageKind)
-        target = _share(torch.from_numpy(mask)) if coverage else torch.from_numpy(mask).long()
+        target = unit_range(torch.from_numpy(mask)) if coverage else torch.from_numpy(mask).long()
         return {"image": image_tensor(image), "mask": target, "name": sample.name}
 
 
 class NativeSegmentDataset(Dataset[dict[str, Any]]):
-    """Samples to be judged: ``image`` at the network's size, ``mask`` (H, W) uint8 at the image's own size.
+    """Test samples: ``image`` at the network's size, ``mask`` (H, W) uint8 at the image's own size.
 
     Args:
         samples: in the order of their index.
         size: side of the images in pixels.
-        cache: gives images at that side.
+        cache: returns images at that side.
     """
 
     def __init__(self, samples: Sequence[Sample], *, size: int, cache: ImageCache) -> None:
@@ -85,10 +81,10 @@ class NativeSegmentDataset(Dataset[dict[str, Any]]):
         return len(self._samples)
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
-        """Gives one sample; the epoch makes no difference.
+        """Returns one sample; the epoch has no effect.
 
         Raises:
-            DataError: if a file has gone or changed for the worse since it was checked.
+            DataError: if a file was removed or damaged since it was checked.
         """
         sample = self._samples[key.index]
         image = self._cache.get(sample.image, self._size, IMAGE)
@@ -104,12 +100,3 @@ def collate_native(samples: Sequence[dict[str, Any]]) -> NativeSegmentBatch:
         "mask": [sample["mask"] for sample in samples],
         "name": [sample["name"] for sample in samples],
     }
-
-
-def image_tensor(image: NDArray[np.uint8]) -> Tensor:
-    """Turns ``(H, W, 3)`` uint8 into ``(3, H, W)`` float32 in [0, 1]."""
-    return _share(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))))
-
-
-def _share(values: Tensor) -> Tensor:
-    return values.float().div_(255)

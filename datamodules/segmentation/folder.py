@@ -1,4 +1,4 @@
-"""Images and masks of one's own: two folders, a class list, and whatever split there is."""
+"""Data module for any folders of images and masks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,35 +7,35 @@ from typing import Any
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair, pair_by_stem
 from datamodules.index.problems import Problem
-from datamodules.index.splits import Split, group_pairs, read_split_file, straddling
+from datamodules.index.splits import Split, group_pairs, groups_across_splits, read_split_file
 from datamodules.segmentation.datamodule import SegmentDataModule
-from datamodules.segmentation.labels import Labels
-from datamodules.segmentation.summary import Found
+from datamodules.segmentation.label_map import ClassList
+from datamodules.segmentation.summary import DatasetIndex
 
 SPLIT_FIELD = "{split}"
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class FolderDataModule(SegmentDataModule):
-    """Any images with masks of the same names, in folders of their own.
+    """Images and masks with the same names, in two folders.
 
-    Three layouts, told apart by ``image_dir`` and ``mask_dir``:
+    ``image_dir`` and ``mask_dir`` choose one of three layouts:
 
-    * ``images/`` and ``masks/``: groups are held out, or a split file says who validates;
-    * the same two folders inside ``train/`` and ``val/`` (and ``test/``), found by themselves;
-    * any other, with ``{split}`` where train, val or test stands, such as ``{split}`` and ``{split}annot``.
+    * ``images/`` and ``masks/``: groups are held out for validation, or a split file lists the splits;
+    * the same two folders inside ``train/`` and ``val/`` (and ``test/``), which is detected;
+    * any other layout, with ``{split}`` in place of train, val or test, such as ``{split}`` and ``{split}annot``.
 
     Args:
-        classes: names in the order of their numbers in the masks; a single one means foreground against everything
-            else, stored as 0 and 1 or 0 and 255.
-        ignore: stored value of pixels that count nowhere (several classes only).
-        mask_threshold: stored value from which a pixel is foreground, for masks with soft edges (one class only).
+        classes: class names in the order of their numbers in the masks. A single name means foreground against
+            everything else, stored as 0 and 1 or 0 and 255.
+        ignore: stored value of the pixels that no loss or metric counts (several classes only).
+        mask_threshold: smallest stored value that is foreground, for masks with soft edges (one class only).
         image_dir: folder of the images below ``root``, searched at any depth.
-        mask_dir: folder of the masks below ``root``, with the same names in it.
-        mask_suffix: what a mask's name has behind that of its image, such as ``_mask``.
+        mask_dir: folder of the masks below ``root``, with the same names.
+        mask_suffix: what follows the image's name in the name of its mask, such as ``_mask``.
         split_file: CSV with the columns ``name`` and ``split`` (train, val, test), relative to ``root``.
-        group_pattern: regular expression on the name; images for which it (or its first parenthesis) matches the
-            same text belong together and are never on both sides of a split.
+        group_pattern: regular expression searched for in the name. Images with the same match (of the first
+            parenthesis, if there is one) form a group, which is never divided between splits.
         **options: of ``SegmentDataModule``.
 
     Raises:
@@ -55,7 +55,8 @@ class FolderDataModule(SegmentDataModule):
         group_pattern: str | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(labels=Labels(names=tuple(classes), ignore=ignore, threshold=mask_threshold), **options)
+        class_list = ClassList(names=tuple(classes), ignore=ignore, threshold=mask_threshold)
+        super().__init__(class_list=class_list, **options)
         if (SPLIT_FIELD in image_dir) != (SPLIT_FIELD in mask_dir):
             raise DataError(
                 f"image_dir '{image_dir}' and mask_dir '{mask_dir}': {SPLIT_FIELD} must be in both or neither"
@@ -69,8 +70,8 @@ class FolderDataModule(SegmentDataModule):
         self._image_dir, self._mask_dir, self._mask_suffix = image_dir, mask_dir, mask_suffix
         self._split_file, self._group_pattern = split_file, group_pattern
 
-    def find(self, root: Path) -> Found:
-        """Pairs images and masks, and takes the split that comes with them.
+    def find_pairs(self, root: Path) -> DatasetIndex:
+        """Pairs images and masks, and reads the split that comes with them.
 
         Raises:
             DataError: if a folder is missing or the split file cannot be read.
@@ -92,12 +93,11 @@ class FolderDataModule(SegmentDataModule):
             splits, wrong = read_split_file(root / self._split_file, pairs)
             problems += wrong
         groups, wrong = group_pairs(pairs, self._group_pattern)
-        return Found(
-            pairs=pairs, groups=groups, splits=splits, problems=[*problems, *wrong, *straddling(groups, splits)]
-        )
+        problems += [*wrong, *groups_across_splits(groups, splits)]
+        return DatasetIndex(pairs=pairs, groups=groups, splits=splits, problems=problems)
 
     def _layout(self, root: Path) -> tuple[str, str]:
-        """The two folders, inside ``{split}`` where that is how the data is laid out."""
+        """The two folders, inside ``{split}`` if ``train/`` holds them."""
         inside = f"{SPLIT_FIELD}/{self._image_dir}", f"{SPLIT_FIELD}/{self._mask_dir}"
         whole, split = root / self._image_dir, root / inside[0].replace(SPLIT_FIELD, "train")
         if SPLIT_FIELD in self._image_dir or self._split_file or not split.is_dir():

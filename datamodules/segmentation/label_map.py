@@ -1,5 +1,6 @@
-"""Which stored mask value is which class: an explicit table, and the ways to make one."""
+"""The class list of a data set, and the table from stored mask values to class numbers."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,37 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DataError
-from datamodules.loading.parallel import map_files, raise_together
-from datamodules.segmentation.mask_io import Color, Values, read_stored_mask
+from datamodules.segmentation.mask_io import Values
 
-IGNORE = 255  # inside the program, always; a user's own value is mapped to it
+IGNORE = 255  # class number of ignored pixels in every batch; the file's own ignore value is mapped to it
 MAX_CLASSES = 255
-_SHOWN = 12  # values spelt out in a message
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValueCount:
-    """How often a value was found in the masks of a data set.
-
-    Args:
-        files: masks that hold it.
-        pixels: pixels that hold it, over all masks.
-        example: the first mask that holds it.
-        color: what the palette shows it as, if the masks are palette files.
-    """
-
-    files: int
-    pixels: int
-    example: Path
-    color: Color | None = None
+_MAX_LISTED = 12  # values listed in a message
 
 
 @dataclass(frozen=True)
-class MaskValues:
-    """Stored value -> class number (0 to 254) or ``IGNORE``; anything else in a file is an error.
+class LabelMap:
+    """Maps stored mask values to class numbers (0 to 254) or ``IGNORE``.
 
     Args:
-        classes: one entry for every value that may occur.
+        classes: class number by stored value. A value without an entry is an error.
     """
 
     classes: Mapping[int, int]
@@ -48,7 +31,7 @@ class MaskValues:
         """Maps stored values to class numbers.
 
         Args:
-            values: ``(H, W)`` uint8 or uint16 of a file.
+            values: ``(H, W)`` uint8 or uint16, as stored in a file.
             path: that file, for the message.
 
         Returns:
@@ -57,11 +40,11 @@ class MaskValues:
         Raises:
             DataError: if a value has no entry.
         """
-        unknown = sorted(set(_count(values)) - set(self.classes))
+        unknown = sorted(set(count_values(values)) - set(self.classes))
         if unknown:
             raise DataError(
-                f"{path}: holds the mask values {_listed(unknown)}, which stand for no class "
-                f"(known: {_listed(sorted(self.classes))}); correct the mask or the class list"
+                f"{path}: the mask values {list_values(unknown)} stand for no class "
+                f"(known: {list_values(sorted(self.classes))}); correct the mask or the class list"
             )
         table = np.zeros(_levels(values), np.uint8)
         for value, number in self.classes.items():
@@ -73,12 +56,79 @@ class MaskValues:
 
     @property
     def label(self) -> str:
-        """The table as a short text that is equal for equal tables."""
+        """The table as a short text; equal tables have equal texts."""
         return ",".join(f"{value}:{number}" for value, number in sorted(self.classes.items()))
 
 
-def class_mask_values(classes: int, ignore: int | None) -> MaskValues:
-    """Masks that hold class numbers 0 to ``classes - 1`` and, where they are unlabelled, the value ``ignore``.
+@dataclass(frozen=True, kw_only=True)
+class ClassList:
+    """The classes of a data set, in the order of their numbers.
+
+    Args:
+        names: class names. A single name means foreground against everything else.
+        ignore: stored value of the pixels that no loss or metric counts (several classes only).
+        threshold: smallest stored value that is foreground, for masks with soft edges (one class only).
+
+    Raises:
+        DataError: if names are missing or repeated, or an option does not fit their number.
+    """
+
+    names: tuple[str, ...]
+    ignore: int | None = None
+    threshold: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the options against each other."""
+        if not self.names:
+            raise DataError("the class list is empty: name at least one class")
+        repeated = [name for name, count in Counter(self.names).items() if count > 1]
+        if repeated:
+            raise DataError(f"the class list names {', '.join(repeated)} more than once")
+        if self.one_class and self.ignore is not None:
+            raise DataError(
+                f"ignore {self.ignore} needs several classes: to leave pixels out, "
+                f"list the background as a class too: [background, {self.names[0]}]"
+            )
+        if not self.one_class and self.threshold is not None:
+            raise DataError("mask_threshold is for one class; masks of several classes hold class numbers")
+        if not self.one_class or self.threshold is not None:
+            self.label_map({})
+
+    @property
+    def one_class(self) -> bool:
+        """Whether masks are foreground coverage rather than class numbers."""
+        return len(self.names) == 1
+
+    def label_map(self, found: Mapping[int, Path]) -> LabelMap:
+        """Builds the table from stored value to class number.
+
+        Args:
+            found: a mask that holds it, by stored value, over all masks. With one class and no threshold, this
+                decides between 0/1 and 0/255.
+
+        Raises:
+            DataError: if there is one class, no threshold, and the values are neither 0/1 nor 0/255.
+        """
+        if not self.one_class:
+            return class_label_map(len(self.names), self.ignore)
+        if self.threshold is not None:
+            return threshold_label_map(self.threshold)
+        return binary_label_map(found)
+
+    def expected_values(self, masks: Sequence[Mapping[int, int]]) -> frozenset[int]:
+        """The stored values that may occur. With one class, most masks decide between 0/1 and 0/255.
+
+        Args:
+            masks: pixels by stored value, for each mask.
+        """
+        if not self.one_class or self.threshold is not None:
+            return frozenset(self.label_map({}).classes)
+        votes = Counter(value for mask in masks for value in mask if value in (1, 255))
+        return frozenset({0, 255} if votes[255] > votes[1] else {0, 1})
+
+
+def class_label_map(classes: int, ignore: int | None) -> LabelMap:
+    """Maps class numbers 0 to ``classes - 1`` to themselves and the value ``ignore`` to ``IGNORE``.
 
     Raises:
         DataError: if there are more classes than 8-bit masks hold, or ``ignore`` is also a class.
@@ -88,99 +138,59 @@ def class_mask_values(classes: int, ignore: int | None) -> MaskValues:
     if ignore is not None and 0 <= ignore < classes:
         raise DataError(f"the ignore value {ignore} is also one of the class numbers 0 to {classes - 1}")
     table = {number: number for number in range(classes)}
-    return MaskValues(table if ignore is None else {**table, ignore: IGNORE})
+    return LabelMap(table if ignore is None else {**table, ignore: IGNORE})
 
 
-def threshold_mask_values(threshold: int) -> MaskValues:
-    """Gray masks with soft edges: values from ``threshold`` on (1 to 255) are foreground.
+def threshold_label_map(threshold: int) -> LabelMap:
+    """Maps gray values from ``threshold`` on (1 to 255) to 1, the others to 0.
 
     Raises:
         DataError: if the threshold is outside 1 to 255.
     """
     if not 1 <= threshold <= 255:
         raise DataError(f"mask_threshold must lie between 1 and 255, not {threshold}")
-    return MaskValues({value: int(value >= threshold) for value in range(256)})
+    return LabelMap({value: int(value >= threshold) for value in range(256)})
 
 
-def binary_mask_values(found: Mapping[int, ValueCount]) -> MaskValues:
-    """Decides once for a data set whether its foreground is stored as 1 or as 255.
+def binary_label_map(found: Mapping[int, Path]) -> LabelMap:
+    """Decides for a whole data set whether its foreground is stored as 1 or as 255.
 
     Args:
-        found: the values of all its masks, from ``value_table``.
+        found: a mask that holds it, by stored value, over all masks.
 
     Raises:
-        DataError: if they are neither 0 and 1 nor 0 and 255, or there is no foreground at all.
+        DataError: if the values are neither 0 and 1 nor 0 and 255, or there is no foreground at all.
     """
     foreground = sorted(set(found) - {0})
     if foreground in ([1], [255]):
-        return MaskValues({0: 0, foreground[0]: 1})
+        return LabelMap({0: 0, foreground[0]: 1})
     if not foreground:
         raise DataError("every mask is empty: no pixel differs from 0")
-    examples = "; ".join(f"{value} in {found[value].example}" for value in foreground[:3])
+    examples = "; ".join(f"{value} in {found[value]}" for value in foreground[:3])
     if foreground == [1, 255]:
         raise DataError(
             f"some masks hold 1 and some 255 ({examples}), so it is not clear whether both are the object or 255 is "
             f"to be ignored; give a class list with an ignore value, or save all masks alike"
         )
     raise DataError(
-        f"masks of one class hold 0 and 1, or 0 and 255, but these hold {_listed(sorted(found))} ({examples}); "
+        f"masks of one class hold 0 and 1, or 0 and 255, but these hold {list_values(sorted(found))} ({examples}); "
         f"if their edges are soft, set mask_threshold (for example 128); if the values are classes, give a class list"
     )
 
 
-def value_table(paths: Sequence[Path], *, workers: int) -> dict[int, ValueCount]:
-    """Counts the values that the masks of a data set hold, with a progress bar.
-
-    Returns:
-        Counts by value, in the order of the values.
-
-    Raises:
-        DataError: if masks cannot be read (all are counted, the first twenty named), or two palettes show the same
-            index in different colors: some programs number the colors of every file anew.
-    """
-    outcomes = map_files(count_values, paths, workers=workers, title="reading masks")
-    raise_together(outcomes)
-    table: dict[int, ValueCount] = {}
-    for outcome in outcomes:
-        for value, new in () if isinstance(outcome, DataError) else outcome.items():
-            table[value] = _add(value, table[value], new) if value in table else new
-    return dict(sorted(table.items()))
-
-
-def count_values(path: Path) -> dict[int, ValueCount]:
-    """Counts the values of one mask.
-
-    Raises:
-        DataError: as ``read_mask_values``.
-    """
-    values, palette = read_stored_mask(path)
-    return {
-        value: ValueCount(files=1, pixels=pixels, example=path, color=palette[value] if value < len(palette) else None)
-        for value, pixels in _count(values).items()
-    }
-
-
-def _add(value: int, old: ValueCount, new: ValueCount) -> ValueCount:
-    if old.color and new.color and old.color != new.color:
-        raise DataError(
-            f"index {value} is the color {old.color} in {old.example} but {new.color} in {new.example}, "
-            f"so indices are not class numbers here; save the masks as gray PNG files that hold the numbers"
-        )
-    pixels, color = old.pixels + new.pixels, old.color or new.color
-    return ValueCount(files=old.files + 1, pixels=pixels, example=old.example, color=color)
-
-
-def _count(values: Values) -> dict[int, int]:
+def count_values(values: Values) -> dict[int, int]:
+    """Counts the pixels of each value that occurs, in the order of the values."""
     levels = _levels(values)
     counts = cv2.calcHist([values], [0], None, [levels], [0, levels])  # 4x faster than numpy's unique
-    counts = counts.ravel()  # OpenCV 5 gives one axis, OpenCV 4 two
+    counts = counts.ravel()  # OpenCV 5 returns one axis, OpenCV 4 two
     return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+
+
+def list_values(values: Iterable[int]) -> str:
+    """The values for a message; a long list is cut."""
+    names = [str(value) for value in values]
+    return ", ".join(names if len(names) <= _MAX_LISTED else [*names[:_MAX_LISTED], f"... ({len(names)} in all)"])
 
 
 def _levels(values: Values) -> int:
     return int(np.iinfo(values.dtype).max) + 1
-
-
-def _listed(values: Iterable[int]) -> str:
-    names = [str(value) for value in values]
-    return ", ".join(names if len(names) <= _SHOWN else [*names[:_SHOWN], f"... ({len(names)} in all)"])

@@ -1,7 +1,6 @@
-"""Mask files to the values they hold.
+"""Reads the values stored in a mask file.
 
-What a mask file means is settled in two steps: this file reads the numbers that are stored, and
-``datamodules/segmentation/label_map.py`` says which number is which class. Neither guesses.
+``datamodules/segmentation/label_map.py`` maps the stored values to class numbers.
 """
 
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.errors import DataError
-from datamodules.io.image import load, read_header, upright
+from datamodules.io.image_file import apply_orientation, decode_image, read_header
 
 Values = NDArray[np.uint8 | np.uint16]
 
@@ -22,53 +21,53 @@ _OPAQUE = 255
 
 
 class StoredMask(NamedTuple):
-    """What a mask file holds."""
+    """The content of a mask file."""
 
-    values: Values  # (H, W) uint8, or uint16 where the file holds more than 8 bits
-    palette: list[Color]  # RGB of every index; empty where the values are no indices
+    values: Values  # (H, W) uint8, or uint16 if the file holds more than 8 bits
+    palette: list[Color]  # RGB of every index; empty if the values are not indices
 
 
 def read_mask_values(path: Path, *, orientation: int = 1) -> Values:
     """Reads the numbers stored in a mask.
 
-    Palette files give their indices and not their colors; unless the whole palette is gray, for then it is only a
-    way to store gray, whose numbering differs from file to file (GIF has no other), and the shade counts. So the GIF
-    masks of Carvana give 0 and 255. 1-bit files give 0 and 1; gray, and color whose channels are equal, give the gray
-    value; 16- and 32-bit and float files give whole numbers up to 65535. Fully transparent pixels give 0.
+    A palette file gives its indices, unless its whole palette is gray: then it gives the gray values, because each
+    file may number them differently (GIF stores gray only in this way). So the GIF masks of Carvana give 0 and 255.
+    1-bit files give 0 and 1; gray files, and color files with equal channels, give the gray value; 16-bit, 32-bit and
+    float files give whole numbers up to 65535. Fully transparent pixels give 0.
 
     Args:
-        path: a PNG, GIF, TIFF, BMP (or, unwisely, JPEG) file.
-        orientation: EXIF orientation that the mask shares with its image, from ``mask_orientation``; the mask's own
-            EXIF is applied in any case.
+        path: a PNG, GIF, TIFF, BMP or JPEG file. (JPEG changes the values and is only good for soft masks.)
+        orientation: EXIF orientation of the image to apply to the mask, from ``mask_orientation``. The mask's own
+            EXIF orientation is always applied.
 
     Returns:
-        ``(H, W)`` uint8, or uint16 where the file holds more than 8 bits.
+        ``(H, W)`` uint8, or uint16 if the file holds more than 8 bits.
 
     Raises:
-        DataError: as ``read_image``; or if the mask is colored, half transparent, or has fractions or numbers
+        DataError: as ``read_image``; or if the mask is in color, is half transparent, or holds fractions or numbers
             outside 0 to 65535.
     """
     return read_stored_mask(path, orientation=orientation).values
 
 
 def read_stored_mask(path: Path, *, orientation: int = 1) -> StoredMask:
-    """As ``read_mask_values``, with the palette of a file whose values are indices."""
-    image, own = load(path)
-    palette = _colors(image) if image.mode == "P" else []
-    shades = bool(palette) and all(red == green == blue for red, green, blue in palette)
-    values = _shades(image, palette) if shades else _values(image, path)
-    return StoredMask(upright(upright(values, own), orientation), [] if shades else palette)
+    """Reads the values as ``read_mask_values``, and the palette if they are indices."""
+    image, own = decode_image(path)
+    palette = _palette(image) if image.mode == "P" else []
+    is_gray = bool(palette) and all(red == green == blue for red, green, blue in palette)
+    values = _gray_values(image, palette) if is_gray else _values(image, path)
+    return StoredMask(apply_orientation(apply_orientation(values, own), orientation), [] if is_gray else palette)
 
 
 def mask_orientation(image_path: Path, mask_path: Path) -> int:
-    """The EXIF orientation with which ``read_mask_values`` brings a mask to its image as ``read_image`` gives it.
+    """Finds the EXIF orientation that ``read_mask_values`` must apply to fit a mask to its displayed image.
 
-    Masks rarely carry EXIF. One that has the size of the image as stored was drawn on the stored image and must
-    be turned with it; one that only fits the image as displayed must not. Where both sizes are the same (half turns,
-    mirrors, squares) the mask is taken to be stored as its image is. A mask with EXIF of its own needs none.
+    Masks rarely have EXIF. A mask of the image's stored size was drawn on the stored image and is turned with it; one
+    that only fits the displayed size is not. If both sizes are equal (half turns, mirrors, squares), the mask is
+    taken to be stored like its image. A mask with EXIF orientation of its own is not turned again.
 
     Returns:
-        1 to 8, 1 for "as it is". Sizes that fit neither way also give 1; comparing sizes is up to the caller.
+        1 to 8; 1 means no change, also if the size fits neither way. The caller compares sizes.
 
     Raises:
         DataError: if one of the two headers cannot be read.
@@ -99,23 +98,23 @@ def _values(image: Image.Image, path: Path) -> Values:
     raise DataError(f"{path}: is a mask in the color space {mode}; save it as an 8-bit gray or palette PNG")
 
 
-def _colors(image: Image.Image) -> list[Color]:
+def _palette(image: Image.Image) -> list[Color]:
     flat = image.getpalette("RGB") or []
     return list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
 
 
-def _shades(image: Image.Image, palette: list[Color]) -> NDArray[np.uint8]:
-    shades = np.zeros(256, np.uint8)
-    shades[: len(palette)] = [red for red, _, _ in palette]
-    return np.asarray(shades[np.asarray(image)])
+def _gray_values(image: Image.Image, palette: list[Color]) -> NDArray[np.uint8]:
+    table = np.zeros(256, np.uint8)
+    table[: len(palette)] = [red for red, _, _ in palette]
+    return np.asarray(table[np.asarray(image)])
 
 
 def _whole_numbers(pixels: NDArray[np.generic], path: Path) -> NDArray[np.uint16]:
-    with np.errstate(invalid="ignore"):  # what does not fit is found by comparing
+    with np.errstate(invalid="ignore"):  # values that do not fit are found by the comparison below
         numbers = pixels.astype(np.uint16, casting="unsafe")
     if not np.array_equal(numbers, pixels):
         raise DataError(
-            f"{path}: holds numbers that are not whole or lie outside 0 to 65535; a mask holds class numbers"
+            f"{path}: holds numbers that are not whole or lie outside 0 to 65535; a mask must hold class numbers"
         )
     return numbers
 
@@ -132,15 +131,15 @@ def _one_channel(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
 
 
 def _visible(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
-    """Values of the opaque pixels, 0 for the transparent ones."""
+    """Values of the opaque pixels, and 0 for transparent ones."""
     if alpha.min() == _OPAQUE:
         return _one_channel(pixels, path)
     if not np.isin(alpha, (0, _OPAQUE)).all():
         raise DataError(f"{path}: is a half transparent mask; flatten it on black and save it without transparency")
-    shown = np.where(alpha[:, :, None] == _OPAQUE, pixels, np.uint8(0))
-    if not shown.any() and alpha.any():
+    opaque = np.where(alpha[:, :, None] == _OPAQUE, pixels, np.uint8(0))
+    if not opaque.any() and alpha.any():
         raise DataError(
             f"{path}: the shape of this mask is only in its transparency, drawn in black; "
             f"save it as a gray PNG (0 background, 255 object)"
         )
-    return _one_channel(shown, path)
+    return _one_channel(opaque, path)

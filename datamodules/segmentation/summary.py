@@ -1,4 +1,4 @@
-"""A data set that is found, checked and split, and what a person wants to know about it before a run."""
+"""A data set that was found, checked and split, and its summary as text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from pathlib import Path
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import Problem
 from datamodules.index.splits import Split
-from datamodules.segmentation.check import Facts
+from datamodules.segmentation.check import CheckResult
 from datamodules.segmentation.dataset import Sample
-from datamodules.segmentation.labels import Labels
+from datamodules.segmentation.label_map import ClassList
 
-_SIZES = 5  # spelt out
+_MAX_SIZES = 5  # image sizes listed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """What lies on disk, before an image was opened.
+class DatasetIndex:
+    """Images and masks by their names, before any file is opened.
 
     Args:
         pairs: images and masks, sorted.
         groups: group by image name.
-        splits: split by image name, where the data says so itself; empty where groups are to be held out.
-        problems: what is wrong with the names.
+        splits: split by image name, if the data defines a split; empty if groups are to be held out.
+        problems: files without a partner and other problems with names.
     """
 
     pairs: Sequence[Pair]
@@ -33,40 +33,40 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentData:
-    """A data set ready to be trained on.
+    """A checked data set with its splits.
 
     Args:
-        root: its folder.
-        found: all its images.
-        facts: what they hold.
-        seconds: the check took; ``None`` when an earlier one was remembered.
-        samples: of each split, after ``keep_pct``; those of ``test`` are those of ``val`` where there are no others.
+        root: folder of the data.
+        index: all images and masks.
+        check: result of the check.
+        seconds: duration of the check; ``None`` if the result of an earlier one was read.
+        samples: samples by split, after ``keep_pct``; without a test split, ``test`` has the samples of ``val``.
     """
 
     root: Path
-    found: Found
-    facts: Facts
+    index: DatasetIndex
+    check: CheckResult
     seconds: float | None
     samples: Mapping[Split, Sequence[Sample]]
 
 
-def describe(data: SegmentData, labels: Labels) -> list[str]:
-    """Says how many images there are, how they are split, how large they are and what their masks hold."""
+def summary_lines(data: SegmentData, classes: ClassList) -> list[str]:
+    """Lines with the number of images, their split, their sizes and the values of their masks."""
     took = "unchanged since it was checked" if data.seconds is None else f"checked in {data.seconds:.1f} s"
-    groups = len(set(data.found.groups.values()))
-    grouped = f" in {_groups(groups)}" if groups < len(data.found.pairs) else ""
+    groups = len(set(data.index.groups.values()))
+    grouped = f" in {_groups(groups)}" if groups < len(data.index.pairs) else ""
     return [
-        f"data: {data.root}: {len(data.found.pairs)} images with masks{grouped}, {took}",
+        f"data: {data.root}: {len(data.index.pairs)} images with masks{grouped}, {took}",
         "  split: " + ", ".join(_splits(data)),
-        "  sizes: " + ", ".join(_sizes(data.facts.sizes)),
-        "  mask values: " + ", ".join(_values(data.facts, labels)),
+        "  sizes: " + ", ".join(_sizes(data.check.sizes)),
+        "  mask values: " + ", ".join(_values(data.check, classes)),
     ]
 
 
 def _splits(data: SegmentData) -> list[str]:
     lines: list[str] = []
     for split, samples in data.samples.items():
-        groups = {data.found.groups[sample.name] for sample in samples}
+        groups = {data.index.groups[sample.name] for sample in samples}
         grouped = f" ({_groups(len(groups))})" if len(groups) < len(samples) else ""
         same = split == "test" and samples == data.samples["val"]
         lines.append("test as val" if same else f"{split} {len(samples)}{grouped}")
@@ -79,12 +79,12 @@ def _groups(count: int) -> str:
 
 def _sizes(sizes: Mapping[str, int]) -> list[str]:
     by_count = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
-    shown = [f"{size} ({count})" for size, count in by_count[:_SIZES]]
-    return shown if len(by_count) <= _SIZES else [*shown, f"{len(by_count) - _SIZES} others"]
+    shown = [f"{size} ({count})" for size, count in by_count[:_MAX_SIZES]]
+    return shown if len(by_count) <= _MAX_SIZES else [*shown, f"{len(by_count) - _MAX_SIZES} others"]
 
 
-def _values(facts: Facts, labels: Labels) -> list[str]:
-    names = ("background", *labels.names) if labels.one_class else labels.names
-    total = sum(facts.values.values())
-    meaning = {value: names[number] if number < len(names) else "ignored" for value, number in facts.mapping.items()}
-    return [f"{value} = {meaning[value]} {pixels / total:.1%}" for value, pixels in facts.values.items()]
+def _values(check: CheckResult, classes: ClassList) -> list[str]:
+    names = ("background", *classes.names) if classes.one_class else classes.names
+    total = sum(check.values.values())
+    meaning = {value: names[number] if number < len(names) else "ignored" for value, number in check.mapping.items()}
+    return [f"{value} = {meaning[value]} {pixels / total:.1%}" for value, pixels in check.values.items()]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from callbacks.output_file import save_jpeg
 from datamodules.io.resize import resize_to
-from datamodules.segmentation.dataset import image_tensor
+from datamodules.io.tensors import image_tensor
 from experiments.runs.trained_module import trained_module
 from lightning_modules.super_resolution import SuperResolutionModule
 

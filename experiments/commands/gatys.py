@@ -13,7 +13,7 @@ from callbacks.output_file import save_png
 from datamodules.errors import DataError
 from datamodules.io.image import read_image
 from datamodules.io.resize import resize_to
-from datamodules.segmentation.dataset import image_tensor
+from datamodules.io.tensors import image_tensor
 from experiments.cli.usage import UsageError
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here

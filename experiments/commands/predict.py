@@ -12,7 +12,7 @@ from callbacks.prediction.video_file import result_suffix
 from callbacks.prediction.video_writer import VideoWriter
 from callbacks.prediction.writer import PredictionWriter
 from datamodules.errors import DataError
-from datamodules.io.image import SUFFIXES
+from datamodules.io.image_file import SUFFIXES
 from datamodules.io.video import VIDEO_SUFFIXES, VideoReader, is_video
 from datamodules.prediction.image_list import Listed, list_images
 from datamodules.prediction.video import VideoFrames, VideoPredictData

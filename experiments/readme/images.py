@@ -28,7 +28,7 @@ from callbacks.output_file import save_jpeg
 from callbacks.prediction.matting import composite
 from callbacks.visualization.image_grid import Panel, labelled
 from datamodules.cache.places import user_cache_dir
-from datamodules.index.pairs import images_below
+from datamodules.index.pairs import list_images
 from datamodules.io.image import read_image
 from datamodules.samples.painting import ensure_sample_painting
 
@@ -98,7 +98,7 @@ def _in_manners(runs: Sequence[Path], source: Path) -> list[np.ndarray]:
 
 
 def _made(run: Path, source: Path) -> Path:
-    (made,) = [path for path in images_below(run / "predictions") if path.stem == source.stem]
+    (made,) = [path for path in list_images(run / "predictions") if path.stem == source.stem]
     return made
 
 

@@ -22,7 +22,7 @@ from callbacks.visualization.super_resolution import squares
 from datamodules.images.pair_dataset import whole_multiple
 from datamodules.images.shrink import shrink
 from datamodules.io.image import read_image
-from datamodules.segmentation.dataset import image_tensor
+from datamodules.io.tensors import image_tensor
 from experiments.readme.images import IMAGES
 from experiments.runs.trained_module import trained_module
 from lightning_modules.super_resolution import SuperResolutionModule

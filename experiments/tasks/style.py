@@ -11,7 +11,7 @@ from callbacks.prediction.blend import blend
 from callbacks.prediction.images import ImageFiles
 from callbacks.prediction.repainted_files import RepaintedFiles
 from datamodules.base import loader_processes
-from datamodules.io.full_depth import read_colors, read_extras
+from datamodules.io.native_depth import read_extras, read_native_depth
 from datamodules.prediction.image_list import Listed
 from datamodules.prediction.images import ImagePredictData
 from experiments.cli.usage import UsageError
@@ -67,7 +67,7 @@ def results(context: RunContext, images: Sequence[Listed], folder: Path) -> Resu
         data=ImagePredictData(images=images, num_workers=min(1, workers), keep_originals=False),
         files=RepaintedFiles(
             files=ImageFiles(folder=folder, scale=1, extras=read_extras),
-            colors=read_colors,
+            colors=read_native_depth,
             strength=options.strength,
             keep_colors=options.keep_colors,
         ),

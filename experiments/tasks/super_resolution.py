@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from callbacks.prediction.images import ImageFiles
 from datamodules.base import loader_processes
-from datamodules.index.pairs import images_below
-from datamodules.io.full_depth import read_extras
+from datamodules.index.pairs import list_images
 from datamodules.io.image import read_image
+from datamodules.io.native_depth import read_extras
 from datamodules.prediction.image_list import Listed
 from datamodules.prediction.images import ImagePredictData
 from experiments.cli.usage import UsageError
@@ -87,7 +87,7 @@ def _target_reader(folder: Path | None) -> Callable[[str], NDArray[np.uint8] | N
     """
     if folder is not None and not folder.is_dir():
         raise UsageError(f"--target {folder} is not a folder")
-    files = images_below(folder) if folder is not None else []
+    files = list_images(folder) if folder is not None else []
     known = {file.relative_to(folder).with_suffix("").as_posix(): file for file in files if folder is not None}
 
     def read(name: str) -> NDArray[np.uint8] | None:

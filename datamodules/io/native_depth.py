@@ -1,4 +1,4 @@
-"""Images in full: their own depth, and what they have besides colors. For results that shall lose nothing."""
+"""Reads images at their own bit depth, with alpha, color profile and EXIF, so that results can keep them."""
 
 from pathlib import Path
 
@@ -9,27 +9,27 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from datamodules.batches import ImageExtras
 from datamodules.errors import DataError
-from datamodules.io.image import guarded, load, read_image, upright
+from datamodules.io.image import read_image
+from datamodules.io.image_file import apply_orientation, decode_image, open_image
 
-Deep = NDArray[np.uint8] | NDArray[np.uint16]
+NativePixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 _GRAY = ("1", "L", "LA", "La", "F")
 _GRAY_16 = "I;16"
 _ORIENTATION_TAG, _UPRIGHT = 0x0112, 1
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _WIDTH_TAG, _HEIGHT_TAG, _EXIF_IFD = 0xA002, 0xA003, 0x8769
-# What a TIFF says of how its pixels are stored: sizes, bits, compression, strips, tiles, samples, profile. Pillow gives
-# it as EXIF, and it holds for no other file.
+# TIFF tags that describe how the pixels are stored: sizes, bits, compression, strips, tiles, samples, profile. Pillow
+# returns them with the EXIF tags, but they hold for that file only.
 _STORAGE_TAGS = frozenset(
     (*range(254, 267), 273, *range(277, 282), 284, 292, 293, 297, *range(317, 348), *range(512, 533), 34675)
 )
 
 
-def read_colors(path: Path) -> Deep:
-    """Reads the colors of an image as displayed, at the depth of the file.
+def read_native_depth(path: Path) -> NativePixels:
+    """Reads the colors of an image as displayed, at the bit depth of the file.
 
-    Unlike ``read_image`` it keeps 16 bits and lays nothing on white: what lies under a transparent part is given as
-    it is stored.
+    Unlike ``read_image`` it keeps 16 bits and ignores alpha: the colors of transparent pixels are returned as stored.
 
     Returns:
         ``(H, W, 3)`` RGB, uint8 or uint16.
@@ -37,37 +37,37 @@ def read_colors(path: Path) -> Deep:
     Raises:
         DataError: as ``read_image``.
     """
-    image, orientation = load(path)
+    image, orientation = decode_image(path)
     if _is_16_bit(path) and (deep := _decode_16_bit(path)) is not None:
-        return upright(deep[..., :3], orientation)
+        return apply_orientation(deep[..., :3], orientation)
     if image.mode == "F" or image.mode.startswith(_GRAY_16) or image.mode in ("I", "LAB", "HSV"):
         return read_image(path)
     if image.has_transparency_data:
         image = image.convert("RGBA")
-    return upright(np.array(image.convert("RGB") if image.mode != "RGBA" else image)[..., :3], orientation)
+    return apply_orientation(np.array(image.convert("RGB") if image.mode != "RGBA" else image)[..., :3], orientation)
 
 
 def read_extras(path: Path) -> ImageExtras:
-    """Reads what an image has besides its colors.
+    """Reads alpha, color profile and EXIF of an image, and whether it is gray.
 
-    A color profile of CMYK is left out, since results are RGB.
+    The color profile of a CMYK image is left out, since results are RGB.
 
     Raises:
         DataError: as ``read_image``.
     """
-    image, orientation = load(path)
-    alpha: Deep | None = None
+    image, orientation = decode_image(path)
+    alpha: NativePixels | None = None
     if _is_16_bit(path) and (deep := _decode_16_bit(path)) is not None:
-        alpha = upright(deep[..., 3], orientation) if deep.shape[2] == 4 else None
+        alpha = apply_orientation(deep[..., 3], orientation) if deep.shape[2] == 4 else None
     elif image.has_transparency_data:
-        alpha = upright(np.array(image.convert("RGBA"))[..., 3], orientation)
+        alpha = apply_orientation(np.array(image.convert("RGBA"))[..., 3], orientation)
     gray = image.mode in _GRAY or image.mode.startswith(_GRAY_16)
     icc = image.info.get("icc_profile") if image.mode != "CMYK" else None
     return ImageExtras(gray=gray, alpha=alpha, icc=icc or None, exif=_exif(image))
 
 
 def _exif(image: Image.Image) -> bytes | None:
-    """The file's EXIF, for pixels that are upright now and of another size."""
+    """The file's EXIF without orientation, size and storage tags, which do not hold for a result."""
     exif = Image.Image.getexif(image)
     if not len(exif):
         return None
@@ -82,27 +82,25 @@ def _exif(image: Image.Image) -> bytes | None:
         return None
     try:
         return exif.tobytes()
-    except Exception:  # odd entries of some cameras cannot be written back: the image matters more
+    except Exception:  # entries of some cameras cannot be written back; the result is written without EXIF
         return None
 
 
 def _is_16_bit(path: Path) -> bool:
-    """Whether the file has 16 bits a channel; Pillow decodes such colors to 8 without a word.
+    """Whether the file has 16 bits per channel; Pillow silently decodes such colors to 8 bits.
 
-    Turned TIFFs, and those whose white is 0, are taken at 8 bits: OpenCV's releases differ in what they make of them.
+    Rotated TIFFs, and those whose white is 0, are read at 8 bits: releases of OpenCV decode them differently.
     """
-    return guarded(path, _says_16_bit)
-
-
-def _says_16_bit(image: Image.Image) -> bool:
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        usual = image.tag_v2.get(_TIFF_PHOTOMETRIC) != _WHITE_IS_ZERO and image.tag_v2.get(_ORIENTATION_TAG, 1) == 1
-        return usual and set(image.tag_v2.get(_TIFF_BITS, (8,))) == {16}
-    return isinstance(image, PngImagePlugin.PngImageFile) and ";16" in str(image.tile)
+    with open_image(path) as image:
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            tags = image.tag_v2
+            usual = tags.get(_TIFF_PHOTOMETRIC) != _WHITE_IS_ZERO and tags.get(_ORIENTATION_TAG, 1) == _UPRIGHT
+            return usual and set(tags.get(_TIFF_BITS, (8,))) == {16}
+        return isinstance(image, PngImagePlugin.PngImageFile) and ";16" in str(image.tile)
 
 
 def _decode_16_bit(path: Path) -> NDArray[np.uint16] | None:
-    """All channels as stored, RGB first, ``(H, W, 3 or 4)``; ``None`` for what OpenCV does not read as 16 bits."""
+    """All channels as stored, ``(H, W, 3 or 4)`` with RGB first; ``None`` if OpenCV does not return 16 bits."""
     try:
         pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error) as error:

@@ -1,0 +1,179 @@
+"""Opens image files safely: known formats only, bounded memory, and errors that name the file."""
+
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+
+from datamodules.errors import DataError
+
+# Named, so that no file reaches Pillow's rarer decoders: one of them starts Ghostscript.
+FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP")
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".gif", ".tif", ".tiff", ".bmp", ".webp"})
+
+_ORIENTATION_TAG = 0x0112
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """Size and orientation of an image, from the file's header.
+
+    Args:
+        height: rows as stored, before the rotation.
+        width: columns as stored.
+        orientation: EXIF orientation, 1 to 8; 1 means that the stored image is upright.
+    """
+
+    height: int
+    width: int
+    orientation: int
+
+    @property
+    def displayed(self) -> tuple[int, int]:
+        """Height and width after the orientation is applied."""
+        return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
+
+
+def read_header(path: Path) -> Header:
+    """Reads size and orientation without decoding the pixels.
+
+    Raises:
+        DataError: as ``open_image``.
+    """
+    with open_image(path) as image:
+        return _header(image)
+
+
+def decode_image(path: Path, *, min_side: int | None = None) -> tuple[Image.Image, int]:
+    """Decodes a file into a Pillow image of the file's own mode.
+
+    Args:
+        path: an image file.
+        min_side: see ``datamodules.io.image.read_image``.
+
+    Returns:
+        The decoded image, and the EXIF orientation that is still to be applied to its pixels.
+
+    Raises:
+        DataError: as ``open_image``, or if the pixels are damaged.
+    """
+    with open_image(path) as image:
+        orientation = _header(image).orientation
+        if min_side is not None:
+            image.draft(None, _draft_size(image.size, min_side))  # no effect unless it is a JPEG
+        image.load()
+        # Pillow applies the orientation while it loads a TIFF, and only then.
+        return image, 1 if isinstance(image, TiffImagePlugin.TiffImageFile) else orientation
+
+
+def apply_orientation(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:
+    """Turns stored pixels ``(H, W, ...)`` upright by their EXIF ``orientation`` (1 to 8)."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Opens an image whose pixels are not decoded yet.
+
+    Every exception of Pillow, also from decoding inside the ``with`` block, becomes a ``DataError``.
+
+    Raises:
+        DataError: if there is no such file, or it cannot be read as an image, or it has more pixels than Pillow's
+            limit (``PIL.Image.MAX_IMAGE_PIXELS``, about 89 million).
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{path}: is not a file")
+    if status.st_size == 0:
+        raise DataError(f"{path}: is empty (0 bytes); copy or download it again, or remove it")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata that do not touch the pixels
+            with _BoundedFile(path) as file, Image.open(file, formats=FORMATS) as image:
+                _check_pixel_count(path, image.width * image.height)
+                yield image
+    except DataError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_many_pixels(path, "far more") from error
+    except UnidentifiedImageError as error:
+        names = ", ".join(FORMATS)
+        raise DataError(f"{path}: is not an image that can be read ({names}), or its start is damaged") from error
+    except OSError as error:
+        if error.errno is not None:  # set by the file system, not by Pillow
+            raise DataError(f"{path}: cannot be read: {os.strerror(error.errno)}") from error
+        raise _damaged(path, error) from error
+    except Exception as error:  # damaged files raise struct.error, SyntaxError, KeyError, zlib.error and more
+        raise _damaged(path, error) from error
+
+
+class _BoundedFile(io.BufferedReader):
+    """A file whose ``read`` never allocates more than the rest of the file.
+
+    A damaged length in a PNG makes Pillow ask for 4 GB, which Python allocates before it reads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._length = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Reads up to ``size`` bytes, or all that are left."""
+        if size is None or size < 0:
+            return super().read(size)
+        return super().read(min(size, max(0, self._length - self.tell())))
+
+
+def _draft_size(size: tuple[int, int], min_side: int) -> tuple[int, int]:
+    for divisor in (8, 4, 2):
+        if all(side % divisor == 0 and side // divisor >= min_side for side in size):
+            return size[0] // divisor, size[1] // divisor
+    return size
+
+
+def _header(image: Image.Image) -> Header:
+    # The base class's method: PNG's own decodes the whole image to look for EXIF behind the pixels.
+    orientation = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1)
+    if orientation not in range(1, 9):
+        orientation = 1  # cameras write 0 for "unknown"
+    width, height = image.size
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # some releases of Pillow give the displayed size
+        width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
+    return Header(height=int(height), width=int(width), orientation=int(orientation))
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    reason = str(error) or type(error).__name__
+    return DataError(f"{path}: is damaged or cut short ({reason}); copy or download it again, or remove it")
+
+
+def _check_pixel_count(path: Path, pixels: int) -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and pixels > limit:
+        raise _too_many_pixels(path, f"{pixels / 1e6:.0f} million")
+
+
+def _too_many_pixels(path: Path, pixels: str) -> DataError:
+    limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+    return DataError(f"{path}: has {pixels} pixels, more than the limit of {limit:.0f} million; make it smaller first")
