@@ -1,6 +1,6 @@
 from .checkpoints.run_checkpoint import RunCheckpoint as RunCheckpoint
 from .checkpoints.save_on_signal import SaveOnSignal as SaveOnSignal
-from .distributed.replica_check import ReplicaGuard as ReplicaGuard
+from .distributed.replica_check import ReplicaCheck as ReplicaCheck
 from .prediction.writer import PredictionWriter as PredictionWriter
 from .training.icnr_init import ICNRInit as ICNRInit
 from .training.non_finite_guard import NonFiniteGuard as NonFiniteGuard

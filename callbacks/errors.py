@@ -1,28 +1,28 @@
-"""What a run can die of that its user can do something about."""
+"""Exceptions the user can act on; shown as one line without a traceback."""
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged, or of another kind; the message names the file and the way out."""
+    """A checkpoint is missing, damaged or unsuitable; the message names the file and what to do."""
 
 
 class NonFiniteError(RuntimeError):
-    """The loss or a weight is no longer a number; the message names step, rate and images."""
+    """The loss or a weight is infinite or NaN; the message names step, learning rate and images."""
 
 
 class InterruptedRunError(RuntimeError):
-    """The run was asked to stop, saved itself and can be resumed: exit code 75.
+    """The run was asked to stop, saved a checkpoint and can be resumed: exit code 75.
 
-    Not a ``KeyboardInterrupt``: Lightning turns that into exit code 1.
+    Not a ``KeyboardInterrupt``, which Lightning turns into exit code 1.
     """
 
 
 class StageError(RuntimeError):
-    """A stage cannot be trained here, for want of memory say; the message names the stage and what to change."""
+    """A stage cannot be trained, for example for lack of memory; the message names the stage and what to change."""
 
 
 class OutputError(RuntimeError):
-    """A result cannot be written; the message names the file and says what was kept."""
+    """A result cannot be written; the message names the file and what was kept."""
 
 
 class ReplicaError(RuntimeError):
-    """The processes of a run no longer hold the same network; the message names the first tensor that differs."""
+    """The ranks no longer hold the same weights; the message names the first tensor that differs."""

@@ -23,10 +23,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (0, "raise", "ArithmeticError: broken on purpose"),
         (1, "raise", "ArithmeticError: broken on purpose"),
-        (0, "die", "run.py: process 0 is gone, and this one with it"),
-        (1, "die", "run.py: process 1 failed first: it was killed by SIGKILL without a word"),
-        (1, "hang", "run.py: process 1 did not answer the others and was ended"),
-        (1, "stop", "run.py: process 1 did not answer the others and was ended"),
+        (0, "die", "run.py: process 0 has ended, so this process ends too"),
+        (1, "die", "run.py: process 1 failed first: it was killed by SIGKILL"),
+        (1, "hang", "run.py: process 1 did not respond and was terminated"),
+        (1, "stop", "run.py: process 1 did not respond and was terminated"),
     ],
 )
 def test_all_end_and_the_first_error_is_last(here: Path, rank: int, how: str, reason: str) -> None:

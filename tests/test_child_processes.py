@@ -13,22 +13,22 @@ import pytest
 
 from callbacks.distributed.error_files import (
     FOLDER,
-    STARTER,
+    LAUNCHER,
     errors_folder,
-    first_left,
-    forget_errors,
+    first_error,
     is_cause,
-    leave_text,
-    starter,
+    launcher_pid,
+    remove_errors_folder,
+    write_error,
 )
 
 ROOT = Path(__file__).parents[1]
 HEAD = r"""
 import subprocess, sys, tempfile, time
 from pathlib import Path
-from callbacks.distributed import child_processes as siblings
-from callbacks.distributed.error_files import leave_text
-siblings.GRACE = siblings.GRACE_WHEN_KNOWN = 1.0
+from callbacks.distributed import child_processes
+from callbacks.distributed.error_files import write_error
+child_processes.GRACE = child_processes.GRACE_AFTER_CAUSE = 1.0
 errors = Path(tempfile.mkdtemp(dir="."))
 def child(code):
     code = "import os, signal, sys, time, faulthandler; faulthandler.enable()\n" + code
@@ -36,8 +36,8 @@ def child(code):
 """
 RAISES = (
     f"sys.path[:0] = [{str(ROOT)!r}]; from pathlib import Path;"
-    "from callbacks.distributed.error_files import leave_text;"
-    "leave_text(Path(os.environ['ERRORS']), 'process 1: the reason', rank=1, consequence=False); sys.exit(1)"
+    "from callbacks.distributed.error_files import write_error;"
+    "write_error(Path(os.environ['ERRORS']), 'process 1: the reason', rank=1, consequence=False); sys.exit(1)"
 )
 
 
@@ -55,9 +55,9 @@ def test_an_error_of_another_process_is_said_after_ones_own(tmp_path: Path) -> N
     body = f"""
 import os
 os.environ["ERRORS"] = str(errors)
-siblings.Siblings([child({RAISES!r})], errors)
+child_processes.ChildProcesses([child({RAISES!r})], errors)
 time.sleep(0.5)
-leave_text(errors, "process 0: connection closed", rank=0, consequence=True)
+write_error(errors, "process 0: connection closed", rank=0, consequence=True)
 raise RuntimeError("connection closed")
 """
     code, said = run(body, tmp_path)
@@ -68,8 +68,8 @@ raise RuntimeError("connection closed")
 
 def test_a_process_that_was_killed_is_named(tmp_path: Path) -> None:
     body = """
-siblings.Siblings([child("time.sleep(60)"), child("os.kill(os.getpid(), signal.SIGKILL)")], errors)
-leave_text(errors, "process 0: connection closed", rank=0, consequence=True)
+child_processes.ChildProcesses([child("time.sleep(60)"), child("os.kill(os.getpid(), signal.SIGKILL)")], errors)
+write_error(errors, "process 0: connection closed", rank=0, consequence=True)
 sys.exit(3)
 """
     start = time.monotonic()
@@ -81,19 +81,19 @@ sys.exit(3)
 
 def test_one_that_hangs_says_where(tmp_path: Path) -> None:
     body = """
-siblings.Siblings([child("def somewhere(): time.sleep(60)\\nsomewhere()")], errors)
-leave_text(errors, "process 0: timed out", rank=0, consequence=True)
+child_processes.ChildProcesses([child("def somewhere(): time.sleep(60)\\nsomewhere()")], errors)
+write_error(errors, "process 0: timed out", rank=0, consequence=True)
 sys.exit(1)
 """
     code, said = run(body, tmp_path)
     assert code == 1
     assert "in somewhere" in said
-    assert said.splitlines()[-1].startswith("run.py: process 1 did not answer the others")
+    assert said.splitlines()[-1].startswith("run.py: process 1 did not respond and was terminated")
 
 
 def test_the_first_process_does_not_wait_for_ever_either(tmp_path: Path) -> None:
     body = """
-siblings.Siblings([child("sys.exit(7)")], errors)
+child_processes.ChildProcesses([child("sys.exit(7)")], errors)
 def waits(): time.sleep(60)
 waits()
 """
@@ -107,7 +107,7 @@ waits()
 
 @pytest.mark.parametrize("code", [0, 75])
 def test_an_end_that_was_asked_for_is_waited_for_in_silence(tmp_path: Path, code: int) -> None:
-    body = f"siblings.Siblings([child('time.sleep(2); sys.exit({code})')], errors)\nsys.exit({code})"
+    body = f"child_processes.ChildProcesses([child('time.sleep(2); sys.exit({code})')], errors)\nsys.exit({code})"
     start = time.monotonic()
     assert run(body, tmp_path) == (code, "")
     assert time.monotonic() - start > 2
@@ -115,9 +115,9 @@ def test_an_end_that_was_asked_for_is_waited_for_in_silence(tmp_path: Path, code
 
 def test_an_error_that_all_end_by_is_said_once(tmp_path: Path) -> None:
     body = """
-leave_text(errors, "process 1 failed first:\\nno image", rank=1, consequence=False)
-leave_text(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
-siblings.Siblings([child("sys.exit(2)")], errors)
+write_error(errors, "process 1 failed first:\\nno image", rank=1, consequence=False)
+write_error(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
+child_processes.ChildProcesses([child("sys.exit(2)")], errors)
 print("no image", flush=True)
 sys.exit(2)
 """
@@ -126,9 +126,9 @@ sys.exit(2)
 
 def test_ones_own_error_is_said_again_behind_what_others_say_of_it(tmp_path: Path) -> None:
     body = """
-leave_text(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
-leave_text(errors, "process 1 failed first:\\nconnection closed", rank=1, consequence=True)
-siblings.Siblings([child("print('connection closed', flush=True); sys.exit(1)")], errors)
+write_error(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
+write_error(errors, "process 1 failed first:\\nconnection closed", rank=1, consequence=True)
+child_processes.ChildProcesses([child("print('connection closed', flush=True); sys.exit(1)")], errors)
 print("no image", flush=True)
 sys.exit(2)
 """
@@ -139,8 +139,8 @@ sys.exit(2)
 
 def test_whoever_waits_for_one_that_said_why_it_failed_is_ended_in_silence(tmp_path: Path) -> None:
     body = """
-leave_text(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
-siblings.Siblings([child("time.sleep(60)")], errors)
+write_error(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
+child_processes.ChildProcesses([child("time.sleep(60)")], errors)
 sys.exit(2)
 """
     start = time.monotonic()
@@ -148,26 +148,26 @@ sys.exit(2)
     assert time.monotonic() - start < 30
 
 
-def test_only_who_was_started_by_another_process_has_a_starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(STARTER, raising=False)
+def test_only_a_launched_process_has_a_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(LAUNCHER, raising=False)
     monkeypatch.setenv(FOLDER, str(tmp_path))
-    assert starter() is None
-    monkeypatch.setenv(STARTER, str(os.getppid()))
-    assert starter() == os.getppid()
-    forget_errors()
+    assert launcher_pid() is None
+    monkeypatch.setenv(LAUNCHER, str(os.getppid()))
+    assert launcher_pid() == os.getppid()
+    remove_errors_folder()
     assert errors_folder() == tmp_path  # it is not this process' own
-    monkeypatch.setenv(STARTER, str(os.getpid()))
-    assert starter() is None
-    forget_errors()
+    monkeypatch.setenv(LAUNCHER, str(os.getpid()))
+    assert launcher_pid() is None
+    remove_errors_folder()
     assert errors_folder() is None
 
 
 def test_a_cause_comes_before_an_earlier_consequence(tmp_path: Path) -> None:
-    leave_text(tmp_path, "lost", rank=0, consequence=True)
-    leave_text(tmp_path, "late", rank=2, consequence=False)
-    leave_text(tmp_path, "later", rank=1, consequence=False)
-    leave_text(tmp_path, "again", rank=2, consequence=False)
-    first = first_left(tmp_path)
+    write_error(tmp_path, "lost", rank=0, consequence=True)
+    write_error(tmp_path, "late", rank=2, consequence=False)
+    write_error(tmp_path, "later", rank=1, consequence=False)
+    write_error(tmp_path, "again", rank=2, consequence=False)
+    first = first_error(tmp_path)
     assert first is not None
     assert first.read_text(encoding="utf-8") == "late"
     assert is_cause(first)

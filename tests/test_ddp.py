@@ -17,8 +17,8 @@ from test_resume import KillBefore, KilledError
 from torch import nn
 from torch.utils.data import Dataset
 
-from callbacks.distributed.ddp import AutoSyncBatchNorm, Ddp, RunDDP, as_ddp
-from callbacks.distributed.replica_check import ReplicaGuard
+from callbacks.distributed.ddp import AutoSyncBatchNorm, Ddp, RunDDP, use_run_ddp
+from callbacks.distributed.replica_check import ReplicaCheck
 from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.training.weight_averaging import StageAverage
 from callbacks.visualization.dashboard import Dashboard
@@ -38,9 +38,9 @@ def fit(
     folder: Path, *, world: int = 2, kill: int = -1, resume: bool = False, ema: bool = False, **options: Any
 ) -> dict[str, Any]:
     """Trains the tiny task on this process of ``world``; every step is followed by a look at all weights."""
-    extra: list[Callback] = [KillBefore(kill), ReplicaGuard(STAGES, every_n_steps=1)]
+    extra: list[Callback] = [KillBefore(kill), ReplicaCheck(STAGES, every_n_steps=1)]
     extra += [StageAverage(STAGES, decay=0.9)] if ema else []
-    with as_ddp(Ddp(**options), training=True):
+    with use_run_ddp(Ddp(**options), training=True):
         trainer = tiny_trainer(folder, devices=world, extra=extra)
     module, data = tiny_task(), TinyData(seed=SEED, num_workers=0)
     checkpoint = folder / "last.ckpt" if resume else None
@@ -170,7 +170,7 @@ def test_a_process_without_images_takes_part(tmp_path: Path) -> None:
 
 
 def test_several_devices_are_all_it_takes() -> None:
-    with as_ddp(Ddp(timeout=2.5, static_graph=True), training=True):
+    with use_run_ddp(Ddp(timeout=2.5, static_graph=True), training=True):
         strategy = Trainer(accelerator="cpu", devices=2, logger=False, enable_checkpointing=False).strategy
         named = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False).strategy
         alone = Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False).strategy
@@ -180,7 +180,7 @@ def test_several_devices_are_all_it_takes() -> None:
     assert strategy._ddp_kwargs == {
         "gradient_as_bucket_view": True, "find_unused_parameters": False, "static_graph": True
     }  # fmt: skip
-    with as_ddp(Ddp(), training=False):
+    with use_run_ddp(Ddp(), training=False):
         strategy = Trainer(accelerator="cpu", devices=2, logger=False, enable_checkpointing=False).strategy
     assert isinstance(strategy, RunDDP)
     assert strategy._timeout == timedelta(days=1)

@@ -12,8 +12,8 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from callbacks.distributed.ddp import Ddp, as_ddp
-from callbacks.distributed.replica_check import ReplicaGuard
+from callbacks.distributed.ddp import Ddp, use_run_ddp
+from callbacks.distributed.replica_check import ReplicaCheck
 from callbacks.training.progressive_resizing import ProgressiveResizing
 from datamodules.base import ImageDataModule
 from datamodules.loading.randomness import Key
@@ -163,10 +163,10 @@ def train(row: Row, folder: Path, *, world: int = 1, accumulate: int = 1, **opti
     gradients, stages = Gradients(), row.stages()
     torch.manual_seed(0)
     module = row.module()
-    with as_ddp(Ddp(**options), training=True):
+    with use_run_ddp(Ddp(**options), training=True):
         trainer = Trainer(
             max_epochs=4, accelerator="cpu", devices=world, precision=row.precision, accumulate_grad_batches=accumulate,
-            callbacks=[ReplicaGuard(stages, every_n_steps=1), ProgressiveResizing(stages), gradients],
+            callbacks=[ReplicaCheck(stages, every_n_steps=1), ProgressiveResizing(stages), gradients],
             use_distributed_sampler=False, num_sanity_val_steps=0, limit_val_batches=0, default_root_dir=folder,
             logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         )  # fmt: skip

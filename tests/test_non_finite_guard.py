@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from callbacks.checkpoints.checkpoint_io import read_checkpoint
-from callbacks.distributed.replica_check import ReplicaGuard
+from callbacks.distributed.replica_check import ReplicaCheck
 from callbacks.errors import NonFiniteError
 from tests.helpers.ranks import on_ranks
 from tests.helpers.tiny_task import SEED, STAGES, TinyData, TinyNet, TinyTask, tiny_trainer
@@ -31,7 +31,7 @@ class Explodes(TinyTask):
 
 def stopped(folder: Path, task: TinyTask, **options: Any) -> str:
     """Trains until the guard stops it, and gives what it says."""
-    extra = [ReplicaGuard(STAGES, every_n_steps=1)]
+    extra = [ReplicaCheck(STAGES, every_n_steps=1)]
     trainer = tiny_trainer(folder, every_n_steps=10_000, extra=extra, **options)
     with pytest.raises(NonFiniteError) as caught:
         trainer.fit(task, datamodule=TinyData(seed=SEED, num_workers=0))

@@ -11,7 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
-from callbacks.distributed.replica_check import ReplicaGuard, check_sum, replicated
+from callbacks.distributed.replica_check import ReplicaCheck, checksum, replicated_tensors
 from callbacks.errors import ReplicaError
 from tests.helpers.ranks import on_ranks
 from tests.helpers.tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trainer
@@ -30,7 +30,7 @@ class Nudge(Callback):
 
 def stopped(folder: Path, every_n_steps: int, *before: Callback) -> str:
     """Trains on two processes until the guard stops them, and says what it said."""
-    guard = ReplicaGuard(STAGES, every_n_steps=every_n_steps)
+    guard = ReplicaCheck(STAGES, every_n_steps=every_n_steps)
     trainer = tiny_trainer(folder, devices=2, extra=before)
     # as in a fit: before the module is wrapped anew
     trainer.callbacks.insert(0, guard)  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ class SharedNorm(nn.Module):
 
 
 def test_everything_but_the_statistics_of_a_process_own_images_is_compared() -> None:
-    assert [name for name, _ in replicated(SharedNorm())] == [
+    assert [name for name, _ in replicated_tensors(SharedNorm())] == [
         *("net.0.weight", "net.0.bias", "net.1.weight", "net.1.bias", "grams", "net.0.num_batches_tracked"),
         *("net.1.running_mean", "net.1.running_var", "net.1.num_batches_tracked"),
     ]
@@ -98,13 +98,13 @@ def test_one_value_changes_the_sum_of_any_type_and_layout(dtype: torch.dtype) ->
     values = torch.arange(24).remainder(2).reshape(2, 3, 2, 2).to(dtype)
     changed = values.clone()
     changed[1, 2, 0, 0] = 1
-    assert check_sum(values) != check_sum(changed)
-    assert check_sum(values) == check_sum(values.to(memory_format=torch.channels_last))
+    assert checksum(values) != checksum(changed)
+    assert checksum(values) == checksum(values.to(memory_format=torch.channels_last))
 
 
 def test_one_process_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     gathered: list[object] = []
     monkeypatch.setattr(torch.distributed, "all_gather", lambda *tensors: gathered.append(tensors))
     trainer: Any = SimpleNamespace(world_size=1)
-    ReplicaGuard(STAGES, every_n_steps=1).compare(trainer, tiny_task())
+    ReplicaCheck(STAGES, every_n_steps=1).compare(trainer, tiny_task())
     assert gathered == []

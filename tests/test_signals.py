@@ -112,7 +112,7 @@ def test_the_second_process_ends_with_the_first_one(place: Path) -> None:
         run.wait_for_handlers(run.ranks()[0])
         run.send(signal.SIGKILL)
         assert run.finish() == -signal.SIGKILL  # back when the other one is gone too
-    assert run.said.rstrip().endswith("run.py: process 0 is gone, and this one with it")
+    assert run.said.rstrip().endswith("run.py: process 0 has ended, so this process ends too")
 
 
 def test_the_second_process_is_told_in_training(place: Path) -> None:

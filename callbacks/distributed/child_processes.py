@@ -1,4 +1,4 @@
-"""Looks after the processes this one has started: none outlives a failure, and what failed first is said last."""
+"""Monitors the child ranks: terminates all of them if one fails, and prints the original error last."""
 
 import atexit
 import faulthandler
@@ -12,83 +12,83 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from callbacks.distributed.error_files import all_left, first_left, is_cause, left_by
-from callbacks.distributed.exit_codes import BY_FORCE, DONE, FAILURE, INTERRUPTED
+from callbacks.distributed.error_files import error_of_rank, first_error, is_cause, read_errors
+from callbacks.distributed.exit_codes import DONE, FAILURE, INTERRUPTED, STOPPED_AT_ONCE
 
-#: Seconds in which processes may end by themselves after one has failed, and after one has said why.
-GRACE, GRACE_WHEN_KNOWN = 20.0, 5.0
-#: Seconds the first process waits for the others when all went well.
+#: Seconds in which all processes may end by themselves after one failed: if no cause is recorded yet, and if one is.
+GRACE, GRACE_AFTER_CAUSE = 20.0, 5.0
+#: Seconds that rank 0 waits for the others if nothing failed.
 PATIENCE = 600.0
-#: Exit codes that are no failure.
-FINE = (DONE, INTERRUPTED, BY_FORCE)
+_NO_FAILURE = (DONE, INTERRUPTED, STOPPED_AT_ONCE)
 
 
-class Siblings:
-    """The other processes of this machine, watched from their start until this process ends.
+class ChildProcesses:
+    """The other ranks of this machine, monitored from their start until this process ends.
 
     Args:
-        processes: in the order of their numbers, beginning with 1.
-        errors: folder in which processes leave their errors; removed at the end.
+        processes: in the order of their local ranks, beginning with 1.
+        errors: folder in which the ranks record their errors, see ``error_files``. Removed at the end.
     """
 
     def __init__(self, processes: Sequence["subprocess.Popen[bytes]"], errors: Path) -> None:
         self.processes, self.errors = list(processes), errors
         self._lock = threading.Lock()
-        self._over = False
-        atexit.register(self.conclude)  # after the interpreter has printed the traceback of this process
-        threading.Thread(target=self._watch, daemon=True, name="siblings").start()
+        self._finished = False
+        atexit.register(self.finish)  # runs after the interpreter has printed the traceback of this process
+        threading.Thread(target=self._monitor, daemon=True, name="child processes").start()
 
-    def forget(self) -> None:
-        """Lets them go without a word."""
+    def release(self) -> None:
+        """Stops monitoring without a report."""
         with self._lock:
-            self._end()
+            self._clean_up()
 
-    def conclude(self, *, hangs: bool = False) -> None:
-        """Waits for the others, ends those that do not end by themselves, and says what failed first.
+    def finish(self, *, rank_0_hangs: bool = False) -> None:
+        """Waits for the other ranks, terminates those that do not end by themselves, and prints the original error.
 
         Args:
-            hangs: whether this process was waited for in vain.
+            rank_0_hangs: whether this process itself did not end in time.
         """
         with self._lock:
-            if self._over:
+            if self._finished:
                 return
             self._wait()
-            hanging = [rank for rank, process in self._numbered() if process.poll() is None]
-            killed = {rank: process.returncode for rank, process in self._numbered() if self._failed(process)}
-            self._stop()
-            said = self._first_error(killed, [0, *hanging] if hangs else hanging)
-            complained = left_by(self.errors, 0) is not None
-            # This process has said its own, and the others, if they said anything, the same.
-            agreed = complained and said and {_what(said)} == {_what(text) for text in all_left(self.errors)}
-            self._end()
-            if said and not agreed:
+            hanging = [rank for rank, process in self._by_rank() if process.poll() is None]
+            failed = {rank: process.returncode for rank, process in self._by_rank() if self._failed(process)}
+            self._terminate()
+            error = self._original_error(failed, [0, *hanging] if rank_0_hangs else hanging)
+            own_error_recorded = error_of_rank(self.errors, 0) is not None
+            # If all ranks recorded the same error, rank 0 has printed it already.
+            same = own_error_recorded and error and {_body(error)} == set(map(_body, read_errors(self.errors)))
+            self._clean_up()
+            if error and not same:
                 sys.stdout.flush()
-                print(f"\nrun.py: {said}", file=sys.stderr, flush=True)
-            if hangs or (said and not complained):  # it would wait for ever, or end as if all were well
+                print(f"\nrun.py: {error}", file=sys.stderr, flush=True)
+            if rank_0_hangs or (error and not own_error_recorded):  # else it would hang, or end with exit code 0
                 os._exit(FAILURE)
 
-    def _watch(self) -> None:
+    def _monitor(self) -> None:
         failed_at: float | None = None
-        while not self._over:
+        while not self._finished:
             if failed_at is None and any(map(self._failed, self.processes)):
                 failed_at = time.monotonic()
             if failed_at is not None and time.monotonic() > failed_at + GRACE:
-                if not self._known():
+                if not self._cause_is_known():
                     faulthandler.dump_traceback()
-                self.conclude(hangs=True)
+                self.finish(rank_0_hangs=True)
             time.sleep(0.5)
 
     def _wait(self) -> None:
         start = time.monotonic()
         while any(process.poll() is None for process in self.processes):
-            failed = first_left(self.errors) is not None or any(map(self._failed, self.processes))
-            if time.monotonic() > start + (GRACE_WHEN_KNOWN if self._known() else GRACE if failed else PATIENCE):
+            failed = first_error(self.errors) is not None or any(map(self._failed, self.processes))
+            limit = GRACE_AFTER_CAUSE if self._cause_is_known() else GRACE if failed else PATIENCE
+            if time.monotonic() > start + limit:
                 return
             time.sleep(0.1)
 
-    def _stop(self) -> None:
-        """Ends those that still run; where nobody knows why, to be aborted makes them say where they are."""
-        for number in (signal.SIGKILL,) if self._known() else (signal.SIGABRT, signal.SIGKILL):
+    def _terminate(self) -> None:
+        """Kills the ranks that still run. If no cause is known, SIGABRT makes them print their tracebacks first."""
+        for number in (signal.SIGKILL,) if self._cause_is_known() else (signal.SIGABRT, signal.SIGKILL):
             running = [process for process in self.processes if process.poll() is None]
             for process in running:
                 process.send_signal(number)
@@ -96,50 +96,48 @@ class Siblings:
             while any(process.poll() is None for process in running) and time.monotonic() < deadline:
                 time.sleep(0.1)
 
-    def _known(self) -> bool:
-        left = first_left(self.errors)
-        return left is not None and is_cause(left)
+    def _cause_is_known(self) -> bool:
+        first = first_error(self.errors)
+        return first is not None and is_cause(first)
 
-    def _first_error(self, killed: dict[int, int], hanging: Sequence[int]) -> str | None:
-        left = first_left(self.errors)
-        if left is not None and is_cause(left):
-            return left.read_text(encoding="utf-8").rstrip()
-        # What is left only says that another process is gone: which one and how is known here.
-        silent = {rank: code for rank, code in killed.items() if left_by(self.errors, rank) is None}
-        for rank, code in silent.items():
-            return f"process {rank} failed first: {_how_it_ended(code)}"
+    def _original_error(self, failed: dict[int, int], hanging: Sequence[int]) -> str | None:
+        first = first_error(self.errors)
+        if first is not None and is_cause(first):
+            return first.read_text(encoding="utf-8").rstrip()
+        # The recorded errors only report that another rank is gone. Exit codes tell which one.
+        for rank, code in failed.items():
+            if error_of_rank(self.errors, rank) is None:
+                return f"process {rank} failed first: {_describe_exit(code)}"
         if hanging:
-            return f"process {hanging[0]} did not answer the others and was ended; where it hung is said above"
-        return left.read_text(encoding="utf-8").rstrip() if left is not None else None
+            return f"process {hanging[0]} did not respond and was terminated; its traceback is printed above"
+        return first.read_text(encoding="utf-8").rstrip() if first is not None else None
 
-    def _numbered(self) -> list[tuple[int, "subprocess.Popen[bytes]"]]:
+    def _by_rank(self) -> list[tuple[int, "subprocess.Popen[bytes]"]]:
         return list(enumerate(self.processes, start=1))
 
     @staticmethod
     def _failed(process: "subprocess.Popen[bytes]") -> bool:
-        return process.poll() not in (None, *FINE)
+        return process.poll() not in (None, *_NO_FAILURE)
 
-    def _end(self) -> None:
-        self._over = True
+    def _clean_up(self) -> None:
+        self._finished = True
         shutil.rmtree(self.errors, ignore_errors=True)
 
 
-def _what(left: str) -> str:
-    """What a process left, without the line that says which one it was."""
-    return (left.partition("\n")[2] or left).strip()
+def _body(error: str) -> str:
+    """The recorded text without its first line, which names the rank."""
+    return (error.partition("\n")[2] or error).strip()
 
 
-def _how_it_ended(code: int) -> str:
-    """Says what an exit code tells.
+def _describe_exit(code: int) -> str:
+    """Describes the exit code of a process that recorded no error.
 
-    >>> _how_it_ended(3)
+    >>> _describe_exit(3)
     'it ended with code 3'
-    >>> _how_it_ended(-9)
-    'it was killed by SIGKILL without a word, as the system does when memory runs out'
+    >>> _describe_exit(-9)
+    'it was killed by SIGKILL, which the system sends when memory runs out'
     """
     if code >= 0:
         return f"it ended with code {code}"
     name = signal.Signals(-code).name
-    return f"it was killed by {name} without a word" + (
-        ", as the system does when memory runs out" if name == "SIGKILL" else ""
-    )
+    return f"it was killed by {name}" + (", which the system sends when memory runs out" if name == "SIGKILL" else "")

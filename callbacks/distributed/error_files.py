@@ -1,7 +1,7 @@
-"""The folder in which processes leave the errors they end by: its first file is the first error.
+"""The folder in which the ranks of a machine record the errors that end them. Imports nothing slow.
 
-The files' names sort by time, those that only say that another process is gone after all others. So whoever started the
-processes, a shell script too, shows the first file of the folder.
+File names sort by time, with the errors that are only consequences of another rank's failure behind all others. The
+first file is therefore the original error, for Python and for a shell script alike.
 """
 
 import os
@@ -9,61 +9,61 @@ import shutil
 import time
 from pathlib import Path
 
-#: The variable of the environment that names the folder; all processes see it.
+from datamodules.io.atomic_file import atomic_path
+
+#: Environment variable that names the folder for all ranks.
 FOLDER = "DARKROOM_ERRORS"
-#: The variable that holds the number of the process that started the others of its machine.
-STARTER = "DARKROOM_STARTER"
+#: Environment variable with the process id of the rank that launched the others of its machine.
+LAUNCHER = "DARKROOM_LAUNCHER"
 
 
 def errors_folder() -> Path | None:
-    """Finds the folder, if whoever started this process made one."""
+    """Returns the folder, or ``None`` if no launcher created one."""
     folder = Path(os.environ.get(FOLDER, ""))
     return folder if FOLDER in os.environ and folder.is_dir() else None
 
 
-def starter() -> int | None:
-    """The process that started this one beside itself; ``None`` in that one, and where a scheduler started all."""
-    number = int(os.environ.get(STARTER, "0"))
+def launcher_pid() -> int | None:
+    """Returns the id of the process that launched this rank; ``None`` in that process and under a scheduler."""
+    number = int(os.environ.get(LAUNCHER, "0"))
     return None if number in (0, os.getpid()) else number
 
 
-def forget_errors() -> None:
-    """Removes the folder if this process made it: it ends of its own accord, and there is nothing to wonder about."""
-    if os.environ.get(STARTER) == str(os.getpid()):
+def remove_errors_folder() -> None:
+    """Removes the folder if this process created it; called when the run ends as intended."""
+    if os.environ.get(LAUNCHER) == str(os.getpid()):
         shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
 
 
-def leave_text(folder: Path, text: str, *, rank: int, consequence: bool) -> None:
-    """Leaves what process ``rank`` ends by, if that has not left anything yet.
+def write_error(folder: Path, text: str, *, rank: int, consequence: bool) -> None:
+    """Records the error that ends ``rank``; only the first error of a rank is kept.
 
     Args:
-        folder: where to.
-        text: what happened.
-        rank: number of the process.
-        consequence: whether the text only says that another process is gone.
+        folder: the folder of errors.
+        text: the message or traceback.
+        rank: the rank that ends.
+        consequence: whether the error only reports that another rank is gone.
     """
-    if left_by(folder, rank) is None:
-        name = f"{consequence:d}-{time.time_ns():020}-{rank}.txt"
-        partial = folder / f".{name}"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(folder / name)
+    if error_of_rank(folder, rank) is None:
+        with atomic_path(folder / f"{consequence:d}-{time.time_ns():020}-{rank}.txt") as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
-def left_by(folder: Path, rank: int) -> Path | None:
-    """Finds what process ``rank`` left."""
+def error_of_rank(folder: Path, rank: int) -> Path | None:
+    """Returns the error file of ``rank``."""
     return next(folder.glob(f"[01]-*-{rank}.txt"), None)
 
 
-def first_left(folder: Path) -> Path | None:
-    """Finds what the process that failed first left."""
+def first_error(folder: Path) -> Path | None:
+    """Returns the file of the original error."""
     return min(folder.glob("[01]-*.txt"), default=None)
 
 
-def all_left(folder: Path) -> list[str]:
-    """Reads what processes left, the first error first."""
+def read_errors(folder: Path) -> list[str]:
+    """Reads the errors of all ranks, the original one first."""
     return [file.read_text(encoding="utf-8") for file in sorted(folder.glob("[01]-*.txt"))]
 
 
-def is_cause(left: Path) -> bool:
-    """Whether a file tells more than that another process is gone."""
-    return left.name.startswith("0")
+def is_cause(file: Path) -> bool:
+    """Whether an error file holds more than the report that another rank is gone."""
+    return file.name.startswith("0")

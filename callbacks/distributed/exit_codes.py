@@ -1,8 +1,8 @@
-"""How a process is asked to end, and the code it ends with. Imports nothing slow."""
+"""The signals that stop a run, and the exit codes of the program. Imports nothing slow."""
 
 import signal
 
-#: What a person, a scheduler or a time limit sends.
+#: Signals that a user, a scheduler or a time limit sends to stop a run.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-#: Exit codes: done; a failure; a user's mistake; stopped, saved and resumable; stopped at once by a second Ctrl-C.
-DONE, FAILURE, MISTAKE, INTERRUPTED, BY_FORCE = 0, 1, 2, 75, 130
+#: Done; a failure; a user's mistake; stopped, saved and resumable; stopped at once by a second Ctrl-C.
+DONE, FAILURE, MISTAKE, INTERRUPTED, STOPPED_AT_ONCE = 0, 1, 2, 75, 130

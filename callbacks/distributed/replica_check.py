@@ -1,4 +1,4 @@
-"""Several processes train one network: this makes sure that it stays one."""
+"""Checks that all ranks of a run hold the same weights."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,29 +12,28 @@ from callbacks.errors import ReplicaError
 from datamodules.stage import Stage, stage_ends
 from lightning_modules.typed_trainer import ends_step
 
-_WHOLE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes per element
 
 
-class ReplicaGuard(Callback):
-    """Compares parameters and buffers of all processes, bit by bit in a check sum, and stops them at a difference.
+class ReplicaCheck(Callback):
+    """Compares checksums of all parameters and buffers between the ranks and stops the run at a difference.
 
-    DDP promises equal weights and never looks: what it does not synchronise (a layer thawed after it wrapped the
-    module, a random choice that differs between processes) drifts apart in silence, and the checkpoint of the first
-    process hides it. Comparing reads every weight once and sends eight bytes for each tensor.
+    DDP assumes equal weights and does not check them. What it does not synchronize (a layer thawed after the module
+    was wrapped, a random choice that differs between ranks) diverges silently, and the checkpoint of rank 0 hides it.
+    A comparison reads every weight once and sends eight bytes per tensor.
 
-    One thing differs by nature: the running statistics of a batch norm that is not synchronised come from each
-    process' own images. DDP overwrites them with those of process 0 before every forward pass, validation's
-    included, so that they are what is judged and saved; they are left out here.
+    The running statistics of unsynchronized batch norm are left out. They differ by design, since each rank sees its
+    own images; DDP overwrites them with those of rank 0 before every forward pass, validation included.
 
-    It stands before ``ProgressiveResizing`` in the list of callbacks: wrapping anew copies the weights of process 0
-    to all, after which nothing would be found.
+    List this callback before ``ProgressiveResizing``: wrapping the module again copies the weights of rank 0 to all,
+    after which no difference is found.
 
     Args:
-        stages: the run's stages; the weights are compared at the end of each.
-        every_n_steps: optimiser steps between two comparisons inside a stage; 0 for none.
+        stages: the stages of the run; the weights are compared at the end of each.
+        every_n_steps: optimizer steps between two comparisons inside a stage; 0 for none.
 
     Raises:
-        ReplicaError: on all processes, naming the first tensor that differs.
+        ReplicaError: on all ranks, naming the first tensor that differs.
     """
 
     def __init__(self, stages: Sequence[Stage], *, every_n_steps: int) -> None:
@@ -43,8 +42,9 @@ class ReplicaGuard(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Compares every so many steps."""
-        if self.every_n_steps and ends_step(trainer, batch_idx) and trainer.global_step % self.every_n_steps == 0:
+        """Compares every ``every_n_steps`` optimizer steps."""
+        due = self.every_n_steps and ends_step(trainer, batch_idx) and trainer.global_step % self.every_n_steps == 0
+        if due:
             self.compare(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -53,15 +53,15 @@ class ReplicaGuard(Callback):
             self.compare(trainer, pl_module)
 
     def compare(self, trainer: Trainer, module: LightningModule) -> None:
-        """Compares now; all processes have to take part.
+        """Compares now (collective call).
 
         Raises:
-            ReplicaError: if they differ.
+            ReplicaError: if a tensor differs.
         """
         if trainer.world_size == 1:
             return
-        named = list(replicated(module))
-        sums = torch.stack([check_sum(tensor) for _, tensor in named])
+        named = list(replicated_tensors(module))
+        sums = torch.stack([checksum(tensor) for _, tensor in named])
         shares = [torch.empty_like(sums) for _ in range(trainer.world_size)]
         dist.all_gather(shares, sums)
         gathered = torch.stack(shares)
@@ -78,34 +78,34 @@ class ReplicaGuard(Callback):
         )
 
 
-def replicated(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Gives the tensors that must be the same on all processes, by name: parameters first, then buffers.
+def replicated_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yields the tensors that must be equal on all ranks with their names: parameters first, then buffers.
 
-    >>> [name for name, _ in replicated(nn.BatchNorm2d(2))]
+    >>> [name for name, _ in replicated_tensors(nn.BatchNorm2d(2))]
     ['weight', 'bias', 'num_batches_tracked']
     """
     yield from module.named_parameters()
-    own = {
+    per_rank = {
         f"{name}.{statistic}".lstrip(".")
         for name, part in module.named_modules()
         if isinstance(part, _BatchNorm) and not isinstance(part, SyncBatchNorm)
         for statistic in ("running_mean", "running_var")
     }
-    yield from ((name, buffer) for name, buffer in module.named_buffers() if name not in own)
+    yield from ((name, buffer) for name, buffer in module.named_buffers() if name not in per_rank)
 
 
-def check_sum(tensor: Tensor) -> Tensor:
-    """Adds up the bits of a tensor as whole numbers, in any order the same.
+def checksum(tensor: Tensor) -> Tensor:
+    """Sums the bit patterns of a tensor as integers; the order of the elements does not matter.
 
     Args:
-        tensor: of any shape and any type of up to 8 bytes.
+        tensor: of any shape and of any type of up to 8 bytes.
 
     Returns:
         int64 ``()`` on the tensor's device.
 
-    >>> check_sum(torch.tensor([1.0, 2.0])) == check_sum(torch.tensor([2.0, 1.0]))
+    >>> checksum(torch.tensor([1.0, 2.0])) == checksum(torch.tensor([2.0, 1.0]))
     tensor(True)
-    >>> check_sum(torch.tensor([1.0, 0.0])) == check_sum(torch.tensor([1.0, -0.0]))
+    >>> checksum(torch.tensor([1.0, 0.0])) == checksum(torch.tensor([1.0, -0.0]))
     tensor(False)
     """
-    return tensor.detach().view(_WHOLE[tensor.element_size()]).sum(dtype=torch.int64)
+    return tensor.detach().view(_INTEGERS[tensor.element_size()]).sum(dtype=torch.int64)

@@ -16,8 +16,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks.checkpoints.checkpoint_io import AtomicCheckpointIO
-from callbacks.distributed.ddp import AutoSyncBatchNorm, Ddp, as_ddp
-from callbacks.distributed.error_report import FirstError
+from callbacks.distributed.ddp import AutoSyncBatchNorm, Ddp, use_run_ddp
+from callbacks.distributed.error_report import ErrorReport
 from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from experiments.cli.arguments import OPTIONS
@@ -208,14 +208,14 @@ class DarkroomCLI(LightningCLI):
                 "ddp.static_graph does not go with trainer.accumulate_grad_batches "
                 f"{config['accumulate_grad_batches']}: torch's DDP fails at the first step. Leave one of them out"
             )
-        callbacks = [FirstError(one_line), *callbacks]
+        callbacks = [ErrorReport(one_line), *callbacks]
         config["plugins"] = [*_as_list(config.get("plugins")), AtomicCheckpointIO()]
         if SLURMEnvironment.detect():  # stock, it would answer the signals itself and ask for a new start
             config["plugins"].append(SLURMEnvironment(auto_requeue=False))
         config["sync_batchnorm"] = config["sync_batchnorm"] or ddp.sync_batchnorm is True
         if ddp.sync_batchnorm == "auto" and not config["sync_batchnorm"]:
             config["plugins"].append(AutoSyncBatchNorm(self.stages))
-        with _refusals(), as_ddp(ddp, training=self.plan.command_name in ("fit", "lr-find")):
+        with _refusals(), use_run_ddp(ddp, training=self.plan.command_name in ("fit", "lr-find")):
             trainer: Trainer = super()._instantiate_trainer(config, callbacks)
         if config["sync_batchnorm"] and trainer.strategy.root_device.type != "cuda":
             raise UsageError(

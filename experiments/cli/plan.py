@@ -7,8 +7,8 @@ from pathlib import Path
 from jsonargparse import set_parsing_settings
 from lightning.pytorch.utilities import rank_zero_only
 
-from callbacks.distributed.error_files import starter
-from callbacks.distributed.error_report import leave
+from callbacks.distributed.error_files import launcher_pid
+from callbacks.distributed.error_report import record_error
 from callbacks.distributed.exit_codes import FAILURE, MISTAKE
 from experiments.cli.arguments import NEWEST, Arguments
 from experiments.cli.errors import one_line
@@ -62,10 +62,10 @@ def execute(arguments: Arguments) -> int:
         return int(end.code or 0)
     except Exception as error:
         said = one_line(error)
-        leave(error, rank=getattr(rank_zero_only, "rank", 0), said=said)
+        record_error(error, rank=getattr(rank_zero_only, "rank", 0), message=said)
         if said is None:
             raise
-        if starter() is None:  # the one that started the others says the first error of all
+        if launcher_pid() is None:  # the one that started the others says the first error of all
             print(f"run.py: {said}", file=sys.stderr)
         return MISTAKE if isinstance(error, MISTAKES) else FAILURE
 

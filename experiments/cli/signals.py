@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
 
-from callbacks.distributed.error_files import errors_folder, forget_errors, starter
-from callbacks.distributed.exit_codes import BY_FORCE, FAILURE, INTERRUPTED, SIGNALS
+from callbacks.distributed.error_files import errors_folder, launcher_pid, remove_errors_folder
+from callbacks.distributed.exit_codes import FAILURE, INTERRUPTED, SIGNALS, STOPPED_AT_ONCE
 from experiments.runs.command_line import same_again
 
 #: Set while ``callbacks/checkpoints/save_on_signal.py`` answers the signals: then the step is finished and saved first.
@@ -71,7 +71,7 @@ def _ignore_in_workers() -> None:
 
 def _watch(heard: int) -> None:
     """Runs for ever: answers signals and, where another process started this one, ends with that."""
-    parent = starter()
+    parent = launcher_pid()
     interrupts = 0
     while True:
         ready, _, _ = select.select([heard], [], [], None if parent is None else 1.0)
@@ -86,7 +86,7 @@ def _answer(number: int, interrupts: int, parent: int | None) -> None:
     if number not in SIGNALS:
         return
     if number == signal.SIGINT and interrupts > 1:
-        _leave(BY_FORCE, "stopped at once, nothing more was saved. Go on with:")
+        _leave(STOPPED_AT_ONCE, "stopped at once, nothing more was saved. Go on with:")
     if TRAINING.is_set():
         return
     if parent is not None:
@@ -105,7 +105,7 @@ def _end_alone() -> None:
 
 def _say_alone() -> None:
     with suppress(OSError):
-        os.write(2, b"run.py: process 0 is gone, and this one with it\n")
+        os.write(2, b"run.py: process 0 has ended, so this process ends too\n")
     if folder := errors_folder():
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -117,5 +117,5 @@ def _leave(code: int, why: str) -> None:
         flush.join(1.0)
         with suppress(OSError):
             os.write(1, f"\n{why}\n  {_line()}\n".encode())
-    forget_errors()
+    remove_errors_folder()
     os._exit(code)

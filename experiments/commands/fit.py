@@ -4,7 +4,7 @@ import time
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from callbacks.distributed.exit_codes import BY_FORCE, DONE, INTERRUPTED
+from callbacks.distributed.exit_codes import DONE, INTERRUPTED, STOPPED_AT_ONCE
 from callbacks.errors import InterruptedRunError, StageError
 from callbacks.training.memory_check import out_of_memory, too_large
 from experiments.cli.signals import go_on_with
@@ -46,7 +46,7 @@ def run(context: RunContext) -> int:
     except SystemExit as end:  # Lightning's answer to KeyboardInterrupt
         if isinstance(end.__context__, KeyboardInterrupt):
             say(f"\nstopped at once, nothing more was saved. Go on with:\n  {resume_line(context)}")
-            return BY_FORCE
+            return STOPPED_AT_ONCE
         raise
     except (RuntimeError, MemoryError) as error:  # every stage was tried; figures, the optimiser or others took more
         stage = context.model.stage

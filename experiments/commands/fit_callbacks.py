@@ -10,7 +10,7 @@ from lightning import Callback
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
 from callbacks.checkpoints.run_files import ConfigWriter, SkippedFilesWriter
 from callbacks.checkpoints.save_on_signal import SaveOnSignal
-from callbacks.distributed.replica_check import ReplicaGuard
+from callbacks.distributed.replica_check import ReplicaCheck
 from callbacks.training.non_finite_guard import NonFiniteGuard
 from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.training.step_seed import StatelessRandomness
@@ -90,7 +90,7 @@ def fit_callbacks(
     return [
         ConfigWriter(folder.config, config_text),
         SkippedFilesWriter(folder.skipped),
-        ReplicaGuard(stages, every_n_steps=config.ddp.check_every_n_steps),
+        ReplicaCheck(stages, every_n_steps=config.ddp.check_every_n_steps),
         ProgressiveResizing(stages),
         *parts.start(model, initialized),
         StatelessRandomness(config.seed_everything),
