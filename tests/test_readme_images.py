@@ -1,4 +1,4 @@
-"""The README's image of style: image, painting and result, and an honest label."""
+"""The README's images of style: image, painting and result, with labels."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from datamodules.io.image import read_image
-from experiments.readme.images import REPAINTED, main
+from experiments.readme.images import STYLIZED, main
 from tests.helpers.tiny_images import save
 
-WIDTH, HEIGHT = REPAINTED
+WIDTH, HEIGHT = STYLIZED
 
 
 def flat(path: Path, gray: int, height: int, width: int) -> Path:
@@ -31,21 +31,21 @@ def sheet(run: Path, *more: str) -> np.ndarray:  # type: ignore[type-arg]
     return read_image(root / "made" / "style.jpg")
 
 
-def test_image_painting_and_result_stand_side_by_side(run: Path) -> None:
+def test_image_painting_and_result_are_side_by_side(run: Path) -> None:
     made = sheet(run)
     assert made.shape == (2 * HEIGHT, 3 * WIDTH, 3)
     middles = made[HEIGHT // 2 :: HEIGHT, WIDTH // 2 :: WIDTH, 0].astype(int)
     np.testing.assert_allclose(middles, [[10, 100, 150], [50, 100, 200]], atol=2)
 
 
-def test_results_of_random_features_are_labelled_so(run: Path) -> None:
+def test_results_of_random_features_are_labeled(run: Path) -> None:
     plain, random = sheet(run), sheet(run, "--random")
     plates = [(abs(made[:HEIGHT, 2 * WIDTH :].astype(int) - 20) < 8).sum() for made in (plain, random)]
     assert plates[1] > 2 * plates[0] > 0
     np.testing.assert_allclose(plain[:, : 2 * WIDTH], random[:, : 2 * WIDTH])
 
 
-def test_runs_stand_side_by_side_under_the_names_of_their_paintings(run: Path) -> None:
+def test_results_of_several_runs_are_side_by_side(run: Path) -> None:
     other = run.parent / "starry_night"
     flat(other / "predictions/cat.png", 90, 300, 300)
     image = flat(run.parent / "cat.png", 10, 300, 700)

@@ -4,7 +4,7 @@ import pytest
 
 from experiments.benchmarks.cost_model import Machine, Work, epoch_seconds, exchange_seconds, step
 from experiments.benchmarks.count import recipe_work
-from experiments.benchmarks.scaling import LOOKED_AT
+from experiments.benchmarks.scaling import STAGES
 from experiments.tasks.table import TASKS
 
 WORK = Work(name="", images=80, validation=16, batch=8, operations=30.0, gradient=64.0, image=5.0)
@@ -49,8 +49,8 @@ def test_operations_are_those_of_the_layers() -> None:
     assert work.batch == 64
 
 
-@pytest.mark.parametrize("task", LOOKED_AT)
+@pytest.mark.parametrize("task", STAGES)
 def test_what_is_looked_at_is_there(task: str) -> None:
-    recipe, stages, _, _ = LOOKED_AT[task]
+    recipe, stages, _, _ = STAGES[task]
     text = TASKS[task].recipe_file(recipe).read_text(encoding="utf-8")
     assert all(f"name: {stage}," in text for stage in stages)

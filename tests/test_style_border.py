@@ -1,4 +1,4 @@
-"""No frames: the rim of a repainted flat image is as restless as its middle, in a network that was trained."""
+"""Style networks paint no frame: flat images keep the same roughness at the border as inside."""
 
 from pathlib import Path
 
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 from datamodules.images.style import StyleDataModule
 from datamodules.stage import Stage
-from experiments.benchmarks.border import restlessness
+from experiments.benchmarks.flat_images import border_roughness
 from lightning_modules.style import StyleModule
 from models.losses.style import StyleLoss
 from models.style.style_resnet import StyleResnet
 from tests.helpers.quick_fit import quick_fit
 
 
-def test_steps_are_measured_where_they_are() -> None:
-    """Stripes of 8 gray levels, two pixels wide, in the middle alone: a step of 8 in every second pixel across."""
+def test_border_roughness_separates_border_and_middle() -> None:
+    """Vertical stripes of 8 gray levels, two pixels wide, in the middle alone: every second difference is 8."""
 
     def striped(images: Tensor) -> Tensor:
         made = torch.zeros_like(images)
@@ -26,13 +26,13 @@ def test_steps_are_measured_where_they_are() -> None:
         made[..., :16, :] = made[..., -16:, :] = 0
         return made
 
-    rim, middle = restlessness(striped)
-    assert middle == pytest.approx(8 / 2 / 2, rel=0.01)  # half of the steps across, none down
-    assert rim < 0.3  # the stripes' ends
+    border, inside = border_roughness(striped)
+    assert inside == pytest.approx(8 / 2 / 2, rel=0.01)  # half of the horizontal differences, no vertical one
+    assert border < 0.3  # the ends of the stripes
 
 
 def trained(cache: Path, padding: str) -> StyleModule:
-    """The network, small, through the real module and data for 56 steps."""
+    """A small network, trained for 56 steps with the real module and data."""
     torch.manual_seed(0)
     net = StyleResnet(width=8, blocks=2)
     for layer in net.modules():
@@ -47,8 +47,8 @@ def trained(cache: Path, padding: str) -> StyleModule:
 
 
 @pytest.mark.slow
-def test_a_trained_network_paints_no_frame(tmp_path: Path) -> None:
-    rim, middle = restlessness(trained(tmp_path, "reflect"))
-    assert rim == pytest.approx(middle, rel=0.2)
-    framed, plain = restlessness(trained(tmp_path, "zeros"))
-    assert framed > 5 * plain  # what zeros around the maps would paint
+def test_trained_network_paints_no_frame(tmp_path: Path) -> None:
+    border, inside = border_roughness(trained(tmp_path, "reflect"))
+    assert border == pytest.approx(inside, rel=0.2)
+    border, inside = border_roughness(trained(tmp_path, "zeros"))
+    assert border > 5 * inside  # zero padding paints a frame

@@ -1,1 +1,1 @@
-"""Speed and quality beside peers; every file prints a table."""
+"""Benchmarks of speed and quality; each module prints a table."""

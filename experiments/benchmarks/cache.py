@@ -1,12 +1,12 @@
-"""How much faster an image comes from the cache than from its JPEG.
+"""Compares the time to read an image from the cache with decoding its JPEG.
 
     python -m experiments.benchmarks.cache [--root FOLDER] [--size 128]
 
-Three ways to one small RGB square, taken in turn in one process, so that a busy machine slows all of them:
+Three ways to get a small RGB square, measured in turns in one process so that other load affects all of them:
 
 - Pillow: decode the whole JPEG, resize with Pillow (bicubic, its default);
-- fraction: what an image without a copy costs here: decode at 1/2, 1/4 or 1/8, then area means;
-- cache: read the copy, its checksum included, from a folder the system holds in memory.
+- reduced: decode at 1/2, 1/4 or 1/8, then area means, as Darkroom does for an image that is not cached;
+- cache: read the cached file and check its checksum, with the file in the system's page cache.
 
 Ends with exit code 1 if the cache is less than 30 times as fast as Pillow.
 """
@@ -34,17 +34,17 @@ REQUIRED = 30.0
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints the table; see the head of this file."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.cache", description="Cached images against JPEGs.")
-    parser.add_argument("--root", type=Path, help="folder of JPEGs (searched below too); without it some are drawn")
-    parser.add_argument("--size", type=int, default=128, help="side of the small squares in pixels")
-    parser.add_argument("--images", type=int, default=24, help="how many images")
-    parser.add_argument("--rounds", type=int, default=7, help="how often each way goes over all of them")
+    parser.add_argument("--root", type=Path, help="folder of JPEGs, searched recursively; default: generated noise")
+    parser.add_argument("--size", type=int, default=128, help="side of the squares in pixels")
+    parser.add_argument("--images", type=int, default=24, help="number of images")
+    parser.add_argument("--rounds", type=int, default=7, help="passes over all images")
     options = parser.parse_args(argv)
     cv2.setNumThreads(0)
     with tempfile.TemporaryDirectory() as folder:
         paths = sorted(options.root.rglob("*.jpg"))[: options.images] if options.root else []
-        paths = paths or draw_images(Path(folder), options.images)
+        paths = paths or write_images(Path(folder), options.images)
         cache = ImageCache(Path(folder, "cache"), limit_gb=10)
         cache.fill([Item(path, ImageKind()) for path in paths], options.size, workers=1)
         seconds = measure(paths, options.size, cache, rounds=options.rounds)
@@ -53,11 +53,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def measure(paths: list[Path], size: int, cache: ImageCache, *, rounds: int) -> dict[str, list[float]]:
-    """Seconds an image, one figure a round, for each of the three ways taken in turn."""
+    """Seconds per image for each of the three ways, one value per round."""
     kind = ImageKind()
     ways: dict[str, Callable[[Path], object]] = {
         "Pillow": lambda path: decode_with_pillow(path, size),
-        "fraction": lambda path: kind.make(path, size),
+        "reduced": lambda path: kind.make(path, size),
         "cache": lambda path: cache.get(path, size, kind),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -73,25 +73,25 @@ def measure(paths: list[Path], size: int, cache: ImageCache, *, rounds: int) -> 
 def report(seconds: dict[str, list[float]]) -> int:
     """Prints medians and ratios; returns the exit code."""
     medians = {name: median(rounds) for name, rounds in seconds.items()}
-    print(f"{'way':<10}{'ms an image':>14}{'images/s':>12}{'times Pillow':>14}")
+    print(f"{'way':<10}{'ms per image':>14}{'images/s':>12}{'times Pillow':>14}")
     for name, value in medians.items():
         print(f"{name:<10}{value * 1e3:>14.3f}{1 / value:>12.0f}{medians['Pillow'] / value:>14.1f}")
     reached = medians["Pillow"] / medians["cache"]
-    print(f"required of the cache: {REQUIRED:g} times, reached: {reached:.0f}")
+    print(f"required speedup of the cache: {REQUIRED:g}, measured: {reached:.0f}")
     return 0 if reached >= REQUIRED else 1
 
 
 def decode_with_pillow(path: Path, size: int) -> NDArray[np.uint8]:
-    """The usual way: the whole image, then Pillow's own resize."""
+    """Decodes the whole image and resizes it with Pillow."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB").resize((size, size)))
 
 
-def draw_images(folder: Path, count: int) -> list[Path]:
-    """Draws JPEGs with detail at every scale, as images have (noise of 1/f), of about 430 kB each."""
+def write_images(folder: Path, count: int) -> list[Path]:
+    """Writes JPEGs of 1/f noise, which has detail at every scale like natural images, of about 430 kB each."""
     generator = np.random.default_rng(0)
     paths = [folder / f"{index:03}.jpg" for index in range(count)]
-    for path in tqdm(paths, desc="drawing images", unit="file"):
+    for path in tqdm(paths, desc="writing images", unit="file"):
         pixels = np.full((HEIGHT, WIDTH, 3), 127, np.float32)
         for cells in (4, 16, 64, 256, 1024):
             noise = generator.normal(0, 80 / cells**0.4, (cells, cells, 3)).astype(np.float32)

@@ -1,20 +1,20 @@
-"""What a training step costs on many processes: computing, exchanging gradients, loading. No measuring, only sums."""
+"""Analytical model of a training step's time on many processes: compute, gradient all-reduce and data loading."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """One stage of a recipe, as a machine sees it.
+    """Cost figures of one stage of a recipe.
 
     Args:
         name: task and stage.
-        images: of an epoch's training.
-        validation: images of its validation.
-        batch: images of a step, all processes together.
-        operations: floating-point operations of an image: forward, loss and backward.
-        gradient: bytes that every process gives to the others a step.
-        image: bytes that the loader makes ready for an image, target included.
+        images: training images per epoch.
+        validation: validation images per epoch.
+        batch: images per step, over all processes.
+        operations: floating-point operations per image: forward, loss and backward.
+        gradient: bytes of gradients that are all-reduced per step.
+        image: bytes that the loader delivers per image, target included.
     """
 
     name: str
@@ -28,18 +28,18 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What the processes run on.
+    """Speed figures of the machine.
 
     Args:
-        rate: operations a second that a process reaches.
-        floor: seconds a step costs whatever is in it: starting kernels, logging, the optimiser.
-        pause: seconds an epoch costs beside its steps: saving, figures, loaders that start.
-        node: processes of a node.
-        near: bytes a second between processes of a node.
-        far: bytes a second between nodes.
-        hop: seconds that the shortest message takes.
-        loading: bytes of images a second that the loader processes of one training process make ready.
-        hidden: share of the computing behind which the exchange hides: at most the backward pass, two thirds.
+        rate: floating-point operations per second of one process.
+        floor: seconds per step that do not depend on the batch: kernel launches, logging, optimizer.
+        pause: seconds per epoch beside its steps: saving, figures, start of the loaders.
+        node: processes per node.
+        near: bytes per second between processes of a node.
+        far: bytes per second between nodes.
+        hop: latency of a message in seconds.
+        loading: bytes per second that the loader processes of one training process deliver.
+        hidden: fraction of the compute time that overlaps with the all-reduce; at most that of the backward pass, 2/3.
     """
 
     rate: float
@@ -55,14 +55,14 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Seconds of a step, each part by itself.
+    """Seconds of a step by part.
 
     Args:
-        floor: what every step costs; part of ``compute``.
-        compute: forward, loss, backward.
-        load: until the next images are ready.
-        exchange: until all gradients are.
-        visible: what computing does not hide of the exchange.
+        floor: the constant part of ``compute``.
+        compute: forward, loss, backward and ``floor``.
+        load: until the next batch is loaded.
+        exchange: all-reduce of the gradients.
+        visible: the part of ``exchange`` that does not overlap with compute.
     """
 
     floor: float
@@ -73,12 +73,12 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        """Of all together: the next images are loaded meanwhile."""
+        """Total; loading runs in parallel to the rest."""
         return max(self.compute + self.visible, self.load)
 
     @property
     def bound(self) -> str:
-        """What would have to become faster first."""
+        """The bottleneck: loading, network, overhead or computing."""
         if self.load > self.compute + self.visible:
             return "loading"
         if self.visible > 0.5 * self.compute:
@@ -87,13 +87,13 @@ class Step:
 
 
 def step(work: Work, machine: Machine, *, processes: int, batch: int) -> Step:
-    """Takes a step apart.
+    """Estimates the time of one step.
 
     Args:
-        work: what is to be done.
-        machine: by what.
-        processes: how many share the batch.
-        batch: images of the step.
+        work: the stage.
+        machine: the machine.
+        processes: number of processes that share the batch.
+        batch: images per step, over all processes.
 
     >>> work = Work(name="", images=100, validation=0, batch=8, operations=1.0, gradient=8.0, image=1.0)
     >>> machine = Machine(rate=1.0, floor=2.0, pause=0, node=2, near=8.0, far=4.0, hop=0, loading=9.0, hidden=0.0)
@@ -102,23 +102,23 @@ def step(work: Work, machine: Machine, *, processes: int, batch: int) -> Step:
     >>> step(work, machine, processes=4, batch=8).seconds  # 2 + 2, then half a gradient each way: 1 near and 2 far
     7.0
     """
-    mine = batch / processes
-    compute = machine.floor + mine * work.operations / machine.rate
+    share = batch / processes
+    compute = machine.floor + share * work.operations / machine.rate
     exchange = exchange_seconds(work.gradient, machine, processes=processes)
     return Step(
         floor=machine.floor,
         compute=compute,
-        load=mine * work.image / machine.loading,
+        load=share * work.image / machine.loading,
         exchange=exchange,
         visible=max(0.0, exchange - machine.hidden * compute),
     )
 
 
 def exchange_seconds(gradient: float, machine: Machine, *, processes: int) -> float:
-    """Seconds until all processes have the sum of their gradients.
+    """Seconds of an all-reduce of the gradients.
 
-    A ring of P moves ``2 (P - 1) / P`` times the bytes (Patarasuk and Yuan 2009, "Bandwidth optimal all-reduce
-    algorithms for clusters of workstations"); here one ring in each node, and one over the nodes.
+    A ring of P processes moves ``2 (P - 1) / P`` times the bytes (Patarasuk and Yuan 2009, "Bandwidth optimal
+    all-reduce algorithms for clusters of workstations"). The model has one ring in each node and one over the nodes.
     """
     inside, nodes = min(processes, machine.node), -(-processes // machine.node)
     seconds = 0.0
@@ -128,7 +128,7 @@ def exchange_seconds(gradient: float, machine: Machine, *, processes: int) -> fl
 
 
 def epoch_seconds(work: Work, machine: Machine, *, processes: int, batch: int) -> float:
-    """Seconds of an epoch with its validation, whose forward pass is a third of the operations."""
+    """Seconds of an epoch with validation, which costs a third of the operations per image (forward only)."""
     steps = work.images // batch
     validation = -(-work.validation // processes) * work.operations / 3 / machine.rate
     return steps * step(work, machine, processes=processes, batch=batch).seconds + validation + machine.pause

@@ -1,4 +1,4 @@
-"""Counts what a recipe's training asks of a machine: operations of an image, bytes of gradients and of images."""
+"""Counts the cost of a recipe's training: operations per image, bytes of gradients and of images."""
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -24,8 +24,8 @@ def recipe_work(task: str, recipe: str, stages: Sequence[str], *, images: int, v
         task: name of the task.
         recipe: name of the recipe.
         stages: names of stages.
-        images: that an epoch trains on.
-        validation: images that judge it.
+        images: training images per epoch.
+        validation: validation images per epoch.
     """
     settings = read_settings(TASKS[task].recipe_file(recipe))
     for plain in settings["stages"]:
@@ -35,22 +35,22 @@ def recipe_work(task: str, recipe: str, stages: Sequence[str], *, images: int, v
 
 
 def stage_work(task: str, settings: Settings, stage: Stage, *, images: int, validation: int) -> Work:
-    """Counts one stage of a recipe, with one image and no weights."""
-    net: Any = build(settings["model"]["net"]).to("meta")  # shapes without numbers: nothing is computed
+    """Counts the cost of one stage on the meta device, without computing anything."""
+    net: Any = build(settings["model"]["net"]).to("meta")
     scale = stage.scale or 1
     if stage.scale is not None:
         net.active_scale = stage.scale
     groups: list[list[nn.Module]] = net.layer_groups()
     freeze_(groups, frozen_count(len(groups), stage.frozen))
-    eyes = loss_network(settings["model"].get("loss"))
+    vgg = loss_network(settings["model"].get("loss"))
     image = torch.empty(1, 3, stage.size, stage.size, device="meta")
     with FlopCounterMode(display=False) as counter:
         preds = net(image)
-        outputs = [preds] if eyes is None else eyes(preds)
+        outputs = [preds] if vgg is None else vgg(preds)
         torch.autograd.backward([output.mean() for output in outputs])
-        if eyes is not None:
+        if vgg is not None:
             with torch.no_grad():
-                eyes(preds)  # the target, or the image itself
+                vgg(preds)  # features of the target or the content image
     trained = sum(p.numel() for group in groups for part in group for p in part.parameters() if p.requires_grad)
     target = {"segment": stage.size**2, "sr": 3 * (stage.size * scale) ** 2, "style": 0}[task]
     return Work(
@@ -64,19 +64,19 @@ def stage_work(task: str, settings: Settings, stage: Stage, *, images: int, vali
     )
 
 
-def build(described: Settings) -> nn.Module:
+def build(spec: Settings) -> nn.Module:
     """Builds a recipe's network with random weights."""
-    module, _, name = described["class_path"].rpartition(".")
-    arguments: dict[str, Any] = dict(described.get("init_args", {}))
+    module, _, name = spec["class_path"].rpartition(".")
+    arguments: dict[str, Any] = dict(spec.get("init_args", {}))
     if "pretrained" in arguments:
         arguments["pretrained"] = "none"
     net: nn.Module = getattr(import_module(module), name)(**arguments)
     return net.train()
 
 
-def loss_network(described: Settings | None) -> VggFeatures | None:
-    """Builds the VGG by which a recipe's loss sees, if it does."""
-    arguments = (described or {}).get("init_args", {})
+def loss_network(spec: Settings | None) -> VggFeatures | None:
+    """The VGG of a recipe's perceptual or style loss, or ``None``."""
+    arguments = (spec or {}).get("init_args", {})
     if "layers" not in arguments:
         return None
     return VggFeatures(name=arguments["name"], layers=arguments["layers"], weights="none").to("meta")

@@ -1,10 +1,10 @@
-"""How much memory ``predict`` takes for a large image, and how visible the seams of its tiles are.
+"""Measures the peak memory of ``predict`` for a large image, and the visibility of seams between tiles.
 
     python -m experiments.benchmarks.predict_memory CHECKPOINT [--size 4000x3000] [--precision bf16-mixed]
 
-The image is put together from those that ship with scikit-image, with some noise, and goes through the real
-command. Memory is that of all its processes together, what they share counted once (PSS, Linux only). Seams are
-looked for in a smaller part of it: the largest difference between the result of tiles and of the whole at once.
+The image is a mosaic of scikit-image's samples with noise, processed by the real command. Memory is the sum over all
+processes of the command, shared pages counted once (PSS, Linux only). Seams are measured on a smaller part of the
+image: the largest difference between tiled inference and inference on the whole part.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from datamodules.io.tensors import image_tensor
 from experiments.runs.trained_module import trained_module
 from lightning_modules.super_resolution import SuperResolutionModule
 
-SEAMS = 900, 1200  # height and width of the part that also goes through whole: that takes some GB
-_EVERY = 0.2  # seconds
+SEAMS = 900, 1200  # height and width of the part that is also processed whole, which takes a few GB
+_INTERVAL = 0.2  # seconds between two samples
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints both figures; see the head of this file."""
+    """Prints both measurements."""
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.predict_memory", description="Memory of predict.")
     parser.add_argument("checkpoint", type=Path, help="of super-resolution")
     parser.add_argument("--size", default="4000x3000", help="width x height of the image")
@@ -41,16 +41,16 @@ def main(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         save_jpeg(Path(folder, "image.jpg"), image)
         run = [sys.executable, str(Path(__file__).parents[1] / "run.py"), "--task", "sr", "predict"]
-        words = ["--ckpt_path", str(options.checkpoint.absolute()), "--trainer.precision", options.precision]
+        flags = ["--ckpt_path", str(options.checkpoint.absolute()), "--trainer.precision", options.precision]
         start = time.monotonic()
-        peak = peak_memory([*run, str(Path(folder, "image.jpg")), *words, "--out", str(Path(folder, "out"))])
+        peak = peak_memory([*run, str(Path(folder, "image.jpg")), *flags, "--out", str(Path(folder, "out"))])
     print(f"{width} x {height}, {options.precision}: {peak:.2f} GB at most, {time.monotonic() - start:.0f} s")
     print(f"seams: {seams(options.checkpoint, image[: SEAMS[0], : SEAMS[1]], options.precision):.4f} gray levels")
     return 0
 
 
 def test_image(height: int, width: int) -> NDArray[np.uint8]:
-    """Puts images beside each other, enlarged to 1000 px, with noise of 4 gray levels, ``(height, width, 3)``."""
+    """A mosaic of sample images enlarged to 1000 px, with noise of 4 gray levels, (height, width, 3)."""
     from skimage import data
 
     names = ("astronaut", "chelsea", "coffee")
@@ -63,15 +63,15 @@ def test_image(height: int, width: int) -> NDArray[np.uint8]:
 
 
 def peak_memory(command: Sequence[str]) -> float:
-    """Runs a command to its end and gives the most memory that its processes had together, in GB of 10^9 bytes.
+    """Runs a command and returns the peak memory of its processes together, in GB of 10^9 bytes.
 
     Raises:
         RuntimeError: if it fails.
     """
     process, peak = subprocess.Popen(command), 0
     while process.poll() is None:
-        peak = max(peak, sum(_memory(pid) for pid in _family(process.pid)))
-        time.sleep(_EVERY)
+        peak = max(peak, sum(_memory(pid) for pid in _process_tree(process.pid)))
+        time.sleep(_INTERVAL)
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
     return peak / 1e9
@@ -79,22 +79,22 @@ def peak_memory(command: Sequence[str]) -> float:
 
 @torch.no_grad()
 def seams(checkpoint: Path, image: NDArray[np.uint8], precision: str) -> float:
-    """Gives the largest difference in gray levels between an image enlarged in tiles and at once."""
+    """The largest difference in gray levels between tiled inference and inference on the whole image."""
     module, pixels = trained_module("sr", checkpoint, SuperResolutionModule), image_tensor(image)[None]
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision.startswith("bf16")):
         tiled, whole = module(pixels), module.net(pixels).float()
     return float((tiled.clamp(0, 1) - whole.clamp(0, 1)).abs().max() * 255)
 
 
-def _family(pid: int) -> Iterator[int]:
-    """A process and all that it started, as far as they still run."""
+def _process_tree(pid: int) -> Iterator[int]:
+    """A process and its running descendants."""
     yield pid
     for line in _read(f"/proc/{pid}/task/{pid}/children").split():
-        yield from _family(int(line))
+        yield from _process_tree(int(line))
 
 
 def _memory(pid: int) -> int:
-    """Bytes of a process, pages shared by n processes counted as an n-th."""
+    """Proportional set size of a process in bytes."""
     lines = _read(f"/proc/{pid}/smaps_rollup").splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 

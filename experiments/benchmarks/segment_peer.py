@@ -1,10 +1,11 @@
-"""What our U-Net and that of segmentation_models.pytorch come to with the same weights, data, stages and minutes.
+"""Trains our U-Net and that of segmentation_models.pytorch for the same time on the same data, and compares them.
 
     python -m experiments.benchmarks.segment_peer --root CARVANA --weights mobilenet_v2.pth [--minutes 20]
 
-Both train at the same time, each on one core and through the same stages, losses and augmentation; only the network
-differs. A stage gets a share of the minutes, and as many epochs as fit into it at the speed the network showed in a
-few steps before; so each schedule runs to its end. The table is of the held-out cars at their own size.
+Both start from the same encoder weights and train at the same time, each on one core, with the same stages, losses and
+augmentation; only the network differs. A stage gets a fraction of the minutes and as many epochs as fit into it, by the
+speed measured in a few steps before the run, so that each schedule is completed. The table shows the Dice of the
+held-out cars at their original size.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from models.normalize import Normalize
 from models.segmentation.unet import UNet
 
 SEED = 0
-# share of the minutes, stage; epochs are found by measuring
+# fraction of the minutes, stage; epochs are computed from the measured speed
 SCHEDULE = (
     (0.05, Stage(name="256 head", size=256, batch_size=8, epochs=1, lr=3e-3, frozen="encoder", div=10.0, warmup=0.2)),
     (0.25, Stage(name="256 all", size=256, batch_size=4, epochs=1, lr=2e-3, lr_scale=(0.1, 0.3, 1.0), div=10.0)),
@@ -40,7 +41,7 @@ SCHEDULE = (
 
 
 class PeerUnet(nn.Module):
-    """segmentation_models.pytorch's U-Net with its defaults, made to take images in [0, 1] and tell its groups."""
+    """segmentation_models.pytorch's U-Net with its defaults, for images in [0, 1] and with layer groups."""
 
     def __init__(self, weights: Path) -> None:
         super().__init__()
@@ -54,17 +55,17 @@ class PeerUnet(nn.Module):
         return logits
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Encoder down to an eighth, the rest of it, decoder: as ours."""
+        """Encoder down to 1/8, the rest of the encoder, decoder, as in our U-Net."""
         features = self.net.encoder.features
         return [[features[:7]], [features[7:]], [self.net.decoder, self.net.segmentation_head]]
 
 
 def main(argv: Sequence[str]) -> int:
-    """Trains both and prints the table; see the head of this file."""
+    """Trains both networks and prints the table."""
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.segment_peer", description="Quality beside smp.")
     parser.add_argument("--root", type=Path, required=True, help="Carvana's folder")
     parser.add_argument("--weights", type=Path, required=True, help="torchvision's MobileNetV2 features")
-    parser.add_argument("--minutes", type=float, default=20, help="training time of each, on one core")
+    parser.add_argument("--minutes", type=float, default=20, help="training time per network, on one core")
     parser.add_argument("--only", choices=("darkroom", "smp"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
@@ -82,7 +83,7 @@ def main(argv: Sequence[str]) -> int:
         if any(codes):
             return 1
         results = {name: json.loads(out.read_text(encoding="utf-8")) for name, out in outs.items()}
-    print(f"MobileNetV2 encoder, one core each, {options.minutes:g} min asked for, torch {torch.__version__}")
+    print(f"MobileNetV2 encoder, one core each, {options.minutes:g} min requested, torch {torch.__version__}")
     print(f"{'':44}{'darkroom':>10}{'smp':>10}")
     for label in ("minutes", "epochs"):
         print(f"{label:44}{results['darkroom'][label]:>10}{results['smp'][label]:>10}")
@@ -98,10 +99,10 @@ def _dice(table: dict[str, float], name: str) -> float:
 
 
 def train(name: str, options: argparse.Namespace) -> dict[str, object]:
-    """Trains one net and tests it.
+    """Trains and tests one network.
 
     Returns:
-        Minutes taken, epochs of each stage, Dice by image at its own size.
+        Training time in minutes, epochs per stage, and the Dice of each image at its original size.
     """
     torch.manual_seed(SEED)
     net: nn.Module = PeerUnet(options.weights) if name == "smp" else UNet(pretrained=str(options.weights))
@@ -109,8 +110,8 @@ def train(name: str, options: argparse.Namespace) -> dict[str, object]:
     data = CarvanaDataModule(root=options.root, seed=SEED, num_workers=0)
     data.setup("fit")
     stages = [
-        replace(stage, epochs=max(1, round(60 * options.minutes * share / seconds_an_epoch(module, data, stage))))
-        for share, stage in SCHEDULE
+        replace(stage, epochs=max(1, round(60 * options.minutes * fraction / seconds_per_epoch(module, data, stage))))
+        for fraction, stage in SCHEDULE
     ]
     trainer = Trainer(
         max_epochs=sum(stage.epochs for stage in stages),
@@ -136,14 +137,14 @@ def train(name: str, options: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def seconds_an_epoch(module: SegmentationModule, data: CarvanaDataModule, stage: Stage, *, steps: int = 4) -> float:
-    """Times a few steps on a copy's worth of gradients; weights and statistics are put back."""
+def seconds_per_epoch(module: SegmentationModule, data: CarvanaDataModule, stage: Stage, *, steps: int = 4) -> float:
+    """Estimates the time of an epoch from a few steps; weights and statistics are restored."""
     before = {key: value.clone() for key, value in module.state_dict().items()}
     batch = data.rehearsal_batch(stage)
     module.train()
     module.begin_stage(stage, steps)
     optimizer = torch.optim.Adam(parameter for parameter in module.parameters() if parameter.requires_grad)
-    taken = []
+    seconds = []
     for _ in range(steps + 1):
         start = time.monotonic()
         with torch.autocast("cpu", torch.bfloat16):
@@ -151,9 +152,9 @@ def seconds_an_epoch(module: SegmentationModule, data: CarvanaDataModule, stage:
         torch.autograd.backward(loss)
         optimizer.step()
         optimizer.zero_grad()
-        taken.append(time.monotonic() - start)
+        seconds.append(time.monotonic() - start)
     module.load_state_dict(before)
-    return sum(taken[1:]) / steps * data.steps_per_epoch(stage)
+    return sum(seconds[1:]) / steps * data.steps_per_epoch(stage)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How near a trained style network comes to Gatys' method, and how much faster it is.
+"""Compares the loss and the time of a trained style network with those of Gatys' method.
 
     python -m experiments.benchmarks.style_gatys [--images 4] [--iterations 500] [options of run.py]
 
-Options that are not its own are those of ``run.py --task style``: ``--ckpt_path FILE`` or ``--name RUN`` (the best
-checkpoint of the newest run where neither is given), ``--data.root FOLDER``, ``--trainer.accelerator gpu`` and so on.
-Both sides get the same held-out images and the same loss; Gatys' method starts from the image and changes
-its pixels by L-BFGS. Johnson et al. 2016 (figure 5) find their networks at Gatys' loss of 50 to 100 iterations.
-Time is the processor's on a CPU, so that a busy machine counts less, and the clock's on a GPU.
+All other options are those of ``run.py --task style``: ``--ckpt_path FILE`` or ``--name RUN`` (by default the best
+checkpoint of the newest run), ``--data.root FOLDER``, ``--trainer.accelerator gpu`` and so on. Both methods get the
+same held-out images and the same loss; Gatys' method starts from the content image and optimizes its pixels by
+L-BFGS. Johnson et al. 2016 (figure 5) report networks at the loss of 50 to 100 of Gatys' iterations. Time is processor
+time on a CPU, which other load affects less, and wall time on a GPU.
 """
 
 import argparse
@@ -36,14 +36,14 @@ MARKS = (100, 300, 500)
 
 
 @dataclass(kw_only=True)
-class Figures:
-    """What was measured on each image.
+class Measurements:
+    """Measurements, one entry per image.
 
     Args:
-        untouched: loss of the image.
-        network: loss of the network's image.
-        network_seconds: time of its forward pass.
-        gatys: the lowest loss up to each iteration.
+        untouched: loss of the content image itself.
+        network: loss of the network's output.
+        network_seconds: time of the forward pass.
+        gatys: lowest loss up to each iteration.
         gatys_seconds: time up to each iteration.
     """
 
@@ -55,10 +55,10 @@ class Figures:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints the table; see the head of this file."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.style_gatys", description="Network against Gatys.")
     parser.add_argument("--images", type=int, default=4, help="held-out images")
-    parser.add_argument("--iterations", type=int, default=max(MARKS), help="of Gatys' method, for each image")
+    parser.add_argument("--iterations", type=int, default=max(MARKS), help="iterations of Gatys' method per image")
     options, rest = parser.parse_known_args(argv)
     try:
         context = build_context(make_plan(read_arguments(["--task", "style", "test", *rest])))
@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     device = context.trainer.strategy.root_device
     module.to(device).eval().requires_grad_(False)
     module.loss.load()
-    figures = Figures()
+    figures = Measurements()
     with tqdm(total=len(contents) * options.iterations, desc="Gatys", unit="iteration") as bar:
         for content in contents:
             measure(figures, module, content[None].to(device), iterations=options.iterations, bar=bar)
@@ -83,50 +83,50 @@ def main(argv: Sequence[str]) -> int:
 
 
 def held_out(context: RunContext, count: int) -> list[Tensor]:
-    """The first held-out images as the stage's validation sees them, (3, S, S) each."""
+    """The first validation images of the stage, each (3, S, S)."""
     context.datamodule.prepare(context.stages)
     context.datamodule.setup("test")
     data = context.datamodule.val_set(context.stage)
     return [data[Key(0, index)]["content"] for index in range(min(count, length_of(data)))]
 
 
-def measure(figures: Figures, module: StyleModule, content: Tensor, *, iterations: int, bar: "tqdm[Any]") -> None:
-    """Puts one image's figures to the others."""
+def measure(figures: Measurements, module: StyleModule, content: Tensor, *, iterations: int, bar: "tqdm[Any]") -> None:
+    """Adds the measurements of one image."""
     clock = time.monotonic if content.is_cuda else time.process_time
 
     def total(pixels: Tensor) -> Tensor:
         return module.loss.per_image(pixels, content).sum()
 
     figures.untouched.append(total(content).item())
-    module.net(content)  # the first pass also allocates memory
+    module.net(content)  # warm-up: the first pass allocates memory
     start = clock()
     made = module.net(content)
-    made.sum().item()  # a GPU works on by itself until it is asked
+    made.sum().item()  # waits for the GPU
     figures.network_seconds.append(clock() - start)
     figures.network.append(total(made).item())
     seconds: list[float] = []
     start = clock()
 
-    def note(_iteration: int, lowest: float) -> None:
+    def record(_iteration: int, lowest: float) -> None:
         seconds.append(clock() - start)
         bar.set_postfix(loss=f"{lowest:.4g}", network=f"{figures.network[-1]:.4g}", refresh=False)
         bar.update()
 
-    figures.gatys.append(paint(total, content, iterations=iterations, on_iteration=note).losses)
+    figures.gatys.append(paint(total, content, iterations=iterations, on_iteration=record).losses)
     figures.gatys_seconds.append(seconds)
 
 
-def table(figures: Figures) -> list[str]:
-    r"""Writes the means over images, and how the network's loss compares with Gatys' on each.
+def table(figures: Measurements) -> list[str]:
+    r"""The means over images, and the mean ratio of the network's loss to the one of the row.
 
-    >>> found = Figures(untouched=[1.0], network=[0.5], network_seconds=[0.1])
+    >>> found = Measurements(untouched=[1.0], network=[0.5], network_seconds=[0.1])
     >>> found.gatys, found.gatys_seconds = [[1.0, 0.4]], [[2.0, 4.0]]
     >>> print(*table(found), sep="\n")
                                loss  network / this     seconds
     image                     1.000            0.50
     network                   0.500            1.00        0.10
     Gatys, 2 iterations       0.400            1.25        4.00
-    Gatys is where the network is after 2 iterations, which take 40 times as long
+    Gatys reaches the loss of the network after 2 iterations, which take 40 times as long
     """
     done = min(len(losses) for losses in figures.gatys)
     marks = [mark for mark in MARKS if mark < done] + [done]
@@ -144,8 +144,8 @@ def table(figures: Figures) -> list[str]:
     return [*lines, verdict(figures)]
 
 
-def verdict(figures: Figures) -> str:
-    """Says after how many iterations Gatys' method is where the network is, in the median of the images."""
+def verdict(figures: Measurements) -> str:
+    """States the median number of iterations after which Gatys' method reaches the network's loss."""
     reached = median_high(
         [
             next((n for n, loss in enumerate(losses, 1) if loss <= ours), len(losses) + 1)
@@ -156,8 +156,10 @@ def verdict(figures: Figures) -> str:
     until = min(reached, done)
     faster = mean(times[until - 1] for times in figures.gatys_seconds) / mean(figures.network_seconds)
     if reached > done:
-        return f"Gatys is not where the network is after {done} iterations, which take {faster:.0f} times as long"
-    return f"Gatys is where the network is after {reached} iterations, which take {faster:.0f} times as long"
+        return (
+            f"Gatys does not reach the loss of the network in {done} iterations, which take {faster:.0f} times as long"
+        )
+    return f"Gatys reaches the loss of the network after {reached} iterations, which take {faster:.0f} times as long"
 
 
 if __name__ == "__main__":

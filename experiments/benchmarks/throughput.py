@@ -1,8 +1,7 @@
-"""Times training steps of real runs, for the benchmarks that compare numbers of processes and threads."""
+"""Measures the time of training steps and of all-reduce, for the benchmarks of processes and threads."""
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,9 +10,10 @@ from statistics import median
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
 
 RUN = Path(__file__).parents[1] / "run.py"
-#: Each task's sample recipe in one stage without an end; weights need not be downloaded to be timed.
+#: Fields of the one stage that each task's sample recipe is run with, and options that avoid downloads.
 TASKS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "segment": ({"size": 128}, ("--model.net.pretrained", "none")),
     "sr": ({"size": 40, "scale": 2}, ()),
@@ -22,11 +22,11 @@ TASKS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 
 class StepTimer(Callback):
-    """Writes down how long each step took, from the end of the one before to its own.
+    """Writes the duration of each step, from the end of the previous one.
 
     Args:
-        file: where process 0 leaves them as JSON, in seconds.
-        skip: steps at the start that do not count: they allocate memory.
+        file: JSON file that rank 0 writes, in seconds.
+        skip: warm-up steps that are left out.
     """
 
     def __init__(self, file: Path, skip: int = 3) -> None:
@@ -35,39 +35,39 @@ class StepTimer(Callback):
         self._mark: float | None = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forgets the end of the step before: an epoch's end saves and draws."""
+        """Leaves out the time between epochs, when figures are drawn and checkpoints saved."""
         self._mark = None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Reads the clock."""
+        """Records the time since the previous step."""
         now = time.perf_counter()
         if self._mark is not None and trainer.global_step > self.skip:
             self._seconds.append(now - self._mark)
         self._mark = now
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes them."""
+        """Writes the file."""
         if trainer.is_global_zero:
             self.file.write_text(json.dumps(self._seconds), encoding="utf-8")
 
 
 def timed_stage(task: str, batch: int) -> dict[str, Any]:
-    """The stage that is timed."""
+    """The fields of the stage that is timed."""
     return {"name": "timed", "batch_size": batch, "epochs": 1000, "lr": 1e-4, **TASKS[task][0]}
 
 
-def seconds_a_step(task: str, *, folder: Path, processes: int, threads: int, batch: int, steps: int) -> float:
-    """Trains ``steps`` steps on this machine's processor in processes of their own.
+def seconds_per_step(task: str, *, folder: Path, processes: int, threads: int, batch: int, steps: int) -> float:
+    """Trains a sample recipe on this machine's CPU in separate processes.
 
     Args:
-        task: whose sample recipe.
-        folder: for the run, which is left there.
-        processes: how many share each step.
-        threads: of each process.
-        batch: images a step, of all processes together.
-        steps: the first ones do not count.
+        task: name of the task.
+        folder: receives the run.
+        processes: number of ranks.
+        threads: threads per rank.
+        batch: images per step, over all ranks.
+        steps: training steps, including warm-up.
 
     Returns:
         Median time of a step in seconds.
@@ -76,7 +76,7 @@ def seconds_a_step(task: str, *, folder: Path, processes: int, threads: int, bat
         RuntimeError: if the run failed.
     """
     file = folder / "seconds.json"
-    words = [
+    flags = [
         *(
             "--task",
             task,
@@ -94,7 +94,7 @@ def seconds_a_step(task: str, *, folder: Path, processes: int, threads: int, bat
         *(f"--trainer.callbacks.file={file}", *TASKS[task][1]),
     ]
     done = subprocess.run(
-        [sys.executable, str(RUN), *words],
+        [sys.executable, str(RUN), *flags],
         env=os.environ | {"OMP_NUM_THREADS": str(threads)},
         capture_output=True,
         text=True,
@@ -108,8 +108,8 @@ def seconds_a_step(task: str, *, folder: Path, processes: int, threads: int, bat
     return float(median(seconds))
 
 
-def seconds_an_exchange(processes: int, size: int, *, rounds: int = 10) -> float:
-    """Times gloo's sum of ``size`` bytes of float32 over ``processes`` processes that do nothing else.
+def seconds_per_allreduce(processes: int, size: int, *, rounds: int = 10) -> float:
+    """Measures gloo's all-reduce of ``size`` bytes of float32 over ``processes`` processes.
 
     Returns:
         Median time in seconds.
@@ -117,22 +117,20 @@ def seconds_an_exchange(processes: int, size: int, *, rounds: int = 10) -> float
     Raises:
         RuntimeError: if a process failed.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", _EXCHANGE, str(size // 4), str(rounds)]
+    port = str(find_free_network_port())
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", _ALL_REDUCE, str(size // 4), str(rounds)]
     ranks = [
-        subprocess.Popen(command, env=os.environ | place | {"RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(command, env=os.environ | group | {"RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
         for rank in range(processes)
     ]
-    said = [rank.communicate()[0] for rank in ranks]
+    outputs = [rank.communicate()[0] for rank in ranks]
     if any(rank.returncode for rank in ranks):
-        raise RuntimeError(f"{processes} processes could not exchange {size} bytes")
-    return float(median(json.loads(said[0])))
+        raise RuntimeError(f"{processes} processes failed to all-reduce {size} bytes")
+    return float(median(json.loads(outputs[0])))
 
 
-_EXCHANGE = """
+_ALL_REDUCE = """
 import json, sys, time
 import torch
 import torch.distributed as dist

@@ -1,10 +1,10 @@
-"""How long a training step of the U-Net takes beside that of segmentation_models.pytorch on the same encoder.
+"""Compares the time of a training step of our U-Net with that of segmentation_models.pytorch on the same encoder.
 
     python -m experiments.benchmarks.unet_step [--encoder mobilenet_v2] [--size 256] [--batch 4]
 
-A step is forward, loss and backward, in channels_last, on one core. The nets take turns, so that a busy machine slows
-all of them, and time of the processor counts, not of the clock. "no image" is the U-Net without its skip from the
-image; the difference is what that skip costs.
+A step is forward, loss and backward, in channels_last, on one core. The networks take turns so that other load affects
+all of them, and processor time is measured. "no image" is the U-Net without the skip connection from the image; the
+difference is the cost of that connection.
 """
 
 import argparse
@@ -23,12 +23,12 @@ from models.segmentation.unet import UNet
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints the table; see the head of this file."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(prog="experiments.benchmarks.unet_step", description="Time of a training step.")
-    parser.add_argument("--encoder", default="mobilenet_v2", help="a name that both libraries know")
+    parser.add_argument("--encoder", default="mobilenet_v2", help="an encoder that both libraries have")
     parser.add_argument("--size", type=int, default=256, help="side of the images in pixels")
-    parser.add_argument("--batch", type=int, default=4, help="images a step")
-    parser.add_argument("--rounds", type=int, default=7, help="how often each net takes its turn")
+    parser.add_argument("--batch", type=int, default=4, help="images per step")
+    parser.add_argument("--rounds", type=int, default=7, help="measurements per network")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     nets: dict[str, nn.Module] = {
@@ -42,10 +42,10 @@ def main(argv: Sequence[str]) -> int:
         for name, net in nets.items():
             for bf16 in (False, True):
                 taken = step(net.to(memory_format=torch.channels_last), images, bf16=bf16)
-                if number > 0:  # the first turn also allocates memory
+                if number > 0:  # the first one is the warm-up
                     seconds.setdefault((name, bf16), []).append(taken)
     print(f"{options.encoder}, {options.size} px, batch {options.batch}, one core, torch {torch.__version__}")
-    print(f"{'net':30}{'parameters':>12}{'float32':>10}{'bf16':>10}   seconds a step, median of {options.rounds}")
+    print(f"{'net':30}{'parameters':>12}{'float32':>10}{'bf16':>10}   seconds per step, median of {options.rounds}")
     for name, net in nets.items():
         millions = sum(p.numel() for p in net.parameters()) / 1e6
         times = "".join(f"{median(seconds[name, bf16]):10.3f}" for bf16 in (False, True))
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def step(net: nn.Module, images: torch.Tensor, *, bf16: bool) -> float:
-    """Processor seconds of one forward pass, loss and backward pass."""
+    """Processor time of forward, loss and backward in seconds."""
     start = time.process_time()
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         logits = net(images)

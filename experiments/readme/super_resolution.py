@@ -1,10 +1,10 @@
-"""Makes the README's image of super-resolution: a loss of pixels and a loss that sees, side by side.
+"""Makes the README's image of super-resolution: pixel loss and perceptual loss side by side.
 
 python -m experiments.readme.super_resolution --pixel runs/sr/pixel/checkpoints/best.ckpt \
     --perceptual runs/sr/perceptual/checkpoints/best.ckpt IMAGE[:LEFT,TOP] ...
 
-Each image is made small as the field does it and enlarged again. A row shows a part of it, its middle where no
-corner is named: bicubic, both networks and the image, with the PSNR of the whole image.
+Each image is downscaled by the bicubic kernel of MATLAB and enlarged again. A row shows a crop of it, the middle unless
+a corner is given: bicubic, both networks and the original, with the PSNR of the whole image.
 """
 
 import argparse
@@ -23,34 +23,36 @@ from datamodules.images.pair_dataset import whole_multiple
 from datamodules.images.shrink import shrink
 from datamodules.io.image import read_image
 from datamodules.io.tensors import image_tensor
-from experiments.readme.images import IMAGES
+from experiments.readme.images import PICTURES
 from experiments.runs.trained_module import trained_module
 from lightning_modules.super_resolution import SuperResolutionModule
 from lightning_modules.super_resolution_metrics import psnr
 from models.super_resolution.sr_resnet import enlarge
 
-SHOWN = SMALL // 2  # pixels of the image, each of them two on the sheet
+SHOWN = SMALL // 2  # side of the crop in pixels; each is drawn as 2 x 2
 
 
 def main(argv: Sequence[str]) -> int:
-    """Writes ``sr.jpg``; see the head of this file."""
+    """Writes ``sr.jpg``."""
     parser = argparse.ArgumentParser(
         prog="experiments.readme.super_resolution", description="Make the README's image of sr."
     )
-    parser.add_argument("--pixel", type=Path, required=True, help="checkpoint trained with a loss of pixels")
-    parser.add_argument("--perceptual", type=Path, required=True, help="checkpoint trained with a loss that sees")
-    parser.add_argument("images", nargs="+", help="images, each with the corner of what is shown: FILE:LEFT,TOP")
-    parser.add_argument("--out", type=Path, default=IMAGES / "sr.jpg", help="file of the image")
+    parser.add_argument("--pixel", type=Path, required=True, help="checkpoint trained with a pixel loss")
+    parser.add_argument("--perceptual", type=Path, required=True, help="checkpoint trained with a perceptual loss")
+    parser.add_argument("images", nargs="+", help="images, each with an optional corner of the crop: FILE:LEFT,TOP")
+    parser.add_argument("--out", type=Path, default=PICTURES / "sr.jpg", help="output file")
     options = parser.parse_args(argv)
     modules = {
-        "pixels": trained_module("sr", options.pixel, SuperResolutionModule),
-        "sees": trained_module("sr", options.perceptual, SuperResolutionModule),
+        "pixel": trained_module("sr", options.pixel, SuperResolutionModule),
+        "perceptual": trained_module("sr", options.perceptual, SuperResolutionModule),
     }
     scales = {module.scale for module in modules.values()}
     if len(scales) > 1:
-        parser.error(f"the checkpoints enlarge {' and '.join(f'{scale}x' for scale in sorted(scales))}: take two alike")
-    panels = [panel for image in options.images for panel in row(*_named(image), modules)]
-    title = f"{scales.pop()}x: a loss of pixels and a loss that sees"
+        parser.error(
+            f"the checkpoints have different scales ({', '.join(map(str, sorted(scales)))}); both must have the same"
+        )
+    panels = [panel for image in options.images for panel in row(*_split_corner(image), modules)]
+    title = f"{scales.pop()}x: pixel loss and perceptual loss"
     save_jpeg(options.out, sheet(panels, title))
     print(f"saved {options.out}")
     return 0
@@ -58,15 +60,15 @@ def main(argv: Sequence[str]) -> int:
 
 @torch.no_grad()
 def row(path: Path, corner: tuple[int, int] | None, modules: dict[str, SuperResolutionModule]) -> list[Panel]:
-    """Enlarges an image that was made small, and shows the same part of all results.
+    """Downscales and enlarges an image, and crops the same part of all results.
 
     Args:
-        path: of the image.
-        corner: left and top of the part; ``None`` is the middle.
-        modules: by what is written on their results; all of one scale.
+        path: the image.
+        corner: left and top of the crop; ``None`` is the middle.
+        modules: networks of one scale by label.
 
     Returns:
-        Bicubic, one panel for each module, and the image.
+        Panels of bicubic, of each network, and of the original image.
     """
     scale = next(iter(modules.values())).scale
     pixels = whole_multiple(read_image(path), scale)
@@ -82,13 +84,13 @@ def row(path: Path, corner: tuple[int, int] | None, modules: dict[str, SuperReso
 
 
 def sheet(panels: Sequence[Panel], title: str) -> np.ndarray:
-    """Puts rows of four panels under a title, (H, W, 3) uint8."""
-    drawn: Tensor = grid(panels, title=title, note="PSNR of the whole image; one of its pixels is 2 x 2", legend=[])
+    """Rows of four panels under a title, (H, W, 3) uint8."""
+    drawn: Tensor = grid(panels, title=title, note="PSNR of the whole image; each pixel is drawn as 2 x 2", legend=[])
     return np.ascontiguousarray(drawn.permute(1, 2, 0).numpy())
 
 
-def _named(image: str) -> tuple[Path, tuple[int, int] | None]:
-    """Splits ``FILE:LEFT,TOP``."""
+def _split_corner(image: str) -> tuple[Path, tuple[int, int] | None]:
+    """Splits ``FILE:LEFT,TOP`` into file and corner."""
     name, _, corner = image.rpartition(":")
     if not name or not all(number.isdigit() for number in corner.split(",")):
         return Path(image), None

@@ -1,7 +1,7 @@
-"""Takes images of a run as TensorBoard shows it, for the README and for a look from a machine without a screen.
+"""Saves screenshots of TensorBoard, for the README and for machines without a display.
 
 Needs Chromium (Debian: ``apt-get install chromium``), found as ``chromium``, ``chromium-browser`` or ``google-chrome``;
-nothing of everyday use depends on it.
+no other part of Darkroom depends on it.
 
     python experiments/readme/tensorboard.py runs/segment/sample --out docs
 """
@@ -9,7 +9,6 @@ nothing of everyday use depends on it.
 import argparse
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,9 +19,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from tqdm import tqdm
 
-# Name of the image -> address of the tab, and size of the window in pixels.
+# Name of the tab -> its address, and the size of the window in pixels.
 TABS = {
     "overview": ("#timeseries&_smoothingWeight=0", (1600, 1500)),
     "charts": ("#custom_scalars&_smoothingWeight=0", (1600, 1500)),
@@ -34,26 +34,18 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 60
 
 
-def free_port() -> int:
-    """Asks the system for a port nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
-
-
 @contextmanager
 def tensorboard(folder: Path) -> Iterator[str]:
-    """Serves ``folder`` on this machine alone while it is needed.
+    """Runs a TensorBoard server on the loopback interface.
 
     Yields:
-        The address.
+        The address of the server.
 
     Raises:
-        RuntimeError: if it does not answer within a minute.
+        RuntimeError: if it shows no run within a minute.
     """
-    port = free_port()
-    # Reads the whole log before it answers; the images would show half of it otherwise.
+    port = find_free_network_port()
+    # Load the whole log before the first answer; otherwise screenshots may show half of it.
     whole = ["--load_fast", "false", "--reload_task", "blocking", "--reload_interval", "0"]
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), *whole]
     server = subprocess.Popen(
@@ -66,7 +58,9 @@ def tensorboard(folder: Path) -> Iterator[str]:
                 break
             time.sleep(0.5)
         else:
-            raise RuntimeError(f"TensorBoard showed no run of {folder} within {START_SECONDS} s: is there a log in it?")
+            raise RuntimeError(
+                f"TensorBoard found no run in {folder} within {START_SECONDS} s; are there events.out.tfevents.* files?"
+            )
         yield address
     finally:
         server.terminate()
@@ -74,14 +68,14 @@ def tensorboard(folder: Path) -> Iterator[str]:
 
 
 def screenshot(browser: str, address: str, size: tuple[int, int], target: Path) -> None:
-    """Opens ``address`` in a headless browser with a profile of its own and saves what it shows as PNG.
+    """Saves a screenshot of ``address`` as PNG, taken by a headless browser with a temporary profile.
 
     Raises:
-        RuntimeError: if the browser made no image.
+        RuntimeError: if the browser wrote no file.
     """
     with tempfile.TemporaryDirectory() as profile:
         command = [browser, "--headless", "--disable-gpu", "--disable-background-networking"]
-        if os.geteuid() == 0:  # Chromium's sandbox refuses to work for root
+        if os.geteuid() == 0:  # Chromium refuses to run its sandbox as root
             command.append("--no-sandbox")
         command += ["--no-first-run", "--hide-scrollbars", f"--user-data-dir={profile}/user"]
         command += [f"--window-size={size[0]},{size[1]}", "--virtual-time-budget=30000"]
@@ -90,21 +84,17 @@ def screenshot(browser: str, address: str, size: tuple[int, int], target: Path) 
             [*command, f"--screenshot={image}", address], capture_output=True, text=True, timeout=180, check=False
         )
         if not image.exists():
-            raise RuntimeError(f"{browser} made no image of {address}: {done.stderr.strip()[-300:]}")
+            raise RuntimeError(f"{browser} saved no screenshot of {address}: {done.stderr.strip()[-300:]}")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(image, target)
 
 
 def main() -> int:
-    """Takes the images that were asked for.
-
-    Returns:
-        0, or 2 for what the user has to mend.
-    """
-    parser = argparse.ArgumentParser(description="Save images of a run as TensorBoard shows it.", allow_abbrev=False)
-    parser.add_argument("folder", type=Path, help="folder of a run, or of several to compare")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder for the images")
-    parser.add_argument("--tab", choices=list(TABS), nargs="+", default=list(TABS), help="which tabs; all of them")
+    """Saves one screenshot per tab; returns 2 if there is no browser or no log."""
+    parser = argparse.ArgumentParser(description="Save screenshots of TensorBoard.", allow_abbrev=False)
+    parser.add_argument("folder", type=Path, help="folder of one run or of several")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder of the screenshots")
+    parser.add_argument("--tab", choices=list(TABS), nargs="+", default=list(TABS), help="tabs; by default all")
     arguments = parser.parse_args()
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
@@ -114,10 +104,10 @@ def main() -> int:
         print(f"{arguments.folder} holds no TensorBoard log", file=sys.stderr)
         return 2
     with tensorboard(arguments.folder) as address:
-        for tab in tqdm(arguments.tab, desc="tabs"):
+        for tab in tqdm(arguments.tab, desc="screenshots", unit="tab"):
             fragment, size = TABS[tab]
             screenshot(browser, address + fragment, size, arguments.out / f"tensorboard-{tab}.png")
-    print(f"saved {len(arguments.tab)} images in {arguments.out.resolve()}")
+    print(f"saved {len(arguments.tab)} screenshots in {arguments.out.resolve()}")
     return 0
 
 
