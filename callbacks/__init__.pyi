@@ -9,7 +9,8 @@ from .training.step_seed import StatelessRandomness as StatelessRandomness
 from .training.style_calibration import Calibration as Calibration
 from .training.weight_averaging import StageAverage as StageAverage
 from .visualization.dashboard import Dashboard as Dashboard
-from .visualization.figures import Figures as Figures
-from .visualization.segmentation import SegmentFigures as SegmentFigures
+from .visualization.figures import FigureLogger as FigureLogger
+from .visualization.segmentation import SegmentationFigures as SegmentationFigures
 from .visualization.style import StyleFigures as StyleFigures
-from .visualization.super_resolution import SrFigures as SrFigures
+from .visualization.super_resolution import SuperResolutionFigures as SuperResolutionFigures
+from .visualization.task_figures import Figures as Figures

@@ -22,15 +22,15 @@ from callbacks.distributed.replica_check import ReplicaCheck
 from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.training.weight_averaging import StageAverage
 from callbacks.visualization.dashboard import Dashboard
-from callbacks.visualization.segmentation import SegmentFigures
-from callbacks.visualization.super_resolution import SrFigures
+from callbacks.visualization.figures import FigureLogger
+from callbacks.visualization.super_resolution import SuperResolutionFigures
 from datamodules.stage import Stage
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.super_resolution import SuperResolutionModule
 from models.losses.pixel import L1Loss
 from models.super_resolution.sr_resnet import SrResnet
 from tests.helpers.ranks import on_ranks
-from tests.helpers.tiny_segment import DiscData, DiscNet, Discs, fit_discs, read_events
+from tests.helpers.tiny_segment import DiscData, DiscNet, Discs, disc_figures, fit_discs, read_events
 from tests.helpers.tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trainer
 
 
@@ -77,7 +77,7 @@ def test_two_ranks_stay_equal_across_thawing_and_resume_exactly(tmp_path: Path) 
 
 def fit_discs_and_test(folder: Path, world: int) -> dict[str, Any]:
     """Trains, validates and tests with figures and a dashboard."""
-    callbacks = [SegmentFigures(fixed=2, worst=1), Dashboard(configuration={})]
+    callbacks = [disc_figures(folder / "figures", fixed=2, worst=1), Dashboard(configuration={})]
     trainer = fit_discs(folder, callbacks, devices=world, num_sanity_val_steps=0)
     module: Any = trainer.lightning_module
     val = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
@@ -136,8 +136,13 @@ def judge_one(folder: Path, world: int, states: dict[str, Any] | None = None) ->
     ends = {}
     net = SrResnet(width=8, blocks=1, max_scale=2, tail_norm=True)  # with batch norm, whose buffers DDP sends
     for name, module, data, figures in (
-        ("sr", SuperResolutionModule(net=net, loss=L1Loss()), OneImage(num_workers=0), SrFigures()),
-        ("segment", SegmentationModule(net=DiscNet()), OneDisc(num_workers=0), SegmentFigures()),
+        (
+            "sr",
+            SuperResolutionModule(net=net, loss=L1Loss()),
+            OneImage(num_workers=0),
+            FigureLogger(SuperResolutionFigures()),
+        ),
+        ("segment", SegmentationModule(net=DiscNet()), OneDisc(num_workers=0), disc_figures(None)),
     ):
         stages = [Stage(name="only", size=16, scale=2, batch_size=4, epochs=2, lr=1e-3)]
         trainer = Trainer(

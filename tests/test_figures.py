@@ -7,9 +7,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from callbacks.visualization.figures import Figures, Kept
-from callbacks.visualization.segmentation import SegmentFigures
-from tests.helpers.tiny_segment import fit_discs, read_events
+from callbacks.visualization.best_and_worst import Sample
+from callbacks.visualization.figures import FigureLogger
+from callbacks.visualization.task_figures import Figures
+from tests.helpers.tiny_segment import disc_figures, fit_discs, read_events
 
 FIGURES = {
     "figures/training_batch": [0, 2],  # the first step of each stage
@@ -21,33 +22,32 @@ FIGURES = {
 
 
 class Remember(Figures):
-    """Draws nothing and remembers what it was asked to draw."""
+    """Draws nothing and remembers which samples it was given."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.drawn: list[Kept] = []
+    def __init__(self) -> None:
+        self.drawn: list[Sample] = []
 
-    def draw_image(self, kept: Kept, note: str) -> Tensor:
-        self.drawn.append(kept)
-        return torch.zeros(3, 1, 1, dtype=torch.uint8)
-
-    def draw_batch(self, batch: Any, note: str) -> Tensor:
+    def draw_sample(self, sample: Sample, *, note: str) -> Tensor:
+        self.drawn.append(sample)
         return torch.zeros(3, 1, 1, dtype=torch.uint8)
 
 
-def observed(figures: Remember, names: list[str], scores: list[float], *, batch: int) -> Remember:
-    figures.begin()
+def observed(logger: FigureLogger, names: list[str], scores: list[float], *, batch: int) -> list[Sample]:
+    """The samples that are drawn after a validation."""
+    logger.reset()
     for first in range(0, len(names), batch):
         part = slice(first, first + batch)
         values = torch.tensor(scores[part])
-        figures.observe({"name": names[part], "image": values[:, None]}, {"loss": torch.tensor(0.0), "score": values})
+        logger.update({"name": names[part], "image": values[:, None]}, {"loss": torch.tensor(0.0), "score": values})
+    figures = logger.figures
+    assert isinstance(figures, Remember)
     figures.drawn.clear()
-    figures.figures("")
-    return figures
+    logger.draw("")
+    return list(figures.drawn)
 
 
 def test_a_fit_shows_every_figure_when_it_should_and_saves_it(tmp_path: Path) -> None:
-    fit_discs(tmp_path, [SegmentFigures(fixed=2, worst=1)])
+    fit_discs(tmp_path, [disc_figures(tmp_path / "figures", fixed=2, worst=1)])
     events = read_events(tmp_path)
     assert {tag: [event.step for event in events.Images(tag)] for tag in events.Tags()["images"]} == FIGURES
     saved = sorted(file.name for file in (tmp_path / "figures").iterdir())
@@ -60,39 +60,49 @@ def test_a_fit_shows_every_figure_when_it_should_and_saves_it(tmp_path: Path) ->
 
 def test_another_process_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lightning.pytorch.trainer.trainer.Trainer.is_global_zero", False)
-    fit_discs(tmp_path, [SegmentFigures()], logger=False, default_root_dir=tmp_path)
+    fit_discs(tmp_path, [disc_figures(tmp_path / "figures")], logger=False, default_root_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_images_are_chosen_whatever_the_batches_and_scores() -> None:
     names = [f"car_{number}" for number in range(20)]
-    first = observed(Remember(fixed=3, worst=0), names, [0.5] * 20, batch=4)
-    chosen = [kept.name for kept in first.drawn]
+    logger = FigureLogger(Remember(), fixed=3, worst=0)
+    chosen = [sample.name for sample in observed(logger, names, [0.5] * 20, batch=4)]
     assert chosen == sorted(chosen)
     assert len(set(chosen)) == 3
-    again = observed(first, names, [number / 20 for number in range(20)], batch=7)
-    assert [kept.name for kept in again.drawn] == chosen
+    again = observed(logger, names, [number / 20 for number in range(20)], batch=7)
+    assert [sample.name for sample in again] == chosen
 
 
-def test_the_worst_are_those_of_this_epoch_and_bring_their_own_image() -> None:
-    names, scores = ["a", "b", "c", "d"], [0.5, 0.25, 0.75, 0.125]
-    figures = observed(Remember(fixed=0, worst=2), names, scores, batch=3)
-    assert [(kept.name, kept.score, kept.item["image"].item()) for kept in figures.drawn] == [
-        ("d", 0.125, 0.125),
-        ("b", 0.25, 0.25),
+@pytest.mark.parametrize(("mode", "worst"), [("max", ["d", "b"]), ("min", ["c", "a"])])
+def test_the_worst_are_those_of_this_epoch_and_bring_their_own_image(mode: Any, worst: list[str]) -> None:
+    scores = {"a": 0.5, "b": 0.25, "c": 0.75, "d": 0.125}
+    logger = FigureLogger(Remember(), mode=mode, fixed=0, worst=2)
+    drawn = observed(logger, list(scores), list(scores.values()), batch=3)
+    assert [(sample.name, sample.score, sample.inputs["image"].item()) for sample in drawn] == [
+        (name, scores[name], scores[name]) for name in worst
     ]
-    assert "loss" not in figures.drawn[0].output
-    observed(figures, ["e"], [0.9], batch=1)
-    assert [kept.name for kept in figures.drawn] == ["e"]
+    assert "loss" not in drawn[0].outputs
+    assert [sample.name for sample in observed(logger, ["e"], [0.9], batch=1)] == ["e"]
 
 
 def test_a_full_disk_warns_once_and_ends_no_training(tmp_path: Path) -> None:
     (tmp_path / "figures").touch()  # a file where the folder should be: nothing can be written
     with pytest.warns(UserWarning, match=r"training_batch.png could not be written"):
-        trainer = fit_discs(tmp_path, [SegmentFigures(fixed=1, worst=0)])
+        trainer = fit_discs(tmp_path, [disc_figures(tmp_path / "figures", fixed=1, worst=0)])
     assert trainer.global_step == 10
 
 
-def test_without_classes_there_is_nothing_to_draw() -> None:
-    with pytest.raises(TypeError, match="Linear has no classes"):
-        SegmentFigures().setup(None, torch.nn.Linear(1, 1), "fit")  # type: ignore[arg-type]
+def test_a_task_without_figures_of_its_own_gets_every_image_of_batch_and_output() -> None:
+    gray, red = torch.full((3, 8, 8), 0.5), torch.zeros(3, 16, 16)
+    red[0] = 1
+    sample = Sample(
+        name="a", score=0.5, inputs={"image": gray, "name": "a"}, outputs={"preds": red, "score": red[0, 0]}
+    )
+    drawn = Figures().draw_sample(sample, note="n")
+    assert drawn.shape == (3, 92 + 244, 972)
+    assert [drawn[:, 92 + 100, column].tolist() for column in (120, 364, 608)] == [[128] * 3, [255, 0, 0], [255] * 3]
+    batch = {"image": torch.stack([gray, gray]), "target": torch.stack([red, red]), "name": ["a", "b"]}
+    rows = Figures().draw_batch(batch, count=8, note="n")
+    assert rows.shape == (3, 92 + 2 * 244, 972)
+    assert rows[:, 92 + 244 + 100, 364].tolist() == [255, 0, 0]

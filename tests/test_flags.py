@@ -35,7 +35,7 @@ def current_flags(capsys: pytest.CaptureFixture[str]) -> list[str]:
             lines += [f"{task} --{name}" for name in leaves(config)]
             lines += [f"{task} --stages.0.{field}" for field in config["stages"][0]]
         parser = ArgumentParser()
-        row.parts().options["predict"](parser)
+        row.load().add_predict_arguments(parser)
         lines += [f"{task} predict {flag}" for flag in parser.get_defaults().keys()]  # noqa: SIM118 (see below)
     for name, command in COMMANDS.items():
         parser = ArgumentParser()

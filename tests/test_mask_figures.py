@@ -4,23 +4,33 @@ from PIL import ImageFont
 from torch import Tensor
 from torchmetrics.functional.classification import binary_precision_recall_curve
 
-from callbacks.visualization.image_grid import HEAD, LARGE, SMALL, Key, Panel, comparison, grid, shortened
+from callbacks.visualization.best_and_worst import Sample
+from callbacks.visualization.image_grid import (
+    HEADER,
+    LARGE,
+    SMALL,
+    LegendEntry,
+    Panel,
+    draw_comparison,
+    draw_grid,
+    shorten,
+)
 from callbacks.visualization.masks import (
     EXTRA,
     MISSED,
     PALETTE,
-    blend,
     contour,
-    faded,
-    paint,
-    paint_classes,
+    draw_classes,
+    draw_mask,
+    overlay_color,
+    pale_gray,
     palette,
-    show,
-    show_any,
-    show_classes,
+    resize_any,
+    resize_classes,
+    resize_image,
 )
 from callbacks.visualization.precision_recall import THRESHOLDS, draw_precision_recall, precision_recall
-from callbacks.visualization.segmentation import batch_sheet, car_sheet, class_sheet
+from callbacks.visualization.segmentation import SegmentationFigures
 
 
 def square(size: int, low: int, high: int) -> Tensor:
@@ -35,7 +45,7 @@ def pixels_of(image: Tensor, color: tuple[int, int, int]) -> int:
 
 def test_blend_mixes_by_opacity_and_leaves_the_rest_and_its_input() -> None:
     image = torch.full((3, 1, 2), 100, dtype=torch.uint8)
-    mixed = blend(image, torch.tensor([[True, False]]), (200, 0, 100), 0.25)
+    mixed = overlay_color(image, torch.tensor([[True, False]]), (200, 0, 100), 0.25)
     assert mixed[:, 0, 0].tolist() == [125, 75, 100]  # 100 * 0.75 + color * 0.25
     assert mixed[:, 0, 1].tolist() == [100, 100, 100]
     assert image.unique().tolist() == [100]
@@ -50,7 +60,7 @@ def test_contour_is_the_inner_rim() -> None:
 
 def test_paint_has_a_firm_rim_and_a_translucent_inside() -> None:
     image = torch.zeros(3, 20, 20, dtype=torch.uint8)
-    painted = paint(image, square(20, 4, 16), (100, 200, 50), alpha=0.5)
+    painted = draw_mask(image, square(20, 4, 16), (100, 200, 50), alpha=0.5)
     assert painted[:, 4, 10].tolist() == [100, 200, 50]
     assert painted[:, 10, 10].tolist() == [50, 100, 25]
     assert painted[:, 0, 0].tolist() == [0, 0, 0]
@@ -60,7 +70,7 @@ def test_ignored_pixels_stay_bare() -> None:
     image = torch.full((3, 4, 4), 7, dtype=torch.uint8)
     classes = torch.full((4, 4), 255)
     classes[0] = 1
-    painted = paint_classes(image, classes, palette(2))
+    painted = draw_classes(image, classes, palette(2))
     assert painted[:, 2].unique().tolist() == [7]
     assert (painted[:, 0] != 7).any()
 
@@ -68,19 +78,19 @@ def test_ignored_pixels_stay_bare() -> None:
 def test_shrinking_shows_every_wrong_pixel_and_keeps_class_numbers() -> None:
     lone = torch.zeros(1000, 1000, dtype=torch.bool)
     lone[501, 337] = True
-    assert show_any(lone, 100).sum() == 1
+    assert resize_any(lone, 100).sum() == 1
     classes = torch.tensor([[0, 7], [7, 255]]).repeat_interleave(50, 0).repeat_interleave(50, 1)
-    assert show_classes(classes, 30).unique().tolist() == [0, 7, 255]
-    assert show_classes(classes, 200)[0, 150] == 7
+    assert resize_classes(classes, 30).unique().tolist() == [0, 7, 255]
+    assert resize_classes(classes, 200)[0, 150] == 7
 
 
 def test_an_image_keeps_its_values_where_it_keeps_its_size() -> None:
     image = torch.tensor([[0.0, 0.5], [1.0, 1.5]]).expand(3, 2, 2)
-    assert show(image, 2)[0].tolist() == [[0, 128], [255, 255]]
+    assert resize_image(image, 2)[0].tolist() == [[0, 128], [255, 255]]
 
 
 def test_faded_is_gray() -> None:
-    ground = faded(torch.tensor([250, 10, 10], dtype=torch.uint8).view(3, 1, 1))
+    ground = pale_gray(torch.tensor([250, 10, 10], dtype=torch.uint8).view(3, 1, 1))
     assert ground.flatten().unique().numel() == 1
 
 
@@ -90,59 +100,63 @@ def gray(side: int, value: int) -> Tensor:
 
 def test_a_grid_has_four_in_a_row_under_a_head_and_over_a_legend() -> None:
     panels = [Panel("", gray(SMALL, 40 * number)) for number in range(5)]
-    drawn = grid(panels, title="title", note="note", legend=[Key("car", (1, 2, 3))])
+    drawn = draw_grid(panels, title="title", note="note", legend=[LegendEntry("car", (1, 2, 3))])
     assert drawn.dtype == torch.uint8
-    assert drawn.shape == (3, HEAD + 2 * (240 + 4) + 40, 4 * 240 + 3 * 4)
-    assert [int(drawn[0, HEAD + 10, 244 * column + 10]) for column in range(4)] == [0, 40, 80, 120]
-    assert drawn[0, HEAD + 244 + 10, 10] == 160
-    assert drawn[0, HEAD + 244 + 10, 254] == 255  # no sixth image: paper
+    assert drawn.shape == (3, HEADER + 2 * (240 + 4) + 40, 4 * 240 + 3 * 4)
+    assert [int(drawn[0, HEADER + 10, 244 * column + 10]) for column in range(4)] == [0, 40, 80, 120]
+    assert drawn[0, HEADER + 244 + 10, 10] == 160
+    assert drawn[0, HEADER + 244 + 10, 254] == 255  # no sixth image: paper
     assert pixels_of(drawn, (1, 2, 3)) > 100
 
 
 def test_a_comparison_has_three_small_images_and_a_large_one() -> None:
     small = [Panel("", gray(SMALL, 40 * number)) for number in range(3)]
-    drawn = comparison(small, Panel("", gray(LARGE, 200)), title="title", note="note", legend=[])
-    assert drawn.shape == (3, HEAD + 2 * 240 + 4, 4 * 240 + 3 * 4)
-    assert [int(drawn[0, HEAD + 10, x]) for x in (10, 254, 498)] == [0, 40, 200]
+    drawn = draw_comparison(small, Panel("", gray(LARGE, 200)), title="title", note="note", legend=[])
+    assert drawn.shape == (3, HEADER + 2 * 240 + 4, 4 * 240 + 3 * 4)
+    assert [int(drawn[0, HEADER + 10, x]) for x in (10, 254, 498)] == [0, 40, 200]
     assert [int(drawn[0, -10, x]) for x in (10, 254, 498)] == [80, 255, 200]
 
 
 def test_labels_title_and_note_are_written() -> None:
     small = [Panel("image", gray(SMALL, 100))] * 3
-    bare = comparison([Panel("", gray(SMALL, 100))] * 3, Panel("", gray(LARGE, 100)), title="", note="", legend=[])
-    full = comparison(small, Panel("difference", gray(LARGE, 100)), title="title", note="note", legend=[])
+    bare = draw_comparison([Panel("", gray(SMALL, 100))] * 3, Panel("", gray(LARGE, 100)), title="", note="", legend=[])
+    full = draw_comparison(small, Panel("difference", gray(LARGE, 100)), title="title", note="note", legend=[])
     changed = (bare != full).any(0)
-    assert changed[: HEAD // 2].any()
-    assert changed[HEAD // 2 : HEAD].any()
-    assert changed[HEAD + 200 : HEAD + 240, :100].any()
+    assert changed[: HEADER // 2].any()
+    assert changed[HEADER // 2 : HEADER].any()
+    assert changed[HEADER + 200 : HEADER + 240, :100].any()
     assert changed[-40:, 2 * 244 : 2 * 244 + 100].any()
 
 
 def test_a_long_legend_names_all_classes_and_stays_in_its_box() -> None:
     names = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "person", "cyclist"]
     colors = [(number + 1, 200, 3) for number in range(len(names))]
-    keys = [Key(name, color) for name, color in zip(names, colors, strict=True)]
+    keys = [LegendEntry(name, color) for name, color in zip(names, colors, strict=True)]
     small = [Panel("", gray(SMALL, 100))] * 3
-    drawn = comparison(small, Panel("", gray(LARGE, 100)), title="", note="", legend=keys)
+    drawn = draw_comparison(small, Panel("", gray(LARGE, 100)), title="", note="", legend=keys)
     assert all(pixels_of(drawn, color) > 50 for color in colors)
-    assert drawn[:, HEAD:, 488:].unique().tolist() == [100]
-    assert drawn[:, HEAD:, :240].unique().tolist() == [100, 255]  # the gap between two images is white
+    assert drawn[:, HEADER:, 488:].unique().tolist() == [100]
+    assert drawn[:, HEADER:, :240].unique().tolist() == [100, 255]  # the gap between two images is white
 
 
 def test_long_names_lose_their_middle() -> None:
     font = ImageFont.load_default(20)
-    short = shortened("a/very/long/folder/name/car_0001_16.jpg: Dice 0.993", font, 200)
+    short = shorten("a/very/long/folder/name/car_0001_16.jpg: Dice 0.993", font, 200)
     assert font.getlength(short) <= 200
     assert short.startswith("a/ver")
     assert short.endswith("0.993")
-    assert shortened("short", font, 200) == "short"
+    assert shorten("short", font, 200) == "short"
 
 
-def test_a_car_sheet_shows_what_is_missed_and_what_is_too_much() -> None:
+def test_one_class_shows_what_is_missed_and_what_is_too_much() -> None:
     image, target = torch.full((3, LARGE, LARGE), 0.5), square(LARGE, 100, 200)
-    right = car_sheet(image, target, target, title="a", note="b", name="car")
-    missed = car_sheet(image, target, square(LARGE, 150, 200), title="a", note="b", name="car")
-    extra = car_sheet(image, target, square(LARGE, 100, 210), title="a", note="b", name="car")
+
+    def drawn(preds: Tensor) -> Tensor:
+        outputs = {"probs": preds[None].float()}
+        sample = Sample(name="a", score=0.5, inputs={"image": image, "mask": target.float()}, outputs=outputs)
+        return SegmentationFigures(classes=("car",)).draw_sample(sample, note="b")
+
+    right, missed, extra = drawn(target), drawn(square(LARGE, 150, 200)), drawn(square(LARGE, 100, 210))
     keys = pixels_of(right, MISSED)  # the legend's square
     assert pixels_of(missed, MISSED) - keys == 100 * 100 - 50 * 50
     assert pixels_of(missed, EXTRA) == pixels_of(right, EXTRA)
@@ -150,22 +164,29 @@ def test_a_car_sheet_shows_what_is_missed_and_what_is_too_much() -> None:
     assert pixels_of(extra, MISSED) == keys
 
 
-def test_a_class_sheet_does_not_blame_ignored_pixels() -> None:
-    image, target = torch.full((3, 64, 64), 0.5), torch.zeros(64, 64, dtype=torch.long)
-    preds, names = torch.ones_like(target), ("sky", "road")
-    wrong = class_sheet(image, target, preds, title="a", note="b", names=names)
-    ignored = class_sheet(image, torch.full_like(target, 255), preds, title="a", note="b", names=names)
-    middle = (slice(None), HEAD + LARGE // 2, 488 + LARGE // 2)
+def test_several_classes_do_not_mark_ignored_pixels() -> None:
+    image, target, probs = torch.full((3, 64, 64), 0.5), torch.zeros(64, 64, dtype=torch.long), torch.zeros(2, 64, 64)
+    probs[1] = 1
+
+    def drawn(mask: Tensor) -> Tensor:
+        sample = Sample(name="a", score=0.5, inputs={"image": image, "mask": mask}, outputs={"probs": probs})
+        return SegmentationFigures(classes=("sky", "road")).draw_sample(sample, note="b")
+
+    wrong, ignored = drawn(target), drawn(torch.full_like(target, 255))
+    middle = (slice(None), HEADER + LARGE // 2, 488 + LARGE // 2)
     assert wrong[middle].unique().numel() == 3  # red
     assert ignored[middle].unique().numel() == 1  # gray
 
 
-def test_a_batch_sheet_paints_every_mask() -> None:
+def test_a_training_batch_is_drawn_with_every_mask() -> None:
     images, masks = torch.rand(5, 3, 32, 32), torch.zeros(5, 32, 32)
     masks[:, 8:24, 8:24] = 1
-    drawn = batch_sheet(images, masks, note="now", names=("car",))
+    figures = SegmentationFigures(classes=("car",))
+    drawn = figures.draw_batch({"image": images, "mask": masks}, count=8, note="now")
     rim = 120**2 - 116**2  # half the side of 240, two pixels wide
     assert pixels_of(drawn[:, :-40], PALETTE[0]) == 5 * rim
+    two = figures.draw_batch({"image": images, "mask": masks}, count=2, note="now")
+    assert pixels_of(two[:, :-40], PALETTE[0]) == 2 * rim
 
 
 def test_precision_and_recall_by_hand() -> None:

@@ -112,7 +112,7 @@ def test_a_background_adds_composites(trained: Path) -> None:
         (["cars", "--outputs", "composite"], "add --background FILE"),
         (["cars", "--outputs", "mask", "--background", "cars/train/car0_01.jpg"], "add composite to --outputs"),
         (["cars", "--background", "gone.jpg"], "gone.jpg: cannot be read"),
-        (["cars", "--outputs", ","], "--outputs names nothing"),
+        (["cars", "--outputs", ","], "--outputs is empty"),
         (["gone"], "gone: there is no such file or folder"),
         ([], "no image to work on"),
         (["twice", "--outputs", "submission"], "2 are called 'same.png'"),
@@ -134,7 +134,7 @@ def test_show_draws_batches_and_a_checkpoints_best_and_worst(trained: Path, caps
     assert main([*TASK, "show", "--ckpt_path", "best", "--out", "drawn"]) == 0
     assert {path.name for path in (trained / "drawn").iterdir()} == {"batch-1-only.png", "best.png", "worst.png"}
     told = capsys.readouterr().out
-    assert "the mean of all 2: Dice 0." in told  # one of four cars, two views
+    assert "mean of all 2: Dice 0." in told  # one of four cars, two views
     assert told.count("  Dice 0.") == 2
 
 

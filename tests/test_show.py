@@ -4,16 +4,15 @@ import pytest
 import torch
 from lightning import Trainer
 
-from callbacks.visualization import super_resolution as sr_figures
-from callbacks.visualization.best_and_worst import Extremes
-from callbacks.visualization.figures import Kept
+from callbacks.visualization.best_and_worst import BestAndWorst, Sample
 from callbacks.visualization.masks import EXTRA, MISSED
+from callbacks.visualization.segmentation import SegmentationFigures
+from callbacks.visualization.super_resolution import SuperResolutionFigures
 from datamodules.batches import SegmentBatch, SegmentOutput
-from experiments.tasks.segment_sheets import scored_sheet
 
 
-def observed(scores: list[float], *, count: int, batch_size: int = 3, mode: str = "max") -> Extremes:
-    extremes = Extremes(count=count, mode=mode)
+def observed(scores: list[float], *, count: int, batch_size: int = 3, mode: str = "max") -> BestAndWorst:
+    extremes = BestAndWorst(count=count, mode=mode)
     for first in range(0, len(scores), batch_size):
         part = scores[first : first + batch_size]
         size = len(part)
@@ -21,7 +20,7 @@ def observed(scores: list[float], *, count: int, batch_size: int = 3, mode: str 
             image=torch.zeros(size, 3, 4, 4), mask=torch.zeros(size, 4, 4), name=[str(first + i) for i in range(size)]
         )
         output = SegmentOutput(loss=torch.tensor(0.0), probs=torch.zeros(size, 1, 4, 4), score=torch.tensor(part))
-        extremes.observe(batch, output)
+        extremes.update(batch, output)
     return extremes
 
 
@@ -47,11 +46,11 @@ def test_few_images_and_equal_scores_are_in_one_list_only() -> None:
 
 def test_what_is_kept_does_not_hold_its_whole_batch() -> None:
     (seen, *_) = observed([0.5, 0.9, 0.1], count=1).worst
-    assert seen.item["image"].untyped_storage().nbytes() == 3 * 4 * 4 * 4
+    assert seen.inputs["image"].untyped_storage().nbytes() == 3 * 4 * 4 * 4
 
 
 def test_the_callback_hears_every_batch_of_a_validation() -> None:
-    extremes = Extremes(count=1, mode="max")
+    extremes = BestAndWorst(count=1, mode="max")
     batch = SegmentBatch(image=torch.zeros(1, 3, 4, 4), mask=torch.zeros(1, 4, 4), name=["x"])
     output = SegmentOutput(loss=torch.tensor(0.0), probs=torch.zeros(1, 1, 4, 4), score=torch.tensor([0.4]))
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
@@ -64,9 +63,9 @@ def colors_in(image: torch.Tensor) -> set[tuple[int, ...]]:
     return {tuple(color) for color in image.flatten(1).T.unique(dim=0).tolist()}
 
 
-def seen(mask: torch.Tensor, probs: torch.Tensor) -> Kept:
+def seen(mask: torch.Tensor, probs: torch.Tensor) -> Sample:
     item = {"image": torch.full((3, 64, 64), 0.5), "mask": mask}
-    return Kept(order=0.5, name="train/car.jpg", score=0.5, item=item, output={"probs": probs})
+    return Sample(name="train/car.jpg", score=0.5, inputs=item, outputs={"probs": probs})
 
 
 def test_missed_and_surplus_pixels_have_their_own_colors() -> None:
@@ -74,7 +73,7 @@ def test_missed_and_surplus_pixels_have_their_own_colors() -> None:
     left[:, :32], right[:, 32:] = 1, 1
 
     def panels(mask: torch.Tensor, prob: torch.Tensor) -> torch.Tensor:
-        drawn = scored_sheet([seen(mask, prob[None])], title="t", note="n", names=("car",), threshold=0.5)
+        drawn = SegmentationFigures(classes=("car",)).draw_scored([seen(mask, prob[None])], title="t", note="n")
         return drawn[:, 100:200]  # the panel alone: legend and title have these colors too
 
     assert not {MISSED, EXTRA} & colors_in(panels(left, left))
@@ -88,29 +87,28 @@ def test_ignored_pixels_are_never_wrong() -> None:
     mask = torch.full((64, 64), 255)
     probs = torch.zeros(2, 64, 64)
     probs[1] = 1
-    ignored = scored_sheet([seen(mask, probs)], title="t", note="n", names=("road", "car"), threshold=0.5)
-    wrong = scored_sheet([seen(mask * 0, probs)], title="t", note="n", names=("road", "car"), threshold=0.5)
+    ignored = SegmentationFigures(classes=("road", "car")).draw_scored([seen(mask, probs)], title="t", note="n")
+    wrong = SegmentationFigures(classes=("road", "car")).draw_scored([seen(mask * 0, probs)], title="t", note="n")
     assert not torch.equal(ignored, wrong)
 
 
-def mended(side: int, *, scale: int) -> Kept:
+def mended(side: int, *, scale: int) -> Sample:
     """A gray image that came out red, at a target of ``side`` px."""
     gray = torch.full((3, side, side), 0.5)
     red = torch.zeros(3, side, side)
     red[0] = 1
     scores = {name: torch.tensor(0.5) for name in ("ssim", "bicubic_psnr", "bicubic_ssim")}
-    return Kept(
-        order=30.0,
+    return Sample(
         name="a.png",
         score=30.0,
-        item={"low_res": gray[:, : side // scale, : side // scale], "high_res": gray},
-        output={"preds": red, "bicubic": gray, **scores},
+        inputs={"low_res": gray[:, : side // scale, : side // scale], "high_res": gray},
+        outputs={"preds": red, "bicubic": gray, **scores},
     )
 
 
 def test_enlarged_images_stand_in_rows_of_four_and_mended_ones_in_rows_of_three() -> None:
-    def red_at(kept: Kept) -> list[int]:
-        sheet = sr_figures.scored_sheet([kept, kept], title="t", note="n")
+    def red_at(kept: Sample) -> list[int]:
+        sheet = SuperResolutionFigures().draw_scored([kept, kept], title="t", note="n")
         assert sheet.shape == (3, 92 + 2 * 244, 972)
         first_row = sheet[:, 92 + 100, 120::244]
         return [column for column in range(4) if first_row[:, column].tolist() == [255, 0, 0]]

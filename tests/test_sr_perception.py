@@ -9,7 +9,7 @@ import torchvision
 from skimage import data, filters
 from torch import Tensor
 
-from experiments.tasks.sr_table import sr_lines
+from experiments.tasks.super_resolution import SPEC
 from lightning_modules import super_resolution_metrics as sr_metrics
 from lightning_modules.super_resolution import mean_scores
 from lightning_modules.super_resolution_metrics import Lpips, blur
@@ -89,11 +89,11 @@ def test_the_table_has_a_column_for_what_was_measured() -> None:
     row |= {"blur": 0.3, "bicubic_blur": 0.5, "target_blur": 0.25}
     small = row | {"name": "small.png", "psnr": 20.0}
     seen = row | {"lpips": 0.125, "bicubic_lpips": 0.25}
-    head, first, second, last = sr_lines([small, seen])
+    head, first, second, last = SPEC.table_lines([small, seen])
     assert " ".join(head.split()) == "image PSNR bicubic gain SSIM bicubic blur bicubic target LPIPS bicubic"
     assert first.split()[-2:] == ["-", "-"]
     assert second.split()[-2:] == ["0.125", "0.250"]
     assert " ".join(last.split()) == "mean 25.00 28.00 -3.00 0.9000 0.8000 0.300 0.500 0.250 0.125 0.250"
-    assert "LPIPS" not in sr_lines([small])[0]
+    assert "LPIPS" not in SPEC.table_lines([small])[0]
     assert len({len(line) for line in (head, first, second, last)}) == 1
     assert mean_scores([small, seen])["lpips"] == 0.125  # of those that have it

@@ -11,15 +11,17 @@ from PIL import Image
 from torch import Tensor
 
 from callbacks.training.progressive_resizing import ProgressiveResizing
+from callbacks.visualization.best_and_worst import Sample
 from callbacks.visualization.dashboard_text import layout
-from callbacks.visualization.figures import Kept
-from callbacks.visualization.image_grid import HEAD, LARGE, SMALL, STEP, WIDTH
-from callbacks.visualization.style import StyleFigures, content_sheet, painting_sheet, scored_sheet, style_sheet
+from callbacks.visualization.figures import FigureLogger
+from callbacks.visualization.image_grid import HEADER, LARGE, SMALL, STEP, WIDTH
+from callbacks.visualization.style import StyleFigures, draw_style_image
+from experiments.tasks.style import SPEC
 from tests.helpers.tiny_segment import read_events
 from tests.helpers.tiny_style import STAGE, gray_task
 
 FIGURES = {
-    "figures/painting": [0],
+    "figures/style_image": [0],
     "figures/training_batch": [0],
     "figures/validation_1": [1, 2],
     "figures/validation_2": [1, 2],
@@ -33,12 +35,14 @@ def gray(value: float, height: int = 8, width: int = 8) -> Tensor:
 
 def shade(sheet: Tensor, left: int, top: int) -> list[int]:
     """The color in the middle of a small panel whose corner is given, clear of its label."""
-    color: list[int] = sheet[:, HEAD + top + SMALL // 2, left + SMALL // 2].tolist()
+    color: list[int] = sheet[:, HEADER + top + SMALL // 2, left + SMALL // 2].tolist()
     return color
 
 
-def fit(folder: Path, figures: StyleFigures) -> None:
+def fit(folder: Path) -> None:
     module, data = gray_task()
+    module.loss.random = False
+    figures = FigureLogger(SPEC.figures(module, data), mode="min", folder=folder / "figures", fixed=2, worst=1)
     trainer = Trainer(
         max_epochs=2,
         accelerator="cpu",
@@ -54,90 +58,82 @@ def fit(folder: Path, figures: StyleFigures) -> None:
 
 
 def test_a_fit_shows_the_painting_once_and_the_images_every_time(tmp_path: Path) -> None:
-    fit(tmp_path, StyleFigures(fixed=2, worst=1))
+    fit(tmp_path)
     events = read_events(tmp_path)
     assert {tag: [event.step for event in events.Images(tag)] for tag in events.Tags()["images"]} == FIGURES
     saved = sorted(file.name for file in (tmp_path / "figures").iterdir())
     assert saved == sorted(f"{tag.removeprefix('figures/')}.png" for tag in FIGURES)
-    with Image.open(tmp_path / "figures" / "painting.png") as image:
-        assert image.size == (WIDTH, HEAD + WIDTH)  # 4 x 4 pixels, each 246 pixels wide
-        assert set(np.unique(np.asarray(image)[HEAD:])) == {round(0.75 * 255)}
+    with Image.open(tmp_path / "figures" / "style_image.png") as image:
+        assert image.size == (WIDTH, HEADER + WIDTH)  # 4 x 4 pixels, each 246 pixels wide
+        assert set(np.unique(np.asarray(image)[HEADER:])) == {round(0.75 * 255)}
 
 
-def test_the_worst_is_the_one_with_the_largest_loss() -> None:
-    figures = StyleFigures(fixed=0, worst=2)
-    scores = torch.tensor([0.5, 3.0, 0.1, 2.0])
-    batch = {"name": ["a", "b", "c", "d"], "content": torch.zeros(4, 3, 8, 8)}
-    figures.observe(batch, {"loss": scores.mean(), "preds": torch.zeros(4, 3, 8, 8), "score": scores})
-    assert [kept.name for kept in figures._worst] == ["b", "d"]
+def styled(content: Tensor, preds: Tensor, *, name: str = "a", score: float = 1.5) -> Sample:
+    return Sample(name=name, score=score, inputs={"content": content}, outputs={"preds": preds})
 
 
-def test_image_painting_and_result_stand_where_they_belong() -> None:
+def figures_of(style: Tensor, *, random: bool = False) -> StyleFigures:
+    return StyleFigures(style=lambda: style, random_features=lambda: random)
+
+
+def test_content_style_and_result_are_drawn_where_they_belong() -> None:
     corner = gray(0.8, 128, 128)
     corner[:, :60, :60] = 0.4
-    painting = gray(0.0, 300, 500)
-    painting[:, 86:214, 186:314] = 0.6  # the middle 128 pixels
-    sheet = style_sheet(gray(0.2, 128, 128), painting, corner, title="t", note="n", random=False)
+    style = gray(0.0, 300, 500)
+    style[:, 86:214, 186:314] = 0.6  # the middle 128 pixels
+    sheet = figures_of(style).draw_sample(styled(gray(0.2, 128, 128), corner), note="n")
     assert sheet.dtype == torch.uint8
     assert shade(sheet, 0, 0) == [51] * 3
     assert shade(sheet, STEP, 0) == [153] * 3
     assert shade(sheet, 0, STEP) == [102] * 3
-    result = sheet[:, HEAD : HEAD + LARGE, 2 * STEP :]
+    result = sheet[:, HEADER : HEADER + LARGE, 2 * STEP :]
     assert result[:, 100, 100].tolist() == [102] * 3
     assert result[:, 300, 300].tolist() == [204] * 3
 
 
-def test_results_of_random_features_are_labelled_so() -> None:
-    images = gray(0.2), gray(0.4), gray(0.6)
-    plain, random = (style_sheet(*images, title="t", note="n", random=random) for random in (False, True))
-    plates = [(sheet[0, HEAD:, 2 * STEP :] == 20).sum() for sheet in (plain, random)]
+def test_results_of_random_features_are_labeled_so() -> None:
+    sample = styled(gray(0.2), gray(0.6))
+    plain, random = (figures_of(gray(0.4), random=random) for random in (False, True))
+    plates = [(one.draw_sample(sample, note="n")[0, HEADER:, 2 * STEP :] == 20).sum() for one in (plain, random)]
     assert plates[1] > 2 * plates[0]  # a longer label
-    kept = [Kept(order=0, name="a", score=1.5, item={"content": gray(0.3)}, output={"preds": gray(0.7)})]
-    plain, random = (scored_sheet(kept, title="t", note="n", random=random) for random in (False, True))
-    heads = [int((sheet[0, :HEAD] < 128).sum()) for sheet in (plain, random)]
-    assert heads[1] > heads[0] + 500  # said in the second line
-    torch.testing.assert_close(plain[:, HEAD:], random[:, HEAD:], rtol=0, atol=0)
+    sheets = [one.draw_scored([sample], title="t", note="n") for one in (plain, random)]
+    heads = [int((sheet[0, :HEADER] < 128).sum()) for sheet in sheets]
+    assert heads[1] > heads[0] + 500  # written in the second line
+    torch.testing.assert_close(sheets[0][:, HEADER:], sheets[1][:, HEADER:], rtol=0, atol=0)
 
 
-def test_the_module_tells_whether_its_features_are_random(tmp_path: Path) -> None:
-    figures = StyleFigures(fixed=1, worst=0)
+def test_the_loss_decides_whether_features_are_random() -> None:
     module, data = gray_task()
-    module.loss.random = True
-    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, barebones=False)
-    trainer.datamodule = data  # type: ignore[attr-defined]
-    figures.on_validation_epoch_start(trainer, module)
-    assert figures._random
-    module.loss.random = False
-    figures.on_validation_epoch_start(trainer, module)
-    assert not figures._random
+    figures = SPEC.figures(module, data)
+    for random in (True, False):
+        module.loss.random = random
+        assert figures.random_features() == random
 
 
-def test_scored_images_stand_beside_their_results() -> None:
-    kept = [
-        Kept(order=n, name=f"{n}", score=n, item={"content": gray(n / 5)}, output={"preds": gray(1 - n / 5)})
-        for n in (1, 2, 3)
-    ]
-    sheet = scored_sheet(kept, title="t", note="n", random=False)
-    assert sheet.shape == (3, HEAD + 2 * STEP, WIDTH)
+def test_scored_images_are_drawn_beside_their_results() -> None:
+    samples = [styled(gray(n / 5), gray(1 - n / 5), name=f"{n}", score=n) for n in (1, 2, 3)]
+    sheet = figures_of(gray(0.5)).draw_scored(samples, title="t", note="n")
+    assert sheet.shape == (3, HEADER + 2 * STEP, WIDTH)
     assert [shade(sheet, place * STEP, 0)[0] for place in range(4)] == [51, 204, 102, 153]
     assert [shade(sheet, place * STEP, STEP)[0] for place in range(4)] == [153, 102, 255, 255]
 
 
-def test_training_patches_are_shown_four_a_row() -> None:
-    sheet = content_sheet(torch.stack([gray(n / 5) for n in range(5)]), note="n")
-    assert sheet.shape == (3, HEAD + 2 * STEP, WIDTH)
+def test_training_patches_are_drawn_four_in_a_row() -> None:
+    batch = {"content": torch.stack([gray(n / 5) for n in range(5)])}
+    sheet = figures_of(gray(0.5)).draw_batch(batch, count=8, note="n")
+    assert sheet.shape == (3, HEADER + 2 * STEP, WIDTH)
     assert [shade(sheet, place * STEP, 0)[0] for place in range(4)] == [0, 51, 102, 153]
 
 
 def test_the_painting_is_shown_with_its_own_pixels() -> None:
     painting = torch.rand(3, 20, 300, generator=torch.Generator().manual_seed(0))
-    sheet = painting_sheet(painting)
-    assert sheet.shape == (3, HEAD + 60, WIDTH)  # three times as large
+    sheet = draw_style_image(painting)
+    assert sheet.shape == (3, HEADER + 60, WIDTH)  # three times as large
     left = (WIDTH - 900) // 2
     expected = (painting * 255).round().byte()
-    torch.testing.assert_close(sheet[:, HEAD + 1 :: 3, left + 1 : left + 900 : 3], expected, rtol=0, atol=0)
-    assert painting_sheet(gray(0.5, 1000, 2 * WIDTH)).shape == (3, HEAD + 500, WIDTH)
-    assert painting_sheet(gray(0.5, 2 * WIDTH, 40)).shape == (3, HEAD + WIDTH, WIDTH)
+    torch.testing.assert_close(sheet[:, HEADER + 1 :: 3, left + 1 : left + 900 : 3], expected, rtol=0, atol=0)
+    assert draw_style_image(gray(0.5, 1000, 2 * WIDTH)).shape == (3, HEADER + 500, WIDTH)
+    assert draw_style_image(gray(0.5, 2 * WIDTH, 40)).shape == (3, HEADER + WIDTH, WIDTH)
 
 
 def test_the_charts_of_style() -> None:

@@ -13,7 +13,7 @@ from datamodules.io.video import VideoReader
 from datamodules.prediction.image_list import Listed
 from experiments.cli.usage import UsageError
 from experiments.commands.predict import check_single_process
-from experiments.tasks.spec import VideoLook
+from experiments.tasks.spec import VideoFinish
 from tests.helpers.inverted_video import invert_videos, trainer
 from tests.helpers.tiny_videos import NTSC, cut_inside_frame, ramp, sound_packets, video
 
@@ -51,7 +51,7 @@ def test_videos_of_all_sizes_follow_each_other(tmp_path: Path) -> None:
 
 def test_frames_are_finished_with_the_videos_own(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 3)
-    invert_videos(source, out=tmp_path / "out", look=VideoLook(finish=lambda result, original: original))
+    invert_videos(source, out=tmp_path / "out", look=VideoFinish(finish=lambda result, original: original))
     for ours, theirs in zip(VideoReader(tmp_path / "out/result/deep/a.mp4"), VideoReader(source), strict=True):
         assert abs(ours.pixels.astype(int) - theirs.pixels.astype(int)).mean() < 2
 
@@ -91,7 +91,7 @@ def test_an_error_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
         return result
 
     with pytest.raises(RuntimeError, match="finished badly"):
-        invert_videos(video(tmp_path / "a.mp4", 12), out=tmp_path / "out", look=VideoLook(finish=fail))
+        invert_videos(video(tmp_path / "a.mp4", 12), out=tmp_path / "out", look=VideoFinish(finish=fail))
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 

@@ -1,6 +1,6 @@
-"""Sheets for people: labelled images under a title, with a legend. Images in, one uint8 RGB image out."""
+"""Arranges labeled images under a title, with a legend: uint8 images in, one uint8 RGB image out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,106 +8,127 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from callbacks.visualization.masks import Color
+from callbacks.visualization.masks import Color, resize_pixels
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-INK, PAPER = (30, 30, 30), (255, 255, 255)
+TEXT, BACKGROUND = (30, 30, 30), (255, 255, 255)
 
-# Sheets are all of one width, in pixels: TensorBoard's cards show them at a bit less than half.
-SMALL, GAP = 240, 4
-STEP, LARGE, WIDTH = SMALL + GAP, 2 * SMALL + GAP, 4 * SMALL + 3 * GAP
-LETTER, LINE, HEAD = 28, 40, 92
+# All figures have the same width in pixels; TensorBoard's cards show them at a bit less than half of it.
+SMALL, GAP, COLUMNS = 240, 4, 4
+STEP, LARGE, WIDTH = SMALL + GAP, 2 * SMALL + GAP, COLUMNS * SMALL + (COLUMNS - 1) * GAP
+FONT_SIZE, LINE, HEADER = 28, 40, 92
 
 
 class Panel(NamedTuple):
-    """One image of a sheet and what is written on it."""
+    """One image of a figure and its label."""
 
     label: str
     image: Tensor  # (3, S, S) uint8
 
 
-class Key(NamedTuple):
-    """One entry of a legend."""
+class LegendEntry(NamedTuple):
+    """A color and its meaning."""
 
     label: str
     color: Color
 
 
-def grid(panels: Sequence[Panel], *, title: str, note: str, legend: Sequence[Key]) -> Tensor:
-    """Puts small images on one sheet, four in a row.
+def draw_grid(panels: Sequence[Panel], *, title: str, note: str, legend: Sequence[LegendEntry] = ()) -> Tensor:
+    """Arranges small images, four in a row.
 
     Args:
         panels: images of side ``SMALL``, at least one.
-        title: large, first line; shortened in the middle if it is too long.
-        note: smaller, second line.
-        legend: what the colors mean.
+        title: first line, in large letters; shortened in the middle if it is too long.
+        note: second line, in smaller letters.
+        legend: meaning of the colors.
 
     Returns:
-        uint8 ``(3, H, 4 * SMALL + 3 * GAP)``.
+        uint8 ``(3, H, WIDTH)``.
     """
-    rows = -(-len(panels) // 4)
-    canvas = _paper(rows * STEP + LINE * len(_rows(legend, WIDTH)), title, note)
+    rows = -(-len(panels) // COLUMNS)
+    canvas = _new_canvas(rows * STEP + LINE * len(_legend_rows(legend, WIDTH)), title, note)
     for index, panel in enumerate(panels):
-        row, column = divmod(index, 4)
-        _paste(canvas, panel, (column * STEP, HEAD + row * STEP))
-    _write_legend(canvas, legend, (0, HEAD + rows * STEP), WIDTH)
-    return _tensor(canvas)
+        row, column = divmod(index, COLUMNS)
+        _paste(canvas, panel, (column * STEP, HEADER + row * STEP))
+    _draw_legend(canvas, legend, (0, HEADER + rows * STEP), WIDTH)
+    return _to_tensor(canvas)
 
 
-def comparison(small: Sequence[Panel], large: Panel, *, title: str, note: str, legend: Sequence[Key]) -> Tensor:
-    """Puts three small images and a legend beside a large one.
+def draw_rows(images: Mapping[str, Tensor], *, count: int, title: str, note: str) -> Tensor:
+    """Draws a row for each field of a batch.
 
-    A wide sheet: TensorBoard's first page shows images in cards twice as wide as high, whatever their shape.
+    Args:
+        images: float32 ``(N, 3, S, S)`` in [0, 1], by label; their sizes may differ.
+        count: maximum number of samples; a row has room for four.
+        title: first line.
+        note: second line.
+
+    Returns:
+        uint8 ``(3, H, WIDTH)``.
+    """
+    count = min(count, COLUMNS)
+    rows = [[Panel(label, resize_pixels(image, SMALL)) for image in batch[:count]] for label, batch in images.items()]
+    return draw_grid([panel for row in rows for panel in fill_row(row)], title=title, note=note)
+
+
+def fill_row(panels: Sequence[Panel]) -> list[Panel]:
+    """Appends empty panels up to the end of a row."""
+    empty = Panel("", torch.full((3, SMALL, SMALL), 255, dtype=torch.uint8))
+    return [*panels, *[empty] * (COLUMNS - len(panels))]
+
+
+def draw_comparison(
+    small: Sequence[Panel], large: Panel, *, title: str, note: str, legend: Sequence[LegendEntry] = ()
+) -> Tensor:
+    """Arranges three small images and a legend beside a large one.
+
+    The figure is wide because TensorBoard's cards are twice as wide as high, whatever the shape of the image.
 
     Args:
         small: three images of side ``SMALL``.
         large: one image of side ``LARGE``.
-        title: large, first line; shortened in the middle if it is too long.
-        note: smaller, second line.
-        legend: what the colors mean.
+        title: first line, in large letters; shortened in the middle if it is too long.
+        note: second line, in smaller letters.
+        legend: meaning of the colors.
 
     Returns:
-        uint8 ``(3, HEAD + LARGE, 4 * SMALL + 3 * GAP)``.
+        uint8 ``(3, HEADER + LARGE, WIDTH)``.
     """
-    canvas = _paper(LARGE, title, note)
+    canvas = _new_canvas(LARGE, title, note)
     for index, panel in enumerate(small):
         row, column = divmod(index, 2)
-        _paste(canvas, panel, (column * STEP, HEAD + row * STEP))
-    _paste(canvas, large, (2 * STEP, HEAD))
-    _write_legend(canvas, legend, (STEP, HEAD + STEP), SMALL)
-    return _tensor(canvas)
+        _paste(canvas, panel, (column * STEP, HEADER + row * STEP))
+    _paste(canvas, large, (2 * STEP, HEADER))
+    _draw_legend(canvas, legend, (STEP, HEADER + STEP), SMALL)
+    return _to_tensor(canvas)
 
 
-def single(image: Tensor, *, title: str, note: str) -> Tensor:
-    """Puts one image of any shape, no wider than a sheet, under a title.
+def draw_single(image: Tensor, *, title: str, note: str) -> Tensor:
+    """Centers one image under a title.
 
     Args:
-        image: uint8 ``(3, H, W)``.
-        title: large, first line.
-        note: smaller, second line.
+        image: uint8 ``(3, H, W)``, at most ``WIDTH`` pixels wide.
+        title: first line, in large letters.
+        note: second line, in smaller letters.
 
     Returns:
-        uint8 ``(3, HEAD + H, 4 * SMALL + 3 * GAP)``.
+        uint8 ``(3, HEADER + H, WIDTH)``.
     """
-    canvas = _paper(image.shape[1], title, note)
-    _paste(canvas, Panel("", image), ((WIDTH - image.shape[2]) // 2, HEAD))
-    return _tensor(canvas)
+    canvas = _new_canvas(image.shape[1], title, note)
+    _paste(canvas, Panel("", image), ((WIDTH - image.shape[2]) // 2, HEADER))
+    return _to_tensor(canvas)
 
 
-def labelled(panel: Panel) -> Tensor:
-    """Writes an image's label on it; the image given stays as it is.
-
-    Returns:
-        uint8 ``(3, H, W)``, as large as the image.
-    """
+def draw_label(panel: Panel) -> Tensor:
+    """Returns a copy of the panel's image with the label on it, uint8 ``(3, H, W)``."""
     canvas = Image.new("RGB", (panel.image.shape[2], panel.image.shape[1]))
     _paste(canvas, panel, (0, 0))
-    return _tensor(canvas)
+    return _to_tensor(canvas)
 
 
-def shortened(text: str, font: Font, width: float) -> str:
-    """Takes letters out of the middle of ``text`` until it fits ``width`` pixels."""
+def shorten(text: str, font: Font, width: float) -> str:
+    """Removes letters from the middle of ``text`` until it fits ``width`` pixels."""
     keep, short = len(text), text
     while keep > 1 and font.getlength(short) > width:
         keep -= 1
@@ -115,56 +136,56 @@ def shortened(text: str, font: Font, width: float) -> str:
     return short
 
 
-def _paper(height: int, title: str, note: str) -> Image.Image:
-    """A sheet with its head written and room of ``height`` below."""
-    canvas = Image.new("RGB", (WIDTH, HEAD + height), PAPER)
-    draw, large, small = ImageDraw.Draw(canvas), ImageFont.load_default(40), ImageFont.load_default(LETTER)
-    draw.text((GAP, HEAD * 0.3), shortened(title, large, WIDTH - 2 * GAP), INK, large, anchor="lm")
-    draw.text((GAP, HEAD * 0.75), shortened(note, small, WIDTH - 2 * GAP), (90, 90, 90), small, anchor="lm")
+def _new_canvas(height: int, title: str, note: str) -> Image.Image:
+    """Creates a canvas with a header and ``height`` empty pixels below it."""
+    canvas = Image.new("RGB", (WIDTH, HEADER + height), BACKGROUND)
+    draw, large, small = ImageDraw.Draw(canvas), ImageFont.load_default(40), ImageFont.load_default(FONT_SIZE)
+    draw.text((GAP, HEADER * 0.3), shorten(title, large, WIDTH - 2 * GAP), TEXT, large, anchor="lm")
+    draw.text((GAP, HEADER * 0.75), shorten(note, small, WIDTH - 2 * GAP), (90, 90, 90), small, anchor="lm")
     return canvas
 
 
 def _paste(canvas: Image.Image, panel: Panel, corner: tuple[int, int]) -> None:
-    """Places an image and writes its label, white on a dark plate, into its lower left corner."""
+    """Pastes an image with its label, white on a dark rectangle, in the lower left corner."""
     pixels = panel.image.permute(1, 2, 0).contiguous().numpy()
     canvas.paste(Image.fromarray(pixels), corner)
     if panel.label:
-        draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(LETTER)
+        draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(FONT_SIZE)
         at = (corner[0] + 6, corner[1] + len(pixels) - 6)
         box = draw.textbbox(at, panel.label, font, anchor="ld")
         draw.rectangle((box[0] - 6, box[1] - 4, box[2] + 6, box[3] + 6), fill=(20, 20, 20))
-        draw.text(at, panel.label, PAPER, font, anchor="ld")
+        draw.text(at, panel.label, BACKGROUND, font, anchor="ld")
 
 
-def _write_legend(canvas: Image.Image, legend: Sequence[Key], corner: tuple[int, int], width: int) -> None:
-    """Writes colored squares with their names into a box; many entries make small ones."""
+def _draw_legend(canvas: Image.Image, legend: Sequence[LegendEntry], corner: tuple[int, int], width: int) -> None:
+    """Draws colored squares with their labels; the more rows there are, the smaller they get."""
     if not legend:
         return
-    rows = _rows(legend, width)
+    rows = _legend_rows(legend, width)
     draw, line = ImageDraw.Draw(canvas), min(LINE, (canvas.height - corner[1]) / max(1, len(rows)))
-    font = ImageFont.load_default(LETTER * line / LINE)
+    font = ImageFont.load_default(FONT_SIZE * line / LINE)
     for row, entries in enumerate(rows):
         middle, half = corner[1] + line * (row + 0.5), line * 0.28
-        for left, key in entries:
+        for left, entry in entries:
             x = corner[0] + GAP + left
-            draw.rectangle((x, middle - half, x + 2 * half, middle + half), fill=key.color)
-            draw.text((x + line * 0.75, middle), key.label, INK, font, anchor="lm")
+            draw.rectangle((x, middle - half, x + 2 * half, middle + half), fill=entry.color)
+            draw.text((x + line * 0.75, middle), entry.label, TEXT, font, anchor="lm")
 
 
-def _rows(legend: Sequence[Key], width: int) -> list[list[tuple[float, Key]]]:
+def _legend_rows(legend: Sequence[LegendEntry], width: int) -> list[list[tuple[float, LegendEntry]]]:
     """Breaks a legend into rows of (left edge, entry)."""
-    font = ImageFont.load_default(LETTER)
-    rows: list[list[tuple[float, Key]]] = []
+    font = ImageFont.load_default(FONT_SIZE)
+    rows: list[list[tuple[float, LegendEntry]]] = []
     left = float(width)
-    for key in legend:
-        room = LINE * 1.25 + font.getlength(key.label)
-        if left + room > width:
+    for entry in legend:
+        length = LINE * 1.25 + font.getlength(entry.label)
+        if left + length > width:
             rows.append([])
             left = 0.0
-        rows[-1].append((left, key))
-        left += room
+        rows[-1].append((left, entry))
+        left += length
     return rows
 
 
-def _tensor(canvas: Image.Image) -> Tensor:
+def _to_tensor(canvas: Image.Image) -> Tensor:
     return torch.from_numpy(np.asarray(canvas).copy()).permute(2, 0, 1)

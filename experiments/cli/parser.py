@@ -94,9 +94,9 @@ class DarkroomCLI(LightningCLI):
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.loaded, self.folder = plan.loaded, plan.folder
-        self.parts = plan.task.parts()
+        self.spec = plan.task.load()
         super().__init__(
-            model_class=self.parts.module,
+            model_class=self.spec.module,
             datamodule_class=ImageDataModule,
             subclass_mode_data=True,
             save_config_callback=None,  # ours is written when all processes have met
@@ -118,11 +118,11 @@ class DarkroomCLI(LightningCLI):
         parser.add_argument("--ddp", type=Ddp, default=Ddp(), help="how several processes train one network")
         # the run has one seed, and what the data are decides what the network has to tell apart
         parser.link_arguments("seed_everything", "data.init_args.seed")
-        for link in self.parts.links:
-            parser.link_arguments(link.source, link.target, compute_fn=link.through, apply_on="instantiate")
+        for link in self.spec.links:
+            parser.link_arguments(link.source, link.target, compute_fn=link.compute, apply_on="instantiate")
         COMMANDS[self.plan.command_name].add_arguments(parser)
-        if (add_task_options := self.parts.options.get(self.plan.command_name)) is not None:
-            add_task_options(parser)
+        if self.plan.command_name == "predict":
+            self.spec.add_predict_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses without the stock warning about ``sys.argv``, which stays whole for the other processes' start.
@@ -158,7 +158,7 @@ class DarkroomCLI(LightningCLI):
                 self.model.set_stage(stage)
         if self.loaded is None and config.init_from is not None:
             refuse_other_task(config.init_from, self.plan.task_name)
-            self.started = self.parts.start_from(self.model, config.init_from)
+            self.started = self.spec.init_from(self.model, config.init_from)
         self.trainer = self.instantiate_trainer()
         self.datamodule.set_stage(self.stage)
         if self.loaded is not None and self.plan.resumes:  # a fit restores the weights with everything else
@@ -191,11 +191,11 @@ class DarkroomCLI(LightningCLI):
         if self.plan.command_name == "fit":
             text = self._config_text()
             ours = fit_callbacks(
-                task=self.plan.task,
-                parts=self.parts,
+                spec=self.spec,
                 folder=self.folder,
                 stages=self.stages,
                 model=self.model,
+                datamodule=self.datamodule,
                 initialized=self.started,
                 config=self.config_init,
                 config_text=text,
@@ -227,6 +227,7 @@ class DarkroomCLI(LightningCLI):
         """The objects that the command works with."""
         return RunContext(
             task_name=self.plan.task_name,
+            spec=self.spec,
             command=self.plan.command_name,
             folder=self.folder,
             config=self.config,

@@ -1,8 +1,7 @@
 """``validate`` and ``test``: evaluate a checkpoint on the validation images or the test images."""
 
 from experiments.runs.context import RunContext
-from experiments.tasks.report import report
-from experiments.tasks.table import TASKS
+from experiments.runs.report import report
 
 
 def run(context: RunContext) -> int:
@@ -16,5 +15,5 @@ def run(context: RunContext) -> int:
     else:
         (scores,) = context.trainer.validate(context.model, datamodule=context.datamodule)
         table = []
-    report(context, scores, table, lines=TASKS[context.task_name].parts().table_lines(table))
+    report(context, scores, table)
     return 0

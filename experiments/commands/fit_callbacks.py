@@ -16,11 +16,13 @@ from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.training.step_seed import StatelessRandomness
 from callbacks.training.weight_averaging import StageAverage
 from callbacks.visualization.dashboard import Dashboard
+from callbacks.visualization.figures import FigureLogger
+from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from experiments.cli.settings import plain_values
 from experiments.cli.signals import TRAINING
 from experiments.runs.folder import RunFolder
-from experiments.tasks.table import Parts, Task
+from experiments.tasks.spec import TaskSpec
 from lightning_modules.base import ImageTask
 
 
@@ -55,11 +57,11 @@ class Saving:
 
 def fit_callbacks(
     *,
-    task: Task,
-    parts: Parts,
+    spec: TaskSpec[Any],
     folder: RunFolder,
     stages: Sequence[Stage],
     model: ImageTask,
+    datamodule: ImageDataModule,
     initialized: Collection[str],
     config: Namespace,
     config_text: str,
@@ -68,11 +70,11 @@ def fit_callbacks(
     """Makes the callbacks in the order in which Lightning calls them: the stage is set before others read it.
 
     Args:
-        task: row of the task table.
-        parts: classes of the task.
+        spec: the task.
         folder: folder of the run.
         stages: stages of the run.
         model: the module that is trained.
+        datamodule: its data.
         initialized: names of the tensors that ``--init_from`` has set.
         config: all settings, with ``ema``, ``checkpoint`` and ``ddp`` instantiated.
         config_text: all settings as YAML, written into the run's folder.
@@ -81,8 +83,8 @@ def fit_callbacks(
     checkpoint = RunCheckpoint(
         folder.checkpoints,
         stages=stages,
-        monitor=task.monitor,
-        mode=task.mode,
+        monitor=spec.monitor,
+        mode=spec.mode,
         every_n_steps=config.checkpoint.every_n_steps,
         record=record,
     )
@@ -92,12 +94,12 @@ def fit_callbacks(
         SkippedFilesWriter(folder.skipped),
         ReplicaCheck(stages, every_n_steps=config.ddp.check_every_n_steps),
         ProgressiveResizing(stages),
-        *parts.start(model, initialized),
+        *spec.init_callbacks(model, initialized),
         StatelessRandomness(config.seed_everything),
         NonFiniteGuard(),
-        parts.figures(),
+        FigureLogger(spec.figures(model, datamodule), mode=spec.mode, folder=folder.figures),
         *averaging,
-        Dashboard(configuration=plain_values(config_text), monitor=task.monitor, mode=task.mode, scores=task.scores),
+        Dashboard(configuration=plain_values(config_text), monitor=spec.monitor, mode=spec.mode, scores=spec.scores),
         SaveOnSignal(checkpoint, training=TRAINING),
         checkpoint,
     ]

@@ -11,6 +11,7 @@ from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from callbacks.prediction.video_file import result_suffix
 from callbacks.prediction.video_writer import VideoWriter
 from callbacks.prediction.writer import PredictionWriter
+from datamodules.base import loader_processes
 from datamodules.errors import DataError
 from datamodules.io.image_file import SUFFIXES
 from datamodules.io.video import VIDEO_SUFFIXES, VideoReader, is_video
@@ -19,8 +20,7 @@ from datamodules.prediction.video import VideoFrames, VideoPredictData
 from experiments.cli.usage import UsageError
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
-from experiments.tasks.spec import Results, VideoLook
-from experiments.tasks.table import TASKS
+from experiments.tasks.spec import PredictOutput, PredictRequest, VideoFinish
 from lightning_modules.typed_trainer import typed
 
 
@@ -39,39 +39,52 @@ def run(context: RunContext) -> int:
         0 if all were predicted, 1 if some could not be read.
     """
     out: Path = context.config.out or context.folder.predictions
-    parts = TASKS[context.task_name].parts()
-    finishing = parts.video_look
-    suffixes = SUFFIXES if finishing is None else SUFFIXES | VIDEO_SUFFIXES
+    suffixes = SUFFIXES | VIDEO_SUFFIXES if context.spec.takes_videos else SUFFIXES
     listed = list_images(context.config.images, leave_out=out, suffixes=suffixes)
-    videos = [] if finishing is None else [one for one in listed if is_video(one.path)]
+    videos = [one for one in listed if context.spec.takes_videos and is_video(one.path)]
     check_single_process(context.trainer, videos)
     images = [one for one in listed if one not in videos]
     bar = context.trainer.progress_bar_callback
     if bar is not None:
         bar.disable()  # it counts batches that went through the network; the writers' bars count written results
     progress = bar is not None
-    results = parts.results(context, images, out)
-    problems = predict_images(context, results, images, out=out, progress=progress)
-    if finishing is not None and videos:
+    output = context.spec.predict_output(context.model, _request(context, images, out))
+    problems = predict_images(context, output, images, out=out, progress=progress)
+    if videos and output.video is not None:
         report = predict_videos(
-            context.trainer, context.model, videos, out=out, finishing=finishing(context), progress=progress
+            context.trainer, context.model, videos, out=out, finishing=output.video, progress=progress
         )
         print(report.summary(out))
         problems += report.problems
-    if results.remark and context.trainer.is_global_zero:
-        print(results.remark)
+    if output.remark and context.trainer.is_global_zero:
+        print(output.remark)
     return 1 if problems else 0
 
 
+def _request(context: RunContext, images: Sequence[Listed], out: Path) -> PredictRequest:
+    stages = context.checkpoint.stages if context.checkpoint else context.stages
+    last = stages.index(context.stage) if context.stage in stages else len(stages) - 1
+    trainer = context.trainer
+    return PredictRequest(
+        images=images,
+        folder=out,
+        options=context.config,
+        stage=context.stage,
+        trained_stages=stages[: last + 1],
+        ranks=trainer.world_size,
+        num_workers=loader_processes(context.datamodule.num_workers, processes=trainer.num_devices),
+    )
+
+
 def predict_images(
-    context: RunContext, results: Results, images: Sequence[Listed], *, out: Path, progress: bool
+    context: RunContext, output: PredictOutput, images: Sequence[Listed], *, out: Path, progress: bool
 ) -> list[str]:
     """Predicts images and returns one line for each that could not be read."""
     if not images:
         return []
-    replaced = sum(any(file.exists() for file in results.files.paths(listed.name)) for listed in images)
-    writer = PredictionWriter(files=results.files, table=results.table, progress=progress, waiting=results.waiting)
-    seconds = predict_into(writer, context.trainer, context.model, results.data)
+    replaced = sum(any(file.exists() for file in output.files.paths(listed.name)) for listed in images)
+    writer = PredictionWriter(files=output.files, table=output.table, progress=progress, waiting=output.waiting)
+    seconds = predict_into(writer, context.trainer, context.model, output.data)
     if context.trainer.is_global_zero:
         print(summary(writer, out=out, seconds=seconds, replaced=replaced))
     return writer.problems
@@ -146,7 +159,7 @@ def predict_videos(
     videos: Sequence[Listed],
     *,
     out: Path,
-    finishing: VideoLook,
+    finishing: VideoFinish,
     progress: bool,
 ) -> VideoReport:
     """Writes ``result/NAME.mp4`` (or ``.mov``, ``.mkv``) for each video, one after the other.
@@ -177,7 +190,7 @@ def _predict_video(
     listed: Listed,
     *,
     out: Path,
-    finishing: VideoLook,
+    finishing: VideoFinish,
     progress: bool,
     report: VideoReport,
 ) -> None:

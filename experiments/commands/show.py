@@ -1,7 +1,6 @@
 """``show``: images of what a network is given and, with a checkpoint, of what it makes of it."""
 
 import re
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,11 @@ from lightning import Trainer
 from torch import Tensor
 
 from callbacks.output_file import save_png
-from callbacks.visualization.best_and_worst import Extremes
+from callbacks.visualization.best_and_worst import BestAndWorst
 from datamodules.stage import Stage
 from experiments.cli.usage import UsageError
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
-from experiments.tasks.table import TASKS
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -40,7 +38,7 @@ def run(context: RunContext) -> int:
     for number, stage in enumerate(context.stages, start=1):
         _draw_batch(context, stage, number, out)
     if context.checkpoint is not None:
-        _draw_extremes(context, out)
+        _draw_best_and_worst(context, out)
     return 0
 
 
@@ -48,28 +46,27 @@ def _draw_batch(context: RunContext, stage: Stage, number: int, out: Path) -> No
     batch = context.datamodule.rehearsal_batch(stage)
     note = f"stage {stage.name}: {stage.size} px, batch of {stage.batch_size}"
     note += "" if stage.augment else ", not augmented"
-    drawn = TASKS[context.task_name].parts().draw_batch(context.model, batch, context.config.count, note)
+    figures = context.spec.figures(context.model, context.datamodule)
+    drawn = figures.draw_batch(batch, count=context.config.count, note=note)
     _save(drawn, out / f"batch-{number}-{re.sub(r'[^A-Za-z0-9]+', '-', stage.name).strip('-')}.png")
 
 
-def _draw_extremes(context: RunContext, out: Path) -> None:
-    task = TASKS[context.task_name]
-    parts = task.parts()
-    extremes = Extremes(count=context.config.count, mode=task.mode)
+def _draw_best_and_worst(context: RunContext, out: Path) -> None:
+    kept = BestAndWorst(count=context.config.count, mode=context.spec.mode)
     given = context.config.trainer
-    trainer = Trainer(  # the command line's may have several devices, each of which would see its own share only
+    trainer = Trainer(  # on one device, because with several each rank would keep its own best and worst
         accelerator=given.accelerator, devices=1, precision=given.precision, use_distributed_sampler=False,
-        logger=False, enable_checkpointing=False, enable_model_summary=False, callbacks=[extremes],
+        logger=False, enable_checkpointing=False, enable_model_summary=False, callbacks=[kept],
     )  # fmt: skip
     trainer.validate(context.model, datamodule=context.datamodule, verbose=False)
-    number, score = extremes.validated, partial(parts.score_text, context.model)
-    note = f"each at {context.stage.size} px; the mean of all {number}: {score(extremes.total / number)}"
+    figures, number = context.spec.figures(context.model, context.datamodule), kept.validated
+    note = f"each at {context.stage.size} px; mean of all {number}: {figures.score_text(kept.total / number)}"
     print(note)
-    for name, images in (("worst", extremes.worst), ("best", extremes.best)):
-        if images:
-            title = f"the {len(images)} {name} of {number} validation images"
-            _save(parts.draw_scored(context.model, images, title, note), out / f"{name}.png")
-            print("\n".join(f"  {score(kept.score)}  {kept.name}" for kept in images))
+    for name, samples in (("worst", kept.worst), ("best", kept.best)):
+        if samples:
+            title = f"the {len(samples)} {name} of {number} validation images"
+            _save(figures.draw_scored(samples, title=title, note=note), out / f"{name}.png")
+            print("\n".join(f"  {figures.score_text(sample.score)}  {sample.name}" for sample in samples))
 
 
 def _save(drawn: Tensor, path: Path) -> None:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from callbacks.output_file import save_jpeg
 from callbacks.prediction.matting import composite
-from callbacks.visualization.image_grid import Panel, labelled
+from callbacks.visualization.image_grid import Panel, draw_label
 from datamodules.cache.places import user_cache_dir
 from datamodules.index.pairs import list_images
 from datamodules.io.image import read_image
@@ -104,7 +104,7 @@ def _result_of(run: Path, source: Path) -> Path:
 
 def _labelled(image: np.ndarray, label: str) -> np.ndarray:
     fitted = np.array(ImageOps.fit(Image.fromarray(image), STYLIZED, Image.Resampling.LANCZOS))
-    sheet: Tensor = labelled(Panel(label, torch.from_numpy(fitted).permute(2, 0, 1)))
+    sheet: Tensor = draw_label(Panel(label, torch.from_numpy(fitted).permute(2, 0, 1)))
     return sheet.permute(1, 2, 0).numpy()
 
 

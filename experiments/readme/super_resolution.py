@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from callbacks.output_file import save_jpeg
-from callbacks.visualization.image_grid import SMALL, Panel, grid
-from callbacks.visualization.super_resolution import squares
+from callbacks.visualization.image_grid import SMALL, Panel, draw_grid
+from callbacks.visualization.masks import resize_pixels
 from datamodules.images.pair_dataset import whole_multiple
 from datamodules.images.shrink import shrink
 from datamodules.io.image import read_image
@@ -79,13 +79,15 @@ def row(path: Path, corner: tuple[int, int] | None, modules: dict[str, SuperReso
     height, width = pixels.shape[:2]
     left, top = corner or ((width - SHOWN) // 2, (height - SHOWN) // 2)
     part = slice(max(0, top), top + SHOWN), slice(max(0, left), left + SHOWN)
-    shown = [Panel(f"{name} {scores[name]:.2f} dB", squares(image[0][:, *part])) for name, image in made.items()]
-    return [*shown, Panel("image", squares(high[0][:, *part]))]
+    shown = [
+        Panel(f"{name} {scores[name]:.2f} dB", resize_pixels(image[0][:, *part], SMALL)) for name, image in made.items()
+    ]
+    return [*shown, Panel("image", resize_pixels(high[0][:, *part], SMALL))]
 
 
 def sheet(panels: Sequence[Panel], title: str) -> np.ndarray:
     """Rows of four panels under a title, (H, W, 3) uint8."""
-    drawn: Tensor = grid(panels, title=title, note="PSNR of the whole image; each pixel is drawn as 2 x 2", legend=[])
+    drawn: Tensor = draw_grid(panels, title=title, note="PSNR of the whole image; each pixel is drawn as 2 x 2")
     return np.ascontiguousarray(drawn.permute(1, 2, 0).numpy())
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jsonargparse import Namespace
 from lightning import Trainer
@@ -10,6 +11,7 @@ from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from experiments.runs.checkpoint import Loaded
 from experiments.runs.folder import RunFolder
+from experiments.tasks.spec import TaskSpec
 from lightning_modules.base import ImageTask
 
 
@@ -19,6 +21,7 @@ class RunContext:
 
     Args:
         task_name: key of the task table.
+        spec: what the task adds to the commands.
         command: name of the command.
         folder: folder of the run.
         config: all settings, the command's own options included, before classes are instantiated.
@@ -33,6 +36,7 @@ class RunContext:
     """
 
     task_name: str
+    spec: TaskSpec[Any]
     command: str
     folder: RunFolder
     config: Namespace

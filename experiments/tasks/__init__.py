@@ -1,1 +1,1 @@
-"""The task table and what each task adds to the commands."""
+"""The task table, and one file per task."""

@@ -1,121 +1,124 @@
-"""What ``predict`` writes for segmentation, from the options of the command line."""
+"""Segmentation: figures, options and files of ``predict``."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 
 from callbacks.prediction.segmentation import KINDS, NEEDS_IMAGE, SegmentationFiles
 from callbacks.prediction.writer import Table
 from callbacks.visualization.masks import palette
-from datamodules.base import loader_processes
+from callbacks.visualization.segmentation import SegmentationFigures
+from datamodules.base import ImageDataModule
 from datamodules.io.image import read_image
 from datamodules.io.rle import encode_rle
 from datamodules.prediction.image_list import Listed
 from datamodules.prediction.predict_set import PredictData
 from experiments.cli.usage import UsageError, unknown
-from experiments.runs.context import RunContext
-from experiments.tasks.spec import Results
+from experiments.runs.checkpoint import load
+from experiments.runs.fitting import put_weights
+from experiments.tasks.spec import Link, PredictOutput, PredictRequest, TaskSpec
 from lightning_modules.segmentation import SegmentationModule
 
 SUBMISSION = "submission"
-WITHOUT_CHOICE = "mask,cutout,overlay"
+DEFAULT_OUTPUTS = ("mask", "cutout", "overlay")
 
-# Images at their own size are in memory too, a few batches of them.
-_LARGEST_BATCH = 8
+#: Images of a batch are in memory at their own size too.
+_MAX_BATCH = 8
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Adds the options of segmentation's results."""
-    parser.add_argument(
-        "--outputs",
-        type=str | None,
-        default=None,
-        help=f"what to write, with commas: {', '.join((*KINDS, SUBMISSION))} (default: {WITHOUT_CHOICE}, "
-        "and composite where there is a --background; submission is Kaggle's submission.csv)",
-    )
-    parser.add_argument(
-        "--background", type=Path | None, default=None, help="image to put behind cut-outs, scaled to cover"
-    )
-    parser.add_argument(
-        "--cut", type=str | None, default=None, help="of several classes, those that cut-outs keep, with commas"
-    )
-    parser.add_argument(
-        "--flip", action="store_true", help="average with the mirrored image: a little better, twice the time"
+class SegmentationSpec(TaskSpec[SegmentationModule]):
+    """Finds the pixels of one class, or tells several classes apart."""
+
+    module = SegmentationModule
+    monitor = "val/dice"
+    mode = "max"
+    scores = ("val/dice", "val/iou", "val/accuracy", "val/loss")
+    links = (
+        Link(source="data.class_names", target="model.classes"),
+        Link(source="data.class_names", target="model.net.init_args.classes", compute=len),
     )
 
+    def figures(self, model: SegmentationModule, data: ImageDataModule) -> SegmentationFigures:  # noqa: ARG002
+        """Draws masks over images, and precision-recall curves."""
+        return SegmentationFigures(classes=model.classes, threshold=model.threshold)
 
-def results(context: RunContext, images: Sequence[Listed], folder: Path) -> Results:
-    """Says what is read and written, before the first image.
+    def init_from(self, model: SegmentationModule, path: Path) -> Collection[str]:
+        """Loads all weights of a checkpoint of the same network.
 
-    Raises:
-        UsageError: for an output or a class that does not exist, or outputs that do not go together.
-        DataError: if the background cannot be read.
-    """
-    model = context.model
-    if not isinstance(model, SegmentationModule):
-        raise TypeError(f"{type(model).__name__} is no SegmentationModule")
-    wanted = SegmentResults(options=context.config, model=model, images=images, folder=folder)
-    trainer = context.trainer
-    data = PredictData(
-        images=images,
-        size=context.stage.size,
-        batch_size=max(1, min(_LARGEST_BATCH, context.stage.batch_size // trainer.world_size)),
-        num_workers=loader_processes(context.datamodule.num_workers, processes=trainer.num_devices),
-        keep_originals=wanted.needs_images,
-    )
-    return Results(data=data, files=wanted.files, table=wanted.table)
+        Raises:
+            CheckpointError: if the file is no checkpoint of segmentation, or its network is another one.
+        """
+        loaded = load(path, "segment")
+        put_weights(model, loaded)
+        return loaded.weights
 
-
-class SegmentResults:
-    """The files and the table that were asked for, checked before the first image.
-
-    Args:
-        options: the command line's.
-        model: the network with its classes and threshold; its ``flip`` is set as asked.
-        images: what will be predicted.
-        folder: where results go.
-
-    Raises:
-        UsageError: for an output or a class that does not exist, or outputs that do not go together.
-        DataError: if the background cannot be read.
-    """
-
-    def __init__(
-        self, *, options: Namespace, model: SegmentationModule, images: Sequence[Listed], folder: Path
-    ) -> None:
-        background = None if options.background is None else read_image(options.background)
-        kinds = _kinds(options.outputs, background=background is not None, classes=model.classes, cut=options.cut)
-        self.table: Table | None = None
-        if SUBMISSION in kinds:
-            _check_submission(images, model.classes)
-            self.table = Table(path=folder / "submission.csv", header="img,rle_mask")
-        model.flip = model.flip or options.flip
-        self.files = SegmentationFiles(
-            folder=folder,
-            kinds=frozenset(kinds) - {SUBMISSION},
-            classes=model.classes,
-            colors=np.array(palette(len(model.classes)), np.uint8),
-            threshold=model.threshold,
-            cut=_cut(options.cut, model.classes),
-            background=background,
-            run_lengths=encode_rle if self.table else None,
+    def add_predict_arguments(self, parser: ArgumentParser) -> None:
+        """Adds the kinds of output, the background of composites, and test-time augmentation."""
+        parser.add_argument(
+            "--outputs",
+            type=str | None,
+            default=None,
+            help=f"what to write, separated by commas: {', '.join((*KINDS, SUBMISSION))} (default: "
+            f"{','.join(DEFAULT_OUTPUTS)}, and composite with a --background; submission is Kaggle's submission.csv)",
         )
-        self.needs_images = bool(self.files.kinds & NEEDS_IMAGE)
+        parser.add_argument(
+            "--background", type=Path | None, default=None, help="image to put behind cut-outs, scaled to cover"
+        )
+        parser.add_argument(
+            "--cut", type=str | None, default=None, help="of several classes, those to cut out, separated by commas"
+        )
+        parser.add_argument(
+            "--flip", action="store_true", help="average with the mirrored image: slightly better, twice as slow"
+        )
+
+    def predict_output(self, model: SegmentationModule, request: PredictRequest) -> PredictOutput:
+        """Reads images in batches at the size of the stage and writes the kinds of files that were asked for.
+
+        Raises:
+            UsageError: for an output or a class that does not exist, or outputs that do not go together.
+            DataError: if the background cannot be read.
+        """
+        options, classes = request.options, model.classes
+        background = None if options.background is None else read_image(options.background)
+        kinds = _kinds(options.outputs, background=background is not None, classes=classes, cut=options.cut)
+        table: Table | None = None
+        if SUBMISSION in kinds:
+            _check_submission(request.images, classes)
+            table = Table(path=request.folder / "submission.csv", header="img,rle_mask")
+        model.flip = model.flip or options.flip
+        files = SegmentationFiles(
+            folder=request.folder,
+            kinds=frozenset(kinds) - {SUBMISSION},
+            classes=classes,
+            colors=np.array(palette(len(classes)), np.uint8),
+            threshold=model.threshold,
+            cut=_cut_classes(options.cut, classes),
+            background=background,
+            run_lengths=encode_rle if table else None,
+        )
+        data = PredictData(
+            images=request.images,
+            size=request.stage.size,
+            batch_size=max(1, min(_MAX_BATCH, request.stage.batch_size // request.ranks)),
+            num_workers=request.num_workers,
+            keep_originals=bool(files.kinds & NEEDS_IMAGE),
+        )
+        return PredictOutput(data=data, files=files, table=table, waiting=8)
 
 
 def _kinds(text: str | None, *, background: bool, classes: Sequence[str], cut: str | None) -> set[str]:
     several = len(classes) > 1
     if text is None:
-        kinds = {"mask", "overlay"} if several and cut is None else set(WITHOUT_CHOICE.split(","))
+        kinds = {"mask", "overlay"} if several and cut is None else set(DEFAULT_OUTPUTS)
         if background:
             kinds.add("composite")
     else:
-        kinds = {word.strip() for word in text.split(",") if word.strip()}
+        kinds = _words(text)
         if not kinds:
-            raise UsageError(f"--outputs names nothing: choose from {', '.join((*KINDS, SUBMISSION))}")
+            raise UsageError(f"--outputs is empty: choose from {', '.join((*KINDS, SUBMISSION))}")
     for kind in sorted(kinds):
         if kind not in (*KINDS, SUBMISSION):
             raise unknown("output", kind, (*KINDS, SUBMISSION))
@@ -124,26 +127,33 @@ def _kinds(text: str | None, *, background: bool, classes: Sequence[str], cut: s
     if background and "composite" not in kinds:
         raise UsageError("--background is for composites: add composite to --outputs, or leave --background out")
     if several and cut is None and kinds & {"cutout", "composite"}:
-        raise UsageError(f"which classes shall cut-outs keep? Add --cut with some of: {', '.join(classes)}")
+        raise UsageError(f"which classes should cut-outs keep? Add --cut with some of: {', '.join(classes)}")
     return kinds
 
 
-def _cut(text: str | None, classes: Sequence[str]) -> list[int]:
+def _cut_classes(text: str | None, classes: Sequence[str]) -> list[int]:
     if text is None:
         return [0]
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    for word in words:
+    words = _words(text)
+    for word in sorted(words):
         if word not in classes:
             raise unknown("class", word, classes)
-    return [classes.index(word) for word in words]
+    return [number for number, name in enumerate(classes) if name in words]
+
+
+def _words(text: str) -> set[str]:
+    return {word.strip() for word in text.split(",")} - {""}
 
 
 def _check_submission(images: Sequence[Listed], classes: Sequence[str]) -> None:
     if len(classes) > 1:
-        raise UsageError(f"a submission is for one class; this network knows {len(classes)}: {', '.join(classes)}")
+        raise UsageError(f"a submission has one class; this network has {len(classes)}: {', '.join(classes)}")
     (name, times), *_ = Counter(listed.path.name for listed in images).most_common(1)
     if times > 1:
         raise UsageError(
-            f"a submission names images by their file name alone, and {times} are called '{name}': "
+            f"a submission names images by their file name only, and {times} are called '{name}': "
             "rename them, or predict their folders one at a time"
         )
+
+
+SPEC = SegmentationSpec()

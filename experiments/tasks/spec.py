@@ -1,42 +1,194 @@
-"""What ``predict`` needs to know of a task."""
+"""What a task adds to the commands: one ``TaskSpec`` per task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from lightning import LightningDataModule
+from jsonargparse import ArgumentParser, Namespace
+from lightning import Callback, LightningDataModule
+from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 
+from callbacks.prediction.images import ImageFiles
 from callbacks.prediction.writer import ResultFiles, Table
+from callbacks.visualization.task_figures import Figures
+from datamodules.base import ImageDataModule
+from datamodules.io.native_depth import read_extras
+from datamodules.prediction.image_list import Listed
+from datamodules.prediction.images import ImagePredictData
+from datamodules.stage import Stage
+from experiments.runs.folder import relative_to_here
+from lightning_modules.base import ImageTask
+from models.weights.partial_load import load_matching_
+from models.weights.pretrained import WeightsError, read_state_dict
+
+#: Rows of a table of scores that are printed; the largest benchmarks of the field have as many images.
+TABLE_ROWS = 100
+_WORST_ROWS = 5
+
+Module = TypeVar("Module", bound=ImageTask)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Results:
-    """What is read and what is written.
+class Link:
+    """A value of the data module that is copied to the model, as ``link_arguments`` of jsonargparse does it.
 
     Args:
-        data: gives the images in batches.
+        source: attribute of the data module, ``data.<name>``.
+        target: argument of the module or its network.
+        compute: applied to the value; ``None`` copies it.
+    """
+
+    source: str
+    target: str
+    compute: Callable[..., object] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictRequest:
+    """What ``predict`` was asked for.
+
+    Args:
+        images: images to read.
+        folder: folder of the results.
+        options: options of the command line.
+        stage: stage that the checkpoint was saved in.
+        trained_stages: stages that the network was trained in, ``stage`` included.
+        ranks: number of processes that predict.
+        num_workers: number of loader processes of each rank.
+    """
+
+    images: Sequence[Listed]
+    folder: Path
+    options: Namespace
+    stage: Stage
+    trained_stages: Sequence[Stage]
+    ranks: int
+    num_workers: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoFinish:
+    """How the frames of videos are finished before they are encoded.
+
+    Args:
+        finish: returns the frame to write, given the network's output and the original, all ``(H, W, 3)``.
+        smooth: weight of the past in temporal smoothing, from 0 to below 1.
+    """
+
+    finish: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+    smooth: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOutput:
+    """What ``predict`` reads and writes.
+
+    Args:
+        data: loads the images in batches.
         files: writes the files of one image.
-        table: a text file over all images, if one is wanted.
-        waiting: how many predictions may be in memory, waiting to be written.
-        remark: what has to be known of all results, said at the end.
+        table: text file with a line for each image, if one is wanted.
+        waiting: maximum number of predictions in memory that wait to be written.
+        video: how the frames of videos are finished; needed where ``TaskSpec.takes_videos`` is set.
+        remark: a line printed at the end.
     """
 
     data: LightningDataModule
     files: ResultFiles
     table: Table | None = None
-    waiting: int = 8
+    waiting: int = 2
+    video: VideoFinish | None = None
     remark: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class VideoLook:
-    """How the frames of videos are finished.
+class TaskSpec(Generic[Module]):
+    """Base class of a task: a task sets ``module`` and overrides what it does in another way.
 
-    Args:
-        finish: makes of a net's frame and the video's own, both (H, W, 3), what is written.
-        smooth: share of the past in each frame, 0 to below 1.
+    Attributes:
+        module: what is trained. The network, the loss and the data module are chosen by the recipe.
+        monitor: metric that decides which epoch is the best.
+        mode: whether a larger (``"max"``) or smaller value of the metric, and of a sample's score, is better.
+        scores: metrics shown beside the hyperparameters, to compare runs.
+        links: values of the data module that are copied to the model.
+        takes_videos: whether ``predict`` accepts videos.
     """
 
-    finish: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
-    smooth: float = 0.0
+    module: type[Module]
+    monitor: ClassVar[str] = "val/loss"
+    mode: ClassVar[Literal["min", "max"]] = "min"
+    scores: ClassVar[tuple[str, ...]] = ("val/loss",)
+    links: ClassVar[tuple[Link, ...]] = ()
+    takes_videos: ClassVar[bool] = False
+
+    def figures(self, model: Module, data: ImageDataModule) -> Figures:  # noqa: ARG002
+        """Makes the object that draws training batches and validation samples."""
+        return Figures()
+
+    def init_from(self, model: Module, path: Path) -> Collection[str]:
+        """Loads the weights of ``--init_from`` into a new module, by default every tensor of the network that fits.
+
+        Args:
+            model: changed in place.
+            path: a checkpoint of Darkroom, a state dict, or one as BasicSR and DDP save it.
+
+        Returns:
+            Names of the module's tensors that were loaded.
+
+        Raises:
+            WeightsError: if the file cannot be read, or no tensor fits.
+        """
+        try:
+            loaded = load_matching_(model.net, read_state_dict(path))
+        except WeightsError as error:
+            raise WeightsError(f"--init_from {path}: {error}") from error
+        rank_zero_only(print)(f"weights from {relative_to_here(path)}:\n{loaded.account()}")
+        return [f"net.{name}" for name in loaded.taken]
+
+    def init_callbacks(self, model: Module, loaded: Collection[str]) -> list[Callback]:  # noqa: ARG002
+        """Makes callbacks that initialize a new module in ``setup``.
+
+        Args:
+            model: the module.
+            loaded: names of the tensors that ``init_from`` loaded, which must stay.
+        """
+        return []
+
+    def table_lines(self, table: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Formats the scores of a test, by default those of the worst images.
+
+        Args:
+            table: one row per image, the worst first.
+        """
+        return ["  worst: " + "  ".join(_cell(key, value) for key, value in row.items()) for row in table[:_WORST_ROWS]]
+
+    def add_predict_arguments(self, parser: ArgumentParser) -> None:
+        """Adds the task's options of ``predict``."""
+
+    def predict_output(self, model: Module, request: PredictRequest) -> PredictOutput:  # noqa: ARG002
+        """Decides what ``predict`` reads and writes, and checks the options before the first image is read.
+
+        By default images are read one by one at their own size and depth (``ImageBatch``), ``predict_step`` returns
+        ``(1, 3, H, W)`` uint8 or uint16, and each is written as PNG with the original's alpha channel and metadata.
+
+        Raises:
+            UsageError: for an option out of its range.
+        """
+        return PredictOutput(
+            data=ImagePredictData(images=request.images, num_workers=min(1, request.num_workers), keep_originals=False),
+            files=ImageFiles(folder=request.folder, scale=1, extras=read_extras),
+        )
+
+
+def table_with_mean(head: str, rows: Sequence[str], mean: str) -> list[str]:
+    """Puts a header above and the mean below a table of scores, and cuts a long table.
+
+    >>> table_with_mean("image", ["a.png"], "mean")
+    ['image', 'a.png', 'mean']
+    """
+    rest = len(rows) - TABLE_ROWS
+    return [head, *rows[:TABLE_ROWS], *([f"... and {rest} better ones"] if rest > 0 else []), mean]
+
+
+def _cell(key: str, value: Any) -> str:
+    return f"{key} {value:.4f}" if isinstance(value, float) else str(value)

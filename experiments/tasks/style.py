@@ -1,83 +1,118 @@
-"""What ``predict`` writes for style, from the options of the command line."""
+"""Style transfer: figures, options and files of ``predict``, table of scores."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jsonargparse import ArgumentParser
+from lightning import Callback
 
 from callbacks.prediction.blend import blend
 from callbacks.prediction.images import ImageFiles
 from callbacks.prediction.repainted_files import RepaintedFiles
-from datamodules.base import loader_processes
+from callbacks.training.style_calibration import Calibration
+from callbacks.visualization.style import StyleFigures
+from datamodules.base import ImageDataModule
 from datamodules.io.native_depth import read_extras, read_native_depth
-from datamodules.prediction.image_list import Listed
 from datamodules.prediction.images import ImagePredictData
 from experiments.cli.usage import UsageError
-from experiments.runs.context import RunContext
-from experiments.tasks.spec import Results, VideoLook
-from lightning_modules.style import StyleModule
+from experiments.tasks.spec import PredictOutput, PredictRequest, TaskSpec, VideoFinish, table_with_mean
+from lightning_modules.style import StyleData, StyleModule
 
-_MOST_SMOOTH = 0.98  # fifty frames or so
-_RANDOM = "painted by a network that learned from random features, not from those of a trained VGG"
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Adds the options of style's results."""
-    parser.add_argument("--strength", type=float, default=1.0, help="from 0, the image, to 1, as the network paints it")
-    parser.add_argument(
-        "--keep_colors", action="store_true", help="keep the image's colors and repaint its brightness only"
-    )
-    parser.add_argument(
-        "--smooth",
-        type=float,
-        default=0.0,
-        help="videos: share of the past in what stands still, against flicker, from 0 to below 1; 0.8 is a good start",
-    )
-    parser.add_argument(
-        "--tile",
-        type=int | None,
-        default=None,
-        help="side in pixels of the pieces that large images go through in (default: the checkpoint's). Strokes and "
-        "palette are those of whole images: make it as large as memory allows",
-    )
+_MAX_SMOOTH = 0.98  # a memory of about fifty frames
+_RANDOM_FEATURES = "the network was trained with random VGG features, not with those of a trained VGG"
 
 
-def results(context: RunContext, images: Sequence[Listed], folder: Path) -> Results:
-    """Says what is read and written, before the first image.
+class StyleSpec(TaskSpec[StyleModule]):
+    """Repaints images and videos in the style of one image."""
 
-    Raises:
-        UsageError: for an option out of its range.
-    """
-    model, options = context.model, context.config
-    if not isinstance(model, StyleModule):
-        raise TypeError(f"{type(model).__name__} is no StyleModule")
-    if not 0 <= options.strength <= 1:
-        raise UsageError(f"--strength {options.strength:g}: must lie between 0 and 1")
-    if not 0 <= options.smooth <= _MOST_SMOOTH:
-        raise UsageError(f"--smooth {options.smooth:g}: must lie between 0 and {_MOST_SMOOTH}")
-    if options.tile is not None:
-        try:
-            model.tile = options.tile
-        except ValueError as error:
-            raise UsageError(f"--tile {options.tile}: {error}") from error
-    workers = loader_processes(context.datamodule.num_workers, processes=context.trainer.num_devices)
-    return Results(
-        data=ImagePredictData(images=images, num_workers=min(1, workers), keep_originals=False),
-        files=RepaintedFiles(
-            files=ImageFiles(folder=folder, scale=1, extras=read_extras),
-            colors=read_native_depth,
-            strength=options.strength,
-            keep_colors=options.keep_colors,
-        ),
-        waiting=2,  # whole images are large
-        remark=_RANDOM if model.loss.random else "",
-    )
+    module = StyleModule
+    scores = ("val/relative", "val/loss")
+    takes_videos = True
+
+    def figures(self, model: StyleModule, data: ImageDataModule) -> StyleFigures:
+        """Draws the style image, and content images beside their results."""
+        return StyleFigures(style=lambda: cast(StyleData, data).style(), random_features=lambda: model.loss.random)
+
+    def init_callbacks(self, model: StyleModule, loaded: Collection[str]) -> list[Callback]:  # noqa: ARG002
+        """Calibrates the loss, whatever the network starts from."""
+        return [Calibration()]
+
+    def table_lines(self, table: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Formats the loss of each image beside that of the untouched image, and the mean.
+
+        >>> for line in SPEC.table_lines([{"name": "a.png", "loss": 0.25, "untouched": 1.25, "relative": 0.2}]):
+        ...     print(line)
+        image     loss  untouched  share
+        a.png   0.2500     1.2500   20 %
+        mean    0.2500     1.2500   20 %
+        """
+        if not table:
+            return []
+        rows = [(str(row["name"]), float(row["loss"]), float(row["untouched"])) for row in table]
+        mean = ("mean", sum(row[1] for row in rows) / len(rows), sum(row[2] for row in rows) / len(rows))
+        width = max(len("image"), *(len(name) for name, *_ in [*rows, mean]))
+        lines = [
+            f"{name:{width}} {loss:8.4f} {untouched:10.4f} {_percent(loss, untouched):>6}"
+            for name, loss, untouched in [*rows, mean]
+        ]
+        return table_with_mean(f"{'image':{width}} {'loss':>8} {'untouched':>10} {'share':>6}", lines[:-1], lines[-1])
+
+    def add_predict_arguments(self, parser: ArgumentParser) -> None:
+        """Adds strength, colors, smoothing and tile size."""
+        parser.add_argument(
+            "--strength", type=float, default=1.0, help="from 0, the original image, to 1, the network's output"
+        )
+        parser.add_argument("--keep_colors", action="store_true", help="keep the image's colors, repaint its luminance")
+        parser.add_argument(
+            "--smooth",
+            type=float,
+            default=0.0,
+            help="videos: weight of past frames where nothing moves, against flicker, from 0 to below 1; 0.8 is a good "
+            "start",
+        )
+        parser.add_argument(
+            "--tile",
+            type=int | None,
+            default=None,
+            help="side in pixels of the tiles that large images are processed in (default: the checkpoint's); the "
+            "larger, the more memory",
+        )
+
+    def predict_output(self, model: StyleModule, request: PredictRequest) -> PredictOutput:
+        """Reads images at full depth and writes ``result/NAME.png``, blended with the original as asked.
+
+        Raises:
+            UsageError: for an option out of its range.
+        """
+        options = request.options
+        if not 0 <= options.strength <= 1:
+            raise UsageError(f"--strength {options.strength:g}: must lie between 0 and 1")
+        if not 0 <= options.smooth <= _MAX_SMOOTH:
+            raise UsageError(f"--smooth {options.smooth:g}: must lie between 0 and {_MAX_SMOOTH}")
+        if options.tile is not None:
+            try:
+                model.tile = options.tile
+            except ValueError as error:
+                raise UsageError(f"--tile {options.tile}: {error}") from error
+        return PredictOutput(
+            data=ImagePredictData(images=request.images, num_workers=min(1, request.num_workers), keep_originals=False),
+            files=RepaintedFiles(
+                files=ImageFiles(folder=request.folder, scale=1, extras=read_extras),
+                colors=read_native_depth,
+                strength=options.strength,
+                keep_colors=options.keep_colors,
+            ),
+            video=VideoFinish(
+                finish=partial(blend, strength=options.strength, keep_colors=options.keep_colors),
+                smooth=options.smooth,
+            ),
+            remark=_RANDOM_FEATURES if model.loss.random else "",
+        )
 
 
-def video_look(context: RunContext) -> VideoLook:
-    """Says how frames are finished; ``results`` has looked at the options by then."""
-    options: Any = context.config
-    finish = partial(blend, strength=options.strength, keep_colors=options.keep_colors)
-    return VideoLook(finish=finish, smooth=options.smooth)
+def _percent(loss: float, untouched: float) -> str:
+    return f"{loss / untouched:.0%}".replace("%", " %") if untouched else "-"
+
+
+SPEC = StyleSpec()

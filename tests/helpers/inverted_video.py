@@ -11,7 +11,7 @@ from torch import Tensor
 from datamodules.batches import FrameBatch
 from datamodules.prediction.image_list import Listed
 from experiments.commands.predict import VideoReport, predict_videos
-from experiments.tasks.spec import VideoLook
+from experiments.tasks.spec import VideoFinish
 
 
 class Negative(LightningModule):
@@ -38,8 +38,8 @@ def styled(result: NDArray[np.uint8], original: NDArray[np.uint8]) -> NDArray[np
 
 
 def invert_videos(
-    *videos: Path, out: Path, look: VideoLook | None = None, scale: int = 1, progress: bool = False
+    *videos: Path, out: Path, look: VideoFinish | None = None, scale: int = 1, progress: bool = False
 ) -> VideoReport:
     listed = [Listed(path=path, name=f"deep/{path.stem}") for path in videos]
-    look = look or VideoLook(finish=styled)
+    look = look or VideoFinish(finish=styled)
     return predict_videos(trainer(), Negative(scale), listed, out=out, finishing=look, progress=progress)

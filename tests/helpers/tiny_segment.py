@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from callbacks.training.progressive_resizing import ProgressiveResizing
+from callbacks.visualization.figures import FigureLogger
+from callbacks.visualization.segmentation import SegmentationFigures
 from datamodules.base import ImageDataModule
 from datamodules.loading.randomness import Key
 from datamodules.stage import Stage
@@ -103,6 +105,11 @@ def fit_discs(
     trainer = Trainer(**(settings | options))
     trainer.fit(SegmentationModule(net=DiscNet()), DiscData(num_workers=0), ckpt_path=checkpoint, weights_only=True)
     return trainer
+
+
+def disc_figures(folder: Path | None, **settings: Any) -> FigureLogger:
+    """The figures of discs, saved in ``folder``."""
+    return FigureLogger(SegmentationFigures(classes=("car",)), mode="max", folder=folder, **settings)
 
 
 def read_events(folder: Path) -> EventAccumulator:
