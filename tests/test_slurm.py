@@ -1,4 +1,4 @@
-"""The sbatch file on a real Slurm of two nodes: stopped, preempted, queued again, and the same end."""
+"""slurm.sbatch on a real Slurm cluster of two nodes: stopped, preempted, requeued, with the same result."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_a_job_that_is_stopped_and_preempted_ends_as_an_undisturbed_run(cluster:
         wait_for(lambda: f"job {job}, start {start + 2}, " in log(here, job), seconds=300, what="a new start")  # noqa: B023
     assert wait_for_state(cluster, job, "COMPLETED", "FAILED") == "COMPLETED", log(here, job)
     assert log(here, job).count("going on with runs/segment/job") == 3
-    assert log(here, job).count("stopped and saved, asking to be queued again") == 3
+    assert log(here, job).count("stopped and saved, requeueing") == 3
     assert_same_end(last(here, "whole"), last(here, "job"))
 
 
