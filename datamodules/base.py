@@ -91,13 +91,12 @@ class ImageDataModule(LightningDataModule, ABC):
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The validation images at the stage's size, never augmented."""
 
-    @abstractmethod
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The held-out images as the final judgement wants them."""
+        """The test images as published metrics are computed on them; by default the validation images."""
+        return self.val_set(stage)
 
-    @abstractmethod
     def prepare(self, stages: Sequence[Stage]) -> None:
-        """Checks the whole data set and fills the caches that ``stages`` will read.
+        """Checks the whole data set and fills the caches that ``stages`` will read; by default nothing.
 
         Raises:
             DataError: naming everything that is wrong with the data.
