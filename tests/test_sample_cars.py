@@ -11,12 +11,12 @@ from scipy.interpolate import PchipInterpolator
 from datamodules.samples.cars import draw_car, ensure_sample_cars
 from datamodules.samples.cars.camera import AXES, EYE, FOCAL, HEIGHT, WIDTH, heading, project, rays, turn
 from datamodules.samples.cars.car import build_car
-from datamodules.samples.cars.curves import through
+from datamodules.samples.cars.curves import monotone_cubic
 from datamodules.samples.cars.design import PAINTS, SHAPES, design_car
 from datamodules.samples.cars.mesh import Part, grid
 from datamodules.samples.cars.raster import place_meshes, rasterise
 from datamodules.samples.cars.render import render_view
-from datamodules.samples.cars.solids import pod
+from datamodules.samples.cars.solids import superellipsoid
 
 
 @pytest.fixture(scope="module")
@@ -165,12 +165,12 @@ def test_curve_agrees_with_scipys_between_the_ends() -> None:
     knots = ((0.0, 0.2), (0.5, 0.9), (1.1, 0.9), (1.5, 0.3), (2.6, 0.1), (3.0, 1.0))
     x = np.linspace(0.5, 2.6, 50)
     expected = PchipInterpolator(*zip(*knots, strict=True))(x)
-    assert through(knots, x) == pytest.approx(expected, abs=1e-12)
-    assert through(knots, [-1.0, 9.0]) == pytest.approx([0.2, 1.0])
+    assert monotone_cubic(knots, x) == pytest.approx(expected, abs=1e-12)
+    assert monotone_cubic(knots, [-1.0, 9.0]) == pytest.approx([0.2, 1.0])
 
 
 def test_a_round_pod_is_a_sphere_turned_outwards() -> None:
-    ball = pod((0.5, 0.5, 0.5), 2.0, (0.0, 0.0), steps=24)
+    ball = superellipsoid((0.5, 0.5, 0.5), 2.0, (0.0, 0.0), steps=24)
     a, b, c = (ball.points[ball.faces[:, k]] for k in range(3))
     volume = np.einsum("ij,ij->", a, np.cross(b, c)) / 6
     assert volume == pytest.approx(4 / 3 * np.pi * 0.5**3, rel=0.02)

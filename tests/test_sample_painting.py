@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.samples.painting import ensure_sample_painting, paint_night
-from datamodules.samples.painting.brush import Brush, Canvas, level, relief, upright
+from datamodules.samples.painting.brush import Brush, Canvas, horizontal, shade_relief, vertical
 from datamodules.samples.painting.pigments import mix
 
 Pixels = NDArray[np.uint8]
@@ -89,7 +89,7 @@ def test_another_seed_is_another_night(night: Pixels) -> None:
     np.testing.assert_allclose(other.mean((0, 1)), night.mean((0, 1)), atol=15)  # of the same kind
 
 
-@pytest.mark.parametrize(("flow", "long", "short"), [(level, 1, 0), (upright, 0, 1)])
+@pytest.mark.parametrize(("flow", "long", "short"), [(horizontal, 1, 0), (vertical, 0, 1)])
 def test_a_stroke_follows_its_flow(flow: object, long: int, short: int) -> None:
     canvas = Canvas(100, 100, (0, 0, 0))
     brush = Brush(width=10, length=60, hair=2)
@@ -105,7 +105,7 @@ def test_a_stroke_follows_its_flow(flow: object, long: int, short: int) -> None:
 def test_hairs_of_a_stroke_differ() -> None:
     canvas = Canvas(100, 60, (0, 0, 0))
     brush = Brush(width=30, length=80, hair=3)
-    canvas.strokes(np.random.default_rng(0), np.array([[50.0, 30.0]]), np.array([[128.0] * 3]), level, brush)
+    canvas.strokes(np.random.default_rng(0), np.array([[50.0, 30.0]]), np.array([[128.0] * 3]), horizontal, brush)
     across = canvas.paint[18:42, 50]
     assert across[:, :3].mean(1).std() > 4
     assert across[:, 3].std() > 15
@@ -114,7 +114,7 @@ def test_hairs_of_a_stroke_differ() -> None:
 def test_light_falls_from_the_upper_left() -> None:
     paint = np.full((20, 20, 4), 100, np.uint8)
     paint[6:14, 6:14, 3] = 200
-    lit = relief(paint, 10).astype(int)[..., 0]
+    lit = shade_relief(paint, 10).astype(int)[..., 0]
     assert lit[6, 6] > 100 > lit[13, 13]
     assert (lit[:3] == 100).all()
     assert lit[10, 10] == 100

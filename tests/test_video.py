@@ -28,7 +28,7 @@ def copy(source: Path, folder: Path) -> Path:
     reader = VideoReader(source)
     target = folder / f"copy{result_suffix(source)}"
     first = next(iter(reader))
-    with VideoFile(target, source=source, size=first.pixels.shape[:2], rate=reader.facts.rate) as written:
+    with VideoFile(target, source=source, size=first.pixels.shape[:2], rate=reader.info.rate) as written:
         for frame in reader:
             written.write(frame.pixels, frame.time)
     return target
@@ -51,7 +51,7 @@ def test_frames_come_in_order_in_their_colors_and_in_time(tmp_path: Path) -> Non
 def test_a_video_can_be_read_again(tmp_path: Path) -> None:
     reader = VideoReader(video(tmp_path / "a.mp4", 5))
     assert len(list(reader)) == len(list(reader)) == 5
-    assert reader.facts.frames == 5
+    assert reader.info.frames == 5
 
 
 def test_milliseconds_become_the_beat_again(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_size_rate_and_sound_are_kept(
     before, after = VideoReader(source), VideoReader(made)
     assert [frame.time for frame in after] == [frame.time for frame in before]
     if codec != "mpeg4":  # whose AVI begins with a gap
-        assert after.facts.rate == NTSC
+        assert after.info.rate == NTSC
     for ours, theirs in zip(after, before, strict=True):
         assert distance(ours.pixels, theirs.pixels) < 2
     packets = sound_packets(source)

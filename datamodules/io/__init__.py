@@ -1,1 +1,1 @@
-"""Reading of images, masks and videos."""
+"""Reads images and videos, and converts their pixels."""

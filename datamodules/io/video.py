@@ -1,4 +1,4 @@
-"""Videos to upright RGB frames, one after the other, so that memory does not grow with the length."""
+"""Decodes videos to RGB frames one at a time, in bounded memory."""
 
 import os
 from collections.abc import Iterator
@@ -20,30 +20,30 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
 
 _UNTAGGED, _HD_HEIGHT = 2, 720
 _GIF_END = b"\x3b"
-_RATE = Fraction(25)  # of a video that does not say its own
+_DEFAULT_RATE = Fraction(25)  # of a video without a frame rate
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoFacts:
-    """What a video says of itself before a frame is decoded.
+class VideoInfo:
+    """Properties of a video from its headers.
 
     Args:
-        rate: mean number of frames a second.
-        tick: step of the video's clock, in seconds.
-        seconds: length of the image; ``None`` where it is not said.
-        packets: coded frames; ``None`` where they are not counted.
-        sounds: number of sound tracks.
+        rate: average frame rate, in frames per second.
+        time_base: unit of the time stamps, in seconds.
+        seconds: duration of the video stream; ``None`` if unknown.
+        packets: number of coded frames; ``None`` if unknown.
+        audio_streams: number of audio streams.
     """
 
     rate: Fraction
-    tick: Fraction
+    time_base: Fraction
     seconds: Fraction | None
     packets: int | None
-    sounds: int
+    audio_streams: int
 
     @property
     def frames(self) -> int | None:
-        """About how many frames there are."""
+        """Approximate number of frames; ``None`` if unknown."""
         return self.packets or (None if self.seconds is None else round(self.seconds * self.rate))
 
 
@@ -53,7 +53,7 @@ class TimedFrame:
 
     Args:
         pixels: (H, W, 3) uint8 RGB as displayed.
-        time: when it is shown, in seconds.
+        time: presentation time in seconds.
     """
 
     pixels: NDArray[np.uint8]
@@ -61,13 +61,13 @@ class TimedFrame:
 
 
 @dataclass
-class _Count:
+class _PacketCount:
     packets: int = 0
     damaged: int = 0
 
 
 def is_video(path: Path) -> bool:
-    """Whether ``path`` is a video by its suffix, or a GIF of several frames; a GIF that cannot be read is none."""
+    """Whether ``path`` has the suffix of a video, or is a readable GIF with several frames."""
     if path.suffix.lower() != ".gif":
         return path.suffix.lower() in VIDEO_SUFFIXES
     try:
@@ -78,80 +78,79 @@ def is_video(path: Path) -> bool:
 
 
 class VideoReader:
-    """Decodes a video frame by frame; iterating again starts over.
+    """Decodes a video frame by frame; each iteration starts from the beginning.
 
-    Colors are converted by the matrix and range that the video names; one that names none is taken for BT.709 from
-    720 lines on and for BT.601 below, as players do. HDR is not toned down. Turned videos come upright. Frames that
-    cannot be decoded are left out, and ``problems`` then says so: the frame before stands longer, and sound stays in
-    time.
+    Colors are converted with the matrix and range of the video; a video without them is read as BT.709 from 720 lines
+    on and as BT.601 below, as players do. HDR is not tone-mapped. Rotation is applied. Frames that cannot be decoded
+    are skipped and reported in ``problems``; the previous frame is then displayed longer, so audio stays in sync.
 
     Args:
-        path: a video.
+        path: a video file.
 
     Raises:
-        DataError: if it cannot be opened, or holds no image.
+        DataError: if it cannot be opened, or has no video stream.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.problems: list[str] = []
         with _opened(path) as container:
-            self.facts = _facts(container)
+            self.info = _read_info(container)
 
     def __iter__(self) -> Iterator[TimedFrame]:
-        """Gives the frames, in rising time.
+        """Yields the frames in increasing time.
 
         Raises:
             DataError: if no frame can be decoded.
         """
         self.problems = []
-        count, last, end = _Count(), None, Fraction(0)
+        count, last, end = _PacketCount(), None, Fraction(0)
         with _opened(self.path) as container:
             for frame in _decode(container, count):
                 time = self._time(frame, after=last)
-                last, end = time, time + _duration(frame, self.facts)
+                last, end = time, time + _duration(frame, self.info)
                 yield TimedFrame(pixels=_pixels(frame), time=time)
         if last is None:
             raise DataError(f"{self.path}: no frame of it can be decoded; copy or download it again, or leave it out")
-        self._judge(count, end)
+        self._report_problems(count, end)
 
     def _time(self, frame: VideoFrame, *, after: Fraction | None) -> Fraction:
-        """When ``frame`` is shown; clocks that stand still or run backwards are set right."""
-        facts = self.facts
+        """Presentation time of ``frame``; times that do not increase are corrected."""
+        info = self.info
         if frame.pts is None:
-            return Fraction(0) if after is None else after + 1 / facts.rate
-        time = on_the_beat(frame.pts * (frame.time_base or facts.tick), facts)
-        return time if after is None or time > after else after + facts.tick
+            return Fraction(0) if after is None else after + 1 / info.rate
+        time = snap_to_frame_rate(frame.pts * (frame.time_base or info.time_base), info)
+        return time if after is None or time > after else after + info.time_base
 
-    def _judge(self, count: _Count, end: Fraction) -> None:
+    def _report_problems(self, count: _PacketCount, end: Fraction) -> None:
         if count.damaged:
             frames = "1 damaged frame was" if count.damaged == 1 else f"{count.damaged} damaged frames were"
             self.problems.append(f"{self.path}: {frames} left out")
         if self._ends_early(count, end):
-            there = f"{float(end):.2f} s" + (f" of {float(self.facts.seconds):.2f} s" if self.facts.seconds else "")
-            self.problems.append(f"{self.path}: is cut short; the part that is there was done: {there}")
+            there = f"{float(end):.2f} s" + (f" of {float(self.info.seconds):.2f} s" if self.info.seconds else "")
+            self.problems.append(f"{self.path}: is cut short; the part that exists was processed: {there}")
 
-    def _ends_early(self, count: _Count, end: Fraction) -> bool:
-        facts = self.facts
+    def _ends_early(self, count: _PacketCount, end: Fraction) -> bool:
+        info = self.info
         if self.path.suffix.lower() == ".gif":
             return not _ends_with(self.path, _GIF_END)
-        if facts.packets is not None:
-            return count.packets < facts.packets
-        return facts.seconds is not None and facts.seconds - end > max(2 / facts.rate, Fraction(1, 10))
+        if info.packets is not None:
+            return count.packets < info.packets
+        return info.seconds is not None and info.seconds - end > max(2 / info.rate, Fraction(1, 10))
 
 
-def on_the_beat(time: Fraction, facts: VideoFacts) -> Fraction:
-    """Takes the rounding of a coarse clock (Matroska's milliseconds) out of a time.
+def snap_to_frame_rate(time: Fraction, info: VideoInfo) -> Fraction:
+    """Removes the rounding of coarse time stamps (milliseconds in Matroska).
 
     Args:
-        time: as the video's clock has it, in seconds.
-        facts: whose rate says where frames of a steady video lie.
+        time: presentation time in seconds.
+        info: properties of the video.
 
     Returns:
-        The multiple of the frame's length that rounds to ``time``; ``time`` itself where there is none.
+        The multiple of the frame duration that rounds to ``time``; ``time`` itself if there is none.
     """
-    beat = round(time * facts.rate) / facts.rate
-    return beat if abs(beat - time) <= facts.tick / 2 else time
+    nearest = round(time * info.rate) / info.rate
+    return nearest if abs(nearest - time) <= info.time_base / 2 else time
 
 
 def _opened(path: Path) -> InputContainer:
@@ -166,33 +165,33 @@ def _opened(path: Path) -> InputContainer:
         raise DataError(f"{path}: is not a video that can be read, or it is cut short ({reason})") from error
     if not container.streams.video:
         container.close()
-        raise DataError(f"{path}: holds no image, only sound")
+        raise DataError(f"{path}: has no video stream, only sound")
     return container
 
 
-def _facts(container: InputContainer) -> VideoFacts:
+def _read_info(container: InputContainer) -> VideoInfo:
     stream = container.streams.video[0]
-    tick = stream.time_base or Fraction(1, 1000)
-    rate = stream.average_rate or stream.guessed_rate or _RATE
-    lengths = [stream.duration * tick] if stream.duration else []
+    time_base = stream.time_base or Fraction(1, 1000)
+    rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
+    lengths = [stream.duration * time_base] if stream.duration else []
     if stated := _stated_length(stream.metadata.get("DURATION", "")):
         lengths.append(stated)
-    if stream.frames:  # AVI shortens its duration to what is there
+    if stream.frames:  # AVI shortens its duration to the frames that exist
         lengths.append(stream.frames / rate)
     if not lengths and container.duration and not container.streams.audio:
         lengths.append(Fraction(container.duration, av.time_base))
-    exact = stream.frames if "mp4" in container.format.name else 0  # others count frames that hold nothing
-    return VideoFacts(
+    exact = stream.frames if "mp4" in container.format.name else 0  # other formats count empty frames
+    return VideoInfo(
         rate=rate,
-        tick=tick,
+        time_base=time_base,
         seconds=max(lengths, default=None),
         packets=exact or None,
-        sounds=len(container.streams.audio),
+        audio_streams=len(container.streams.audio),
     )
 
 
 def _stated_length(text: str) -> Fraction | None:
-    """Seconds of ``01:02:03.004000000``, as Matroska writes a track's length."""
+    """Seconds of ``01:02:03.004000000``, Matroska's format of a track's duration."""
     parts = text.split(":")
     try:
         hours, minutes, seconds = (Fraction(part) for part in parts)
@@ -201,21 +200,21 @@ def _stated_length(text: str) -> Fraction | None:
     return (hours * 60 + minutes) * 60 + seconds
 
 
-def _decode(container: InputContainer, count: _Count) -> Iterator[VideoFrame]:
+def _decode(container: InputContainer, count: _PacketCount) -> Iterator[VideoFrame]:
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
-        except (av.FFmpegError, OSError):  # nothing behind this place can be found
+        except (av.FFmpegError, OSError):  # the rest of the file cannot be read
             count.damaged += 1
             return
         if packet is None:
             return
         count.packets += packet.size > 0
         try:
-            # of a packet that is cut short a decoder would make half an image
+            # a decoder would turn a truncated packet into a partial image
             frames = [] if packet.is_corrupt else packet.decode()
             count.damaged += packet.is_corrupt
         except av.FFmpegError:
@@ -230,8 +229,8 @@ def _ends_with(path: Path, end: bytes) -> bool:
         return file.read().rstrip(b"\0").endswith(end)
 
 
-def _duration(frame: VideoFrame, facts: VideoFacts) -> Fraction:
-    return frame.duration * (frame.time_base or facts.tick) if frame.duration else 1 / facts.rate
+def _duration(frame: VideoFrame, info: VideoInfo) -> Fraction:
+    return frame.duration * (frame.time_base or info.time_base) if frame.duration else 1 / info.rate
 
 
 def _pixels(frame: VideoFrame) -> NDArray[np.uint8]:

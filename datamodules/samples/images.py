@@ -1,4 +1,4 @@
-"""Images for a first run without any data: those that scikit-image ships, with three held out whole."""
+"""Sample images of scikit-image for a run without data; three are held out for validation."""
 
 from pathlib import Path
 
@@ -6,24 +6,24 @@ from PIL import Image
 
 from datamodules.io.atomic_file import atomic_file
 
-#: Held out: fur, a still life and a far landscape, of which nothing is in the training images.
+#: Held-out images: fur, a still life and a landscape, none of which is in the training images.
 HELD_OUT = ("chelsea", "coffee", "rocket")
 TRAINING = ("astronaut", "brick", "camera", "grass", "gravel")
-_READY = "ready-1"  # raise the number when the images change
+_READY = "ready-1"  # increase the number when the images change
 
 
 def ensure_sample_images(folder: Path) -> Path:
-    """Writes the sample into ``folder/train`` and ``folder/val`` as PNG, unless it is there.
+    """Writes the images to ``folder/train`` and ``folder/val`` as PNG, unless they exist.
 
-    All of them lie in scikit-image's package, most in the public domain or CC0; nothing is downloaded. Brick, camera,
-    grass and gravel are gray, the others in color.
+    All images are in scikit-image's package, most of them in the public domain or CC0; nothing is downloaded. Brick,
+    camera, grass and gravel are gray, the others in color.
 
     Returns:
         ``folder``.
     """
     if (folder / _READY).exists():
         return folder
-    from skimage import data  # takes a second to import, and is needed once
+    from skimage import data  # takes a second to import and is needed once
 
     left, right, _ = data.stereo_motorcycle()
     images = {f"train/{name}": getattr(data, name)() for name in TRAINING}

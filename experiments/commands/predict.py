@@ -195,7 +195,7 @@ def _predict_video(
     report: VideoReport,
 ) -> None:
     video = VideoReader(listed.path)
-    facts = video.facts
+    facts = video.info
     target = out / "result" / f"{listed.name}{result_suffix(listed.path)}"
     replaced = target.exists()
     writer = VideoWriter(
@@ -210,9 +210,10 @@ def _predict_video(
     seconds = predict_into(writer, trainer, model, VideoPredictData(VideoFrames(video, name=listed.name)))
     report.problems += video.problems
     height, width = writer.size
+    sound = "sound copied" if facts.audio_streams else "no sound"
     report.lines += [
         f"{listed.path}: {writer.frames} frames in {seconds:.1f} s",
-        f"  {target.relative_to(out)}  H.264, {width} x {height}, {'sound copied' if facts.sounds else 'no sound'}"
+        f"  {target.relative_to(out)}  H.264, {width} x {height}, {sound}"
         f"{'; the existing file was replaced' if replaced else ''}",
         f"  {_flicker(writer)}",
     ]

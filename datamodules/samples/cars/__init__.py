@@ -1,4 +1,4 @@
-"""A small Carvana-like set of images that the project draws by itself."""
+"""Renders a small Carvana-like data set."""
 
 from datamodules.samples.cars.render import draw_car
 from datamodules.samples.cars.write import ensure_sample_cars

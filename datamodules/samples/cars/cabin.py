@@ -1,32 +1,33 @@
-"""The cabin: windscreen, side windows and roof as one shell standing on the body."""
+"""The cabin: one shell of windscreen, side windows and roof on the body."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from datamodules.samples.cars.atlas import CABIN, CABIN_INSIDE
-from datamodules.samples.cars.body import Body, front_of
-from datamodules.samples.cars.curves import Array, superellipse, through
+from datamodules.samples.cars.body import Body
+from datamodules.samples.cars.body_outline import front_of
+from datamodules.samples.cars.charts import CABIN, CABIN_INSIDE
+from datamodules.samples.cars.curves import Array, monotone_cubic, superellipse
 from datamodules.samples.cars.design import Shape
-from datamodules.samples.cars.mesh import Mesh, both_sides, grid, inside_out
+from datamodules.samples.cars.mesh import Mesh, both_sides, flip_inside_out, grid
 
-WALL = 0.62  # the walls' height in the chart, whatever it is on the car
+WALL = 0.62  # height of the walls in the chart, independent of that on the car
 _WALL_ROWS, _ROOF_ROWS = 11, 7
-NODES = 75  # along one half of its outline
+NODES = 75  # vertices along half of its outline
 _POWERS = (4.2, 5.0)
 
 
 @dataclass(frozen=True)
 class Cabin:
-    """The shell and where its corners lie in the chart.
+    """The shell and the chart positions of its corners.
 
     Attributes:
-        outer: the shell seen from outside.
-        inner: its lining.
+        outer: outer face of the shell.
+        inner: inner face of the shell.
         u: (K,) chart position along the wall at half height.
-        x: (K,) place along the car there.
-        corners: chart positions where windscreen ends, side begins, side ends and rear window begins.
-        roof: (K, 3) the roof's edge.
+        x: (K,) position along the car there.
+        corners: chart positions of the end of the windscreen, start and end of the side, and start of the rear window.
+        roof: (K, 3) edge of the roof.
     """
 
     outer: Mesh
@@ -37,7 +38,7 @@ class Cabin:
     roof: Array
 
     def u_at(self, x: float) -> float:
-        """Chart position at a place along the car's side."""
+        """Chart position at x along the side of the car."""
         return float(np.interp(-x, -self.x, self.u))
 
 
@@ -46,7 +47,7 @@ def _angles() -> Array:
 
 
 def foot_outline(shape: Shape) -> Array:
-    """(K, 2) where the cabin stands on the body, one half, front to rear."""
+    """Half outline (K, 2) of the cabin's base, front to rear."""
     front = front_of(shape)
     rear_power = _POWERS[1] * (2.2 if shape.upright else 1.0)
     return superellipse(
@@ -71,11 +72,11 @@ def _roof_height(shape: Shape, x: Array) -> Array:
     s = front_of(shape) - x
     a, b, h = shape.roof_front, shape.roof_rear, shape.height
     fall = 0.05 + 0.035 * (not shape.upright)
-    return through(((a, h - 0.055), (a + 0.3 * (b - a), h - 0.008), (a + 0.55 * (b - a), h), (b, h - fall)), s)
+    return monotone_cubic(((a, h - 0.055), (a + 0.3 * (b - a), h - 0.008), (a + 0.55 * (b - a), h), (b, h - fall)), s)
 
 
 def build_cabin(shape: Shape, body: Body) -> Cabin:
-    """Raises the cabin on the body."""
+    """Builds the cabin on the body."""
     foot = foot_outline(shape)
     foot[:, 1] = np.minimum(foot[:, 1], np.maximum(body.edge_y(foot[:, 0]) - 0.012, 0.0))
     foot[0, 1] = foot[-1, 1] = 0.0
@@ -90,7 +91,7 @@ def build_cabin(shape: Shape, body: Body) -> Cabin:
     x = np.broadcast_to(roof[:, :1], (len(roof), q.shape[1]))
     z = roof[:, 2:] + (_roof_height(shape, x) - roof[:, 2:]) * (1 - (1 - q) ** 2.6)
     cover = np.stack([x, roof[:, 1:2] * (1 - q), z], axis=-1)
-    points = _worn(np.concatenate([walls, cover], axis=1))
+    points = _round_roof_edge(np.concatenate([walls, cover], axis=1))
 
     middle = points[:, _WALL_ROWS // 2, :2]
     u = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(middle, axis=0), axis=1))])
@@ -99,7 +100,7 @@ def build_cabin(shape: Shape, body: Body) -> Cabin:
     half = grid(points, CABIN.texels(place_u, place_v))
     outer = both_sides(half)
     lining = CABIN_INSIDE.texels(place_u, place_v).reshape(-1, 2)
-    inner = inside_out(outer, np.concatenate([lining, lining]))
+    inner = flip_inside_out(outer, np.concatenate([lining, lining]))
     normal = _plan_normals(middle)
     bearing = np.degrees(np.arctan2(normal[:, 1], normal[:, 0]))
     front, rear = (float(np.interp(angle, bearing, u)) for angle in (47.0, 134.0))
@@ -117,8 +118,8 @@ def _plan_normals(line: Array) -> Array:
     return np.asarray(normal)
 
 
-def _worn(points: Array) -> Array:
-    """Wears the roof's edge round."""
+def _round_roof_edge(points: Array) -> Array:
+    """Rounds the edge of the roof."""
     out, edge = points.copy(), _WALL_ROWS - 1
     for _ in range(3):
         out[:, edge - 2 : edge + 3] = (

@@ -10,7 +10,7 @@ HEIGHT, WIDTH = 1280, 1918
 FOCAL = 2400.0  # pixels; about 43 degrees across
 DISTANCE = 8.7  # metres from the middle of the turntable
 EYE = np.array([0.0, -DISTANCE, 1.75])
-_PITCH = math.atan(345.0 / FOCAL)  # the horizon lies 345 pixels above the middle
+_PITCH = math.atan(345.0 / FOCAL)  # the horizon is 345 pixels above the center
 
 # rows: right, down, forward, in world coordinates (x right, y away from the camera, z up)
 AXES = np.array(
@@ -36,20 +36,20 @@ def project(points: Array) -> Array:
 
 
 def rays(x: Array, y: Array) -> Array:
-    """(..., 3) world vectors from the eye through pixel positions, of depth 1."""
+    """World vectors (..., 3) of depth 1 from the camera through pixel positions."""
     image = np.stack([(x - WIDTH / 2) / FOCAL, (y - HEIGHT / 2) / FOCAL, np.ones_like(x)], axis=-1)
     return np.asarray(image @ AXES)
 
 
 def heading(view: int, views: int) -> float:
-    """Angle of the car's nose in radians when ``view`` of ``views`` is taken; view 1 looks at its front.
+    """Heading of the car in radians in view ``view`` of ``views``; view 1 shows its front.
 
-    The turntable goes on clockwise, so that a quarter later the nose points to the left.
+    The turntable turns clockwise: a quarter turn later the front points to the left.
     """
     return -math.pi / 2 - 2 * math.pi * (view - 1) / views
 
 
 def turn(angle: float) -> Array:
-    """(3, 3) rotation about the vertical by ``angle`` radians."""
+    """Rotation (3, 3) about the vertical axis by ``angle`` radians."""
     cos, sin = math.cos(angle), math.sin(angle)
     return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])

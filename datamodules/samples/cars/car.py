@@ -1,32 +1,32 @@
-"""One car, built: its meshes and its atlas."""
+"""Builds the meshes and the texture atlas of one car."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from datamodules.samples.cars.accessories import build_accessories, build_mirrors
 from datamodules.samples.cars.atlas import Atlas, Finish, FinishedAtlas
 from datamodules.samples.cars.body import build_body
+from datamodules.samples.cars.body_texture import draw_body, draw_deck, draw_plates
 from datamodules.samples.cars.cabin import build_cabin, foot_outline
+from datamodules.samples.cars.cabin_texture import draw_cabin
 from datamodules.samples.cars.design import Design
-from datamodules.samples.cars.fittings import fittings, mirrors
-from datamodules.samples.cars.glazing import draw_cabin
-from datamodules.samples.cars.interior import interior
-from datamodules.samples.cars.livery import draw_body, draw_deck, draw_plates
-from datamodules.samples.cars.mesh import Part, inside_out
-from datamodules.samples.cars.wheels import draw_wheel, wheels
+from datamodules.samples.cars.interior import build_interior
+from datamodules.samples.cars.mesh import Part, flip_inside_out
+from datamodules.samples.cars.wheels import build_wheels, draw_wheel
 
 _BED = Finish((0.022, 0.022, 0.023), coat=0.15)
 
 
 @dataclass(frozen=True)
 class Car:
-    """What there is to image.
+    """A car ready to render.
 
     Attributes:
-        design: what was asked for.
+        design: the design it was built from.
         outer: parts seen from outside.
         inner: parts seen only through glass, arches and holes; they lie behind all of ``outer``.
-        atlas: what they look like.
+        atlas: their texture.
     """
 
     design: Design
@@ -46,12 +46,17 @@ def build_car(design: Design) -> Car:
     draw_cabin(atlas, design, cabin)
     draw_wheel(atlas, design)
     lining = np.array(atlas.swatch(Finish((0.03, 0.029, 0.028))))
-    shell = inside_out(body.lining, np.broadcast_to(lining, body.lining.uv.shape))
-    wheel_outer, wheel_inner = wheels(atlas, design, body)
-    # the camera stands above the body's shoulder, so where both are seen the cabin covers the body
-    outer = [Part(body.mesh), Part(cabin.outer, nearer=0.25), *wheel_outer, *fittings(atlas, design, body, cabin)]
+    shell = flip_inside_out(body.lining, np.broadcast_to(lining, body.lining.uv.shape))
+    wheel_outer, wheel_inner = build_wheels(atlas, design, body)
+    # the camera is above the body's shoulder, so the cabin covers the body where both are visible
+    outer = [
+        Part(body.mesh),
+        Part(cabin.outer, nearer=0.25),
+        *wheel_outer,
+        *build_accessories(atlas, design, body, cabin),
+    ]
     if design.shape.bed:
         plastic = np.array(atlas.swatch(_BED))
         outer.append(Part(replace(body.bed, uv=np.broadcast_to(plastic, body.bed.uv.shape))))
-    inside = (shell, cabin.inner, interior(atlas, design), *mirrors(atlas, design, body), wheel_inner)
-    return Car(design, tuple(outer), tuple(map(Part, inside)), atlas.finished())
+    inside = (shell, cabin.inner, build_interior(atlas, design), *build_mirrors(atlas, design, body), wheel_inner)
+    return Car(design, tuple(outer), tuple(map(Part, inside)), atlas.finish())

@@ -1,4 +1,4 @@
-"""Curves that a car is drawn with."""
+"""Interpolating curves and outlines."""
 
 from collections.abc import Sequence
 
@@ -10,23 +10,23 @@ Knots = Sequence[tuple[float, float]]
 
 
 def smoothstep(low: float, high: float, x: ArrayLike) -> Array:
-    """Rises from 0 at ``low`` to 1 at ``high`` without a kink; ``low`` may be the larger one."""
+    """Smooth step from 0 at ``low`` to 1 at ``high``; ``low`` may be larger than ``high``."""
     t = np.clip((np.asarray(x, dtype=np.float64) - low) / (high - low), 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t))
 
 
-def through(knots: Knots, x: ArrayLike) -> Array:
-    """A smooth curve through ``knots`` that never overshoots them (Fritsch and Carlson 1980), constant outside.
+def monotone_cubic(knots: Knots, x: ArrayLike) -> Array:
+    """Monotone cubic interpolation (Fritsch and Carlson 1980), constant outside the knots.
 
     Args:
-        knots: points (x, y), x rising.
+        knots: points (x, y) with increasing x.
         x: where to evaluate.
     """
     at, y = (np.array(values, dtype=np.float64) for values in zip(*knots, strict=True))
     step, rise = np.diff(at), np.diff(y)
     slope = rise / step
     left, right = slope[:-1], slope[1:]
-    # the weighted harmonic mean of Fritsch and Butland: 0 where the curve turns
+    # weighted harmonic mean (Fritsch and Butland); 0 at local extrema
     weight = 2.0 * step[1:] + step[:-1], step[1:] + 2.0 * step[:-1]
     same = left * right > 0
     safe_left, safe_right = np.where(same, left, 1.0), np.where(same, right, 1.0)
@@ -44,14 +44,14 @@ def through(knots: Knots, x: ArrayLike) -> Array:
 
 
 def superellipse(angle: ArrayLike, front: float, rear: float, half_width: float, powers: tuple[float, float]) -> Array:
-    """One half of a rounded outline seen from above, from the middle of the front to the middle of the rear.
+    """Half of a rounded outline in top view, from the center of the front to the center of the rear.
 
     Args:
         angle: 0 (front) to pi (rear).
         front: x of the front end.
         rear: x of the rear end.
         half_width: largest y.
-        powers: how square the front and the rear half are; 2 is an ellipse.
+        powers: exponents of the front and the rear half; 2 is an ellipse, more is squarer.
 
     Returns:
         (..., 2): x and y.

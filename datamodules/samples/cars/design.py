@@ -1,4 +1,4 @@
-"""Which cars there are: shapes, paints, and how one is drawn by lot."""
+"""Shapes and paints of the cars, and the random choice of a design."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ from datamodules.samples.cars.atlas import Color, Finish
 
 @dataclass(frozen=True)
 class Shape:
-    """A kind of car. Lengths in metres; places along the car count from the nose.
+    """A type of car. Lengths are in metres; positions along the car count from its front.
 
     Attributes:
         cowl: where the windscreen meets the bonnet.
@@ -21,12 +21,12 @@ class Shape:
         belt: height of the lower edge of the windows, front and rear.
         tail: height of the body's rear edge.
         sill: height of the body's lower edge.
-        square: how square the nose and the tail are seen from above.
-        pillars: where the side windows are parted, as shares of the way from cowl to rear; a pillar or door gap each.
-        glass_to: how far back the side windows reach, likewise.
-        doors: shut lines of the doors, as shares of the way between the wheel arches.
-        tall: whether nose and lamps are tall.
-        rugged: whether sills and wheel arches are clad in black.
+        square: exponents of the front and the rear outline in top view; more is squarer.
+        pillars: positions of the pillars between side windows, as fractions of the way from cowl to rear.
+        glass_to: rear end of the side windows, as a fraction of the way from cowl to rear.
+        doors: door gaps, as fractions of the way between the wheel arches.
+        tall: whether front and lamps are tall.
+        rugged: whether sills and wheel arches have black cladding.
         bed: whether there is an open bed behind the cabin.
         rails: whether the roof has rails.
     """
@@ -58,7 +58,7 @@ class Shape:
 
     @property
     def upright(self) -> bool:
-        """Whether the rear window stands steeply at the end of the cabin, without a boot behind it."""
+        """Whether the rear window is steep and at the end of the cabin, without a boot behind it."""
         return self.bed or self.length - self.rear < 0.25
 
 
@@ -119,7 +119,7 @@ PAINTS: dict[str, Finish] = {
 
 @dataclass(frozen=True)
 class Design:
-    """Everything that tells one car from another."""
+    """All properties that distinguish one car from another."""
 
     shape: Shape
     paint_name: str
@@ -145,8 +145,8 @@ class Design:
     plate: str
 
 
-def _varied(shape: Shape, rng: np.random.Generator) -> Shape:
-    """A shape a little longer, lower or wider than the drawing."""
+def _vary(shape: Shape, rng: np.random.Generator) -> Shape:
+    """A random variation of a shape."""
     grow = float(rng.uniform(-0.06, 0.06))
     lift = float(rng.uniform(-0.025, 0.025))
     low, high = shape.belt
@@ -167,12 +167,12 @@ def _varied(shape: Shape, rng: np.random.Generator) -> Shape:
 
 
 def design_car(seed: int, car: int) -> Design:
-    """Draws car number ``car`` of the set ``seed``: shapes and paints come round in an order of the seed's own."""
+    """Design number ``car`` of the set ``seed``; shapes and paints are cycled in a random order."""
     order = np.random.default_rng([seed, 1])
     shapes, paints = order.permutation(len(SHAPES)), order.permutation(len(PAINTS))
     rng = np.random.default_rng([seed, 2, car])
     name = list(PAINTS)[paints[car % len(PAINTS)]]
-    shape = _varied(SHAPES[shapes[car % len(SHAPES)]], rng)
+    shape = _vary(SHAPES[shapes[car % len(SHAPES)]], rng)
     tint = float(rng.choice([0.62, 0.55, 0.45]))
     dark = (shape.tall and not shape.bed) or rng.random() < 0.25
     rim_light = float(rng.choice([0.62, 0.50, 0.04], p=[0.5, 0.3, 0.2]))

@@ -1,4 +1,4 @@
-"""The turntable's surface: its seams and scuffs, and the car's soft shadow on it."""
+"""Surface of the turntable: seams, scuffs and the soft shadow of the car."""
 
 from functools import lru_cache
 
@@ -7,40 +7,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.samples.cars import camera
-from datamodules.samples.cars.body import axles
+from datamodules.samples.cars.body_outline import axles
 from datamodules.samples.cars.curves import Array, superellipse
 from datamodules.samples.cars.design import Design
 from datamodules.samples.cars.studio import TABLE
 
 _SIDE, _SCALE = 1232, 160.0  # texels, texels per metre
-_COARSE = 4  # shadows are drawn at a quarter of that
-_TOP = 480  # first row of the image that can show the floor near the car
+_COARSE = 4  # shadows are drawn at a quarter of this resolution
+_TOP = 480  # first image row in which the floor near the car can be visible
 
 
 def _ground(points: Array, scale: float) -> Array:
     return np.asarray((np.asarray(points, dtype=np.float64) + _SIDE / _SCALE / 2) * scale)
 
 
-def draw_ground(design: Design, place: Array) -> NDArray[np.float32]:
-    """Darkening of the turntable, seen from above with the car's pose on it at heading 0.
+def ground_darkening(design: Design, place: Array) -> NDArray[np.float32]:
+    """Darkening of the turntable in top view, with the car at heading 0.
 
     Args:
         design: the car.
-        place: (2, 3) rotation and shift from car to turntable, in metres.
+        place: (2, 3) rotation and translation from car to turntable, in metres.
 
     Returns:
-        float32 (S, S): factor on the image's values, 1 where nothing is darkened.
+        float32 (S, S): factor on pixel values; 1 is no darkening.
     """
-    small = cv2.resize(_shadow(design, place), (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
-    ground = np.sqrt(1.0 - small) * _marks()
+    small = cv2.resize(_shadow_strength(design, place), (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
+    ground = np.sqrt(1.0 - small) * _surface_marks()
     middle = (np.arange(_SIDE) + 0.5) / _SCALE - _SIDE / _SCALE / 2
     away = np.hypot(middle[None], middle[:, None])
     inside = np.clip((TABLE + 0.03 - away) / 0.35, 0.0, 1.0)
     return np.asarray(1.0 + (ground - 1.0) * inside, dtype=np.float32)
 
 
-def _shadow(design: Design, place: Array) -> NDArray[np.float32]:
-    """Share of the light that the car keeps off."""
+def _shadow_strength(design: Design, place: Array) -> NDArray[np.float32]:
+    """Fraction of the light that the car blocks."""
     shape = design.shape
     scale, side = _SCALE / _COARSE, _SIDE // _COARSE
     half = superellipse(
@@ -78,8 +78,8 @@ def _filled(side: int, scale: float, outline: Array, place: Array) -> NDArray[np
 
 
 @lru_cache(maxsize=1)
-def _marks() -> NDArray[np.float32]:
-    """Seams between the boards, tyre marks and scuffs; the same studio, so the same table, for every car."""
+def _surface_marks() -> NDArray[np.float32]:
+    """Seams, tyre marks and scuffs; the same for every car."""
     rng = np.random.default_rng(7)
     mask = np.zeros((_SIDE, _SIDE), np.uint8)
 
@@ -108,12 +108,12 @@ def _marks() -> NDArray[np.float32]:
     return np.asarray((1.0 - 0.55 * fine) * (1.0 + cloud), dtype=np.float32)
 
 
-def onto_image(ground: NDArray[np.float32], turn: Array, image: NDArray[np.float32]) -> None:
+def darken_image(ground: NDArray[np.float32], turn: Array, image: NDArray[np.float32]) -> None:
     """Darkens an image of the empty studio, in place.
 
     Args:
-        ground: from ``draw_ground``.
-        turn: (3, 3) the turntable's rotation.
+        ground: result of ``ground_darkening``.
+        turn: (3, 3) rotation of the turntable.
         image: float32 (H, W, 3).
     """
     # texel -> metres on the table -> world -> image, as one homography

@@ -1,4 +1,4 @@
-"""The name on the studio's wall."""
+"""The name on the wall of the studio."""
 
 import cv2
 import numpy as np
@@ -20,8 +20,8 @@ def _arc(x: float, y: float, rx: float, ry: float, start: float, end: float) -> 
     return [(x + rx * float(np.cos(a)), y + ry * float(np.sin(a))) for a in angles]
 
 
-def _lines(letter: str) -> list[Line]:
-    """Strokes in a unit square, y up."""
+def _letter_strokes(letter: str) -> list[Line]:
+    """Strokes of a letter in the unit square, y up."""
     bowl = [(0.0, 0.0), (0.0, 1.0), *_arc(0.35, 0.5, 0.65, 0.5, 90, -90), (0.0, 0.0)]
     upper = [(0.0, 0.0), (0.0, 1.0), (0.45, 1.0), *_arc(0.5, 0.74, 0.42, 0.26, 90, -90), (0.0, 0.48)]
     return {
@@ -35,13 +35,13 @@ def _lines(letter: str) -> list[Line]:
 
 
 def lettering() -> NDArray[np.float32]:
-    """A mask of the name, 200 texels a metre, with 0.2 m of margin."""
+    """Mask of the name at 200 texels per metre, with a margin of 0.2 m."""
     rows, columns = round((TALL + 2 * _MARGIN) * _SCALE), round((LENGTH + 2 * _MARGIN) * _SCALE)
     mask = np.zeros((rows, columns), np.uint8)
     left = _MARGIN + (LENGTH - 8 * _WIDTH - 7 * _GAP) / 2
     for k, letter in enumerate("DARKROOM"):
         thick = _THIN if k < 4 else _BOLD
-        for line in _lines(letter):
+        for line in _letter_strokes(letter):
             x, y = np.array(line).T
             inset = thick / 2
             px = (left + inset + x * (_WIDTH - thick)) * _SCALE
@@ -53,7 +53,7 @@ def lettering() -> NDArray[np.float32]:
 
 
 def lettering_at(mask: NDArray[np.float32], along: Array, up: Array) -> Array:
-    """Looks the mask up at metres along the wall from its middle, and metres above the letters' feet."""
+    """Interpolates the mask at metres along the wall from its center and metres above the baseline."""
     x = (along + LENGTH / 2 + _MARGIN) * _SCALE - 0.5
     y = (TALL + _MARGIN - up) * _SCALE - 0.5
     found = cv2.remap(

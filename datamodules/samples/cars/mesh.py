@@ -1,4 +1,4 @@
-"""Triangle meshes with smooth normals and a place in the atlas."""
+"""Triangle meshes with smooth normals and atlas coordinates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +11,13 @@ from datamodules.samples.cars.curves import Array
 
 @dataclass(frozen=True)
 class Mesh:
-    """Triangles in car coordinates: x forward, y left, z up, metres; the origin on the ground below the middle.
+    """Triangles in car coordinates in metres: x forward, y left, z up; the origin is on the ground below the center.
 
     Attributes:
-        points: (N, 3).
-        normals: (N, 3), unit length, pointing out.
-        uv: (N, 2) place in the atlas, in texels.
-        faces: (M, 3) indices, counter-clockwise seen from outside.
+        points: (N, 3) vertices.
+        normals: (N, 3) outward unit normals.
+        uv: (N, 2) atlas position in texels.
+        faces: (M, 3) vertex indices, counter-clockwise from outside.
     """
 
     points: Array
@@ -28,11 +28,11 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Part:
-    """A mesh that is told from its neighbours: their common border is smoothed in the image.
+    """A mesh whose borders with other parts are antialiased.
 
     Attributes:
         mesh: the surface.
-        nearer: metres by which it is taken to be nearer when triangles are ordered, for what lies on another part.
+        nearer: offset in metres towards the camera for the depth order, for parts that lie on another part.
     """
 
     mesh: Mesh
@@ -40,13 +40,13 @@ class Part:
 
 
 def face_normals(points: Array, faces: NDArray[np.int64]) -> Array:
-    """(M, 3) normals as long as twice the area of each triangle."""
+    """Normals (M, 3) with twice the triangle's area as length."""
     a, b, c = (points[faces[:, k]] for k in range(3))
     return np.cross(b - a, c - a)
 
 
 def _smooth(points: Array, uv: Array, faces: NDArray[np.int64], shape: tuple[int, int], *, closed: bool) -> Mesh:
-    """A mesh with, at each point, the area-weighted mean normal of its faces; faces without area are left out."""
+    """A mesh with area-weighted mean normals at its vertices; faces without area are removed."""
     flat = face_normals(points, faces)
     kept = np.linalg.norm(flat, axis=1) > 1e-9
     faces, flat = faces[kept], flat[kept]
@@ -72,10 +72,10 @@ def grid(
     Args:
         points: (U, V, 3).
         uv: (U, V, 2).
-        keep: (U - 1, V - 1) which cells to keep.
-        flip: turns the outside in.
-        closed: whether the last row of points is the first one again; if not, points at y = 0 lie on the plane
-            of symmetry.
+        keep: (U - 1, V - 1) cells to keep; ``None`` for all.
+        flip: reverses the orientation.
+        closed: whether the last row of points equals the first; if not, points at y = 0 lie on the plane of
+            symmetry.
     """
     rows, columns = points.shape[:2]
     index = np.arange(rows * columns).reshape(rows, columns)
@@ -87,28 +87,28 @@ def grid(
 
 
 def mirrored(mesh: Mesh) -> Mesh:
-    """The same on the other side of the car."""
+    """The mirror image at the plane y = 0."""
     across = np.array([1.0, -1.0, 1.0])
     return replace(mesh, points=mesh.points * across, normals=mesh.normals * across, faces=mesh.faces[:, ::-1])
 
 
 def both_sides(mesh: Mesh) -> Mesh:
     """The mesh and its mirror image."""
-    return joined([mesh, mirrored(mesh)])
+    return merge([mesh, mirrored(mesh)])
 
 
-def inside_out(mesh: Mesh, uv: Array) -> Mesh:
-    """The inner face of a shell, with a look of its own."""
+def flip_inside_out(mesh: Mesh, uv: Array) -> Mesh:
+    """The inner face of a shell, with its own atlas positions."""
     return Mesh(mesh.points, -mesh.normals, uv, mesh.faces[:, ::-1])
 
 
-def moved(mesh: Mesh, by: Sequence[float]) -> Mesh:
-    """The mesh at another place."""
+def translate(mesh: Mesh, by: Sequence[float]) -> Mesh:
+    """The mesh, translated."""
     return replace(mesh, points=mesh.points + np.asarray(by))
 
 
-def joined(meshes: Sequence[Mesh]) -> Mesh:
-    """Several meshes as one."""
+def merge(meshes: Sequence[Mesh]) -> Mesh:
+    """Merges meshes."""
     starts = np.cumsum([0, *(len(mesh.points) for mesh in meshes[:-1])])
     return Mesh(
         np.concatenate([mesh.points for mesh in meshes]),

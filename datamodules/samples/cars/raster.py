@@ -1,4 +1,4 @@
-"""Which triangle is seen where: triangles painted from far to near into an image of their numbers."""
+"""Rasterizes triangles in depth order (painter's algorithm) into an image of triangle indices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Scene:
 
     Attributes:
         corners: (M, 3, 3) homogeneous pixel coordinates.
-        weights: float32 (9, M): (x, y, 1) times these gives the corners' shares over depth.
-        looks: float32 (15, M): normal and place in the atlas of the three corners.
-        frame: float32 (6, M): world directions of the atlas' u and v, for bumps.
+        weights: float32 (9, M): their product with (x, y, 1) gives barycentric coordinates divided by depth.
+        looks: float32 (15, M): normal and atlas position of the three corners.
+        frame: float32 (6, M): world directions of the atlas' u and v, for bump mapping.
         part: (M,) number of the mesh.
         depth: (M,) mean distance.
         order: (M,) the triangles from far to near.
@@ -42,13 +42,13 @@ class Scene:
 
 @dataclass(frozen=True)
 class Seen:
-    """What every sample of a window of the image sees.
+    """Visible triangles of every sample of an image window.
 
     Attributes:
         left: first column of the window, in pixels.
         top: first row.
         front: int32 (h * FINE, w * FINE) triangle, -1 for none.
-        behind: likewise, with the outer parts taken away.
+        behind: the same without the outer parts.
     """
 
     left: int
@@ -58,13 +58,13 @@ class Seen:
 
 
 def place_meshes(outer: Sequence[Part], inner: Sequence[Part], turn: Array, shift: Array) -> Scene:
-    """Sets meshes on the turntable and keeps the triangles that face the camera.
+    """Places meshes on the turntable and keeps the triangles that face the camera.
 
     Args:
         outer: parts seen from outside.
         inner: parts behind them.
         turn: (3, 3) rotation from car to world.
-        shift: (3,) the car's place in the world.
+        shift: (3,) position of the car in the world.
     """
     parts = [*inner, *outer]
     meshes = [part.mesh for part in parts]
@@ -83,8 +83,8 @@ def place_meshes(outer: Sequence[Part], inner: Sequence[Part], turn: Array, shif
     volume = np.einsum("ij,ij->i", corners[:, 0], shares[:, 0])
     weights = (shares / np.where(np.abs(volume) > 1e-9, volume, 1.0)[:, None, None]).reshape(-1, 9)
     places = uv[faces]
-    level = atlas.level_of(_texels_per_pixel(places, corners))
-    looks = np.concatenate([normals[faces], atlas.in_level(places, level[:, None])], axis=2)
+    level = atlas.mip_level(_texels_per_pixel(places, corners))
+    looks = np.concatenate([normals[faces], atlas.mip_position(places, level[:, None])], axis=2)
     return Scene(
         corners=corners,
         weights=_rows(weights),

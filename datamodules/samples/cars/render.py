@@ -1,4 +1,4 @@
-"""Takes the image: car and studio together, and the mask that belongs to it."""
+"""Renders the image of a car in the studio, and its mask."""
 
 from functools import lru_cache
 
@@ -8,25 +8,25 @@ from numpy.typing import NDArray
 
 from datamodules.samples.cars import camera
 from datamodules.samples.cars.car import Car, build_car
+from datamodules.samples.cars.compositing import composite_car
 from datamodules.samples.cars.curves import Array
 from datamodules.samples.cars.design import Design, design_car
-from datamodules.samples.cars.ground import draw_ground, onto_image
-from datamodules.samples.cars.layers import lay_over
+from datamodules.samples.cars.ground import darken_image, ground_darkening
 from datamodules.samples.cars.raster import place_meshes, rasterise
 from datamodules.samples.cars.shading import Floats
 from datamodules.samples.cars.studio import backdrop
 
-_TILE = 512  # side of the square of noise that is repeated, at another place in every image
+_TILE = 512  # side of the noise tile, which is repeated at a random offset
 
 
 def draw_car(seed: int, view: int, *, car: int = 0, views: int = 16) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Images one car of a set.
+    """Renders one car of a set.
 
     Args:
-        seed: of the set.
+        seed: seed of the set.
         view: 1 to ``views``; 1 shows the front, and the car turns clockwise.
-        car: number of the car in the set.
-        views: stops of one turn.
+        car: index of the car in the set.
+        views: number of views in a full turn.
 
     Returns:
         The image (1280, 1918, 3), RGB, and its mask (1280, 1918), 1 where more than half of a pixel is car.
@@ -37,41 +37,41 @@ def draw_car(seed: int, view: int, *, car: int = 0, views: int = 16) -> tuple[ND
 def render_view(
     design: Design, view: int, *, views: int, grain: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Images a car of any design; ``grain`` says where the sensor's noise lies."""
-    car, room, ground = _built(design)
+    """Renders a car of any design; ``grain`` draws the offset of the sensor noise."""
+    car, room, ground = _build(design)
     turn = camera.turn(camera.heading(view, views))
     image = room.copy()
-    onto_image(ground, turn, image)
+    darken_image(ground, turn, image)
     place = _place(design)
     shift = turn @ np.array([place[0, 2], place[1, 2], 0.0])
     scene = place_meshes(car.outer, car.inner, turn @ camera.turn(design.yaw), shift)
-    mask = lay_over(car, scene, rasterise(scene), _gain(design), image)
+    mask = composite_car(car, scene, rasterise(scene), _gain(design), image)
     down, right = grain.integers(0, _TILE, 2)
     noise = _noise()[down : down + camera.HEIGHT, right : right + camera.WIDTH]
     return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), dtype=np.uint8), mask
 
 
 @lru_cache(maxsize=2)
-def _built(design: Design) -> tuple[Car, Floats, Floats]:
-    """The car, the empty studio as exposed for it, and its shadow on the turntable."""
-    return build_car(design), backdrop() * _gain(design), draw_ground(design, _place(design))
+def _build(design: Design) -> tuple[Car, Floats, Floats]:
+    """The car, the exposed image of the empty studio, and the darkening of the turntable."""
+    return build_car(design), backdrop() * _gain(design), ground_darkening(design, _place(design))
 
 
 def _place(design: Design) -> Array:
-    """(2, 3) where the car stands on the turntable."""
+    """Rotation and position (2, 3) of the car on the turntable."""
     turn = camera.turn(design.yaw)
     return np.concatenate([turn[:2, :2], np.array(design.off_centre)[:, None]], axis=1)
 
 
 def _gain(design: Design) -> Floats:
-    """(3,) exposure and white balance, as factors on the image's values."""
+    """Exposure and white balance (3,), as factors on pixel values."""
     warmth = np.array([1 + design.warmth, 1.0, 1 - design.warmth])
     return np.asarray(np.sqrt(design.exposure) * warmth, dtype=np.float32)
 
 
 @lru_cache(maxsize=1)
 def _noise() -> Floats:
-    """The sensor's noise, larger than the image by a tile."""
+    """Sensor noise, larger than the image by one tile."""
     fine = np.random.default_rng(11).standard_normal((_TILE, _TILE, 3), dtype=np.float32)
     tile = cv2.GaussianBlur(fine, (0, 0), 0.6) * 2.2
     down, right = -(-(camera.HEIGHT + _TILE) // _TILE), -(-(camera.WIDTH + _TILE) // _TILE)

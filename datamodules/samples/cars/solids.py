@@ -1,4 +1,4 @@
-"""Solids of which fittings are made: turned, drawn along a line, or rounded boxes."""
+"""Basic solids: solids of revolution, tubes and superellipsoids."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,13 @@ def _one_texel(shape: tuple[int, ...], texel: Texel) -> Array:
     return np.broadcast_to(np.asarray(texel, dtype=np.float64), (*shape, 2)).copy()
 
 
-def turned(profile: Sequence[Point], texel: Texel, *, around: int = 40) -> Mesh:
-    """A solid of revolution about the y axis, as from a lathe.
+def revolve(profile: Sequence[Point], texel: Texel, *, around: int = 40) -> Mesh:
+    """A solid of revolution about the y axis.
 
     Args:
         profile: points (radius, y); the outside lies to the right of the line, looking along +y with the radius up.
-        texel: the one place in the atlas it is colored from.
-        around: number of steps round the axis.
+        texel: atlas position of its color.
+        around: number of steps around the axis.
     """
     radius, y = np.array(profile, dtype=np.float64).T
     angle = np.linspace(0.0, 2 * np.pi, around + 1)[:, None]
@@ -31,14 +31,14 @@ def turned(profile: Sequence[Point], texel: Texel, *, around: int = 40) -> Mesh:
     return grid(points, _one_texel(points.shape[:2], texel), closed=True)
 
 
-def rod(
+def sweep(
     path: Sequence[tuple[float, float, float]] | Array,
     radii: Sequence[float],
     texel: Texel,
     *,
     around: int = 6,
 ) -> Mesh:
-    """A round rod along ``path``, with a radius at each of its points."""
+    """A tube along ``path``, with a radius at each of its points."""
     line = np.array(path, dtype=np.float64)
     along = np.gradient(line, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
@@ -51,14 +51,14 @@ def rod(
     return grid(points, _one_texel(points.shape[:2], texel), flip=True, closed=True)
 
 
-def pod(size: tuple[float, float, float], power: float, texel: Texel, *, steps: int = 12) -> Mesh:
-    """A rounded box (a superellipsoid) about the origin.
+def superellipsoid(size: tuple[float, float, float], power: float, texel: Texel, *, steps: int = 12) -> Mesh:
+    """A superellipsoid (rounded box) centered at the origin.
 
     Args:
-        size: half the length along x, y and z.
-        power: 2 is an ellipsoid, 6 nearly a box.
-        texel: the one place in the atlas it is colored from.
-        steps: fineness.
+        size: half the lengths along x, y and z.
+        power: exponent; 2 is an ellipsoid, 6 nearly a box.
+        texel: atlas position of its color.
+        steps: number of steps from pole to pole.
     """
     across = np.linspace(0.0, 2 * np.pi, 2 * steps + 1)[:, None]
     up = np.linspace(-np.pi / 2, np.pi / 2, steps + 1)[None, :]

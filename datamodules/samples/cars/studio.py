@@ -1,4 +1,4 @@
-"""The empty studio: a white wall lit from a ledge, a gray floor that runs up to it, a turntable, lights overhead."""
+"""The empty studio: white curved wall, gray floor, turntable and ceiling lights."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.samples.cars import camera
-from datamodules.samples.cars.curves import Array, smoothstep, through
+from datamodules.samples.cars.curves import Array, monotone_cubic, smoothstep
 from datamodules.samples.cars.lettering import TALL, lettering, lettering_at
 
 TABLE = 3.75  # radius of the turntable in metres
@@ -16,8 +16,8 @@ _ROOM = 12.0  # radius of the wall
 _BACK = -6.0  # y of the middle of the room
 _LEDGE = 1.08  # the wall is lit from behind this height
 _CEILING = 5.2
-# brightness as in the image (0 to 255) along a line from the floor's middle to the wall's top;
-# metres before the wall count as negative
+# pixel value (0 to 255) by distance along a line from the center of the floor to the top of the wall;
+# negative metres are on the floor
 _FLOOR = (
     (-14.0, 203.0),
     (-9.0, 197.0),
@@ -35,23 +35,23 @@ _BAND = 32  # rows
 
 @dataclass(frozen=True)
 class Environment:
-    """Light that arrives at the car from every direction, linear.
+    """Linear light that arrives at the car from every direction.
 
-    Direction (x, y, z) is found at (x, y) / sqrt(2 + 2 z), the map of a mirror ball seen from above, where the
-    map's sides stand for -1 and 1.
+    Direction (x, y, z) is stored at (x, y) / sqrt(2 + 2 z), the map of a mirror ball seen from above; the borders of
+    the map are -1 and 1.
 
     Attributes:
-        ball: float32 (S, S, 4): red, green and blue, and the brightness that a dull surface sees.
+        ball: float32 (S, S, 4): red, green and blue, and blurred brightness for rough surfaces.
     """
 
     ball: NDArray[np.float32]
 
 
-def _look(origin: Array, direction: Array, letters: NDArray[np.float32] | None) -> tuple[Array, Array, Array]:
-    """Follows rays to floor or wall.
+def _trace_rays(origin: Array, direction: Array, letters: NDArray[np.float32] | None) -> tuple[Array, Array, Array]:
+    """Intersects rays with floor and wall.
 
     Returns:
-        Brightness (0 to 255) and the x and y of the spot, of every ray that does not go up to the ceiling.
+        Pixel value (0 to 255) and the x and y of the intersection.
     """
     x, y, z = direction[..., 0], direction[..., 1], direction[..., 2]
     ox, oy = origin[0], origin[1] - _BACK
@@ -72,11 +72,11 @@ def _look(origin: Array, direction: Array, letters: NDArray[np.float32] | None) 
 
 @lru_cache(maxsize=2)
 def _values(knots: tuple[tuple[float, float], ...]) -> Array:
-    return through(knots, np.linspace(knots[0][0], knots[-1][0], 4096))
+    return monotone_cubic(knots, np.linspace(knots[0][0], knots[-1][0], 4096))
 
 
 def _table(knots: tuple[tuple[float, float], ...], x: Array) -> Array:
-    """``through`` looked up in 4096 steps."""
+    """``monotone_cubic`` from a table of 4096 steps."""
     low, high = knots[0][0], knots[-1][0]
     values = _values(knots)
     return values[np.clip((x - low) * (4095 / (high - low)), 0, 4095).astype(np.int32)]
@@ -84,7 +84,7 @@ def _table(knots: tuple[tuple[float, float], ...], x: Array) -> Array:
 
 @lru_cache(maxsize=1)
 def backdrop() -> NDArray[np.float32]:
-    """The studio without a car and without the turntable's marks, as imageed: float32 (H, W, 3), 0 to 255."""
+    """The studio without a car and without the turntable's marks, as an image: float32 (H, W, 3), 0 to 255."""
     letters = lettering()
     image = np.empty((camera.HEIGHT, camera.WIDTH, 3), np.float32)
     for top in range(0, camera.HEIGHT, _BAND):
@@ -93,13 +93,13 @@ def backdrop() -> NDArray[np.float32]:
 
 
 def _band(top: int, letters: NDArray[np.float32]) -> Array:
-    """A few rows of the backdrop: few enough for a core's cache."""
+    """A few rows of the backdrop, which fit into a core's cache."""
     x, y = np.meshgrid(np.arange(camera.WIDTH) + 0.5, np.arange(top, top + _BAND) + 0.5)
-    light, px, py = _look(camera.EYE, camera.rays(x, y), letters)
+    light, px, py = _trace_rays(camera.EYE, camera.rays(x, y), letters)
     from_middle = np.hypot(px, py)
     footprint = np.hypot(px, py + camera.DISTANCE) / camera.FOCAL * 4.0
     table = smoothstep(TABLE + 0.004, TABLE - 0.004, from_middle)
-    # warmer and a little darker than the floor, worn towards its rim, with a dark joint round it
+    # warmer and slightly darker than the floor, with a dark joint around it
     glow = 8.0 * np.exp(-((px / 3.5) ** 2) - ((py + 1.5) / 3.0) ** 2)
     color = np.stack([light * tint for tint in (0.992, 1.0, 1.012)], axis=-1)
     warm = np.stack([(light - 13.0 + glow) * tint for tint in (1.008, 0.994, 0.952)], axis=-1)
@@ -113,7 +113,7 @@ def _band(top: int, letters: NDArray[np.float32]) -> Array:
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """What the car mirrors."""
+    """The environment that the car reflects."""
     side = 512
     v, u = np.mgrid[0:side, 0:side]
     mx, my = (u + 0.5) / side * 2 - 1, (v + 0.5) / side * 2 - 1
@@ -121,14 +121,14 @@ def environment() -> Environment:
     stretch = 2.0 * np.sqrt(1.0 - squared)
     direction = np.stack([mx * stretch, my * stretch, 1.0 - 2.0 * squared], axis=-1)
     middle = np.array([0.0, 0.0, 0.75])
-    light, px, py = _look(middle, direction, None)
+    light, px, py = _trace_rays(middle, direction, None)
     linear = (light / 255.0) ** 2
     color = np.stack([linear * tint for tint in (0.99, 1.0, 1.02)], axis=-1)
     # the half of the room behind the camera is dimmer, and dark above
     behind = smoothstep(0.1, -0.6, direction[..., 1])
     high = smoothstep(0.05, 0.11, direction[..., 2])
     color *= (1.0 - behind * (0.22 + 0.56 * high))[..., None]
-    # the floor near the car lies in its shadow
+    # the floor near the car is in its shadow
     near = np.hypot(px, py)
     shade = np.where(direction[..., 2] < 0, 0.30 + 0.70 * smoothstep(0.6, 3.2, near), 1.0)
     color *= shade[..., None]
@@ -142,7 +142,7 @@ def environment() -> Environment:
 
 
 def _ceiling(direction: Array) -> Array:
-    """A dim ceiling with soft boxes: a row of three over the car and a long one on either side."""
+    """A dim ceiling with soft boxes: three above the car and a long one on each side."""
     height = np.maximum(direction[..., 2], 0.05)
     x, y = (direction[..., k] / height * (_CEILING - 0.75) for k in (0, 1))
     light = np.full(x.shape, 0.20)

@@ -1,13 +1,15 @@
-"""Wheels: tyre, rim, brake disc, and the wheel house they stand in."""
+"""Wheels: tyre, rim, brake disc and wheel house."""
 
 import numpy as np
 
-from datamodules.samples.cars.atlas import WHEEL, Atlas, Finish
-from datamodules.samples.cars.body import ARCH_GAP, Body, axles
+from datamodules.samples.cars.atlas import Atlas, Finish
+from datamodules.samples.cars.body import Body
+from datamodules.samples.cars.body_outline import ARCH_GAP, axles
+from datamodules.samples.cars.charts import WHEEL
 from datamodules.samples.cars.curves import Array, smoothstep
 from datamodules.samples.cars.design import Design
-from datamodules.samples.cars.mesh import Mesh, Part, both_sides, grid, joined, moved
-from datamodules.samples.cars.solids import turned
+from datamodules.samples.cars.mesh import Mesh, Part, both_sides, grid, merge, translate
+from datamodules.samples.cars.solids import revolve
 
 RUBBER = Finish((0.020, 0.020, 0.021), coat=0.05)
 _TREAD = Finish((0.014, 0.014, 0.015))
@@ -17,7 +19,7 @@ _BARREL = Finish((0.05, 0.05, 0.05), metal=0.3, gloss=0.1)
 
 
 def draw_wheel(atlas: Atlas, design: Design) -> None:
-    """Draws the rim's face: spokes, nuts and the holes between, which are see-through."""
+    """Draws the rim into the atlas: spokes, nuts and transparent holes."""
     hole = Finish((1.0, 1.0, 1.0), see=1.0)
     atlas.fill(WHEEL, hole)
     rim = rim_radius(design)
@@ -35,14 +37,14 @@ def draw_wheel(atlas: Atlas, design: Design) -> None:
     hub = smoothstep(0.27 + pixel, 0.27 - pixel, radius)
     lip = smoothstep(0.90 - pixel, 0.90 + pixel, radius)
     metal = np.maximum(np.maximum(spoke, hub), lip)
-    atlas.stamp(WHEEL, metal.astype(np.float32), design.rim)
+    atlas.fill_mask(WHEEL, metal.astype(np.float32), design.rim)
     crown = np.maximum(smoothstep(width, 0.25 * width, off), smoothstep(0.27, 0.18, radius))
-    atlas.raise_stamp(WHEEL, (0.006 * crown + 0.003 * smoothstep(0.86, 0.95, radius)).astype(np.float32))
+    atlas.raise_map(WHEEL, (0.006 * crown + 0.003 * smoothstep(0.86, 0.95, radius)).astype(np.float32))
     for k in range(5):
         at = 2 * np.pi * k / 5 + 0.3
         bolt = np.hypot(x / rim - 0.17 * np.cos(at), y / rim - 0.17 * np.sin(at))
-        atlas.stamp(WHEEL, smoothstep(0.034, 0.024, bolt).astype(np.float32), _DARK)
-    atlas.stamp(
+        atlas.fill_mask(WHEEL, smoothstep(0.034, 0.024, bolt).astype(np.float32), _DARK)
+    atlas.fill_mask(
         WHEEL, smoothstep(0.095, 0.085, radius).astype(np.float32), Finish((0.05, 0.05, 0.055), coat=0.8, gloss=1.0)
     )
 
@@ -52,7 +54,7 @@ def rim_radius(design: Design) -> float:
     return design.shape.wheel * 0.735
 
 
-def wheels(atlas: Atlas, design: Design, body: Body) -> tuple[list[Part], Mesh]:
+def build_wheels(atlas: Atlas, design: Design, body: Body) -> tuple[list[Part], Mesh]:
     """All four wheels.
 
     Returns:
@@ -65,16 +67,16 @@ def wheels(atlas: Atlas, design: Design, body: Body) -> tuple[list[Part], Mesh]:
     for axle in axles(shape):
         y = body.side(axle, shape.wheel + 0.12) + 0.004
         place = (axle, y, shape.wheel)
-        outer += [Part(both_sides(moved(piece, place))) for piece in [*pieces, _house(atlas, body, place)]]
-        inner.append(both_sides(moved(inside, place)))
-    return outer, joined(inner)
+        outer += [Part(both_sides(translate(piece, place))) for piece in [*pieces, _wheel_house(atlas, body, place)]]
+        inner.append(both_sides(translate(inside, place)))
+    return outer, merge(inner)
 
 
 def _left_wheel(atlas: Atlas, design: Design) -> tuple[list[Mesh], Mesh]:
-    """Tyre, lip and face of a wheel about the origin, and what lies behind its face."""
+    """Tyre, lip and face of a wheel at the origin, and the parts behind its face."""
     r, rim = design.shape.wheel, rim_radius(design)
     rubber, tread = atlas.swatch(RUBBER), atlas.swatch(_TREAD)
-    wall = turned(
+    wall = revolve(
         [
             (rim * 0.985, -0.014),
             (rim * 1.03, -0.004),
@@ -86,16 +88,16 @@ def _left_wheel(atlas: Atlas, design: Design) -> tuple[list[Mesh], Mesh]:
         ],
         rubber,
     )
-    band = turned([(r * 0.985, -0.026), (r, -0.05), (r, -0.19), (r * 0.97, -0.215), (rim, -0.22)], tread)
-    lip = turned([(rim * 0.955, -0.012), (rim * 0.972, -0.008), (rim * 0.985, -0.014)], atlas.swatch(design.rim))
-    barrel = turned([(0.5 * rim, -0.17), (rim * 0.9, -0.17), (rim * 0.965, -0.02)], atlas.swatch(_BARREL))
-    back = turned([(0.0, -0.16), (0.6 * rim, -0.16)], atlas.swatch(_DARK))
-    disc = turned([(0.0, -0.105), (0.66 * rim, -0.105)], atlas.swatch(_IRON))
-    return [joined([wall, band]), lip, _face(rim)], joined([barrel, back, disc])
+    band = revolve([(r * 0.985, -0.026), (r, -0.05), (r, -0.19), (r * 0.97, -0.215), (rim, -0.22)], tread)
+    lip = revolve([(rim * 0.955, -0.012), (rim * 0.972, -0.008), (rim * 0.985, -0.014)], atlas.swatch(design.rim))
+    barrel = revolve([(0.5 * rim, -0.17), (rim * 0.9, -0.17), (rim * 0.965, -0.02)], atlas.swatch(_BARREL))
+    back = revolve([(0.0, -0.16), (0.6 * rim, -0.16)], atlas.swatch(_DARK))
+    disc = revolve([(0.0, -0.105), (0.66 * rim, -0.105)], atlas.swatch(_IRON))
+    return [merge([wall, band]), lip, _rim_face(rim)], merge([barrel, back, disc])
 
 
-def _face(rim: float) -> Mesh:
-    """The rim's face, dished, charted flat."""
+def _rim_face(rim: float) -> Mesh:
+    """The curved face of the rim, with a flat chart."""
     radius = rim * np.array([0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.955])
     depth = -0.012 - 0.022 * np.cos(np.minimum(radius / rim, 1.0) * np.pi / 2) ** 0.8
     angle = np.linspace(0.0, 2 * np.pi, 37)[:, None]
@@ -104,8 +106,8 @@ def _face(rim: float) -> Mesh:
     return grid(points, WHEEL.texels(x, z), closed=True)
 
 
-def _house(atlas: Atlas, body: Body, place: tuple[float, float, float]) -> Mesh:
-    """A dark half drum round the wheel, from the skin inwards, about the wheel's place."""
+def _wheel_house(atlas: Atlas, body: Body, place: tuple[float, float, float]) -> Mesh:
+    """A dark half cylinder around the wheel, from the body inwards."""
     axle, face, hub = place
     low, radius = body.shape.sill + 0.03 - hub, hub + ARCH_GAP + 0.004
     angle = np.linspace(0.0, np.pi, 25)

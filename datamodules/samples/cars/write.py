@@ -1,4 +1,4 @@
-"""Draws a set of cars into a folder in the layout of Kaggle's Carvana competition."""
+"""Writes rendered cars to a folder in the layout of Kaggle's Carvana competition."""
 
 import csv
 import hashlib
@@ -18,10 +18,10 @@ from datamodules.loading.parallel import map_files, usable_cores
 from datamodules.samples.cars.design import design_car
 from datamodules.samples.cars.render import draw_car
 
-DRAWING = 3  # raise it whenever the images change, so that older ones are not taken for new ones
+DRAWING = 3  # version of the images; increase it when they change
 _JPEG_QUALITY = 90
 _COMPLETE = "complete"
-_MOST_WORKERS = 8  # each takes half a gigabyte
+_MAX_WORKERS = 8  # each needs half a gigabyte
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,24 @@ class _Shot:
 def ensure_sample_cars(
     folder: Path, *, cars: int = 12, views: int = 16, seed: int = 0, workers: int | None = None
 ) -> Path:
-    """Draws a small Carvana-like set unless it is there already; a set that was cut off is finished.
+    """Writes a small Carvana-like set unless it exists; an incomplete set is completed.
 
-    Every file appears whole or not at all, and the same arguments give the same bytes, so two processes may draw
-    the same set at once.
+    Files are written atomically, and equal arguments give equal bytes, so several processes may write the same set at
+    once.
 
     Args:
-        folder: where sets are kept; each set gets a folder of its own in it.
-        cars: how many cars.
-        views: images of each, evenly round the turntable.
-        seed: of the cars' shapes and paints.
-        workers: processes; one for each core unless given, but no more than eight.
+        folder: parent folder; each set has its own folder in it.
+        cars: number of cars.
+        views: images per car, at equal angles.
+        seed: seed of the designs.
+        workers: number of processes; by default one per core, at most eight.
 
     Returns:
-        The set's own folder with ``train/<id>_<view>.jpg``, ``train_masks/<id>_<view>_mask.gif`` (0 and 1),
+        The folder of the set, with ``train/<id>_<view>.jpg``, ``train_masks/<id>_<view>_mask.gif`` (0 and 1),
         ``train_masks.csv`` and ``metadata.csv``.
 
     Raises:
-        ValueError: if there is nothing to draw.
+        ValueError: if ``cars`` or ``views`` is less than 1.
     """
     if cars < 1 or views < 1:
         raise ValueError(f"cars={cars} and views={views}: at least one of each is needed")
@@ -59,21 +59,21 @@ def ensure_sample_cars(
         return root
     for name in ("train", "train_masks"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    processes = min(usable_cores(), _MOST_WORKERS) if workers is None else workers
+    processes = min(usable_cores(), _MAX_WORKERS) if workers is None else workers
     shots = [_Shot(car, view) for car in range(cars) for view in range(1, views + 1)]
-    # files come to the workers in chunks: let each have a car of its own, which it need not build twice
+    # workers get chunks of shots: group them by car, so that each worker builds a car once
     shots.sort(key=lambda shot: (shot.car // max(processes, 1), (shot.view - 1) // 8, shot.car, shot.view))
     draw = partial(_draw, root=root, seed=seed, views=views)
     runs = map_files(draw, shots, workers=processes, title="Drawing the sample cars")
     rows = sorted((f"{_stem(seed, shot)}.jpg", str(run)) for shot, run in zip(shots, runs, strict=True))
-    _put(root, "train_masks.csv", _table([("img", "rle_mask"), *rows]))
-    _put(root, "metadata.csv", _table([("id", "year", "make", "model", "trim1", "trim2"), *_metadata(seed, cars)]))
-    _put(root, _COMPLETE, b"")
+    _write(root, "train_masks.csv", _csv([("img", "rle_mask"), *rows]))
+    _write(root, "metadata.csv", _csv([("id", "year", "make", "model", "trim1", "trim2"), *_metadata(seed, cars)]))
+    _write(root, _COMPLETE, b"")
     return root
 
 
 def car_id(seed: int, car: int) -> str:
-    """Twelve hexadecimal digits, as Kaggle names its cars."""
+    """Twelve hexadecimal digits, like Kaggle's names of cars."""
     return hashlib.sha256(f"sample car {seed}/{car}".encode()).hexdigest()[:12]
 
 
@@ -82,7 +82,7 @@ def _stem(seed: int, shot: _Shot) -> str:
 
 
 def _draw(shot: _Shot, *, root: Path, seed: int, views: int) -> str:
-    """Writes image and mask unless both are there, and returns the mask's runs."""
+    """Writes image and mask unless both exist, and returns the run-length encoded mask."""
     stem = _stem(seed, shot)
     image_path, mask_path = root / "train" / f"{stem}.jpg", root / "train_masks" / f"{stem}_mask.gif"
     if image_path.is_file() and mask_path.is_file():
@@ -92,13 +92,13 @@ def _draw(shot: _Shot, *, root: Path, seed: int, views: int) -> str:
     done, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not done:
         raise RuntimeError(f"OpenCV could not encode {image_path.name}")
-    _put(root, f"train/{image_path.name}", jpeg.tobytes())
-    _put(root, f"train_masks/{mask_path.name}", _gif(mask))
+    _write(root, f"train/{image_path.name}", jpeg.tobytes())
+    _write(root, f"train_masks/{mask_path.name}", _gif(mask))
     return encode_rle(mask)
 
 
 def _gif(mask: NDArray[np.uint8]) -> bytes:
-    """A GIF with palette black, white, as Kaggle's masks are."""
+    """Encodes a mask as GIF with a palette of black and white, like Kaggle's masks."""
     image = Image.fromarray(mask).convert("P")
     image.putpalette([0, 0, 0, 255, 255, 255])
     out = io.BytesIO()
@@ -114,13 +114,13 @@ def _metadata(seed: int, cars: int) -> list[tuple[str, ...]]:
     ]
 
 
-def _table(rows: list[tuple[str, ...]]) -> bytes:
+def _csv(rows: list[tuple[str, ...]]) -> bytes:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue().encode()
 
 
-def _put(root: Path, name: str, content: bytes) -> None:
+def _write(root: Path, name: str, content: bytes) -> None:
     target = root / name
     with atomic_path(target, partial=partial_path(root / target.name)) as partial:  # not among the images
         partial.write_bytes(content)

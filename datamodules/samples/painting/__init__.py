@@ -1,4 +1,4 @@
-"""A night landscape that the project paints by itself, to learn a manner from without any data."""
+"""Renders a night landscape, the style image of a run without data."""
 
 from datamodules.samples.painting.render import paint_night
 from datamodules.samples.painting.write import ensure_sample_painting

@@ -1,4 +1,4 @@
-"""Brush strokes: bundles of hairs drawn along a flow, each hair with a little color and thickness of its own."""
+"""Brush strokes: bundles of hairs along a flow field, with random color and thickness per hair."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 
 from datamodules.samples.painting.pigments import Array
 
-#: Gives directions of unit length (N, 2) at places (N, 2), both x before y.
+#: Unit directions (N, 2) at positions (N, 2), both as (x, y).
 Flow = Callable[[Array], Array]
 
-_SHIFT = 4  # positions are in sixteenths of a pixel: so rounded, the last bits of a sine make no difference
-_STEP = 3.0  # pixels between two points of a stroke's middle line
-_POINTS = 7  # of a hair
+_SHIFT = 4  # positions are rounded to sixteenths of a pixel, so that they do not depend on the last bits of a sine
+_STEP = 3.0  # pixels between two points of the center line of a stroke
+_POINTS = 7  # per hair
 
 
 @dataclass(frozen=True, kw_only=True)
 class Brush:
-    """One brush and the hand that leads it.
+    """Parameters of a brush.
 
     Args:
-        width: of a stroke in pixels.
-        length: of a stroke in pixels; each one is 0.6 to 1.4 times as long.
+        width: width of a stroke in pixels.
+        length: length of a stroke in pixels, varied by a factor of 0.6 to 1.4.
         hair: width of a hair in pixels.
-        uneven: how much hairs of one stroke differ in brightness, as a share.
-        unmixed: how much the three colors of a stroke stray, in gray levels: paint that was not stirred.
-        dry: share of the length over which hairs run out of paint.
+        uneven: relative variation of brightness between the hairs of a stroke.
+        unmixed: variation of the RGB values within a stroke, in gray levels.
+        dry: fraction of the length over which hairs end.
     """
 
     width: float
@@ -39,41 +39,41 @@ class Brush:
 
 
 class Canvas:
-    """Wet paint: colors, and how thick the paint lies.
+    """Color and thickness of the paint.
 
     Args:
         width: in pixels.
         height: in pixels.
-        ground: RGB of the bare canvas.
+        ground: RGB of the empty canvas.
     """
 
     def __init__(self, width: int, height: int, ground: tuple[int, int, int]) -> None:
         self.paint = np.zeros((height, width, 4), np.uint8)  # RGB and thickness
         self.paint[:] = (*ground, 60)
 
-    def strokes(self, rng: np.random.Generator, places: Array, colors: Array, flow: Flow, brush: Brush) -> None:
-        """Puts strokes on the canvas, one over the other.
+    def strokes(self, rng: np.random.Generator, positions: Array, colors: Array, flow: Flow, brush: Brush) -> None:
+        """Draws strokes one after the other.
 
         Args:
-            rng: of everything that differs from stroke to stroke.
-            places: (N, 2) middles of the strokes, x before y.
+            rng: random generator.
+            positions: (N, 2) centers of the strokes, as (x, y).
             colors: (N, 3) RGB, 0 to 255.
-            flow: where the strokes run.
-            brush: how.
+            flow: direction of the strokes.
+            brush: parameters.
         """
-        lines = _lines(places, flow, max(2, round(brush.length * 1.4 / _STEP / 2)))
-        lengths = brush.length * (0.6 + 0.8 * rng.random(len(places)))
+        lines = _trace_flow(positions, flow, max(2, round(brush.length * 1.4 / _STEP / 2)))
+        lengths = brush.length * (0.6 + 0.8 * rng.random(len(positions)))
         hairs = max(3, round(brush.width / brush.hair * 1.3))
-        drawn = rng.random((len(places), hairs, 6))
-        points = np.rint(_hairs(lines, lengths, drawn, brush) * 2**_SHIFT).astype(np.int32)
-        inks = self._inks(rng, colors, drawn, brush)
+        drawn = rng.random((len(positions), hairs, 6))
+        points = np.rint(_hair_paths(lines, lengths, drawn, brush) * 2**_SHIFT).astype(np.int32)
+        inks = self._hair_colors(rng, colors, drawn, brush)
         widths = np.rint(brush.hair * (0.7 + 0.9 * drawn[..., 5])).astype(np.int64).clip(1)
         for stroke, ink, width in zip(points, inks.tolist(), widths.tolist(), strict=True):
             for hair in range(hairs):  # from one edge of the brush to the other
                 cv2.polylines(self.paint, [stroke[hair]], False, ink[hair], width[hair], cv2.LINE_AA, _SHIFT)
 
-    def _inks(self, rng: np.random.Generator, colors: Array, drawn: Array, brush: Brush) -> Array:
-        """Color and thickness of every hair: (N, hairs, 4), whole numbers."""
+    def _hair_colors(self, rng: np.random.Generator, colors: Array, drawn: Array, brush: Brush) -> Array:
+        """Color and thickness of every hair: (N, hairs, 4), integers."""
         light = 1 + brush.uneven * (2 * drawn[..., 2] - 1)
         stray = brush.unmixed * (2 * rng.random((len(colors), 1, 3)) - 1) * (2 * drawn[..., 3, None] - 0.6)
         mixed = np.clip(colors[:, None] * light[..., None] + stray, 0, 255)
@@ -82,24 +82,24 @@ class Canvas:
         return np.asarray(np.rint(np.concatenate([mixed, thick[..., None]], axis=2)))
 
 
-def level(places: Array) -> Array:
-    """The flow of strokes that run from side to side."""
-    return np.broadcast_to(np.array([1.0, 0.0]), places.shape)
+def horizontal(positions: Array) -> Array:
+    """Horizontal flow."""
+    return np.broadcast_to(np.array([1.0, 0.0]), positions.shape)
 
 
-def upright(places: Array) -> Array:
-    """The flow of strokes that run up and down."""
-    return np.broadcast_to(np.array([0.0, -1.0]), places.shape)
+def vertical(positions: Array) -> Array:
+    """Vertical flow."""
+    return np.broadcast_to(np.array([0.0, -1.0]), positions.shape)
 
 
-def _hairs(lines: Array, lengths: Array, drawn: Array, brush: Brush) -> Array:
-    """Lays hairs side by side along the middle lines of strokes.
+def _hair_paths(lines: Array, lengths: Array, drawn: Array, brush: Brush) -> Array:
+    """Paths of the hairs of strokes.
 
     Args:
-        lines: (N, L, 2) middle lines, points ``_STEP`` apart.
-        lengths: (N,) of the strokes in pixels.
-        drawn: (N, hairs, 6) chance in [0, 1].
-        brush: which.
+        lines: (N, L, 2) center lines, points ``_STEP`` apart.
+        lengths: (N,) lengths of the strokes in pixels.
+        drawn: (N, hairs, 6) random numbers in [0, 1].
+        brush: parameters.
 
     Returns:
         (N, hairs, ``_POINTS``, 2).
@@ -115,31 +115,32 @@ def _hairs(lines: Array, lengths: Array, drawn: Array, brush: Brush) -> Array:
     place = np.clip(points // 2 + first[..., None] + (last - first)[..., None] * along, 0, points - 1.001)
     left = place.astype(np.int64)
     share, row = (place - left)[..., None], np.arange(number)[:, None, None]
-    # lifted at both ends, a little more where the stroke ends
+    # narrower at both ends, more so where the stroke ends
     press = 1 - 0.55 * (2 * along - 1) ** 4 - 0.24 * along
     across = np.linspace(-0.5, 0.5, drawn.shape[1])[None, :, None] * press * brush.width
     middle = lines[row, left] * (1 - share) + lines[row, left + 1] * share
     return np.asarray(middle + normal[row, left] * across[..., None])
 
 
-def _lines(places: Array, flow: Flow, reach: int) -> Array:
-    """Follows the flow from each place both ways: (N, 2 * reach + 1, 2)."""
+def _trace_flow(positions: Array, flow: Flow, reach: int) -> Array:
+    """Follows the flow from each position in both directions: (N, 2 * reach + 1, 2)."""
     ways = []
     for sense in (-1.0, 1.0):
-        at, way = places, []
+        at, way = positions, []
         for _ in range(reach):
             at = at + sense * _STEP * flow(at)
             way.append(at)
         ways.append(np.stack(way, axis=1))
-    return np.concatenate([ways[0][:, ::-1], places[:, None], ways[1]], axis=1)
+    return np.concatenate([ways[0][:, ::-1], positions[:, None], ways[1]], axis=1)
 
 
-def relief(paint: NDArray[np.uint8], strength: int) -> NDArray[np.uint8]:
-    """Lets light from the upper left rake over the thickness of the paint.
+def shade_relief(paint: NDArray[np.uint8], strength: int) -> NDArray[np.uint8]:
+    """Shades the relief of the paint with light from the upper left.
 
     Args:
         paint: (H, W, 4) uint8, RGB and thickness.
-        strength: of light and shade, about 10; whole numbers throughout, so that every machine gives the same image.
+        strength: strength of the shading, about 10. All arithmetic is on integers, so the result is the same on every
+            machine.
 
     Returns:
         (H, W, 3) uint8.
@@ -150,6 +151,6 @@ def relief(paint: NDArray[np.uint8], strength: int) -> NDArray[np.uint8]:
     slope = (soft[2:, 2:] - soft[:-2, :-2]) + (soft[2:, 1:-1] - soft[:-2, 1:-1])
     light = np.clip(slope * strength // 180, -46, 52)[..., None]
     color = paint[..., :3].astype(np.int32)
-    # shade darkens in proportion; light adds a gleam
+    # shadows scale the color; light is added to it
     lit = np.where(light < 0, color * (128 + light) // 128, color + light * 3 // 4)
     return np.asarray(np.clip(lit, 0, 255), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""The paints on the palette, and mixing them."""
+"""Color palettes, and interpolation between their colors."""
 
 from collections.abc import Sequence
 
@@ -30,11 +30,11 @@ WINDOWS: tuple[Pigment, ...] = ((216, 110, 36), (246, 178, 60), (255, 226, 130))
 
 
 def mix(pigments: Sequence[Pigment], tone: Array) -> Array:
-    """Mixes neighbours on a row of pigments.
+    """Interpolates linearly between neighboring colors of a palette.
 
     Args:
-        pigments: the row.
-        tone: (N,) 0 for the first to 1 for the last; beyond is cut off.
+        pigments: the palette.
+        tone: (N,) position from 0 (first) to 1 (last); clipped.
 
     Returns:
         (N, 3) RGB, 0 to 255.

@@ -1,4 +1,4 @@
-"""A night sky that turns: flow, stars with halos, a crescent moon."""
+"""Night sky with vortices, stars with halos and a crescent moon."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from datamodules.samples.painting.pigments import LIGHT, SKY, Array, mix
 
-_DISC = 0.36  # the moon's radius as a share of its halo's
+_DISC = 0.36  # radius of the moon relative to its halo
 
 
 @dataclass(frozen=True)
 class Vortex:
-    """A place about which the sky turns; ``turn`` is the strength with its sense."""
+    """A vortex of the flow; ``turn`` is its signed strength."""
 
     x: float
     y: float
@@ -21,7 +21,7 @@ class Vortex:
 
 @dataclass(frozen=True)
 class Star:
-    """A light with rings round it; ``radius`` is the halo's."""
+    """A light with rings around it; ``radius`` is that of the halo."""
 
     x: float
     y: float
@@ -30,14 +30,14 @@ class Star:
 
 @dataclass(frozen=True)
 class Sky:
-    """Where everything in it stands, in pixels.
+    """Composition of the sky, in pixels.
 
     Args:
-        width: of the image.
-        horizon: height down from the top at which the sky ends, about.
-        vortices: large turns.
-        stars: small lights.
-        moon: likewise; its disc is a third of the halo.
+        width: width of the image.
+        horizon: approximate y of the horizon.
+        vortices: large vortices.
+        stars: the stars.
+        moon: the moon; its disc has about a third of the halo's radius.
     """
 
     width: int
@@ -46,15 +46,15 @@ class Sky:
     stars: tuple[Star, ...]
     moon: Star
 
-    def flow(self, places: Array) -> Array:
-        """See ``brush.Flow``."""
-        x, y = places.T
+    def flow(self, positions: Array) -> Array:
+        """Flow around vortices, stars and moon. See ``brush.Flow``."""
+        x, y = positions.T
         along = np.stack([np.ones_like(x), 0.55 * np.cos(x / 95 + y / 160) + 0.2 * np.sin(y / 60)], axis=1)
         for vortex in self.vortices:
             dx, dy = x - vortex.x, y - vortex.y
             far = np.hypot(dx, dy).clip(1.0)
             pull = 4.0 * np.exp(-((far / vortex.radius) ** 2))
-            # a little inwards as well: a spiral and no rings
+            # an inward component makes spirals instead of rings
             around = np.stack([-dy * vortex.turn - 0.18 * dx, dx * vortex.turn - 0.18 * dy], axis=1) / far[:, None]
             along = along + pull[:, None] * around
         for star in (*self.stars, self.moon):
@@ -65,9 +65,9 @@ class Sky:
             along = along * (1 - share) + 3 * share * around
         return np.asarray(along / np.hypot(*along.T)[:, None].clip(1e-9))
 
-    def color(self, places: Array, chance: Array) -> Array:
-        """RGB (N, 3) of strokes at places; ``chance`` (N,) in [0, 1] makes neighbours differ."""
-        x, y = places.T
+    def color(self, positions: Array, chance: Array) -> Array:
+        """RGB (N, 3) of strokes at positions; ``chance`` (N,) in [0, 1] varies them."""
+        x, y = positions.T
         height = np.clip(y / self.horizon, 0.0, 1.2)
         tone = 0.14 + 0.34 * height**1.6 + 0.09 * np.sin(y / 23 + 1.6 * np.sin(x / 95) + x / 210)
         for vortex in self.vortices:
@@ -81,21 +81,21 @@ class Sky:
         for star in (*self.stars, self.moon):
             far = np.hypot(x - star.x, y - star.y) / star.radius
             ring = (far - 0.2) / 0.8
-            if star is self.moon:  # amber in the middle, so that the crescent stands out
+            if star is self.moon:  # amber in the center, for contrast to the crescent
                 ring = np.where(far < _DISC, 0.66, 0.36 + (far - _DISC) * 0.75)
             ring = ring + 0.16 * (chance - 0.5) + 0.07 * np.sin(far * 21)
             share = np.clip((1.12 - far) / 0.45, 0.0, 1.0) * np.where(chance < 0.8, 1.0, 0.55)
             colors = colors * (1 - share[:, None]) + share[:, None] * mix(LIGHT, ring)
         return colors
 
-    def crescent(self, places: Array) -> Array:
-        """Which places (N,) lie on the moon's lit part."""
-        x, y, radius = places[:, 0] - self.moon.x, places[:, 1] - self.moon.y, self.moon.radius * _DISC
+    def crescent(self, positions: Array) -> Array:
+        """Which positions (N,) lie on the crescent."""
+        x, y, radius = positions[:, 0] - self.moon.x, positions[:, 1] - self.moon.y, self.moon.radius * _DISC
         return np.asarray((np.hypot(x, y) < radius) & (np.hypot(x + radius * 0.55, y + radius * 0.2) > radius * 0.8))
 
 
 def design_sky(rng: np.random.Generator, width: int, horizon: float) -> Sky:
-    """Places everything; another seed gives another night of the same kind."""
+    """Draws a random composition."""
 
     def about(value: float, spread: float) -> float:
         return value + spread * (2 * float(rng.random()) - 1)

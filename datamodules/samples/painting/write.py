@@ -1,4 +1,4 @@
-"""Keeps the painting as a file."""
+"""Writes the painting to a file."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ from PIL import Image
 from datamodules.io.atomic_file import atomic_file
 from datamodules.samples.painting.render import paint_night
 
-PAINTING = 2  # raise it whenever the image changes, so that an older one is not taken for the new one
+PAINTING = 2  # version of the image; increase it when it changes
 
 
 def ensure_sample_painting(folder: Path, *, seed: int = 0) -> Path:
-    """Paints the night landscape into ``folder`` unless it is there already.
+    """Renders the night landscape to ``folder`` unless it exists.
 
     The file appears whole or not at all, so two processes may paint it at once.
 

@@ -1,4 +1,4 @@
-"""Lays the car over the image of the empty studio: edges are averaged, glass and holes are looked through."""
+"""Composites the car onto the image of the empty studio, with antialiased edges and transparency."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from datamodules.samples.cars.raster import FINE, Scene, Seen
 from datamodules.samples.cars.shading import Floats, shade
 from datamodules.samples.cars.studio import environment
 
-_JUMP = 0.12  # metres; a step in depth that may be larger than this within a pixel is an edge
-_CLEAR = 0.004  # light from behind weaker than this is left out
-_WHITE = np.float32(1.2)  # brighter light is clipped before pixels are averaged, as a sensor does
+_JUMP = 0.12  # metres; depths within a pixel that differ by more are an edge
+_CLEAR = 0.004  # transmission below this is ignored
+_WHITE = np.float32(1.2)  # brighter light is clipped before averaging, as by a sensor
 
 
 @dataclass(frozen=True)
 class _Samples:
-    """Places of the window: which sample it reads, where it is shaded (pixels), and in which pixel it lies."""
+    """Samples of the window: row and column of the sample, position in pixels, and index of the pixel."""
 
     row: NDArray[np.int64]
     column: NDArray[np.int64]
@@ -26,18 +26,18 @@ class _Samples:
     pixel: NDArray[np.int64]
 
 
-def lay_over(car: Car, scene: Scene, seen: Seen, gain: Floats, image: Floats) -> NDArray[np.uint8]:
+def composite_car(car: Car, scene: Scene, seen: Seen, gain: Floats, image: Floats) -> NDArray[np.uint8]:
     """Draws the car into the image, in place.
 
     Args:
-        car: for its atlas.
-        scene: triangles.
-        seen: which of them every sample sees.
-        gain: (3,) the camera's gain on the image's values.
+        car: the car; its atlas is read.
+        scene: the triangles.
+        seen: the visible triangles of every sample.
+        gain: (3,) gain of the camera, a factor on pixel values.
         image: float32 (H, W, 3), values 0 to 255.
 
     Returns:
-        (H, W) mask: 1 where more than half of a pixel's samples see the car.
+        (H, W) mask: 1 where the car covers more than half of a pixel's samples.
     """
     rows, columns = seen.front.shape[0] // FINE, seen.front.shape[1] // FINE
     corners = [seen.front[down::FINE, right::FINE] for down in range(FINE) for right in range(FINE)]
@@ -50,15 +50,15 @@ def lay_over(car: Car, scene: Scene, seen: Seen, gain: Floats, image: Floats) ->
 
     whole = covered == FINE * FINE
     edge = (covered > 0) & ~whole
-    edge[whole] = _differs(scene, [corner[whole] for corner in corners])
+    edge[whole] = _depth_edges(scene, [corner[whole] for corner in corners])
     part = image[window]
     behind = np.ascontiguousarray(part).reshape(-1, 3)
 
     inner = np.flatnonzero(whole & ~edge)
     down, right = np.divmod(inner, columns)
     samples = _samples(seen, down * FINE, right * FINE, inner, 0.5)
-    color = _colors(car, scene, seen, samples, behind, gain)
-    part[down, right] = _developed(color, gain).T
+    color = _shade_samples(car, scene, seen, samples, behind, gain)
+    part[down, right] = _to_pixel_values(color, gain).T
 
     rim = np.flatnonzero(edge)
     down, right = np.divmod(rim, columns)
@@ -66,13 +66,13 @@ def lay_over(car: Car, scene: Scene, seen: Seen, gain: Floats, image: Floats) ->
     row = (down * FINE + steps[:, None, None] + 0 * steps[None, :, None]).reshape(-1)
     column = (right * FINE + 0 * steps[:, None, None] + steps[None, :, None]).reshape(-1)
     samples = _samples(seen, row, column, np.tile(rim, FINE * FINE), 0.5 / FINE)
-    color = _colors(car, scene, seen, samples, behind, gain).reshape(3, FINE * FINE, -1)
-    part[down, right] = _developed(color.mean(axis=1), gain).T
+    color = _shade_samples(car, scene, seen, samples, behind, gain).reshape(3, FINE * FINE, -1)
+    part[down, right] = _to_pixel_values(color.mean(axis=1), gain).T
     return mask
 
 
-def _differs(scene: Scene, corners: list[NDArray[np.int32]]) -> NDArray[np.bool_]:
-    """Where samples of a pixel see different parts, or one part at different depths."""
+def _depth_edges(scene: Scene, corners: list[NDArray[np.int32]]) -> NDArray[np.bool_]:
+    """Whether the samples of a pixel show different parts, or one part at different depths."""
     key = (scene.part * 4096 + (scene.depth / _JUMP).astype(np.int64)).astype(np.int32)
     first, *others = corners
     differs = np.zeros(len(first), np.bool_)
@@ -90,16 +90,16 @@ def _samples(
     return _Samples(row, column, x, y, pixel)
 
 
-def _developed(color: Floats, gain: Floats) -> Floats:
-    """Linear light as the image's values."""
+def _to_pixel_values(color: Floats, gain: Floats) -> Floats:
+    """Converts linear light to pixel values."""
     return np.asarray(np.sqrt(np.minimum(color, _WHITE)) * (255 * gain[:, None]), dtype=np.float32)
 
 
-def _colors(car: Car, scene: Scene, seen: Seen, samples: _Samples, image: Floats, gain: Floats) -> Floats:
-    """(3, N) linear colors of samples; where they see glass or a hole, with what is behind it."""
+def _shade_samples(car: Car, scene: Scene, seen: Seen, samples: _Samples, image: Floats, gain: Floats) -> Floats:
+    """Linear colors (3, N) of samples, including what is visible through glass and holes."""
     front = seen.front[samples.row, samples.column]
     room = environment()
-    # samples that see no car are shaded as if they saw the first triangle, and then made wholly clear
+    # samples without a triangle are shaded as the first triangle, then made transparent
     light = shade(scene, car.atlas, room, np.maximum(front, 0), samples.x, samples.y)
     nothing = np.flatnonzero(front < 0)
     light.own[:, nothing] = 0.0

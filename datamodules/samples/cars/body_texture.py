@@ -1,22 +1,24 @@
-"""Draws a car's skin into the atlas: paint, gaps, grille, lamps and plates."""
+"""Draws the body into the atlas: paint, gaps, grille, lamps and plates."""
 
 import cv2
 import numpy as np
 
-from datamodules.samples.cars.atlas import BODY, DECK, PLATE_FRONT, PLATE_REAR, Atlas, Chart, Finish
-from datamodules.samples.cars.body import ARCH_GAP, Body, axles, bed_of, front_of
+from datamodules.samples.cars.accessories import BLACK, door_edges, handle_places
+from datamodules.samples.cars.atlas import Atlas, Finish
+from datamodules.samples.cars.body import Body
+from datamodules.samples.cars.body_outline import ARCH_GAP, axles, bed_of, front_of
 from datamodules.samples.cars.cabin import foot_outline
+from datamodules.samples.cars.charts import BODY, DECK, PLATE_FRONT, PLATE_REAR, Chart
 from datamodules.samples.cars.design import Design
-from datamodules.samples.cars.fittings import BLACK, door_lines, handle_places
-from datamodules.samples.cars.nose import box, circle, draw_nose
-from datamodules.samples.cars.tail import draw_tail
+from datamodules.samples.cars.front_texture import box, circle, draw_nose
+from datamodules.samples.cars.rear_texture import draw_tail
 
 _INSIDE = Finish((0.010, 0.010, 0.010))
 _AMBER = Finish((0.62, 0.14, 0.010), coat=1.0, gloss=1.0)
 
 
 def draw_body(atlas: Atlas, design: Design, body: Body) -> None:
-    """Sides, nose and tail."""
+    """Draws sides, front and rear."""
     atlas.fill(BODY, design.paint)
     _sides(atlas, design, body)
     draw_nose(atlas, design)
@@ -25,7 +27,7 @@ def draw_body(atlas: Atlas, design: Design, body: Body) -> None:
 
 def _sides(atlas: Atlas, design: Design, body: Body) -> None:
     shape = design.shape
-    doors = door_lines(design)
+    doors = door_edges(design)
     low, (belt, belt_rear) = shape.sill, shape.belt
     end = float(body.u[-1])
     strip = 0.13 if shape.rugged else 0.065
@@ -83,7 +85,7 @@ def _sides(atlas: Atlas, design: Design, body: Body) -> None:
 
 
 def draw_deck(atlas: Atlas, design: Design) -> None:
-    """Bonnet, boot lid or bed, and the rim of the cabin."""
+    """Draws bonnet, boot lid or bed, and the rim of the cabin."""
     shape = design.shape
     front, half = front_of(shape), shape.width / 2
     atlas.fill(DECK, design.paint)
@@ -113,21 +115,21 @@ def draw_deck(atlas: Atlas, design: Design) -> None:
 
 
 def draw_plates(atlas: Atlas, design: Design) -> None:
-    """Number plates."""
+    """Draws the number plates."""
     for chart in (PLATE_FRONT, PLATE_REAR):
         atlas.fill(chart, Finish((0.80, 0.80, 0.78), coat=0.25, gloss=0.3))
         atlas.stroke(
             chart, [(-0.257, -0.062), (0.257, -0.062), (0.257, 0.062), (-0.257, 0.062), (-0.257, -0.062)], 0.006, BLACK
         )
         atlas.area(chart, box(-0.262, 0.040, 0.262, 0.066), Finish((0.02, 0.13, 0.42)))
-        atlas.stamp(chart, _words(chart, design.plate, 2.1, 6, 0.0, -0.012), Finish((0.02, 0.02, 0.025)))
-        atlas.stamp(chart, _words(chart, "DARKROOM", 0.62, 2, 0.0, 0.053), Finish((0.8, 0.8, 0.8)))
+        atlas.fill_mask(chart, _text_mask(chart, design.plate, 2.1, 6, 0.0, -0.012), Finish((0.02, 0.02, 0.025)))
+        atlas.fill_mask(chart, _text_mask(chart, "DARKROOM", 0.62, 2, 0.0, 0.053), Finish((0.8, 0.8, 0.8)))
 
 
-def _words(
+def _text_mask(
     chart: Chart, words: str, size: float, thick: int, u: float, v: float
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """A chart-sized mask of words centred on (u, v)."""
+    """Mask of the chart's size with text centered at (u, v)."""
     mask = np.zeros((chart.height, chart.width), np.uint8)
     font = cv2.FONT_HERSHEY_DUPLEX
     (width, height), _ = cv2.getTextSize(words, font, size, thick)

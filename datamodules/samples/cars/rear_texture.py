@@ -1,9 +1,10 @@
-"""Draws the rear of a car: lamps, boot lid or tailgate, bumper."""
+"""Draws the rear into the atlas: lamps, boot lid or tailgate, bumper."""
 
-from datamodules.samples.cars.atlas import BODY, Atlas, Finish, Outline
+from datamodules.samples.cars.accessories import BLACK, CHROME
+from datamodules.samples.cars.atlas import Atlas, Finish
+from datamodules.samples.cars.charts import BODY, Outline
 from datamodules.samples.cars.design import Design
-from datamodules.samples.cars.fittings import BLACK, CHROME
-from datamodules.samples.cars.nose import box, circle, shrunk
+from datamodules.samples.cars.front_texture import box, circle, shrink_outline
 
 _RED = Finish((0.40, 0.008, 0.010), coat=1.0, gloss=1.0)
 _DEEP_RED = Finish((0.12, 0.003, 0.005), coat=1.0, gloss=1.0)
@@ -13,7 +14,7 @@ _AMBER = Finish((0.50, 0.13, 0.015), coat=1.0, gloss=1.0)
 
 
 def draw_tail(atlas: Atlas, design: Design, end: float) -> None:
-    """Everything behind the rear wheels; ``end`` is the chart position of the middle of the tail."""
+    """Draws everything behind the rear wheels; ``end`` is the chart position of the center of the rear."""
     shape = design.shape
     b, low, top = shape.width / 2, shape.sill, shape.tail - 0.03
     bumper = low + 0.42 * (top - low)
@@ -70,12 +71,12 @@ def _wide_lamp(atlas: Atlas, end: float, b: float, top: float) -> None:
 
 def _red_lamp(atlas: Atlas, outline: Outline) -> None:
     atlas.area(BODY, outline, _DEEP_RED, round_by=0.02)
-    atlas.area(BODY, shrunk(outline, 0.90, 0.86), _RED, round_by=0.018)
+    atlas.area(BODY, shrink_outline(outline, 0.90, 0.86), _RED, round_by=0.018)
     for share in (0.78, 0.40):
-        ring = shrunk(outline, share, share)
+        ring = shrink_outline(outline, share, share)
         atlas.stroke(BODY, [*ring, ring[0]], 0.010, _BRIGHT_RED)
     for share in (0.94, 0.68, 0.30):
-        ring = shrunk(outline, share, share)
+        ring = shrink_outline(outline, share, share)
         atlas.raise_stroke(BODY, [*ring, ring[0]], 0.010, 0.006, soft=0.005)
 
 

@@ -1,17 +1,18 @@
-"""Draws the cabin's shell into the atlas: roof, pillars and windows."""
+"""Draws the cabin into the atlas: roof, pillars and windows."""
 
-from datamodules.samples.cars.atlas import CABIN, CABIN_INSIDE, Atlas, Finish, Outline
-from datamodules.samples.cars.body import front_of
+from datamodules.samples.cars.accessories import BLACK, CHROME
+from datamodules.samples.cars.atlas import Atlas, Finish
+from datamodules.samples.cars.body_outline import front_of
 from datamodules.samples.cars.cabin import WALL, Cabin
+from datamodules.samples.cars.charts import CABIN, CABIN_INSIDE, Outline
 from datamodules.samples.cars.design import Design
-from datamodules.samples.cars.fittings import BLACK, CHROME
 
 _GLOSS_BLACK = Finish((0.008, 0.008, 0.009), coat=1.0, gloss=1.0)
 _STOP_LAMP = Finish((0.30, 0.006, 0.01), coat=1.0, gloss=1.0)
 
 
 def draw_cabin(atlas: Atlas, design: Design, cabin: Cabin) -> None:
-    """Roof, pillars, windscreen, side windows, rear window, and the lining within."""
+    """Draws roof, pillars, windscreen, side windows, rear window and lining."""
     atlas.fill(CABIN, design.paint)
     screen, side, side_end, back = cabin.corners
     end = float(cabin.u[-1])
@@ -23,7 +24,7 @@ def draw_cabin(atlas: Atlas, design: Design, cabin: Cabin) -> None:
         pane: Outline = [(first, WALL + 0.62 * 0.42), (last, WALL + 0.62 * 0.42), (last, 1.4), (first, 1.4)]
         atlas.area(CABIN, pane, _GLOSS_BLACK, round_by=0.02)
         atlas.raise_stroke(CABIN, [*pane, pane[0]], 0.010, -0.004, soft=0.005)
-    atlas.copy_see_through(CABIN, CABIN_INSIDE, Finish((0.18, 0.175, 0.165)))
+    atlas.copy_windows(CABIN, CABIN_INSIDE, Finish((0.18, 0.175, 0.165)))
 
 
 def _windscreen(atlas: Atlas, design: Design, screen: float) -> None:

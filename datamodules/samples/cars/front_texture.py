@@ -1,10 +1,11 @@
-"""Draws the front of a car: grille, lamps, mouth and fog lamps."""
+"""Draws the front into the atlas: grille, lamps, air intake and fog lamps."""
 
 import numpy as np
 
-from datamodules.samples.cars.atlas import BODY, Atlas, Finish, Outline
+from datamodules.samples.cars.accessories import BLACK, CHROME
+from datamodules.samples.cars.atlas import Atlas, Finish
+from datamodules.samples.cars.charts import BODY, Outline
 from datamodules.samples.cars.design import Design
-from datamodules.samples.cars.fittings import BLACK, CHROME
 
 _INSIDE = Finish((0.010, 0.010, 0.010))
 _BOWL = Finish((0.50, 0.51, 0.53), coat=1.0, metal=0.85, gloss=0.5)
@@ -16,24 +17,24 @@ _BAR = Finish((0.030, 0.030, 0.032), coat=0.6, gloss=0.4)
 
 
 def circle(u: float, v: float, radius: float, steps: int = 40) -> Outline:
-    """A round outline."""
+    """Outline of a circle."""
     angles = np.linspace(0, 2 * np.pi, steps)
     return [(u + radius * float(np.cos(t)), v + radius * float(np.sin(t))) for t in angles]
 
 
 def box(left: float, low: float, right: float, high: float) -> Outline:
-    """An upright rectangle."""
+    """Outline of a rectangle."""
     return [(left, low), (right, low), (right, high), (left, high)]
 
 
-def shrunk(outline: Outline, wide: float, tall: float) -> Outline:
-    """An outline drawn smaller about its middle."""
+def shrink_outline(outline: Outline, wide: float, tall: float) -> Outline:
+    """Scales an outline down about its center."""
     middle = np.mean(np.array(outline), axis=0)
     return [(float(middle[0] + wide * (u - middle[0])), float(middle[1] + tall * (v - middle[1]))) for u, v in outline]
 
 
 def draw_nose(atlas: Atlas, design: Design) -> None:
-    """Everything forward of the front wheels; ``u`` counts from the middle of the nose."""
+    """Draws everything in front of the front wheels; ``u`` counts from the center of the front."""
     shape = design.shape
     b, top, low = shape.width / 2, shape.nose, shape.sill
     atlas.gap(BODY, [(-0.05, top - 0.052), (0.45 * b, top - 0.052), (0.60 * b, top - 0.03), (1.25 * b, top + 0.035)])
@@ -96,7 +97,7 @@ def _headlamp(atlas: Atlas, b: float, high: float, deep: float, *, twin: bool) -
         (0.525 * b, high - 0.30 * deep),
     ]
     atlas.area(BODY, outline, _LENS, round_by=0.018)
-    inner = shrunk(outline, 0.945, 0.86)
+    inner = shrink_outline(outline, 0.945, 0.86)
     atlas.area(BODY, inner, _BOWL, round_by=0.015)
     # ribs in the bowl catch light of all sides
     for k in range(9):
