@@ -5,9 +5,9 @@ from .prediction.writer import PredictionWriter as PredictionWriter
 from .training.icnr_init import ICNRInit as ICNRInit
 from .training.non_finite_guard import NonFiniteGuard as NonFiniteGuard
 from .training.progressive_resizing import ProgressiveResizing as ProgressiveResizing
-from .training.step_seed import StatelessRandomness as StatelessRandomness
-from .training.style_calibration import Calibration as Calibration
-from .training.weight_averaging import StageAverage as StageAverage
+from .training.step_seed import StepSeed as StepSeed
+from .training.style_calibration import StyleCalibration as StyleCalibration
+from .training.weight_averaging import StageWeightAveraging as StageWeightAveraging
 from .visualization.dashboard import Dashboard as Dashboard
 from .visualization.figures import FigureLogger as FigureLogger
 from .visualization.segmentation import SegmentationFigures as SegmentationFigures

@@ -111,7 +111,7 @@ class ImageDataModule(LightningDataModule, ABC):
         """Optimiser steps of one epoch of ``stage``, on any number of processes."""
         return length_of(self.train_set(stage)) // stage.batch_size
 
-    def rehearsal_batch(self, stage: Stage) -> Any:
+    def dry_run_batch(self, stage: Stage) -> Any:
         """One process' first batch of ``stage``, loaded here and now, to try the stage before the run starts."""
         data = self.train_set(stage)
         keys = next(iter(self._train_batches(stage, data)))

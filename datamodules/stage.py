@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,22 @@ class Stage:
     def _require(self, field: str, holds: bool, wanted: str) -> None:
         if not holds:
             raise ValueError(f"stage '{self.name}': {field} must be {wanted}, not {getattr(self, field)!r}")
+
+
+class StagedData(Protocol):
+    """The methods of a data module that a run in stages calls."""
+
+    def set_stage(self, stage: Stage) -> None:
+        """Makes loaders that are built from now on follow ``stage``."""
+        ...
+
+    def steps_per_epoch(self, stage: Stage) -> int:
+        """Number of optimizer steps of one epoch of ``stage``."""
+        ...
+
+    def dry_run_batch(self, stage: Stage) -> Any:
+        """The first batch of ``stage``, loaded from the real data."""
+        ...
 
 
 def stage_ends(stages: Sequence[Stage]) -> list[int]:

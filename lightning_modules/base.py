@@ -56,7 +56,7 @@ class ImageTask(LightningModule):
         self.lr = 0.0  # the learning-rate finder reads and sets this name
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
-        """Forward pass and losses by name; ``"loss"`` is their total. Logs nothing: stages are rehearsed with it."""
+        """Forward pass and losses by name; ``"loss"`` is their total. Logs nothing: the dry run calls it."""
         raise NotImplementedError
 
     def training_step(self, batch: Any) -> Tensor:

@@ -14,8 +14,8 @@ from models.losses.style import StyleLoss
 from models.style.tiled_instance_norm import shared_statistics
 from models.tiled_inference import tiled_inference
 
-#: Images by which the parts of the loss are measured.
-CALIBRATION = 16
+#: Number of training images that the style loss is normalized with.
+CALIBRATION_IMAGES = 16
 
 #: White in whole numbers.
 _TOPS = {torch.uint8: 255, torch.int32: 65535}
@@ -126,21 +126,31 @@ class StyleModule(ImageTask):
         return f"random weights; features of the loss: {self.loss.weights_origin}"
 
     def setup(self, stage: str) -> None:
-        """Loads what the loss looks with and shows it painting and images, unless a checkpoint or callback did.
+        """Loads the feature network of the loss, and calibrates the loss unless a checkpoint or callback has done so.
 
         Raises:
-            TypeError: if the data bring no painting along.
+            TypeError: if the data module has no style image.
         """
         if stage == "predict":
             return
-        data = typed(self.trainer).datamodule
-        if not isinstance(data, StyleData):
-            raise TypeError(f"{type(data).__name__} brings no painting along: style needs data with style()")
         self.loss.load()
-        if not self.loss.has_style:
-            self.loss.set_style(data.style())
-        if self.loss.balance and not self.loss.calibrated:
-            self.loss.calibrate(data.calibration_images(CALIBRATION))
+        if not self.loss.has_style or (self.loss.balance and not self.loss.calibrated):
+            self.calibrate(typed(self.trainer).datamodule)
+
+    def calibrate(self, data: object, *, count: int = CALIBRATION_IMAGES) -> None:
+        """Sets the style target and the normalization of the loss, whose feature network is loaded.
+
+        Args:
+            data: a data module with a style image, see ``StyleData``.
+            count: number of training images to measure.
+
+        Raises:
+            TypeError: if ``data`` has no style image.
+        """
+        if not isinstance(data, StyleData):
+            raise TypeError(f"{type(data).__name__} needs style() and calibration_images(count) to train style with")
+        self.loss.set_style(data.style())
+        self.loss.calibrate(data.calibration_images(count))
 
     def forward(self, image: Tensor) -> Tensor:
         """Repaints an image of any size, in tiles where it is large.

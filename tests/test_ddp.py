@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from callbacks.distributed.ddp import AutoSyncBatchNorm, Ddp, RunDDP, use_run_ddp
 from callbacks.distributed.replica_check import ReplicaCheck
 from callbacks.training.progressive_resizing import ProgressiveResizing
-from callbacks.training.weight_averaging import StageAverage
+from callbacks.training.weight_averaging import StageWeightAveraging
 from callbacks.visualization.dashboard import Dashboard
 from callbacks.visualization.figures import FigureLogger
 from callbacks.visualization.super_resolution import SuperResolutionFigures
@@ -39,7 +39,7 @@ def fit(
 ) -> dict[str, Any]:
     """Trains the tiny task on this process of ``world``; every step is followed by a look at all weights."""
     extra: list[Callback] = [KillBefore(kill), ReplicaCheck(STAGES, every_n_steps=1)]
-    extra += [StageAverage(STAGES, decay=0.9)] if ema else []
+    extra += [StageWeightAveraging(STAGES, decay=0.9)] if ema else []
     with use_run_ddp(Ddp(**options), training=True):
         trainer = tiny_trainer(folder, devices=world, extra=extra)
     module, data = tiny_task(), TinyData(seed=SEED, num_workers=0)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from callbacks.checkpoints.checkpoint_io import read_checkpoint
-from callbacks.training.memory_check import out_of_memory
+from callbacks.training.memory_check import is_out_of_memory
 from datamodules.segmentation.carvana import CarvanaDataModule
 from experiments.cli.main import main
 from experiments.runs.checkpoint import newest_valid
@@ -254,7 +254,7 @@ def test_out_of_memory_names_stage_and_options(
 
 
 def test_other_errors_are_not_taken_for_want_of_memory() -> None:
-    assert not out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 def test_a_full_disk_under_the_log_is_one_line(

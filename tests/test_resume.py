@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from callbacks.training.weight_averaging import StageAverage
+from callbacks.training.weight_averaging import StageWeightAveraging
 from tests.helpers.tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trainer
 
 # Stages of 2 + 2 + 2 epochs; ten images in batches of 4, 4, 2 make 2, 2 and 5 steps an epoch: 18 in all.
@@ -111,7 +111,7 @@ def test_with_accumulation(tmp_path: Path, cut: int) -> None:
 
 @pytest.mark.parametrize("cut", [3, 8])
 def test_with_averaged_weights(tmp_path: Path, cut: int) -> None:
-    assert_resumes(tmp_path, cut, extra=lambda: [StageAverage(STAGES, decay=0.9)])
+    assert_resumes(tmp_path, cut, extra=lambda: [StageWeightAveraging(STAGES, decay=0.9)])
 
 
 def test_workers_do_not_change_a_run(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_every_stage_has_its_own_rates_and_frozen_groups_have_none(watch: Watch)
     assert [peaks[:] for peaks in watch.peaks] == [[1e-2]] * 2 + [[1e-3, 1e-2]] * 2 + [[5e-3, 5e-3]] * 2
 
 
-def test_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
+def test_a_dry_run_leaves_no_trace(tmp_path: Path) -> None:
     module = tiny_task()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     generator = torch.get_rng_state()

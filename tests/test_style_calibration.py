@@ -9,7 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import Tensor
 
-from callbacks.training.style_calibration import Calibration, calibration_lines
+from callbacks.training.style_calibration import StyleCalibration, calibration_lines
 from datamodules.stage import Stage
 from lightning_modules.style import StyleModule
 from models.losses.style import StyleLoss
@@ -50,14 +50,14 @@ def fit(module: StyleModule, data: NoiseData, folder: Path, *extra: Callback, ck
 
 def test_units_are_those_of_the_given_images_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module, data = task(tv_weight=0.5)
-    fit(module, data, tmp_path, Calibration(count=3))
+    fit(module, data, tmp_path, StyleCalibration(count=3))
     expected = task(tv_weight=0.5)[0].loss
     expected.set_style(data.style())
     units = expected.calibrate(data.calibration_images(3))
     assert dict(zip(units, module.loss.units.tolist(), strict=True)) == units
     assert torch.equal(module.loss.get_buffer("gram_4"), expected.get_buffer("gram_4"))
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "loss of style, parts are in units of untouched images; features: random weights"
+    assert printed[0] == "style loss, parts are in units of untouched images; features: random weights"
     rows = {line.split()[0]: line.split()[1:] for line in printed[1:]}
     assert rows["content"][2] == "0"
     assert rows["style_4"] == ["0.5", f"{units['style_4']:.4g}", "0.5"]
@@ -69,7 +69,7 @@ def test_a_table_of_bare_parts_says_what_they_are() -> None:
     module.loss.set_style(data.style())
     units = module.loss.calibrate(data.calibration_images(2))
     lines = calibration_lines(module.loss)
-    assert "bare, not balanced" in lines[0]
+    assert "parts are not balanced" in lines[0]
     assert [line.split()[0] for line in lines[2:]] == ["content", "style_1", "style_4", "loss"]
     assert float(lines[3].split()[3]) == pytest.approx(50 * units["style_1"], rel=1e-3)
     assert float(lines[5].split()[1]) == pytest.approx(50 * (units["style_1"] + units["style_4"]), rel=1e-3)
@@ -79,17 +79,17 @@ def test_a_resumed_run_keeps_its_units_and_a_new_one_takes_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module, data = task()
-    fit(module, data, tmp_path, Calibration(count=3))
+    fit(module, data, tmp_path, StyleCalibration(count=3))
     ran = {name: value.clone() for name, value in module.state_dict().items()}
     capsys.readouterr()
     resumed, other = task()
     other.painting = 5  # the file has changed since
-    fit(resumed, other, tmp_path, Calibration(count=2), ckpt_path=tmp_path / "last.ckpt")
+    fit(resumed, other, tmp_path, StyleCalibration(count=2), ckpt_path=tmp_path / "last.ckpt")
     assert all(torch.equal(value, ran[name]) for name, value in resumed.state_dict().items())
     assert "untouched" not in capsys.readouterr().out
     started, _ = task()
     started.load_state_dict(ran)  # --init_from
-    fit(started, other, tmp_path / "new", Calibration(count=3))
+    fit(started, other, tmp_path / "new", StyleCalibration(count=3))
     assert not torch.equal(started.loss.get_buffer("gram_4"), ran["loss.gram_4"])
     assert not torch.equal(started.loss.units, ran["loss.units"])
 
@@ -98,7 +98,7 @@ def test_an_average_that_has_not_begun_validates_by_the_same_loss(tmp_path: Path
     """Averaged weights are copied with all buffers in their own setup, and validated before they are renewed."""
     module, data = task()
     average = EMAWeightAveraging(decay=0.9, update_starting_at_step=10**6)
-    fit(module, data, tmp_path, Calibration(count=3), average)
+    fit(module, data, tmp_path, StyleCalibration(count=3), average)
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
     expected = task()[0].loss
     expected.set_style(data.style())
@@ -121,7 +121,7 @@ def looked_at(folder: Path) -> dict[str, Tensor]:
     module, data = task()
     data.painting += int(os.environ["LOCAL_RANK"])
     look = Look()
-    trainer = tiny_trainer(folder, stages=[STAGE], extra=[Calibration(count=3), look], devices=2)
+    trainer = tiny_trainer(folder, stages=[STAGE], extra=[StyleCalibration(count=3), look], devices=2)
     trainer.fit(module, datamodule=data)
     return look.seen
 
@@ -136,15 +136,15 @@ def test_two_processes_have_one_painting_and_one_unit(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_calibrated_is_said(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="Calibration found no StyleLoss in TinyTask"):
-        Calibration().setup(tiny_trainer(tmp_path), TinyTask(net=TinyNet()), "fit")
+    with pytest.warns(UserWarning, match="StyleCalibration found no StyleLoss in TinyTask"):
+        StyleCalibration().setup(tiny_trainer(tmp_path), TinyTask(net=TinyNet()), "fit")
     module, _ = task()
-    trainer = tiny_trainer(tmp_path, stages=[STAGE], extra=[Calibration()])
+    trainer = tiny_trainer(tmp_path, stages=[STAGE], extra=[StyleCalibration()])
     with pytest.raises(TypeError, match=r"TinyData needs style\(\) and calibration_images"):
         trainer.fit(module, datamodule=TinyData(num_workers=0))
 
 
 def test_nothing_happens_outside_fit(tmp_path: Path) -> None:
     module, _ = task()
-    Calibration().setup(tiny_trainer(tmp_path), module, "validate")
+    StyleCalibration().setup(tiny_trainer(tmp_path), module, "validate")
     assert not module.loss.has_style

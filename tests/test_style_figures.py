@@ -46,7 +46,7 @@ def fit(folder: Path) -> None:
     trainer = Trainer(
         max_epochs=2,
         accelerator="cpu",
-        callbacks=[ProgressiveResizing([replace(STAGE, epochs=2)], rehearse=False), figures],
+        callbacks=[ProgressiveResizing([replace(STAGE, epochs=2)], dry_run=False), figures],
         use_distributed_sampler=False,
         logger=TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
         enable_progress_bar=False,

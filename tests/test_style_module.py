@@ -101,7 +101,7 @@ def test_data_without_a_painting_are_refused() -> None:
     module, _ = gray_task()
     data = DiscData(num_workers=0)
     data.set_stage(STAGE)
-    with pytest.raises(TypeError, match="DiscData brings no painting along"):
+    with pytest.raises(TypeError, match="DiscData needs style"):
         quiet_trainer().validate(module, data, verbose=False)
 
 

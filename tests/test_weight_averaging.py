@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from callbacks.training.weight_averaging import StageAverage
+from callbacks.training.weight_averaging import StageWeightAveraging
 from tests.helpers.tiny_task import STAGES, TinyData, tiny_task, tiny_trainer
 
 # Stages of 2 + 2 + 2 epochs; ten images in batches of 4, 4, 2 make 2, 2 and 5 steps an epoch.
@@ -31,7 +31,7 @@ def flat(weights: dict[str, torch.Tensor]) -> torch.Tensor:
 
 def fit(folder: Path, decay: float) -> tuple[list[torch.Tensor], torch.Tensor]:
     weights = Weights()
-    trainer = tiny_trainer(folder, extra=[weights, StageAverage(STAGES, decay=decay)])
+    trainer = tiny_trainer(folder, extra=[weights, StageWeightAveraging(STAGES, decay=decay)])
     trainer.fit(tiny_task(), datamodule=TinyData())
     return weights.steps, flat(torch.load(folder / "last.ckpt", weights_only=True)["state_dict"])
 

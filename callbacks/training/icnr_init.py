@@ -1,4 +1,4 @@
-"""ICNR: starts the sub-pixel convolutions of a network as nearest-neighbour enlargement."""
+"""ICNR: initializes sub-pixel convolutions so that they upsample like nearest-neighbor interpolation."""
 
 import warnings
 from collections.abc import Collection
@@ -9,24 +9,24 @@ from models.super_resolution.pixel_shuffle import SubpixelUpsample, icnr_
 
 
 class ICNRInit(Callback):
-    """Starts every ``SubpixelUpsample`` free of checkerboards (Aitken et al. 2017).
+    """Initializes every ``SubpixelUpsample`` without checkerboard artifacts (Aitken et al. 2017).
 
-    It acts in ``setup``: before a checkpoint is restored, so a resumed run keeps what it has learnt, and before DDP
-    copies rank 0 to the others, so that all processes start alike.
+    Runs in ``setup``: before a checkpoint is restored, so that a resumed run keeps its weights, and before DDP copies
+    rank 0 to the others, so that all ranks start with the same weights.
 
     Args:
-        keep: names of tensors in the module that came from another run's weights, such as
-            ``"net.upsampling.0.conv.weight"``; the layers they belong to are left as they are.
+        keep: names of tensors that were loaded from another run, such as ``"net.upsampling.0.conv.weight"``. Their
+            layers are not initialized.
 
     Warns:
-        UserWarning: if the module has no such layer, so that nothing could be changed.
+        UserWarning: if the module has no such layer.
     """
 
     def __init__(self, *, keep: Collection[str] = ()) -> None:
         self.keep = frozenset(keep)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Draws the kernels of all layers but those to keep."""
+        """Initializes the kernels of all layers that are not in ``keep``."""
         if stage != "fit":
             return
         layers = [(name, m) for name, m in pl_module.named_modules() if isinstance(m, SubpixelUpsample)]

@@ -1,5 +1,6 @@
-"""Stops a run whose loss or gradient is no longer a number, before anything of it is saved."""
+"""Stops a run whose loss or gradient is infinite or NaN, before anything of it is saved."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -13,83 +14,82 @@ from models.gather import gather_objects
 
 
 class _Step(NamedTuple):
-    """What is kept of a step until it is judged."""
+    """An optimizer step that has not been checked yet."""
 
     number: int
-    rate: float
+    lr: float
     names: list[str]
-    losses: list[Tensor]
-    gradient: Tensor | None
+    losses: list[Tensor]  # one per accumulated batch
+    gradient_norm: Tensor | None
 
 
 class NonFiniteGuard(Callback):
-    """Looks at every step's loss and gradient one step later, so that a GPU is never waited for.
+    """Checks the loss and the gradient of every step one step later, so that the GPU is never waited for.
 
-    Stock Lightning trains on to the end, overwrites ``last.ckpt`` and exits with 0. All processes decide together, and
-    the first one says what happened on any of them. Under float16's loss scaling, where a gradient that overflows is
-    dropped by design, losses alone are looked at.
+    Stock Lightning trains on to the end, overwrites ``last.ckpt`` and exits with code 0. All ranks decide together.
+    With float16's loss scaling, where an overflowing gradient is skipped by design, only the loss is checked.
 
     Raises:
-        NonFiniteError: naming step, rate and the images of the batch.
+        NonFiniteError: naming step, learning rate and the images of the batch.
     """
 
     def __init__(self) -> None:
         self._names: list[str] = []
         self._losses: list[Tensor] = []
-        self._gradient: Tensor | None = None
-        self._rate = 0.0
-        self._done: _Step | None = None
+        self._gradient_norm: Tensor | None = None
+        self._lr = 0.0
+        self._unchecked: _Step | None = None
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Keeps the gradient's norm and the rate of this step."""
-        self._rate = optimizer.param_groups[-1]["lr"]
+        """Stores the gradient norm and the learning rate of this step."""
+        self._lr = optimizer.param_groups[-1]["lr"]
         if getattr(trainer.precision_plugin, "scaler", None) is None:
             gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            self._gradient = torch.nn.utils.get_total_norm(gradients) if gradients else None
+            self._gradient_norm = torch.nn.utils.get_total_norm(gradients) if gradients else None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Judges the step before, then keeps this one, accumulated batches together."""
+        """Checks the step before and stores this one; accumulated batches count as one step."""
         self._names += batch.get("name", [])
         self._losses.append(outputs["loss"].detach())
         if not ends_step(trainer, batch_idx) and batch_idx + 1 < trainer.num_training_batches:
             return
-        self._judge(trainer)
-        self._done = _Step(trainer.global_step, self._rate, self._names, self._losses, self._gradient)
-        self._names, self._losses, self._gradient = [], [], None
+        self._check(trainer)
+        self._unchecked = _Step(trainer.global_step, self._lr, self._names, self._losses, self._gradient_norm)
+        self._names, self._losses, self._gradient_norm = [], [], None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Judges the epoch's last step before its checkpoint is written."""
-        self._judge(trainer)
+        """Checks the last step of the epoch before its checkpoint is written."""
+        self._check(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Judges before time is spent on validating."""
-        self._judge(trainer)
+        """Checks before time is spent on validation."""
+        self._check(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Judges before anything is saved."""
-        self._judge(trainer)
+        """Checks before anything is saved."""
+        self._check(trainer)
 
-    def _judge(self, trainer: Trainer) -> None:
-        step, self._done = self._done, None
+    def _check(self, trainer: Trainer) -> None:
+        step, self._unchecked = self._unchecked, None
         if step is None:
             return
-        values = [*step.losses, *([] if step.gradient is None else [step.gradient])]
+        values = [*step.losses, *([] if step.gradient_norm is None else [step.gradient_norm])]
         bad = not bool(torch.stack([value.float().reshape(()) for value in values]).isfinite().all())
         if trainer.strategy.reduce_boolean_decision(bad, all=False):
             raise NonFiniteError(_message(step))
 
 
 def _message(step: _Step) -> str:
-    """Says what happened, on whichever process it did; the processes meet here."""
+    """Builds the error message from all ranks (collective call)."""
     shares = gather_objects((step.names, [loss.item() for loss in step.losses]))
-    losses = [(names, loss) for names, losses in shares for loss in losses if not abs(loss) < float("inf")]
-    # Gradients are averaged over the processes before anyone sees them: any of the step's images may be the cause.
+    losses = [(names, loss) for names, losses in shares for loss in losses if not math.isfinite(loss)]
+    # Gradients are averaged over the ranks before they are checked: any image of the step may be the cause.
     what = f"the loss is {losses[0][1]}" if losses else "the loss is finite and its gradient is not"
     names = losses[0][0] if losses else [name for names, _ in shares for name in names]
     return (
-        f"{what} at step {step.number}, on the images {', '.join(names)}, at a rate of {step.rate:.2g}. Nothing of "
-        "it was saved. --resume would repeat it: look at those images, or start from the last checkpoint with "
+        f"{what} at step {step.number}, on the images {', '.join(names)}, at a learning rate of {step.lr:.2g}. Nothing "
+        "of it was saved. --resume would repeat it: check those images, or start from the last checkpoint with "
         "--init_from and a lower lr"
     )

@@ -1,80 +1,55 @@
-"""Walks a run through its stages inside one fit: one run, one timeline, checkpoints that know where they are."""
+"""Progressive resizing: trains the stages of a run one after the other inside one fit."""
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, cast
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_info
 
-from callbacks.training.memory_check import rehearse
-from datamodules.stage import Stage, stage_ends, stage_index
+from callbacks.training.memory_check import dry_run
+from datamodules.stage import Stage, StagedData, stage_ends, stage_index
+from lightning_modules.base import ImageTask
 from lightning_modules.typed_trainer import typed
 
 
-@runtime_checkable
-class StagedData(Protocol):
-    """The side of a data module that stages talk to."""
-
-    def set_stage(self, stage: Stage) -> None:
-        """Lets loaders made from now on follow ``stage``."""
-        ...
-
-    def steps_per_epoch(self, stage: Stage) -> int:
-        """Optimiser steps of one epoch."""
-        ...
-
-    def rehearsal_batch(self, stage: Stage) -> Any:
-        """A real first batch."""
-        ...
-
-
-@runtime_checkable
-class StagedModule(Protocol):
-    """The side of a module that stages talk to."""
-
-    def begin_stage(self, stage: Stage, steps: int) -> None:
-        """Freezes, thaws and sets the rates for the optimiser built next."""
-        ...
-
-
 class ProgressiveResizing(Callback):
-    """Trains small images with a frozen body first, larger ones with everything thawed later.
+    """Trains small images with a frozen body first, and larger ones with all layers later.
 
-    The switch to the next stage happens in ``on_train_epoch_end``, before Lightning asks for the next epoch's
-    loader. Which stage a run is in follows from the epoch alone; on resume it is read from the checkpoint while
-    the callbacks are restored, which is before DDP wraps the module and before the optimiser is built.
+    The next stage starts in ``on_train_epoch_end``, before Lightning asks for the loader of the next epoch. The stage
+    of a run follows from its epoch alone. On resume it is read from the checkpoint while callbacks are restored, which
+    is before DDP wraps the module and before the optimizer is built.
 
     Args:
-        stages: what to train, in order.
-        rehearse: try one real batch of every stage before the first step, so that a stage that does not fit in
-            memory is known in the first minute.
+        stages: the stages to train, in order.
+        dry_run: whether to try one real batch of every stage before the first step, so that a stage that does not fit
+            in memory is known in the first minute.
 
     Raises:
         ValueError: if there is no stage.
 
     Warns:
-        UserWarning: if the trainer stops before the last stage is over.
+        UserWarning: if ``max_epochs`` of the trainer ends the run before its last stage is done.
     """
 
-    def __init__(self, stages: Sequence[Stage], *, rehearse: bool = True) -> None:
+    def __init__(self, stages: Sequence[Stage], *, dry_run: bool = True) -> None:
         if not stages:
             raise ValueError("stages is empty: a run needs at least one, see the shipped recipes")
         self.stages = list(stages)
-        self.rehearse = rehearse
+        self.dry_run = dry_run
 
     @property
     def epochs(self) -> int:
-        """Epochs of all stages together."""
+        """Number of epochs of all stages."""
         return stage_ends(self.stages)[-1]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Enters the first stage, or for an evaluation the last: its size is what the network is judged at."""
+        """Starts the first stage; for an evaluation the last one, at whose size the network is measured."""
         if stage != "fit":
             _data(trainer).set_stage(self.stages[-1])
             return
-        self._enter(trainer, pl_module, 0)
+        self._start_stage(trainer, pl_module, 0)
         short = trainer.max_epochs is not None and 0 <= trainer.max_epochs < self.epochs
         if short and not typed(trainer).fast_dev_run:
             warnings.warn(
@@ -83,58 +58,56 @@ class ProgressiveResizing(Callback):
             )
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Enters the stage the checkpoint was saved in, in time for DDP and the optimiser."""
+        """Starts the stage of the checkpoint, before DDP and the optimizer are set up."""
         if trainer.state.fn == "fit":
             epoch = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
-            self._enter(trainer, pl_module, stage_index(self.stages, epoch))
+            self._start_stage(trainer, pl_module, stage_index(self.stages, epoch))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tries every stage that is still to come."""
-        if self.rehearse and not typed(trainer).fast_dev_run:
-            rehearse(trainer, pl_module, self.stages)
-            # DDP with a static graph counts the gradients of its first backward pass, and has counted these: without
-            # wrapping again it would wait for as many in every step, and synchronise none.
-            _wrap_again(trainer)
+        """Tries one batch of every stage."""
+        if self.dry_run and not typed(trainer).fast_dev_run:
+            dry_run(trainer, cast(ImageTask, pl_module), self.stages)
+            # With a static graph, DDP counts the gradients of its first backward pass, which was the dry run's. Unless
+            # it is wrapped again, it waits for the same number in every step and synchronizes none.
+            _wrap_in_ddp_again(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Says where the run stands."""
-        self._announce(stage_index(self.stages, trainer.current_epoch))
+        """Reports the current stage."""
+        self._report(stage_index(self.stages, trainer.current_epoch))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Moves on if the stage is over."""
+        """Starts the next stage after the last epoch of one."""
         done = trainer.current_epoch + 1
-        # Not earlier: in a stage's first epoch the validation loader is rebuilt only when validation begins.
+        # Not earlier: in the first epoch of a stage the validation loader is rebuilt only when validation starts.
         typed(trainer).reload_dataloaders_every_n_epochs = 0
         if done not in stage_ends(self.stages)[:-1]:
             return
         index = stage_index(self.stages, done)
-        self._enter(trainer, pl_module, index)
-        # For the one epoch that begins now: Lightning rebuilds train and val loaders.
+        self._start_stage(trainer, pl_module, index)
+        # Makes Lightning rebuild the train and validation loaders for the next epoch.
         typed(trainer).reload_dataloaders_every_n_epochs = 1
-        # DDP's hooks are on the parameters that trained when it wrapped. Without wrapping again, layers thawed since
-        # are never synchronised: the ranks drift apart and nothing complains.
-        _wrap_again(trainer)
+        # DDP's hooks are on the parameters that were trained when it wrapped the module. Unless it is wrapped again,
+        # layers thawed since then are never synchronized, and the ranks diverge silently.
+        _wrap_in_ddp_again(trainer)
         trainer.strategy.setup_optimizers(trainer)
-        self._announce(index)
+        self._report(index)
 
-    def _enter(self, trainer: Trainer, pl_module: LightningModule, index: int) -> None:
+    def _start_stage(self, trainer: Trainer, pl_module: LightningModule, index: int) -> None:
         stage, data = self.stages[index], _data(trainer)
         data.set_stage(stage)
         steps = _steps_per_epoch(trainer, data, stage) * stage.epochs
-        if not isinstance(pl_module, StagedModule):
-            raise TypeError(f"{type(pl_module).__name__} has no begin_stage(stage, steps) and cannot train in stages")
-        pl_module.begin_stage(stage, steps)
+        cast(ImageTask, pl_module).begin_stage(stage, steps)
 
-    def _announce(self, index: int) -> None:
+    def _report(self, index: int) -> None:
         stage = self.stages[index]
-        frozen = "everything trains" if stage.frozen == 0 else f"frozen: {stage.frozen}"
+        frozen = "all layers are trained" if stage.frozen == 0 else f"frozen: {stage.frozen}"
         rank_zero_info(
             f"stage {index + 1} of {len(self.stages)}, {stage.name}: {stage.size} px, batch {stage.batch_size}, "
             f"{stage.epochs} epochs, lr {stage.lr:g}, {frozen}"
         )
 
 
-def _wrap_again(trainer: Trainer) -> None:
+def _wrap_in_ddp_again(trainer: Trainer) -> None:
     strategy = trainer.strategy
     if isinstance(strategy, DDPStrategy):
         strategy.model = strategy.lightning_module
@@ -142,7 +115,7 @@ def _wrap_again(trainer: Trainer) -> None:
 
 
 def _steps_per_epoch(trainer: Trainer, data: StagedData, stage: Stage) -> int:
-    """Counts optimiser steps under ``limit_train_batches`` and ``fast_dev_run`` too."""
+    """Number of optimizer steps under ``limit_train_batches`` and ``fast_dev_run``."""
     steps = data.steps_per_epoch(stage)
     limit, accumulate = trainer.limit_train_batches, trainer.accumulate_grad_batches
     batches = steps * accumulate
@@ -151,7 +124,5 @@ def _steps_per_epoch(trainer: Trainer, data: StagedData, stage: Stage) -> int:
 
 
 def _data(trainer: Trainer) -> StagedData:
-    data = typed(trainer).datamodule
-    if not isinstance(data, StagedData):
-        raise TypeError(f"stages need a data module with set_stage and steps_per_epoch, not {type(data).__name__}")
+    data: StagedData = typed(trainer).datamodule
     return data

@@ -24,7 +24,7 @@ from lightning import Trainer
 from torch import Tensor, nn
 
 from callbacks.training.progressive_resizing import ProgressiveResizing
-from callbacks.training.step_seed import StatelessRandomness
+from callbacks.training.step_seed import StepSeed
 from datamodules.segmentation.carvana import CarvanaDataModule
 from datamodules.stage import Stage
 from lightning_modules.segmentation import SegmentationModule
@@ -117,7 +117,7 @@ def train(name: str, options: argparse.Namespace) -> dict[str, object]:
         max_epochs=sum(stage.epochs for stage in stages),
         accelerator="cpu",
         precision="bf16-mixed",
-        callbacks=[ProgressiveResizing(stages, rehearse=False), StatelessRandomness(SEED)],
+        callbacks=[ProgressiveResizing(stages, dry_run=False), StepSeed(SEED)],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=name == "darkroom",
@@ -140,7 +140,7 @@ def train(name: str, options: argparse.Namespace) -> dict[str, object]:
 def seconds_per_epoch(module: SegmentationModule, data: CarvanaDataModule, stage: Stage, *, steps: int = 4) -> float:
     """Estimates the time of an epoch from a few steps; weights and statistics are restored."""
     before = {key: value.clone() for key, value in module.state_dict().items()}
-    batch = data.rehearsal_batch(stage)
+    batch = data.dry_run_batch(stage)
     module.train()
     module.begin_stage(stage, steps)
     optimizer = torch.optim.Adam(parameter for parameter in module.parameters() if parameter.requires_grad)

@@ -6,7 +6,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from callbacks.distributed.exit_codes import DONE, INTERRUPTED, STOPPED_AT_ONCE
 from callbacks.errors import InterruptedRunError, StageError
-from callbacks.training.memory_check import out_of_memory, too_large
+from callbacks.training.memory_check import is_out_of_memory, out_of_memory_message
 from experiments.cli.signals import go_on_with
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
@@ -50,8 +50,8 @@ def run(context: RunContext) -> int:
         raise
     except (RuntimeError, MemoryError) as error:  # every stage was tried; figures, the optimiser or others took more
         stage = context.model.stage
-        if stage is None or not out_of_memory(error):
+        if stage is None or not is_out_of_memory(error):
             raise
-        raise StageError(too_large(stage, context.stages, processes=context.trainer.world_size)) from error
+        raise StageError(out_of_memory_message(stage, context.stages, processes=context.trainer.world_size)) from error
     say(farewell(context, seconds=time.monotonic() - start))
     return DONE

@@ -13,8 +13,8 @@ from callbacks.checkpoints.save_on_signal import SaveOnSignal
 from callbacks.distributed.replica_check import ReplicaCheck
 from callbacks.training.non_finite_guard import NonFiniteGuard
 from callbacks.training.progressive_resizing import ProgressiveResizing
-from callbacks.training.step_seed import StatelessRandomness
-from callbacks.training.weight_averaging import StageAverage
+from callbacks.training.step_seed import StepSeed
+from callbacks.training.weight_averaging import StageWeightAveraging
 from callbacks.visualization.dashboard import Dashboard
 from callbacks.visualization.figures import FigureLogger
 from datamodules.base import ImageDataModule
@@ -88,14 +88,14 @@ def fit_callbacks(
         every_n_steps=config.checkpoint.every_n_steps,
         record=record,
     )
-    averaging = [] if config.ema.decay is None else [StageAverage(stages, decay=config.ema.decay)]
+    averaging = [] if config.ema.decay is None else [StageWeightAveraging(stages, decay=config.ema.decay)]
     return [
         ConfigWriter(folder.config, config_text),
         SkippedFilesWriter(folder.skipped),
         ReplicaCheck(stages, every_n_steps=config.ddp.check_every_n_steps),
         ProgressiveResizing(stages),
         *spec.init_callbacks(model, initialized),
-        StatelessRandomness(config.seed_everything),
+        StepSeed(config.seed_everything),
         NonFiniteGuard(),
         FigureLogger(spec.figures(model, datamodule), mode=spec.mode, folder=folder.figures),
         *averaging,

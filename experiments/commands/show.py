@@ -43,7 +43,7 @@ def run(context: RunContext) -> int:
 
 
 def _draw_batch(context: RunContext, stage: Stage, number: int, out: Path) -> None:
-    batch = context.datamodule.rehearsal_batch(stage)
+    batch = context.datamodule.dry_run_batch(stage)
     note = f"stage {stage.name}: {stage.size} px, batch of {stage.batch_size}"
     note += "" if stage.augment else ", not augmented"
     figures = context.spec.figures(context.model, context.datamodule)

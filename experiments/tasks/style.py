@@ -10,7 +10,7 @@ from lightning import Callback
 from callbacks.prediction.blend import blend
 from callbacks.prediction.images import ImageFiles
 from callbacks.prediction.repainted_files import RepaintedFiles
-from callbacks.training.style_calibration import Calibration
+from callbacks.training.style_calibration import StyleCalibration
 from callbacks.visualization.style import StyleFigures
 from datamodules.base import ImageDataModule
 from datamodules.io.native_depth import read_extras, read_native_depth
@@ -36,7 +36,7 @@ class StyleSpec(TaskSpec[StyleModule]):
 
     def init_callbacks(self, model: StyleModule, loaded: Collection[str]) -> list[Callback]:  # noqa: ARG002
         """Calibrates the loss, whatever the network starts from."""
-        return [Calibration()]
+        return [StyleCalibration()]
 
     def table_lines(self, table: Sequence[Mapping[str, Any]]) -> list[str]:
         """Formats the loss of each image beside that of the untouched image, and the mean.

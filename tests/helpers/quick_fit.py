@@ -6,7 +6,7 @@ from typing import Any
 from lightning import Callback, Trainer
 
 from callbacks.training.progressive_resizing import ProgressiveResizing
-from callbacks.training.step_seed import StatelessRandomness
+from callbacks.training.step_seed import StepSeed
 from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
@@ -29,6 +29,6 @@ def quiet_trainer(*, devices: int = 1, **options: Any) -> Trainer:
 def quick_fit(module: ImageTask, data: ImageDataModule, stage: Stage, *, extra: Sequence[Callback] = ()) -> None:
     """Trains ``module`` and leaves it in eval mode."""
     data.planned = [stage]
-    callbacks = [ProgressiveResizing([stage], rehearse=False), StatelessRandomness(0), *extra]
+    callbacks = [ProgressiveResizing([stage], dry_run=False), StepSeed(0), *extra]
     quiet_trainer(max_epochs=stage.epochs, limit_val_batches=0, callbacks=callbacks).fit(module, data)
     module.eval()

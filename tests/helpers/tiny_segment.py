@@ -94,7 +94,7 @@ def fit_discs(
         "max_epochs": 3,
         "accelerator": "cpu",
         "devices": 1,
-        "callbacks": [ProgressiveResizing(STAGES, rehearse=False), *callbacks],
+        "callbacks": [ProgressiveResizing(STAGES, dry_run=False), *callbacks],
         "logger": TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
         "enable_progress_bar": False,
         "enable_model_summary": False,

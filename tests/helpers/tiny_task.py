@@ -15,7 +15,7 @@ from callbacks.checkpoints.checkpoint_io import AtomicCheckpointIO
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
 from callbacks.training.non_finite_guard import NonFiniteGuard
 from callbacks.training.progressive_resizing import ProgressiveResizing
-from callbacks.training.step_seed import StatelessRandomness
+from callbacks.training.step_seed import StepSeed
 from datamodules.base import ImageDataModule
 from datamodules.loading.randomness import Key, sample_seed
 from datamodules.stage import Stage
@@ -108,7 +108,7 @@ def tiny_trainer(
     checkpoint = RunCheckpoint(
         folder, stages=stages, monitor="val/loss", mode="min", every_n_steps=every_n_steps, record={"task": "tiny"}
     )
-    callbacks = [ProgressiveResizing(stages), StatelessRandomness(SEED), NonFiniteGuard(), *extra, checkpoint]
+    callbacks = [ProgressiveResizing(stages), StepSeed(SEED), NonFiniteGuard(), *extra, checkpoint]
     settings: dict[str, Any] = {
         "max_epochs": sum(stage.epochs for stage in stages),
         "accelerator": "cpu",
