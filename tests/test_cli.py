@@ -222,7 +222,7 @@ def test_lr_find_draws_its_curve(tiny: TinyRuns, capsys: pytest.CaptureFixture[s
 
 def test_prepare_only_prepares(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     assert tiny.run("prepare") == 0
-    assert "ready at 32, 48 px" in capsys.readouterr().out
+    assert "the data is checked and cached at 32, 48 px" in capsys.readouterr().out
     assert not (tiny.place / "runs").exists()
     assert any((tiny.place / "cache").iterdir())
 
