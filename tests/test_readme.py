@@ -1,4 +1,4 @@
-"""What the README tells people to type and to write works as it stands there."""
+"""Commands, configurations and links of the README and the other documents work as written."""
 
 import re
 import shlex
@@ -17,6 +17,13 @@ from tests.helpers import tiny_images
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "experiments/RESULTS.md",
+    "experiments/cluster/README.md",
+    "experiments/cluster/SCALING.md",
+)
 
 
 def blocks(language: str) -> list[str]:
@@ -34,19 +41,37 @@ def yaml_block(key: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_every_command_is_understood(command: str) -> None:
+def test_readme_command_is_parsed(command: str) -> None:
     words = shlex.split(command)
     request = read_arguments(words[words.index("experiments/run.py") + 1 :])
     assert request.task_name in TASKS
 
 
-def test_what_it_points_at_is_there() -> None:
-    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", README) if not target.startswith("https://")]
-    assert len(targets) > 3
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+def text_of(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
 
 
-def test_its_stages_are_stages() -> None:
+def test_linked_files_exist() -> None:
+    links = [(document, link) for document in DOCUMENTS for link in re.findall(r"\]\(([^)#]+)\)", text_of(document))]
+    files = [(document, link) for document, link in links if not link.startswith("https://")]
+    assert len(files) > 10
+    assert [link for document, link in files if not (ROOT / document).parent.joinpath(link).exists()] == []
+
+
+def test_named_benchmarks_and_recipes_exist() -> None:
+    text = "".join(map(text_of, DOCUMENTS))
+    benchmarks = set(re.findall(r"experiments\.benchmarks\.(\w+)", text))
+    recipes = set(re.findall(r"--task (\w+) --recipe (\w[\w-]*)", text))
+    assert min(len(benchmarks), len(recipes)) > 3
+    assert [name for name in benchmarks if not (ROOT / "experiments/benchmarks" / f"{name}.py").exists()] == []
+    assert [name for task, name in recipes if not TASKS[task].recipe_file(name).exists()] == []
+
+
+def test_readme_has_at_most_200_lines() -> None:
+    assert README.count("\n") <= 200
+
+
+def test_stages_of_the_readme_are_valid() -> None:
     stages = [Stage(**fields) for fields in yaml_block("stages")["stages"]]
     assert [stage.size for stage in stages] == [128, 128, 512]
 
@@ -58,8 +83,8 @@ def test_every_recipe_is_listed() -> None:
 
 
 @pytest.mark.slow
-def test_images_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The section of that name, with small images and one short stage."""
+def test_own_images_as_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The section on own images, with small images and one short stage."""
     monkeypatch.chdir(tmp_path)
     root = tiny_images.folders(tmp_path / "images")
     mine = yaml_block("data")
