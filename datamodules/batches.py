@@ -1,4 +1,4 @@
-"""What flows from the loaders to the modules and on to the figures: the one vocabulary everybody may import."""
+"""The types of batches and of the outputs of steps, shared by data modules, modules and callbacks."""
 
 from fractions import Fraction
 from typing import NamedTuple, TypedDict
@@ -9,15 +9,15 @@ from torch import Tensor
 
 
 class SegmentBatch(TypedDict):
-    """Images and masks of one stage size, as the training and validation loaders give them."""
+    """Images and masks at the stage's size, from the training and validation loaders."""
 
     image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
-    mask: Tensor  # one class: (N, S, S) float32, share of foreground in [0, 1]; several: (N, S, S) int64 class numbers
+    mask: Tensor  # one class: (N, S, S) float32, foreground in [0, 1]; several: (N, S, S) int64 class numbers
     name: list[str]  # N names relative to the data's root, for messages and tables
 
 
 class NativeSegmentBatch(TypedDict):
-    """Images at the network's size with masks at each image's own size, as the test loader gives them."""
+    """Images at the network's size and masks at each image's own size, from the test loader."""
 
     image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
     mask: list[Tensor]  # N of (H, W) uint8: one class 0/1, several class numbers (255 where ignored)
@@ -25,41 +25,41 @@ class NativeSegmentBatch(TypedDict):
 
 
 class PredictBatch(TypedDict):
-    """Images to work on, of whatever size, with what is needed to write results beside them."""
+    """Images of a prediction, and what their results need besides."""
 
-    image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]; zeros where the image could not be read
-    original: list[NDArray[np.uint8] | None]  # N of (H, W, 3) RGB as displayed; None where not wanted or not readable
-    size: list[tuple[int, int]]  # N of (H, W) as displayed; (0, 0) where not readable
-    index: list[int]  # N places in the list of all images
+    image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]; zeros if the image could not be read
+    original: list[NDArray[np.uint8] | None]  # N of (H, W, 3) RGB; None if not needed or not readable
+    size: list[tuple[int, int]]  # N of (H, W) as displayed; (0, 0) if it is not readable
+    index: list[int]  # N indices in the list of all images
     path: list[str]  # N files, as the user named them
-    name: list[str]  # N names for results: relative, with "/", without a suffix, all different
-    problem: list[str]  # N reasons why an image could not be read; "" where it was
+    name: list[str]  # N names of results: relative, with "/", without suffix, unique
+    problem: list[str]  # N reasons why an image could not be read; "" if it was
 
 
 class ImageBatch(PredictBatch):
-    """One image to enlarge or mend: as ``PredictBatch``, but ``image`` has the image's own size and depth.
+    """One image at its own size and depth; otherwise as ``PredictBatch``.
 
-    ``image`` is (1, 3, H, W), uint8, or int32 from 0 to 65535 where the file has 16 bits.
+    ``image`` is (1, 3, H, W) uint8, or int32 from 0 to 65535 if the file has 16 bits.
     """
 
 
 class FrameBatch(ImageBatch):
     """One frame of a video: as ``ImageBatch``, always uint8 and always with its ``original``."""
 
-    time: Fraction  # when it is shown, in seconds
+    time: Fraction  # presentation time in seconds
 
 
 class ImageExtras(NamedTuple):
-    """What an image has besides its colors, to be kept in a result."""
+    """Properties of an image besides its colors, which are kept in its result."""
 
-    gray: bool  # whether its colors are gray by the file's own word
-    alpha: NDArray[np.uint8] | NDArray[np.uint16] | None  # (H, W) as displayed; None where all is opaque
+    gray: bool  # whether the file declares its colors as gray
+    alpha: NDArray[np.uint8] | NDArray[np.uint16] | None  # (H, W) as displayed; None if it is opaque
     icc: bytes | None  # color profile
     exif: bytes | None  # with the orientation set to upright
 
 
 class PairBatch(TypedDict):
-    """Spoiled or small images and what they were made from, as the training and validation loaders give them."""
+    """Degraded or small images and their targets, from the training and validation loaders."""
 
     low_res: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
     high_res: Tensor  # (N, 3, scale * S, scale * S) float32, RGB in [0, 1]
@@ -67,7 +67,7 @@ class PairBatch(TypedDict):
 
 
 class NativePairBatch(TypedDict):
-    """Whole images to be judged, each at its own size, as the test loader gives them."""
+    """Whole images and their targets, each at its own size, from the test loader."""
 
     low_res: list[Tensor]  # N of (3, H, W) float32, RGB in [0, 1]
     high_res: list[Tensor]  # N of (3, scale * H, scale * W) float32, RGB in [0, 1]
@@ -75,34 +75,34 @@ class NativePairBatch(TypedDict):
 
 
 class PairOutput(TypedDict):
-    """What a super-resolution step hands to the trainer (``loss``) and to the figures (the rest, detached)."""
+    """Output of a super-resolution step: ``loss`` for the trainer, the rest (detached) for the figures."""
 
     loss: Tensor  # () float32
     preds: Tensor  # (N, 3, scale * S, scale * S) float32, RGB, about [0, 1]
     score: Tensor  # (N,) float32, PSNR in dB, for "worst of the epoch"
     ssim: Tensor  # (N,) float32
-    bicubic: Tensor  # (N, 3, scale * S, scale * S) float32, the input enlarged by bicubic interpolation
+    bicubic: Tensor  # (N, 3, scale * S, scale * S) float32, the input after bicubic interpolation
     bicubic_psnr: Tensor  # (N,) float32
     bicubic_ssim: Tensor  # (N,) float32
 
 
 class StyleBatch(TypedDict):
-    """Images to be repainted: patches of one stage size, from the loaders of training, validation and test."""
+    """Content images: patches at the stage's size, from the loaders of training, validation and test."""
 
     content: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
     name: list[str]  # N names relative to the data's root
 
 
 class StyleOutput(TypedDict):
-    """What a style step hands to the trainer (``loss``) and to the figures (the rest, detached)."""
+    """Output of a style step: ``loss`` for the trainer, the rest (detached) for the figures."""
 
     loss: Tensor  # () float32
-    preds: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]: the images in the manner of the painting
+    preds: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]: the stylized images
     score: Tensor  # (N,) float32, each image's combined loss, for "worst of the epoch": the higher, the worse
 
 
 class SegmentOutput(TypedDict):
-    """What a segmentation step hands to the trainer (``loss``) and to the figures (the rest, detached)."""
+    """Output of a segmentation step: ``loss`` for the trainer, the rest (detached) for the figures."""
 
     loss: Tensor  # () float32, with its graph in training
     probs: Tensor  # one class: (N, 1, S, S); several: (N, C, S, S); float32 in [0, 1]

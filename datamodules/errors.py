@@ -1,14 +1,14 @@
-"""The one error for data that cannot be used."""
+"""The error for data that cannot be used."""
 
 from pathlib import Path
 
 
 class DataError(ValueError):
-    """Something is wrong with the user's data; the message names the file or key and the way out."""
+    """The user's data cannot be used; the message names the file or option, what is wrong, and what to do."""
 
 
 def unwritable(cache: Path, error: OSError) -> DataError:
-    """Says that the folder of a cache cannot be written to, and what to do."""
+    """The error for a cache folder that cannot be written to."""
     return DataError(
         f"{cache}: the cache cannot be written ({error.strerror or error}); free some space, or name another folder "
         "with --data.cache_dir FOLDER"

@@ -6,7 +6,7 @@ from typing import Any
 
 from datamodules.base import ImageDataModule
 from datamodules.cache.cache import ImageCache
-from datamodules.cache.places import user_cache_dir
+from datamodules.cache.location import user_cache_dir
 from datamodules.errors import DataError
 from datamodules.index.duplicates import OnDuplicates, report_duplicates
 from datamodules.index.problems import OnBad
@@ -72,7 +72,7 @@ class FileDataModule(ImageDataModule):
             DataError: if there are any and ``duplicates`` is ``"error"``.
         """
         report_duplicates(
-            root, splits, stamps=self._checks, on_duplicates=self._on_duplicates, workers=self._preparing_workers()
+            root, splits, results=self._checks, on_duplicates=self._on_duplicates, workers=self._preparing_workers()
         )
 
     def _preparing_workers(self) -> int:

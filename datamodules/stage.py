@@ -1,4 +1,4 @@
-"""The one thing that flows back from training to the data: which stage the run is in."""
+"""A stage of a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,26 +8,25 @@ from typing import Any, Literal, Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage of a run: a size of image, a batch, a rate, and how much of the network stands still.
+    """One stage of a run: image size, batch size, learning rate, and which layers are frozen.
 
-    A stage is data. ``callbacks/training/progressive_resizing.py`` walks a list of them inside one fit.
+    ``callbacks/training/progressive_resizing.py`` runs a list of stages inside one fit.
 
     Args:
         name: shown in the progress bar, in TensorBoard and in messages.
-        size: side of the square images that go into the network, in pixels; super-resolution's targets are
-            ``scale`` times as large.
-        batch_size: images per optimiser step over *all* processes and accumulated batches.
+        size: side of the network's square input in pixels; targets of super-resolution are ``scale`` times larger.
+        batch_size: images per optimizer step over *all* processes and accumulated batches.
         epochs: passes over the training data.
         lr: peak learning rate of the last layer group.
-        lr_scale: factor on ``lr`` for every layer group, from the input outwards; ``None`` is 1 for all.
-        frozen: how many layer groups, from the input, stand still; ``"encoder"`` is all but the last.
-            Batch norm inside a frozen group also keeps its statistics.
-        frozen_bn: whether batch norm of the groups ``"encoder"`` means keeps its statistics although its
-            weights train (the lesson's way of thawing).
+        lr_scale: factor on ``lr`` for each layer group, from the input to the output; ``None`` is 1 for all.
+        frozen: number of layer groups, from the input, that are not trained; ``"encoder"`` is all but the last.
+            Batch norm inside a frozen group also keeps its running statistics.
+        frozen_bn: whether batch norm in the groups of ``"encoder"`` keeps its running statistics while its weights
+            are trained, as in the lesson after unfreezing.
         augment: whether training images are augmented.
-        div: the one-cycle starts at ``lr / div``.
-        warmup: share of the stage's steps in which the rate climbs (the lesson's ``1 / pct``).
-        scale: magnification trained in this stage: 2, 4, ..., or 1 for repairs (super-resolution only).
+        div: the one-cycle schedule starts at ``lr / div``.
+        warmup: fraction of the stage's steps in which the learning rate rises (the lesson's ``1 / pct``).
+        scale: magnification of this stage: 2, 4, ..., or 1 for restoration (super-resolution only).
 
     Raises:
         ValueError: if a value is out of its range; the message names stage and field.
@@ -47,7 +46,7 @@ class Stage:
     scale: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks every field once, so that nothing later has to."""
+        """Checks every field."""
         for field in ("size", "batch_size", "epochs"):
             self._require(field, getattr(self, field) >= 1, "at least 1")
         self._require("lr", self.lr > 0, "above 0")
@@ -57,9 +56,9 @@ class Stage:
         self._require("warmup", 0 < self.warmup < 1, "between 0 and 1")
         self._require("scale", self.scale is None or self.scale >= 1, "at least 1")
 
-    def _require(self, field: str, holds: bool, wanted: str) -> None:
-        if not holds:
-            raise ValueError(f"stage '{self.name}': {field} must be {wanted}, not {getattr(self, field)!r}")
+    def _require(self, field: str, valid: bool, expected: str) -> None:
+        if not valid:
+            raise ValueError(f"stage '{self.name}': {field} must be {expected}, not {getattr(self, field)!r}")
 
 
 class StagedData(Protocol):

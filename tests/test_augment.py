@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.loading.albumentations_compat import A, reseed, strict_compose
-from datamodules.loading.randomness import sample_seed
+from datamodules.loading.sampler import sample_seed
 from datamodules.segmentation.augment import Augment
 
 

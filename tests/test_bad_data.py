@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from datamodules.errors import DataError
-from datamodules.loading.randomness import Key
+from datamodules.loading.sampler import Key
 from datamodules.segmentation.carvana import CarvanaDataModule
 from datamodules.segmentation.folder import FolderDataModule
 from datamodules.stage import Stage

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.cache.cache import ImageCache, Item
-from datamodules.cache.encodings import ClassesKind, CoverageKind, ImageKind
-from datamodules.cache.files import file_bytes, read_copy, write_copy
+from datamodules.cache.cache_files import file_bytes, read_cache_file, write_cache_file
+from datamodules.cache.encodings import ImageEncoding
 from datamodules.errors import DataError
 from datamodules.io.image import read_image
 from datamodules.io.resize import resize_image
 from datamodules.segmentation.label_map import LabelMap
+from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding
 from experiments.benchmarks.cache import main as benchmark
-from experiments.benchmarks.kill import group_lives
+from experiments.benchmarks.kill_run import group_exists
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,10 +36,10 @@ def draw(folder: Path, count: int, side: int = 40) -> list[Path]:
 
 
 def images(paths: list[Path]) -> list[Item]:
-    return [Item(path, ImageKind()) for path in paths]
+    return [Item(path, ImageEncoding()) for path in paths]
 
 
-def copies(cache: ImageCache) -> list[Path]:
+def cache_files(cache: ImageCache) -> list[Path]:
     return sorted(path for path in cache.folder.rglob("*") if path.is_file())
 
 
@@ -49,67 +50,67 @@ def cache(tmp_path: Path) -> ImageCache:
 
 @dataclass(frozen=True)
 class Refused:
-    """A kind that cannot be made: what comes out came from the cache."""
+    """An encoding that decodes nothing: pixels can only come from the cache."""
 
     label: str = "image"
 
     def shape(self, size: int) -> tuple[int, ...]:
         return (size, size, 3)
 
-    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
+    def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
         raise AssertionError("decoded")
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_copies_are_what_decoding_gives(workers: int, cache: ImageCache, tmp_path: Path) -> None:
+def test_cached_pixels_equal_decoded_ones(workers: int, cache: ImageCache, tmp_path: Path) -> None:
     paths = draw(tmp_path, 12)
     cache.fill(images(paths), 16, workers=workers)
     for path in paths:
-        copy = cache.get(path, 16, Refused())
-        np.testing.assert_array_equal(copy, resize_image(read_image(path), 16))
-        assert copy.flags.writeable
-    assert len(copies(cache)) == 12
+        file = cache.get(path, 16, Refused())
+        np.testing.assert_array_equal(file, resize_image(read_image(path), 16))
+        assert file.flags.writeable
+    assert len(cache_files(cache)) == 12
 
 
-def test_masks_by_their_kinds(cache: ImageCache, tmp_path: Path) -> None:
+def test_masks_by_their_encodings(cache: ImageCache, tmp_path: Path) -> None:
     mask = np.zeros((4, 4), np.uint8)
     mask[:2, :2] = 7
     mask[0, 2] = 7
     path = tmp_path / "mask.png"
     Image.fromarray(mask).save(path)
-    coverage = CoverageKind(LabelMap({0: 0, 7: 1}))
-    classes, swapped = ClassesKind(LabelMap({0: 0, 7: 5})), ClassesKind(LabelMap({0: 5, 7: 0}))
-    turned = ClassesKind(LabelMap({0: 0, 7: 5}), orientation=3)
-    cache.fill([Item(path, kind) for kind in (coverage, classes, swapped, turned)], 2, workers=0)
-    assert len(copies(cache)) == 4
-    for kind, expected in (
+    coverage = CoverageEncoding(LabelMap({0: 0, 7: 1}))
+    classes, swapped = ClassesEncoding(LabelMap({0: 0, 7: 5})), ClassesEncoding(LabelMap({0: 5, 7: 0}))
+    turned = ClassesEncoding(LabelMap({0: 0, 7: 5}), orientation=3)
+    cache.fill([Item(path, encoding) for encoding in (coverage, classes, swapped, turned)], 2, workers=0)
+    assert len(cache_files(cache)) == 4
+    for encoding, expected in (
         (coverage, [[255, 64], [0, 0]]),
         (classes, [[5, 0], [0, 0]]),
         (swapped, [[0, 5], [5, 5]]),
         (turned, [[0, 0], [5, 5]]),
     ):
-        np.testing.assert_array_equal(cache.get(path, 2, kind), expected)
+        np.testing.assert_array_equal(cache.get(path, 2, encoding), expected)
 
 
 def test_filling_again_makes_only_what_is_missing(cache: ImageCache, tmp_path: Path) -> None:
     paths = draw(tmp_path, 4)
     cache.fill(images(paths), 16, workers=0)
-    first, *others = copies(cache)
+    first, *others = cache_files(cache)
     before = {path: path.stat().st_mtime_ns for path in others}
     first.unlink()
     time.sleep(0.01)
     cache.fill(images(paths), 16, workers=0)
-    assert copies(cache) == [first, *others]
+    assert cache_files(cache) == [first, *others]
     assert {path: path.stat().st_mtime_ns for path in others} == before
 
 
-def test_a_changed_image_gets_another_copy(cache: ImageCache, tmp_path: Path) -> None:
+def test_a_changed_image_gets_another_cache_file(cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1)
     cache.fill(images([path]), 16, workers=0)
     old = path.stat()
     content = path.read_bytes()
     Image.new("RGB", (40, 40), (1, 2, 3)).save(path)
-    np.testing.assert_array_equal(cache.get(path, 16, ImageKind())[5, 5], [1, 2, 3])
+    np.testing.assert_array_equal(cache.get(path, 16, ImageEncoding())[5, 5], [1, 2, 3])
     path.write_bytes(content)
     os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns + 1))  # the same bytes a nanosecond later
     with pytest.raises(AssertionError, match="decoded"):
@@ -125,7 +126,7 @@ def test_sizes_do_not_mix(cache: ImageCache, tmp_path: Path) -> None:
     assert [cache.get(path, size, Refused()).shape for size in (8, 16)] == [(8, 8, 3), (16, 16, 3)]
 
 
-def test_one_image_by_two_paths_to_it_is_one_copy(
+def test_one_image_by_two_paths_to_it_is_one_cache_file(
     cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [path] = draw(tmp_path, 1)
@@ -135,14 +136,14 @@ def test_one_image_by_two_paths_to_it_is_one_copy(
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "too long", "one bit", "other header", "zeros"])
-def test_a_damaged_copy_is_made_again(damage: str, cache: ImageCache, tmp_path: Path) -> None:
+def test_a_damaged_cache_file_is_made_again(damage: str, cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1)
     cache.fill(images([path]), 16, workers=0)
-    [copy] = copies(cache)
-    whole = copy.read_bytes()
+    [file] = cache_files(cache)
+    whole = file.read_bytes()
     bit = bytearray(whole)
     bit[500] ^= 1
-    copy.write_bytes(
+    file.write_bytes(
         {
             "empty": b"",
             "cut": whole[:-1],
@@ -152,24 +153,24 @@ def test_a_damaged_copy_is_made_again(damage: str, cache: ImageCache, tmp_path: 
             "zeros": bytes(len(whole)),
         }[damage]
     )
-    np.testing.assert_array_equal(cache.get(path, 16, ImageKind()), resize_image(read_image(path), 16))
-    assert copy.read_bytes() == whole
-    copy.write_bytes(b"")
+    np.testing.assert_array_equal(cache.get(path, 16, ImageEncoding()), resize_image(read_image(path), 16))
+    assert file.read_bytes() == whole
+    file.write_bytes(b"")
     cache.fill(images([path]), 16, workers=0)
-    assert copy.read_bytes() == whole
+    assert file.read_bytes() == whole
 
 
 def test_what_was_not_filled_is_decoded_and_not_kept(cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1)
-    np.testing.assert_array_equal(cache.get(path, 16, ImageKind()), resize_image(read_image(path), 16))
+    np.testing.assert_array_equal(cache.get(path, 16, ImageEncoding()), resize_image(read_image(path), 16))
     assert not cache.folder.exists()
 
 
 def test_a_copy_is_a_file_that_numpy_loads(tmp_path: Path) -> None:
     pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    write_copy(tmp_path / "deep" / "a.npy", pixels)
+    write_cache_file(tmp_path / "deep" / "a.npy", pixels)
     np.testing.assert_array_equal(np.load(tmp_path / "deep" / "a.npy"), pixels)
-    np.testing.assert_array_equal(read_copy(tmp_path / "deep" / "a.npy", (4, 4, 3)), pixels)
+    np.testing.assert_array_equal(read_cache_file(tmp_path / "deep" / "a.npy", (4, 4, 3)), pixels)
     assert (tmp_path / "deep" / "a.npy").stat().st_size == file_bytes((4, 4, 3))
 
 
@@ -185,7 +186,7 @@ def test_bad_files_are_counted_and_named_and_the_others_copied(workers: int, cac
     assert message.startswith("3 files cannot be used:")
     for bad in (3, 7, 9):
         assert f"image {bad:02}.png: " in message
-    assert len(copies(cache)) == 9
+    assert len(cache_files(cache)) == 9
 
 
 def test_the_limit_is_kept_and_said_once(cache: ImageCache, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -195,11 +196,11 @@ def test_the_limit_is_kept_and_said_once(cache: ImageCache, tmp_path: Path, capl
     with caplog.at_level(logging.WARNING):
         small.fill(images(paths), 16, workers=0)
     assert len(caplog.records) == 1
-    assert "2 of 5 files at 16 px get no copy and are decoded every time" in caplog.text
-    assert len(copies(small)) == 3
+    assert "2 of 5 files at 16 px are not cached and are decoded every time" in caplog.text
+    assert len(cache_files(small)) == 3
     for path in paths:
-        np.testing.assert_array_equal(small.get(path, 16, ImageKind()), resize_image(read_image(path), 16))
-    assert len(copies(small)) == 3
+        np.testing.assert_array_equal(small.get(path, 16, ImageEncoding()), resize_image(read_image(path), 16))
+    assert len(cache_files(small)) == 3
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(DataError, match="No space left on device"):
         cache.fill(images(draw(tmp_path, 2)), 16, workers=0)
-    assert copies(cache) == []
+    assert cache_files(cache) == []
 
 
 def test_abandoned_halves_are_removed(cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,8 +246,8 @@ def test_abandoned_halves_are_removed(cache: ImageCache, tmp_path: Path, monkeyp
 def start_to_fill(folder: Path, size: int) -> subprocess.Popen[bytes]:
     code = (
         "from pathlib import Path; from datamodules.cache.cache import *\n"
-        "from datamodules.cache.encodings import ImageKind\n"
-        f"items = [Item(p, ImageKind()) for p in sorted(Path({str(folder)!r}).glob('*.png'))]\n"
+        "from datamodules.cache.encodings import ImageEncoding\n"
+        f"items = [Item(p, ImageEncoding()) for p in sorted(Path({str(folder)!r}).glob('*.png'))]\n"
         f"ImageCache(Path({str(folder / 'cache')!r}), limit_gb=1).fill(items, {size}, workers=2)"
     )
     return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, start_new_session=True)
@@ -262,28 +263,28 @@ def test_a_killed_fill_leaves_no_process_and_goes_on_where_it_was(cache: ImageCa
     filler.kill()
     filler.wait()
     until = time.monotonic() + 10
-    while group_lives(filler.pid) and time.monotonic() < until:
+    while group_exists(filler.pid) and time.monotonic() < until:
         time.sleep(0.01)
-    assert not group_lives(filler.pid)  # the workers ended by themselves
-    made = {copy: copy.stat().st_mtime_ns for copy in cache.folder.rglob("*.npy")}
+    assert not group_exists(filler.pid)  # the workers ended by themselves
+    made = {file: file.stat().st_mtime_ns for file in cache.folder.rglob("*.npy")}
     assert 5 <= len(made) < 61
     cache.fill(images(sorted(tmp_path.glob("*.png"))), 64, workers=2)
     assert len(list(cache.folder.rglob("*.npy"))) == 61
-    assert {copy: copy.stat().st_mtime_ns for copy in made} == made
+    assert {file: file.stat().st_mtime_ns for file in made} == made
     np.testing.assert_array_equal(cache.get(path, 64, Refused()), resize_image(read_image(path), 64))
 
 
 def test_two_processes_fill_while_a_third_reads(tmp_path: Path) -> None:
-    """Both succeed, and a reader sees whole copies or none."""
+    """Both succeed, and a reader sees whole cache files or none."""
     paths = draw(tmp_path, 60, side=200)
     fillers = [start_to_fill(tmp_path, 64) for _ in range(2)]
     sizes = set()
     while any(filler.poll() is None for filler in fillers):
-        sizes |= {copy.stat().st_size for copy in (tmp_path / "cache").rglob("*.npy")}
+        sizes |= {file.stat().st_size for file in (tmp_path / "cache").rglob("*.npy")}
     assert [filler.wait() for filler in fillers] == [0, 0]
     assert sizes == {file_bytes((64, 64, 3))}
     cache = ImageCache(tmp_path / "cache", limit_gb=1)
-    assert len(copies(cache)) == 60  # and nothing half-written beside them
+    assert len(cache_files(cache)) == 60  # and nothing half-written beside them
     for path in paths:
         np.testing.assert_array_equal(cache.get(path, 64, Refused()), resize_image(read_image(path), 64))
 
@@ -293,13 +294,13 @@ def test_long_fills_show_a_bar(
 ) -> None:
     monkeypatch.setattr("datamodules.loading.parallel._BAR_AFTER_SECONDS", 0)
     cache.fill(images(draw(tmp_path, 3)), 16, workers=0)
-    assert "copies at 16 px: 100%" in capsys.readouterr().err
+    assert "caching at 16 px: 100%" in capsys.readouterr().err
 
 
 def test_the_benchmark_runs_and_passes_its_mark(capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmark(["--images", "2", "--rounds", "2"]) == 0
     table = [line.split() for line in capsys.readouterr().out.splitlines()]
     ways = {words[0]: float(words[-1]) for words in table[2:5]}
-    assert list(ways) == ["Pillow", "fraction", "cache"]
+    assert list(ways) == ["Pillow", "reduced", "cache"]
     assert ways["Pillow"] == 1.0
     assert ways["cache"] >= 30

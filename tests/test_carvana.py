@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from datamodules.errors import DataError
-from datamodules.loading.randomness import Key
+from datamodules.loading.sampler import Key
 from datamodules.segmentation.carvana import CarvanaDataModule
 from datamodules.stage import Stage
 from tests.helpers.real_data import needs, real

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data, filters
 
-from datamodules.images.degradation import Degradation
-from datamodules.images.degradations import Blur, FewColors, Gray, Jpeg, Noise, Spoil, Tilt
-from datamodules.images.shrink import enlarge, shrink
+from datamodules.images.corruptions import Blur, Corruption, FewColors, Gray, Jpeg, Noise, Tilt
+from datamodules.images.degradation import Degradation, downscale
 from tests.helpers.real_data import needs, real
+from tests.helpers.tiny_images import enlarge
 
 SET5 = real("set5")
 needs_set5 = needs(SET5)
@@ -37,7 +37,7 @@ def test_bicubic_is_matlabs_to_a_fifth_of_a_gray_level(scale: int) -> None:
     for path in found:
         high = np.array(Image.open(path).convert("RGB"))
         low = np.array(Image.open(str(path).replace("_HR", "_LR")).convert("RGB"))
-        difference = np.abs(shrink(high, scale, "bicubic").astype(int) - low)
+        difference = np.abs(downscale(high, scale, "bicubic").astype(int) - low)
         assert difference.mean() < 0.25, path.name
 
 
@@ -45,44 +45,44 @@ def test_area_gives_the_mean_of_each_square() -> None:
     image = np.zeros((4, 6, 3), np.uint8)
     image[:2, :2, 0] = [[10, 20], [30, 40]]
     image[2:, 4:, 2] = 200
-    result = shrink(image, 2, "area")
+    result = downscale(image, 2, "area")
     assert result.shape == (2, 3, 3)
     assert result[0, 0].tolist() == [25, 0, 0]
     assert result[1, 2].tolist() == [0, 0, 200]
     assert result.sum() == 225
     third = np.zeros((3, 3, 3), np.uint8)
     third[0, 0], third[2, 2] = 90, 45
-    assert shrink(third, 3, "area").ravel().tolist() == [15, 15, 15]
+    assert downscale(third, 3, "area").ravel().tolist() == [15, 15, 15]
 
 
 @pytest.mark.parametrize("kernel", ["bicubic", "area"])
 def test_shrinking_does_not_alias_or_shift(kernel: str) -> None:
     """Stripes finer than the new pixels become even gray; a ramp stays the same ramp, at the new pixels' centres."""
     stripes = np.tile(np.array([0, 255], np.uint8)[None, :, None], (16, 8, 3))
-    gray = shrink(stripes, 4, kernel)  # type: ignore[arg-type]
+    gray = downscale(stripes, 4, kernel)  # type: ignore[arg-type]
     assert np.abs(gray[:, 1:-1].astype(int) - 128).max() <= 2
     ramp = np.tile(np.arange(0, 64, dtype=np.uint8)[None, :, None], (16, 1, 3)) * 3
-    small = shrink(ramp, 2, kernel)[8 // 2, 4:-4, 0]  # type: ignore[arg-type]
+    small = downscale(ramp, 2, kernel)[8 // 2, 4:-4, 0]  # type: ignore[arg-type]
     expected = 3 * (2 * np.arange(4, 28) + 0.5)
     assert np.abs(small - expected).max() <= 0.5
 
 
 def test_scale_must_divide_the_image_and_1_changes_nothing(image: NDArray[np.uint8]) -> None:
     with pytest.raises(ValueError, match="200 x 160 pixels cannot be made exactly 3 times smaller"):
-        shrink(image, 3, "area")
-    assert np.array_equal(shrink(image, 1, "bicubic"), image)
+        downscale(image, 3, "area")
+    assert np.array_equal(downscale(image, 1, "bicubic"), image)
     assert np.array_equal(enlarge(image, 1), image)
 
 
 def test_enlarging_undoes_shrinking_but_for_detail(image: NDArray[np.uint8]) -> None:
     smooth = cv2.GaussianBlur(image, (0, 0), 3)
-    again = enlarge(shrink(smooth, 2, "bicubic"), 2)
+    again = enlarge(downscale(smooth, 2, "bicubic"), 2)
     assert again.shape == smooth.shape
     assert np.abs(again.astype(int) - smooth)[8:-8, 8:-8].mean() < 1
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
-def test_a_step_keeps_form_and_input_and_repeats_itself(step: Spoil, image: NDArray[np.uint8]) -> None:
+def test_a_step_keeps_form_and_input_and_repeats_itself(step: Corruption, image: NDArray[np.uint8]) -> None:
     before = image.copy()
     result = step(image, rng(3))
     assert result.shape == image.shape
@@ -94,7 +94,7 @@ def test_a_step_keeps_form_and_input_and_repeats_itself(step: Spoil, image: NDAr
 
 
 @pytest.mark.parametrize("make", [lambda: Jpeg(), lambda: Noise(), lambda: Blur(), lambda: FewColors(), lambda: Tilt()])
-def test_a_step_with_a_range_depends_on_the_seed(make: Callable[[], Spoil], image: NDArray[np.uint8]) -> None:
+def test_a_step_with_a_range_depends_on_the_seed(make: Callable[[], Corruption], image: NDArray[np.uint8]) -> None:
     results = [make()(image, rng(seed)) for seed in range(4)]
     assert any(not np.array_equal(results[0], other) for other in results[1:])
 
@@ -158,7 +158,7 @@ def test_pipeline_keeps_its_order_and_follows_its_seed(image: NDArray[np.uint8])
     result = degrade(image, scale=2, seed=4)
     noises = np.random.default_rng(4)
     noises.uniform(2, 2)  # what the blur draws
-    expected = Gray()(Noise(sigma=(5, 5))(shrink(Blur(sigma=(2, 2))(image, rng()), 2, "area"), noises), rng())
+    expected = Gray()(Noise(sigma=(5, 5))(downscale(Blur(sigma=(2, 2))(image, rng()), 2, "area"), noises), rng())
     assert np.array_equal(result, expected)
     assert np.array_equal(degrade(image, scale=2, seed=4), result)
     assert not np.array_equal(degrade(image, scale=2, seed=5), result)
@@ -180,6 +180,6 @@ def test_pipeline_at_scale_1_only_spoils(image: NDArray[np.uint8]) -> None:
         (lambda: Tilt(degrees=(-90, 0)), "degrees .* between -45 and 45"),
     ],
 )
-def test_ranges_that_are_none_are_refused(make: Callable[[], Spoil], message: str) -> None:
+def test_ranges_that_are_none_are_refused(make: Callable[[], Corruption], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()

@@ -9,7 +9,7 @@ from PIL import Image
 
 from datamodules.errors import DataError
 from datamodules.index.splits import Split
-from datamodules.loading.randomness import Key
+from datamodules.loading.sampler import Key
 from datamodules.segmentation.datamodule import SegmentDataModule
 from datamodules.segmentation.folder import FolderDataModule
 from datamodules.stage import Stage

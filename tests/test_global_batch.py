@@ -16,7 +16,7 @@ from callbacks.distributed.ddp import Ddp, use_run_ddp
 from callbacks.distributed.replica_check import ReplicaCheck
 from callbacks.training.progressive_resizing import ProgressiveResizing
 from datamodules.base import ImageDataModule
-from datamodules.loading.randomness import Key
+from datamodules.loading.sampler import Key
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
 from lightning_modules.segmentation import SegmentationModule

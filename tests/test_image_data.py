@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.cache.encodings import ProportionalKind
+from datamodules.cache.encodings import ProportionalEncoding
 from datamodules.errors import DataError
-from datamodules.images.degradation import Degradation
-from datamodules.images.degradations import Noise
-from datamodules.images.shrink import shrink
+from datamodules.images.corruptions import Noise
+from datamodules.images.degradation import Degradation, downscale
 from datamodules.images.super_resolution import SuperResolutionDataModule
 from datamodules.index.splits import Split
-from datamodules.loading.randomness import Key
+from datamodules.loading.sampler import Key
 from datamodules.samples.images import ensure_sample_images
 from datamodules.stage import Stage
 from tests.helpers.tiny_images import noise, pixels, save, save_images
@@ -29,7 +28,7 @@ def module(root: Path, **options: object) -> SuperResolutionDataModule:
 
 
 def names(data: SuperResolutionDataModule, split: Split) -> list[str]:
-    return [image.name for image in data.image_splits().splits[split]]
+    return [image.name for image in data.load_splits().splits[split]]
 
 
 def test_class_folders_are_split_by_name_alone(tmp_path: Path) -> None:
@@ -58,7 +57,7 @@ def test_own_folders_for_training_and_validation_are_kept(tmp_path: Path) -> Non
     assert names(data, "val") == ["val/n0/p0.png", "val/n1/p1.png"]
     save(tmp_path / "p" / "stray.png", noise(1))
     with pytest.raises(DataError, match=r"such as stray\.png"):
-        module(tmp_path / "p").image_splits()
+        module(tmp_path / "p").load_splits()
 
 
 def test_the_low_patch_is_made_of_the_high_one(tmp_path: Path) -> None:
@@ -101,7 +100,7 @@ def test_validation_is_the_middle_of_the_image(tmp_path: Path) -> None:
     image = cv2.cvtColor(cv2.imread(str(root / sample["name"])), cv2.COLOR_BGR2RGB)
     np.testing.assert_array_equal(pixels(sample["high_res"]), image[10:30, 20:40])
     # as if the whole image had been made small: nothing of it ends at the patch's border
-    np.testing.assert_array_equal(pixels(sample["low_res"]), shrink(image, 2, "bicubic")[5:15, 10:20])
+    np.testing.assert_array_equal(pixels(sample["low_res"]), downscale(image, 2, "bicubic")[5:15, 10:20])
 
 
 def test_at_the_images_own_border_it_goes_on_mirrored(tmp_path: Path) -> None:
@@ -110,7 +109,7 @@ def test_at_the_images_own_border_it_goes_on_mirrored(tmp_path: Path) -> None:
     image = cv2.cvtColor(cv2.imread(str(root / sample["name"])), cv2.COLOR_BGR2RGB)
     mirrored = np.pad(image, ((8, 8), (8, 8), (0, 0)), "symmetric")
     np.testing.assert_array_equal(pixels(sample["high_res"]), image)
-    np.testing.assert_array_equal(pixels(sample["low_res"]), shrink(mirrored, 2, "bicubic")[4:12, 4:12])
+    np.testing.assert_array_equal(pixels(sample["low_res"]), downscale(mirrored, 2, "bicubic")[4:12, 4:12])
 
 
 def test_the_whole_image_is_tested(tmp_path: Path) -> None:
@@ -132,7 +131,7 @@ def test_held_out_images_too_small_to_be_judged_are_counted_and_left_out(
         module(tmp_path / "p").test_set(STAGE)
     save(tmp_path / "p" / "val" / "good.png", noise(1, 16, 60))
     assert len(module(tmp_path / "p").test_set(STAGE)) == 1  # type: ignore[arg-type]
-    assert caplog.messages == ["2 of 3 held-out images are below 15 px: left out"]
+    assert caplog.messages == ["2 of 3 held-out images are below 15 px and left out"]
 
 
 def test_squashing_takes_the_whole_image(tmp_path: Path) -> None:
@@ -173,9 +172,9 @@ def test_small_images_are_counted_and_left_out_or_enlarged(tmp_path: Path, capsy
         module(tmp_path / "tiny", val_share=0.5).train_set(STAGE)
 
 
-def test_copies_are_made_once_with_the_images_proportions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ProportionalKind(40, 60).shape(20) == (20, 30, 3)
-    assert ProportionalKind(40, 60).shape(100) == (40, 60, 3)
+def test_images_are_cached_with_the_images_proportions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ProportionalEncoding(40, 60).shape(20) == (20, 30, 3)
+    assert ProportionalEncoding(40, 60).shape(100) == (40, 60, 3)
     data = module(save_images(tmp_path / "images"), side=20)
     data.prepare([STAGE])
     assert "shorter sides: 40 to 40 px" in capsys.readouterr().out
@@ -191,7 +190,7 @@ def test_videos_are_named_and_damaged_images_refused(tmp_path: Path, capsys: pyt
     (root / "clip.mp4").write_bytes(b"video")
     (root / "scan.pdf").write_bytes(b"%PDF-1.4")
     module(root).prepare([STAGE])
-    assert "left out, no images by their names: 2 (clip.mp4, scan.pdf)" in capsys.readouterr().out
+    assert "left out, no images by their suffix: 2 (clip.mp4, scan.pdf)" in capsys.readouterr().out
     (root / "scan.jpg").write_bytes(b"%PDF-1.4 with the wrong name")
     (root / "torn.png").write_bytes((root / "n0/p0.png").read_bytes()[:200])
     with pytest.raises(DataError, match="2 x file that cannot be read") as caught:
@@ -208,37 +207,37 @@ def test_images_without_colors_can_be_skipped(tmp_path: Path, capsys: pytest.Cap
     assert len(names(module(root), "train")) == 7
     data = module(root, gray="skip")
     data.prepare([STAGE])
-    assert "  left out, without colors: 2\n" in capsys.readouterr().out
+    assert "  left out, gray: 2\n" in capsys.readouterr().out
     assert {name[:1] for name in names(data, "train") + names(data, "val")} == {"n"}
     for path in root.glob("n*/*"):
         path.unlink()
-    with pytest.raises(DataError, match=r"all 2 images in .* are without colors"):
-        module(root, gray="skip").image_splits()
+    with pytest.raises(DataError, match=r"all 2 images in .* are gray"):
+        module(root, gray="skip").load_splits()
 
 
 def test_a_check_is_remembered_until_an_image_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = save_images(tmp_path / "images")
-    module(root).image_splits()
+    module(root).load_splits()
     looked: list[Path] = []
     monkeypatch.setattr("datamodules.images.check.read_image", lambda path, min_side: looked.append(path) or noise(0))
-    module(root).image_splits()
+    module(root).load_splits()
     assert looked == []
     save(root / "n0" / "p0.png", noise(99, 44, 44))
-    assert len(module(root).image_splits().splits["train"]) == 9
+    assert len(module(root).load_splits().splits["train"]) == 9
     assert len(looked) == 10
 
 
 def test_folders_that_are_none_or_empty_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is not a folder: name an existing one with --data\.root"):
-        module(tmp_path / "gone").image_splits()
+        module(tmp_path / "gone").load_splits()
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no images"):
-        module(tmp_path / "empty").image_splits()
+        module(tmp_path / "empty").load_splits()
 
 
 def test_a_stage_without_scale_is_refused(tmp_path: Path) -> None:
     stage = Stage(name="plain", size=8, batch_size=1, epochs=1, lr=1)
-    with pytest.raises(DataError, match="stage 'plain' names no scale"):
+    with pytest.raises(DataError, match="stage 'plain' has no scale"):
         module(save_images(tmp_path / "images")).train_set(stage)
 
 

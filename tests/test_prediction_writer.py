@@ -20,8 +20,8 @@ from callbacks.prediction.segmentation import SegmentationFiles
 from callbacks.prediction.writer import PredictionWriter, Source, Table
 from datamodules.batches import PredictBatch
 from datamodules.io.rle import encode_rle
+from datamodules.prediction.datamodule import PredictDataModule, PredictDataset
 from datamodules.prediction.image_list import Listed
-from datamodules.prediction.predict_set import PredictData, PredictSet
 
 BLUE = np.array([[0, 0, 255]], np.uint8)
 
@@ -44,7 +44,7 @@ def red_left_half(height: int, width: int) -> NDArray[np.uint8]:
     return pixels
 
 
-def predict(writer: PredictionWriter, data: PredictData, **options: Any) -> None:
+def predict(writer: PredictionWriter, data: PredictDataModule, **options: Any) -> None:
     trainer = Trainer(
         accelerator="cpu", logger=False, callbacks=[writer], enable_progress_bar=False, enable_model_summary=False,
         use_distributed_sampler=False, **options,
@@ -52,10 +52,12 @@ def predict(writer: PredictionWriter, data: PredictData, **options: Any) -> None
     trainer.predict(RedIsForeground(), datamodule=data, return_predictions=False)
 
 
-def prepared(images: list[Path], *, size: int = 8, keep: bool = True, names: list[str] | None = None) -> PredictData:
+def prepared(
+    images: list[Path], *, size: int = 8, keep: bool = True, names: list[str] | None = None
+) -> PredictDataModule:
     names = names or [path.stem for path in images]
     listed = [Listed(path=path, name=name) for path, name in zip(images, names, strict=True)]
-    return PredictData(images=listed, size=size, batch_size=2, num_workers=0, keep_originals=keep)
+    return PredictDataModule(images=listed, size=size, batch_size=2, num_workers=0, keep_originals=keep)
 
 
 @pytest.fixture
@@ -149,7 +151,7 @@ def test_the_table_holds_each_image_once_in_the_listed_order(tmp_path: Path, ima
 
 def test_ranks_share_the_images_and_write_the_same_table(tmp_path: Path) -> None:
     listed = [Listed(path=Path(f"{place}.jpg"), name=str(place)) for place in range(5)]
-    data = PredictData(images=listed, size=4, batch_size=2, num_workers=0, keep_originals=False)
+    data = PredictDataModule(images=listed, size=4, batch_size=2, num_workers=0, keep_originals=False)
 
     class Place:
         global_rank, world_size = 1, 2
@@ -161,8 +163,8 @@ def test_ranks_share_the_images_and_write_the_same_table(tmp_path: Path) -> None
 
 def test_masks_alone_do_not_need_the_whole_image(images: list[Path]) -> None:
     listed = [Listed(path=path, name=path.stem) for path in images]
-    light = PredictSet(images=listed, size=8, keep_originals=False)[2]
-    full = PredictSet(images=listed, size=8, keep_originals=True)[2]
+    light = PredictDataset(images=listed, size=8, keep_originals=False)[2]
+    full = PredictDataset(images=listed, size=8, keep_originals=True)[2]
     assert light.original is None
     assert light.size == (48, 16)
     assert full.original is not None

@@ -3,8 +3,7 @@
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.loading.randomness import Key, sample_seed
-from datamodules.loading.sampler import EvalBatches, TrainBatches
+from datamodules.loading.sampler import EvalBatches, Key, TrainBatches, sample_seed
 
 
 def batches(**options: int) -> list[list[int]]:
@@ -52,7 +51,7 @@ def test_evaluation_shares_are_a_partition() -> None:
 def test_a_batch_that_cannot_be_is_refused() -> None:
     with pytest.raises(DataError, match="batch_size 51 is larger than the training set of 50 images"):
         batches(batch_size=51)
-    with pytest.raises(DataError, match="cannot be shared by 3 processes x 1 accumulated batches"):
+    with pytest.raises(DataError, match="cannot be divided among 3 processes x 1 accumulated batches"):
         batches(world=3)
 
 

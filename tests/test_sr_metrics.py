@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import color, metrics
 
-from datamodules.images.shrink import enlarge
 from lightning_modules.super_resolution_metrics import SrScores, brightness, psnr, ssim
 from tests.helpers.real_data import needs, real
+from tests.helpers.tiny_images import enlarge
 
 SET5 = real("set5")
 needs_set5 = needs(SET5)

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from datamodules.images.shrink import enlarge, shrink
+from datamodules.images.degradation import downscale
 from datamodules.io.native_depth import read_extras, read_native_depth
 from experiments.cli.main import main
 from tests.helpers.real_data import needs, real
-from tests.helpers.tiny_images import noise, save, save_images
+from tests.helpers.tiny_images import enlarge, noise, save, save_images
 
 # lightning calls what jsonargparse 4.49 renamed, and so do we as long as older releases are allowed
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*.*(deprecated in v4|JsonargparseDeprecationWarning)")
@@ -159,8 +159,8 @@ def test_what_is_read_in_full() -> None:
 def test_strips_show_input_result_and_target() -> None:
     high = noise(8, 60, 80)
     save(Path("truth/a.png"), high)
-    save(Path("small/a.png"), shrink(high, 2, "bicubic"))
-    save(Path("small/b.png"), shrink(high, 2, "bicubic"))
+    save(Path("small/a.png"), downscale(high, 2, "bicubic"))
+    save(Path("small/b.png"), downscale(high, 2, "bicubic"))
     assert predict("small", "--out", "strips", "--strip", "--target", "truth") == 0
     strip = np.asarray(Image.open("strips/strip/a.png"))
     assert strip.shape == (60, 3 * 60 + 2 * 8, 3)

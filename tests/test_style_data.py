@@ -8,9 +8,8 @@ import torch
 from PIL import Image
 
 from datamodules.errors import DataError
-from datamodules.images.style import StyleDataModule
-from datamodules.images.style_image import read_style
-from datamodules.loading.randomness import Key
+from datamodules.images.style import StyleDataModule, read_style
+from datamodules.loading.sampler import Key
 from datamodules.stage import Stage
 from tests.helpers.tiny_images import noise, pixels, save, save_images
 
@@ -58,7 +57,7 @@ def test_patches_follow_from_epoch_and_index_alone(tmp_path: Path) -> None:
 def test_images_are_mirrored_but_never_upside_down(tmp_path: Path) -> None:
     save_images(tmp_path / "images", 2, 16, 16)  # a patch is the whole image
     data = module(tmp_path, val_share=0.5, style_image=save(tmp_path / "p.png", noise(1, 50, 50)))
-    shown = read(tmp_path / "images" / data.image_splits().splits["train"][0].name)
+    shown = read(tmp_path / "images" / data.load_splits().splits["train"][0].name)
     augmented, plain = data.train_set(STAGE), data.train_set(PLAIN)
     drawn = {pixels(augmented[Key(epoch, 0)]["content"]).tobytes() for epoch in range(20)}
     assert drawn == {shown.tobytes(), shown[:, ::-1].tobytes()}
@@ -87,11 +86,11 @@ def test_the_painting_is_taken_at_its_own_size(tmp_path: Path) -> None:
 
 def test_what_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module(tmp_path).prepare([STAGE])
-    assert f"style: {tmp_path / 'painting.png'}, 120 x 80 px, taken at 60 x 40" in capsys.readouterr().out
+    assert f"style: {tmp_path / 'painting.png'}, 120 x 80 px, resized to 60 x 40" in capsys.readouterr().out
     gray = save(tmp_path / "gray.jpg", np.repeat(noise(3, 60, 60)[..., :1], 3, axis=2))
     data = module(tmp_path, style_image=gray)
     data.prepare([STAGE])
-    assert "it is gray, and so will be what is made after it" in capsys.readouterr().out
+    assert "it is gray, so the results will be gray" in capsys.readouterr().out
     assert data.style().shape == (3, 40, 40)
 
 
@@ -116,7 +115,7 @@ def test_a_painting_that_cannot_be_used_is_refused_before_the_images_are_looked_
     (tmp_path / "torn.png").write_bytes((tmp_path / "painting.png").read_bytes()[:200])
     (tmp_path / "text.txt").write_text("no image")
     for name, reason in {
-        "gone.png": r"gone\.png is not there: name an image with --data\.style_image FILE",
+        "gone.png": r"gone\.png does not exist: name an image with --data\.style_image FILE",
         "images": r"images is a folder: name an image",
         "small.png": r"small\.png: has 50 x 30 px, .* 40: name a larger image, or lower --data\.style_size to 30",
         "torn.png": r"the style image .*torn\.png: is damaged or cut short",
@@ -125,7 +124,7 @@ def test_a_painting_that_cannot_be_used_is_refused_before_the_images_are_looked_
         data = module(tmp_path, style_image=tmp_path / name)
         with pytest.raises(DataError, match=reason):
             data.prepare([STAGE])
-        assert data._found is None
+        assert data._splits is None
     with pytest.raises(ValueError, match="style_size must be at least 32, not 31"):
         module(tmp_path, style_size=31)
 
@@ -151,7 +150,7 @@ def test_calibration_images_are_spread_over_the_training_images(tmp_path: Path) 
     patches = data.train_set(PLAIN)
     torch.testing.assert_close(images[8], patches[Key(0, 32)]["content"], rtol=0, atol=0)
     assert {patches[Key(0, 4 * place)]["name"] for place in range(9)} == {
-        image.name for image in data.image_splits().splits["train"]
+        image.name for image in data.load_splits().splits["train"]
     }
     assert len(data.calibration_images(100)) == 36
 

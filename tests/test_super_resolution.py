@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules.images.shrink import shrink
+from datamodules.images.degradation import downscale
 from experiments.cli.main import main
 from tests.helpers.tiny_images import noise, save, save_images
 from tests.helpers.tiny_segment import read_events
@@ -70,7 +70,7 @@ def test_a_benchmark_takes_pairs_and_images(trained: Path, capsys: pytest.Captur
     for number in range(2):
         high = noise(number, 48, 64)
         save(trained / f"bench/x4/p{number}_HR.png", high)
-        save(trained / f"bench/x4/p{number}_LR.png", shrink(high, 4, "bicubic"))
+        save(trained / f"bench/x4/p{number}_LR.png", downscale(high, 4, "bicubic"))
         save(trained / f"plain/p{number}.png", noise(number, 50, 65))
     assert main([*TASK, "test", "--data.benchmark=bench"]) == 0
     told = capsys.readouterr().out

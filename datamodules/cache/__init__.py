@@ -1,1 +1,1 @@
-"""Prepared copies of a data set."""
+"""Resized images and check results, kept between runs."""

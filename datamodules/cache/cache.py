@@ -1,9 +1,8 @@
-"""A folder of small uncompressed copies, so that small stages do not decode full-size files every epoch.
+"""A folder of resized uncompressed images, so that stages of small size do not decode full-size files every epoch.
 
-One file a copy (``datamodules/cache/files.py``). Its name is made from the image's path, size and time of change and
-from
-the copy's side and kind, so an image that changes, or a mask read by another table, gets another copy. Filling can be
-cut anywhere and goes on where it was; two processes may fill at once.
+There is one cache file for each image (``datamodules/cache/cache_files.py``). Its name is a hash of the image's path,
+size and modification time and of the cached size and encoding, so an image that changes, or a mask whose values are
+mapped otherwise, gets another cache file. Filling may be interrupted and continued; several processes may fill at once.
 """
 
 import contextlib
@@ -19,37 +18,44 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.cache.encodings import Kind
-from datamodules.cache.files import TEMPORARY, file_bytes, has_length, is_abandoned, read_copy, write_copy
+from datamodules.cache.cache_files import (
+    TEMPORARY,
+    file_bytes,
+    has_length,
+    is_abandoned,
+    read_cache_file,
+    write_cache_file,
+)
+from datamodules.cache.encodings import Encoding
 from datamodules.errors import DataError, unwritable
 from datamodules.loading.parallel import map_files, raise_together
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = 1  # part of every name: raise it when the pixels of a copy would come out differently
+_FORMAT = 1  # part of every name: raise it when an encoding gives other pixels than before
 
 
 class Item(NamedTuple):
-    """One file to copy and how."""
+    """A file to cache and its encoding."""
 
     path: Path
-    kind: Kind
+    encoding: Encoding
 
 
 class _Job(NamedTuple):
-    copy: Path
+    cache_file: Path
     item: Item
 
 
 class ImageCache:
-    """Copies of images and masks at the sizes of the stages.
+    """Images and masks at the sizes of the stages.
 
-    ``fill`` makes them, ``get`` reads them. What is not there, because the limit was reached or the image has changed
-    since, ``get`` decodes each time.
+    ``fill`` writes them, ``get`` reads them. ``get`` decodes an image that is not cached, because the limit was reached
+    or the image has changed.
 
     Args:
-        folder: made if it is not there; may be shared by several runs and data sets, and removed at any time.
-        limit_gb: ``fill`` stops to add copies when the folder holds this many gigabytes (1e9 bytes).
+        folder: created if it does not exist; may be shared by runs and data sets, and removed at any time.
+        limit_gb: ``fill`` adds no file once the folder holds this many gigabytes (1e9 bytes).
     """
 
     def __init__(self, folder: Path, *, limit_gb: float) -> None:
@@ -58,72 +64,72 @@ class ImageCache:
         self._pinned: dict[Path, tuple[int, int]] = {}
 
     def pin(self, root: Path, paths: Iterable[Path]) -> str:
-        """Expects ``paths`` to stay as they are: from now on ``get`` refuses one that has changed.
+        """Records the state of ``paths``: from now on ``get`` refuses a file that has changed.
 
         Args:
             root: a folder above them.
-            paths: in an order that does not change.
+            paths: files, in a fixed order.
 
         Returns:
-            A digest of their names below ``root``, sizes and times of change.
+            A digest of their names below ``root``, sizes and modification times.
 
         Raises:
-            DataError: if one is not there.
+            DataError: if a file does not exist.
         """
         digest = blake2b(digest_size=16)
         for path in paths:
-            marks = self._pinned[path] = _marks(path)
-            digest.update(os.fsencode(f"{path.relative_to(root).as_posix()}\0{marks}\0"))
+            state = self._pinned[path] = _file_state(path)
+            digest.update(os.fsencode(f"{path.relative_to(root).as_posix()}\0{state}\0"))
         return digest.hexdigest()
 
-    def get(self, path: Path, size: int, kind: Kind) -> NDArray[np.uint8]:
-        """The copy of ``path`` with the side ``size``: a fresh array that may be written to.
+    def get(self, path: Path, size: int, encoding: Encoding) -> NDArray[np.uint8]:
+        """The pixels of ``path`` at ``size``: a new array that may be written to.
 
         Raises:
-            DataError: if the file was pinned and has changed, or there is no sound copy and it cannot be used.
+            DataError: if the file was pinned and has changed, or is not cached and cannot be used.
         """
-        marks = _marks(path)
-        if self._pinned.get(path, marks) != marks:
+        state = _file_state(path)
+        if self._pinned.get(path, state) != state:
             raise DataError(
-                f"{path}: has changed since the run began, by its size or time: put it back as it was and go on, or "
-                "start a new run with the data as they are now"
+                f"{path}: its size or modification time has changed since the run began: restore the file and resume "
+                "the run, or start a new run with the changed data"
             )
-        copy = _copy_path(self.folder, path, marks, size, kind)
-        pixels = read_copy(copy, kind.shape(size))
+        cache_file = _cache_file(self.folder, path, state, size, encoding)
+        pixels = read_cache_file(cache_file, encoding.shape(size))
         if pixels is None:
-            pixels = kind.make(path, size)
-            if copy.exists():  # then it is damaged
-                with contextlib.suppress(OSError):  # a cache that cannot be mended only costs time
-                    write_copy(copy, pixels)
+            pixels = encoding.encode(path, size)
+            if cache_file.exists():  # then it is damaged
+                with contextlib.suppress(OSError):  # a cache that cannot be repaired only costs time
+                    write_cache_file(cache_file, pixels)
         return pixels
 
     def fill(self, items: Iterable[Item], size: int, *, workers: int) -> None:
-        """Makes the copies that are not there yet, with a progress bar.
+        """Writes the cache files that do not exist yet, with a progress bar.
 
         Args:
-            items: files and their kinds.
-            size: side of the copies in pixels.
-            workers: processes to share the work.
+            items: files and their encodings.
+            size: size of the cached images in pixels, see ``Encoding.shape``.
+            workers: processes that share the work.
 
         Raises:
-            DataError: if files cannot be used (all are counted, the first twenty named; the copies of the others are
-                made), or the folder cannot be written.
+            DataError: if files cannot be used (all are counted and the first twenty named, after the others were
+                written), or the folder cannot be written to.
         """
-        wanted = list(items)
+        items = list(items)
         missing: dict[Path, Item] = {}
         unreadable: list[DataError] = []
-        for item in wanted:
+        for item in items:
             try:
-                copy = _copy_path(self.folder, item.path, _marks(item.path), size, item.kind)
+                cache_file = _cache_file(self.folder, item.path, _file_state(item.path), size, item.encoding)
             except DataError as error:
                 unreadable.append(error)
                 continue
-            if not has_length(copy, file_bytes(item.kind.shape(size))):
-                missing[copy] = item
+            if not has_length(cache_file, file_bytes(item.encoding.shape(size))):
+                missing[cache_file] = item
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            jobs = self._within_limit(missing, size, len(wanted))
-            outcomes = map_files(partial(_make, size), jobs, workers=workers, title=f"copies at {size} px")
+            jobs = self._within_limit(missing, size, len(items))
+            outcomes = map_files(partial(_encode, size), jobs, workers=workers, title=f"caching at {size} px")
         except OSError as error:
             raise unwritable(self.folder, error) from error
         raise_together([*unreadable, *outcomes])
@@ -131,29 +137,29 @@ class ImageCache:
     def _within_limit(self, missing: dict[Path, Item], size: int, total: int) -> list[_Job]:
         limit, held = self.limit_gb * 1e9, _bytes_held(self.folder)
         jobs: list[_Job] = []
-        for copy, item in missing.items():
-            held += file_bytes(item.kind.shape(size))
+        for cache_file, item in missing.items():
+            held += file_bytes(item.encoding.shape(size))
             if held > limit:
                 break
-            jobs.append(_Job(copy, item))
+            jobs.append(_Job(cache_file, item))
         if len(jobs) < len(missing):
             _log.warning(
-                "%s: its limit of %g GB is reached: %d of %d files at %d px get no copy and are decoded every time; "
-                "remove folders of sizes no longer used, or raise the limit",
+                "%s: its limit of %g GB is reached: %d of %d files at %d px are not cached and are decoded every time; "
+                "remove folders of sizes that are no longer used, or raise --data.cache_gb",
                 *(self.folder, self.limit_gb, len(missing) - len(jobs), total, size),
             )
         return jobs
 
 
-def _make(size: int, job: _Job) -> None:
-    """Makes one copy, unless another process has been quicker."""
-    copy, (path, kind) = job
-    if not has_length(copy, file_bytes(kind.shape(size))):
-        write_copy(copy, kind.make(path, size))
+def _encode(size: int, job: _Job) -> None:
+    """Writes one cache file, unless another process has written it."""
+    cache_file, (path, encoding) = job
+    if not has_length(cache_file, file_bytes(encoding.shape(size))):
+        write_cache_file(cache_file, encoding.encode(path, size))
 
 
-def _marks(path: Path) -> tuple[int, int]:
-    """Size and time of change of a file, by which a change shows."""
+def _file_state(path: Path) -> tuple[int, int]:
+    """Size and modification time in nanoseconds."""
     try:
         status = path.stat()
     except OSError as error:
@@ -161,15 +167,15 @@ def _marks(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _copy_path(folder: Path, path: Path, marks: tuple[int, int], size: int, kind: Kind) -> Path:
-    whole = os.path.abspath(path)  # noqa: PTH100 - resolve() asks the disk about every parent folder
-    parts = (whole, *map(str, marks), kind.label, str(_FORMAT))
+def _cache_file(folder: Path, path: Path, state: tuple[int, int], size: int, encoding: Encoding) -> Path:
+    absolute = os.path.abspath(path)  # noqa: PTH100 - resolve() asks the disk about every parent folder
+    parts = (absolute, *map(str, state), encoding.label, str(_FORMAT))
     name = blake2b(b"\0".join(map(os.fsencode, parts)), digest_size=16).hexdigest()
     return folder / str(size) / name[:2] / f"{name}.npy"
 
 
 def _bytes_held(folder: Path) -> int:
-    """Bytes of all files in the cache; what a killed process left half-written is removed."""
+    """Bytes of all files in the cache; removes the incomplete files of processes that were killed."""
     total, now = 0, time.time()
     for parent, _, names in os.walk(folder):
         for name in names:

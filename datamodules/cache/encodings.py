@@ -1,7 +1,6 @@
-"""How a file becomes the small square of pixels that a stage trains on: as an image, as coverage, as classes."""
+"""Encodings of image files: how a file becomes the array of pixels that the cache keeps for a size."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -9,25 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.io.image import read_image
-from datamodules.io.resize import resize_classes, resize_coverage, resize_image, resize_to
-from datamodules.segmentation.label_map import LabelMap
-from datamodules.segmentation.mask_io import read_mask_values
+from datamodules.io.resize import resize_image, resize_to
 
 
-class Kind(Protocol):
-    """What is copied: how a file becomes pixels, under a label that tells two ways apart."""
+class Encoding(Protocol):
+    """Decodes and resizes one kind of file."""
 
     @property
     def label(self) -> str:
-        """Equal labels promise equal copies."""
+        """Part of the cache file's name; encodings with equal labels give equal pixels."""
         ...
 
     def shape(self, size: int) -> tuple[int, ...]:
-        """Shape of the copy with the side ``size``."""
+        """Shape of the array at ``size`` pixels."""
         ...
 
-    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
-        """Decodes and resizes.
+    def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
+        """Decodes the file and resizes it to ``shape(size)``.
 
         Raises:
             DataError: if the file cannot be used.
@@ -36,106 +33,46 @@ class Kind(Protocol):
 
 
 @dataclass(frozen=True)
-class ImageKind:
-    """Images ``(size, size, 3)`` RGB: area means, from a JPEG decoded at a fraction where that is faster."""
+class ImageEncoding:
+    """Whole images resized to squares ``(size, size, 3)`` RGB; their proportions are not kept."""
 
-    @property
-    def label(self) -> str:
-        """See ``Kind``."""
-        return "image"
+    label = "image"
 
     def shape(self, size: int) -> tuple[int, ...]:
-        """See ``Kind``."""
+        """``(size, size, 3)``."""
         return (size, size, 3)
 
-    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
-        """See ``Kind``."""
-        # Twice the side: then the copy is within 2 gray levels of one made from the full image (47 dB and more).
+    def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
+        """Area means; a JPEG is decoded at a fraction of its size where that is faster."""
+        # Decoded at twice the size or more, the pixels are within 2 gray levels of those from the full image (47 dB).
         return resize_image(read_image(path, min_side=2 * size), size)
 
 
-IMAGE = ImageKind()
-
-
 @dataclass(frozen=True)
-class ProportionalKind:
-    """Whole images with their own proportions: the shorter side becomes ``size``, and is never made longer.
+class ProportionalEncoding:
+    """Whole images ``(h, w, 3)`` RGB with their proportions kept: the shorter side is ``size`` or less.
 
     Args:
-        height: of the image as displayed.
-        width: of the image as displayed.
+        height: height of the image as displayed.
+        width: width of the image as displayed.
     """
 
     height: int
     width: int
-
-    @property
-    def label(self) -> str:
-        """See ``Kind``."""
-        return "image"
+    label = "proportional"
 
     def shape(self, size: int) -> tuple[int, ...]:
-        """See ``Kind``."""
+        """``(h, w, 3)``; an image whose shorter side is below ``size`` keeps its size."""
         shorter = min(self.height, self.width)
         if shorter <= size:
             return (self.height, self.width, 3)
         return (round(self.height * size / shorter), round(self.width * size / shorter), 3)
 
-    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
-        """See ``Kind``."""
+    def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
+        """As ``ImageEncoding``, at its own shape."""
         height, width, _ = self.shape(size)
         return resize_to(read_image(path, min_side=2 * size), height, width)
 
 
-@dataclass(frozen=True)
-class CoverageKind:
-    """Masks of one class ``(size, size)``: 0 to 255, the share of the pixel that the object covers.
-
-    Args:
-        values: which stored value is background (0) and which the object (1).
-        orientation: from ``mask_orientation``.
-    """
-
-    values: LabelMap
-    orientation: int = 1
-
-    @cached_property
-    def label(self) -> str:
-        """See ``Kind``."""
-        return f"coverage {self.orientation} {self.values.label}"
-
-    def shape(self, size: int) -> tuple[int, ...]:
-        """See ``Kind``."""
-        return (size, size)
-
-    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
-        """See ``Kind``."""
-        values = read_mask_values(path, orientation=self.orientation)
-        return resize_coverage(self.values.apply(values, path), size)
-
-
-@dataclass(frozen=True)
-class ClassesKind:
-    """Masks of several classes ``(size, size)``: class numbers and 255 for ignore, by exact nearest.
-
-    Args:
-        values: which stored value is which class.
-        orientation: from ``mask_orientation``.
-    """
-
-    values: LabelMap
-    orientation: int = 1
-
-    @cached_property
-    def label(self) -> str:
-        """See ``Kind``."""
-        return f"classes {self.orientation} {self.values.label}"
-
-    def shape(self, size: int) -> tuple[int, ...]:
-        """See ``Kind``."""
-        return (size, size)
-
-    def make(self, path: Path, size: int) -> NDArray[np.uint8]:
-        """See ``Kind``."""
-        values = read_mask_values(path, orientation=self.orientation)
-        return resize_classes(self.values.apply(values, path), size)
+#: The encoding of images that are squashed to a square.
+IMAGE = ImageEncoding()

@@ -1,4 +1,4 @@
-"""A folder of test images as the field hands them around: HR files, with or without the LR files made from them."""
+"""Benchmarks of super-resolution: a folder of HR files, with or without the LR files that were made from them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from torch.utils.data import Dataset
 
 from datamodules.errors import DataError
 from datamodules.images.degradation import Degradation
-from datamodules.images.pair_dataset import whole_multiple
 from datamodules.index.pairs import list_images
 from datamodules.index.problems import Problem, raise_problems
 from datamodules.io.image import image_size, read_image
+from datamodules.io.resize import crop_to_multiple
 from datamodules.io.tensors import image_tensor
-from datamodules.loading.randomness import Key, sample_seed
+from datamodules.loading.sampler import Key, sample_seed
 
 HIGH, LOW = "HR", "LR"
 _WINDOW = 11  # side of SSIM's window
@@ -24,51 +24,51 @@ ADVICE = "Correct or remove these files, or name another --data.benchmark folder
 
 
 @dataclass(frozen=True)
-class TestImage:
+class BenchmarkImage:
     """One image of a benchmark.
 
     Args:
-        name: path of the high one below the benchmark's folder, with ``/``.
-        high: its file.
-        low: the file of the low one; ``None`` where it is made here.
+        name: path of the HR file below the benchmark's folder, with ``/``.
+        high: the HR file.
+        low: the LR file; ``None`` if it is made from the HR file.
     """
-
-    __test__ = False  # pytest takes every class called Test... for tests
 
     name: str
     high: Path
     low: Path | None
 
 
-def find_benchmark(folder: Path, scale: int) -> list[TestImage]:
-    """Finds the images of a benchmark for one magnification, and checks their sizes from their headers.
+def list_benchmark(folder: Path, scale: int) -> list[BenchmarkImage]:
+    """Lists the images of a benchmark for one magnification, and checks their sizes from their headers.
 
-    A subfolder ``x2``, ``x4``, ... is taken for its magnification; other magnifications' are not looked into. Files
-    ending in ``_HR`` and ``_LR`` (or lying in folders ``HR`` and ``LR``) are pairs; without any such names every
-    image is a high one, and low ones are made from them.
+    If there are subfolders ``x2``, ``x4``, ..., only that of the magnification is read. Files whose stem ends in
+    ``_HR`` or ``_LR``, or which lie in folders ``HR`` and ``LR``, are pairs; without such names every file is an HR
+    image and the LR images are made from them.
 
     Args:
-        folder: the benchmark.
+        folder: folder of the benchmark.
         scale: the magnification.
 
     Returns:
         The images sorted by name.
 
     Raises:
-        DataError: if there are none, or naming files without a partner, pairs whose sizes do not fit the scale, and
-            images too small to be judged.
+        DataError: if there are none; or naming files without a partner, pairs whose sizes do not fit the scale, and
+            images that are too small for SSIM.
     """
     if not folder.is_dir():
-        raise DataError(f"--data.benchmark {folder} is not a folder")
+        raise DataError(f"--data.benchmark {folder} is not a folder: name the folder of a benchmark")
     place = folder / f"x{scale}" if (folder / f"x{scale}").is_dir() else folder
     if place == folder and (others := sorted(path.name for path in folder.glob("x[0-9]") if path.is_dir())):
-        raise DataError(f"{folder} has images for {', '.join(others)} and none for x{scale}, which the network does")
+        raise DataError(
+            f"{folder} has images for {', '.join(others)} and none for x{scale}, the network's magnification"
+        )
     parts = [(path, *_key(path, place)) for path in list_images(place)]
     if not parts:
-        raise DataError(f"{place} holds no images to measure on")
+        raise DataError(f"{place} holds no images: name the folder of a benchmark with --data.benchmark")
     if all(kind is None for _, _, kind in parts):
         raise_problems(place, _too_small([path for path, _, _ in parts], place, scale), ADVICE)
-        return [TestImage(path.relative_to(place).as_posix(), path, None) for path, _, _ in parts]
+        return [BenchmarkImage(path.relative_to(place).as_posix(), path, None) for path, _, _ in parts]
     highs = {key: path for path, key, kind in parts if kind == HIGH}
     lows = {key: path for path, key, kind in parts if kind == LOW}
     problems = [
@@ -86,32 +86,34 @@ def find_benchmark(folder: Path, scale: int) -> list[TestImage]:
     ]
     problems += _too_small(highs.values(), place, scale)
     raise_problems(place, sorted(problems), ADVICE)
-    return [TestImage(path.relative_to(place).as_posix(), path, lows.get(key)) for key, path in sorted(highs.items())]
+    return [
+        BenchmarkImage(path.relative_to(place).as_posix(), path, lows.get(key)) for key, path in sorted(highs.items())
+    ]
 
 
 def least_side(scale: int) -> int:
-    """Gives the shorter side that SSIM needs: its window inside the border of ``scale`` pixels that is left out."""
+    """Smallest side that SSIM needs: its window, and the border of ``scale`` pixels that is not evaluated."""
     return _WINDOW + 2 * scale
 
 
 class BenchmarkDataset(Dataset[dict[str, Any]]):
-    """Whole images to be judged, as ``NativePairDataset`` gives them.
+    """Whole images for evaluation, samples as in ``NativePairDataset``.
 
     Args:
-        images: from ``find_benchmark``.
+        images: from ``list_benchmark``.
         scale: the magnification.
-        degrade: makes the low ones that are not there.
+        degrade: makes the LR images that are missing.
         seed: of the degradation.
     """
 
-    def __init__(self, images: Sequence[TestImage], *, scale: int, degrade: Degradation, seed: int) -> None:
+    def __init__(self, images: Sequence[BenchmarkImage], *, scale: int, degrade: Degradation, seed: int) -> None:
         self._images, self._scale, self._degrade, self._seed = images, scale, degrade, seed
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
-        """Gives one pair; the epoch makes no difference.
+        """Returns one pair; the epoch has no effect.
 
         Raises:
             DataError: if a file cannot be read.
@@ -120,15 +122,15 @@ class BenchmarkDataset(Dataset[dict[str, Any]]):
         high, low = self._pair(image, sample_seed(self._seed, 0, key.index))
         return {"low_res": image_tensor(low), "high_res": image_tensor(high), "name": image.name}
 
-    def _pair(self, image: TestImage, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        high = whole_multiple(read_image(image.high), self._scale)
+    def _pair(self, image: BenchmarkImage, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        high = crop_to_multiple(read_image(image.high), self._scale)
         if image.low is None:
             return high, self._degrade(high, scale=self._scale, seed=seed)
         return high, read_image(image.low)
 
 
 def _key(path: Path, root: Path) -> tuple[str, str | None]:
-    """What a pair's two files have in common, and which of the two this is."""
+    """The part of the name that both files of a pair share, and which of the two this is."""
     place = path.relative_to(root)
     for kind in (HIGH, LOW):
         if place.stem.endswith(f"_{kind}"):
@@ -152,5 +154,5 @@ def _too_small(highs: Iterable[Path], root: Path, scale: int) -> list[Problem]:
         height, width = image_size(path)
         if min(height, width) // scale * scale < least_side(scale):
             detail = f"{width} x {height}; each side needs {least_side(scale)}"
-            found.append(Problem("image too small to be judged", path.relative_to(root).as_posix(), detail))
+            found.append(Problem("image too small for SSIM", path.relative_to(root).as_posix(), detail))
     return found

@@ -1,36 +1,100 @@
-"""Images to repaint and one painting to repaint them after."""
+"""The data module of style transfer: patches of images, and the style image."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.images.patch_cropper import PatchCutter
-from datamodules.images.patches import PatchesDataModule
-from datamodules.images.style_image import StyleImage, read_style
+from datamodules.errors import DataError
+from datamodules.images.patch_cropper import PatchCropper
+from datamodules.images.patch_datamodule import PatchDataModule
+from datamodules.io.image import image_size, read_image
+from datamodules.io.resize import center_crop, resize_to
 from datamodules.io.tensors import image_tensor
 from datamodules.loading.albumentations_compat import A
-from datamodules.loading.randomness import Key
+from datamodules.loading.sampler import Key
 from datamodules.samples.painting import ensure_sample_painting
 from datamodules.stage import Stage
 
-_SMALLEST = 32  # the deepest layer that a style is read from sees a sixteenth of it: two places a side
+_SMALLEST = 32  # the deepest layer of the style loss has a sixteenth of this side: two positions per side
+_COLORLESS = 8  # largest difference between the channels of a gray image in gray levels, from JPEG and scanners
 
 
-class StyleDataModule(PatchesDataModule):
-    """Patches of any folder of images, and one painting.
-
-    A stage's ``size`` is the side of the patches. Training patches are cut anywhere, and mirrored at random if the
-    stage augments; validation and ``test`` look at the middle of the held-out images.
+@dataclass(frozen=True)
+class StyleImage:
+    """The style image at the size that the loss sees.
 
     Args:
-        style_image: image file of the painting; ``None`` is a night landscape that the project paints itself.
-        style_size: its shorter side in pixels as the loss sees it: brush strokes grow and shrink with it.
-        style_crop: take only the square in its middle, as the lesson does.
-        **options: of ``PatchesDataModule``.
+        path: its file.
+        original: height and width of the file's image as displayed.
+        pixels: ``(h, w, 3)`` RGB uint8.
+    """
+
+    path: Path
+    original: tuple[int, int]
+    pixels: NDArray[np.uint8]
+
+    @property
+    def gray(self) -> bool:
+        """Whether it has no colors."""
+        return int(np.ptp(self.pixels, axis=2).max()) <= _COLORLESS
+
+    def describe(self) -> str:
+        """One line with its file and sizes."""
+        (height, width), (h, w) = self.original, self.pixels.shape[:2]
+        line = f"  style: {self.path}, {width} x {height} px, resized to {w} x {h}"
+        return f"{line}; it is gray, so the results will be gray" if self.gray else line
+
+
+def read_style(path: Path, *, size: int, crop: bool) -> StyleImage:
+    """Reads a style image of any format and mode and resizes its shorter side to ``size``.
+
+    Args:
+        path: an image file.
+        size: shorter side in pixels; a smaller image is refused, since enlarged pixels show no brush strokes.
+        crop: whether only the square in the center is used.
+
+    Raises:
+        DataError: if the file does not exist, cannot be read, or is smaller than ``size``.
+    """
+    way_out = "name an image with --data.style_image FILE"
+    if path.is_dir():
+        raise DataError(f"the style image {path} is a folder: {way_out}")
+    if not path.exists():
+        raise DataError(f"the style image {path} does not exist: {way_out}")
+    try:
+        height, width = image_size(path)
+        shorter = min(height, width)
+        if shorter < size:
+            raise DataError(
+                f"has {width} x {height} px, and its shorter side is resized to {size}: name a larger image, or lower "
+                f"--data.style_size to {shorter}"
+            )
+        pixels = read_image(path, min_side=2 * size)
+    except DataError as error:
+        raise DataError(f"the style image {path}: {str(error).removeprefix(f'{path}: ')}") from error
+    pixels = resize_to(pixels, round(height * size / shorter), round(width * size / shorter))
+    return StyleImage(path, (height, width), center_crop(pixels, size, size) if crop else pixels)
+
+
+class StyleDataModule(PatchDataModule):
+    """Patches of any folder of images, and one style image.
+
+    A stage's ``size`` is the side of the patches. Training patches are random crops, half of them mirrored if the stage
+    augments; validation and ``test`` use center crops of the held-out images.
+
+    Args:
+        style_image: image file of the style; ``None`` is a night landscape that the project paints.
+        style_size: shorter side of the style image in pixels as the loss sees it; the size of the brush strokes in the
+            results is proportional to it.
+        style_crop: whether only the square in the center of the style image is used, as in the lesson.
+        **options: of ``PatchDataModule``.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -42,22 +106,22 @@ class StyleDataModule(PatchesDataModule):
         super().__init__(**options)
         if style_size < _SMALLEST:
             raise ValueError(f"style_size must be at least {_SMALLEST}, not {style_size}")
-        self._style_image, self._style_size, self._style_crop = style_image, style_size, style_crop
+        self._style_path, self._style_size, self._style_crop = style_image, style_size, style_crop
         self._style: StyleImage | None = None
 
     def style(self) -> Tensor:
-        """The painting ``(3, h, w)`` float32 RGB in [0, 1], the same on every process.
+        """The style image ``(3, h, w)`` float32 RGB in [0, 1], the same on every process.
 
         Raises:
             DataError: if the file cannot be used.
         """
-        return image_tensor(self._painting().pixels)
+        return image_tensor(self._load_style().pixels)
 
     def calibration_images(self, count: int) -> Tensor:
-        """Training patches of the stage, spread over all of them: the same ones on every process and after a restart.
+        """Training patches of the stage, evenly spaced over the set: the same on every process and after a restart.
 
         Args:
-            count: how many at most.
+            count: maximum number of patches.
 
         Returns:
             (N, 3, S, S) float32 RGB in [0, 1].
@@ -65,49 +129,45 @@ class StyleDataModule(PatchesDataModule):
         Raises:
             DataError: if no image is large enough.
         """
-        patches = ContentDataset(self.cutter("train", self.stage))
+        patches = ContentDataset(self.cropper("train", self.stage))
         count = min(count, len(patches))
-        places = (number * len(patches) // count for number in range(count))
-        return torch.stack([patches[Key(0, place)]["content"] for place in places])
+        indices = (number * len(patches) // count for number in range(count))
+        return torch.stack([patches[Key(0, index)]["content"] for index in indices])
 
     def describe(self) -> list[str]:
-        """Adds which painting is taken."""
-        return [*super().describe(), self._painting().describe()]
+        """As ``PatchDataModule``, and a line about the style image."""
+        return [*super().describe(), self._load_style().describe()]
 
     def prepare(self, stages: Sequence[Stage]) -> None:
-        """Reads the painting, then does as ``PatchesDataModule``.
-
-        Raises:
-            DataError: if the painting cannot be used, or naming everything that is wrong with the images.
-        """
-        self._painting()
+        """As ``PatchDataModule``; checks the style image first."""
+        self._load_style()
         super().prepare(stages)
 
     def setup(self, stage: str) -> None:
-        """Reads what the check found, and the painting."""
+        """As ``PatchDataModule``, and loads the style image."""
         super().setup(stage)
-        self._painting()
+        self._load_style()
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """Patches from anywhere in the training images, half of them mirrored if the stage augments."""
+        """Random crops of the training images, half of them mirrored if the stage augments."""
         mirrored = [A.HorizontalFlip(p=0.5)] if stage.augment else []
-        return ContentDataset(self.cutter("train", stage, augment=mirrored))
+        return ContentDataset(self.cropper("train", stage, augment=mirrored))
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The middle of the held-out images."""
-        return ContentDataset(self.cutter("val", stage))
+        """Center crops of the held-out images."""
+        return ContentDataset(self.cropper("val", stage))
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The middle of the test images, those of the validation where there are no others."""
-        return ContentDataset(self.cutter("test", stage))
+        """Center crops of the test images, which are those of the validation if there are no others."""
+        return ContentDataset(self.cropper("test", stage))
 
     def magnification(self, stage: Stage) -> int:  # noqa: ARG002 - the same for every stage
-        """None: a patch is as large as the stage says."""
+        """1: a patch has the stage's size."""
         return 1
 
-    def _painting(self) -> StyleImage:
+    def _load_style(self) -> StyleImage:
         if self._style is None:
-            path = self._style_image or ensure_sample_painting(self._cache_folder / "sample_painting")
+            path = self._style_path or ensure_sample_painting(self._cache_folder / "sample_painting")
             self._style = read_style(path, size=self._style_size, crop=self._style_crop)
         return self._style
 
@@ -116,19 +176,19 @@ class ContentDataset(Dataset[dict[str, Any]]):
     """Samples of ``StyleBatch``: ``content`` (3, S, S) float32 in [0, 1], and ``name``.
 
     Args:
-        cutter: cuts the patches.
+        cropper: crops the patches.
     """
 
-    def __init__(self, cutter: PatchCutter) -> None:
-        self._cutter = cutter
+    def __init__(self, cropper: PatchCropper) -> None:
+        self._cropper = cropper
 
     def __len__(self) -> int:
-        return len(self._cutter)
+        return len(self._cropper)
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
-        """Gives one patch of one epoch.
+        """Returns one patch of one epoch.
 
         Raises:
-            DataError: if a file has gone or changed for the worse since it was checked.
+            DataError: if the file was removed, changed or damaged since it was checked.
         """
-        return {"content": image_tensor(self._cutter.cut(key)), "name": self._cutter.name(key)}
+        return {"content": image_tensor(self._cropper.crop(key)), "name": self._cropper.name(key)}

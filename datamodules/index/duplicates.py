@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
-from datamodules.cache.check_results import read_json, stamp_of_files, write_json
+from datamodules.cache.check_results import read_result, result_path, write_result
 from datamodules.errors import DataError
 from datamodules.index.splits import Split
 from datamodules.loading.parallel import map_files
@@ -26,7 +26,7 @@ def report_duplicates(
     root: Path,
     splits: Mapping[Split, Sequence[Path]],
     *,
-    stamps: Path,
+    results: Path,
     on_duplicates: OnDuplicates,
     workers: int,
 ) -> None:
@@ -35,7 +35,7 @@ def report_duplicates(
     Args:
         root: the data's root, for names.
         splits: images by split. ``test`` may be the same as ``val`` and is then not compared.
-        stamps: folder of stored check results.
+        results: folder of stored check results.
         on_duplicates: ``"warn"`` logs a warning, ``"error"`` raises.
         workers: number of processes.
 
@@ -45,14 +45,14 @@ def report_duplicates(
     distinct = {name: paths for name, paths in splits.items() if name != "test" or paths != splits["val"]}
     files = (path for paths in distinct.values() for path in paths)
     counts = {name: len(paths) for name, paths in distinct.items()}  # with the order of files: the split of each
-    stamp = stamp_of_files(stamps, files, about=f"duplicates {counts}")
-    stored = read_json(stamp)
+    result = result_path(results, files, about=f"duplicates {counts}")
+    stored = read_result(result)
     if not isinstance(stored, list):
         stored = [
             [f"{path.relative_to(root).as_posix()} ({split})" for split, path in twins]
             for twins in find_duplicates(distinct, workers=workers)
         ]
-        write_json(stamp, stored)
+        write_result(result, stored)
     if not stored:
         return
     named = ", ".join(" = ".join(twins) for twins in stored[:_MAX_NAMED])

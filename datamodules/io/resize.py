@@ -43,3 +43,24 @@ def _resized(pixels: NDArray[np.uint8], height: int, width: int, interpolation: 
     if pixels.shape[:2] == (height, width):
         return pixels
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=interpolation), dtype=np.uint8)
+
+
+def enlarge_to(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Enlarges an image ``(H, W, 3)`` whose shorter side is below ``side`` until it is ``side``."""
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    if shorter >= side:
+        return image
+    return resize_to(image, max(side, round(height * side / shorter)), max(side, round(width * side / shorter)))
+
+
+def center_crop(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Crops the center ``(height, width, ...)`` of an image ``(H, W, ...)``, contiguous in memory."""
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return np.ascontiguousarray(image[top : top + height, left : left + width])
+
+
+def crop_to_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    """Crops an image ``(H, W, ...)`` at the bottom and the right until both sides are multiples of ``scale``."""
+    height, width = (side - side % scale for side in image.shape[:2])
+    return np.ascontiguousarray(image[:height, :width])

@@ -1,1 +1,1 @@
-"""Sampling, loader processes and augmentation seeds."""
+"""Batches of keys, data loaders, and parallel work on files."""

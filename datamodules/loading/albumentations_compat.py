@@ -1,4 +1,4 @@
-"""Workarounds for albumentations, each with its upstream number; tests fail once upstream has mended them."""
+"""Workarounds for albumentations; tests fail once they are no longer needed."""
 
 import os
 import random
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Its import asks the package registry for a newer release, which costs two seconds on a machine without a network.
+# On import it asks the package registry for a newer release, which takes two seconds without a network.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations as A
 
@@ -14,10 +14,9 @@ __all__ = ["A", "reseed", "strict_compose"]
 
 
 def strict_compose(transforms: Sequence[A.BasicTransform]) -> A.Compose:
-    """Chains transforms and refuses arguments they do not know.
+    """Composes transforms and refuses unknown arguments.
 
-    albumentations 2.0.8 only warns about an unknown argument (``value=``, ``mode=`` of its older versions) and
-    goes on without it.
+    By default albumentations 2.0.8 ignores an unknown argument (``value=`` or ``mode=`` of older versions) and warns.
 
     Raises:
         ValueError: naming the argument and the transform.
@@ -26,11 +25,11 @@ def strict_compose(transforms: Sequence[A.BasicTransform]) -> A.Compose:
 
 
 def reseed(compose: A.Compose, seed: int) -> None:
-    """Makes the next call of ``compose`` a function of ``seed`` alone.
+    """Makes the random numbers of the next call of ``compose`` depend on ``seed`` alone.
 
-    Left alone, every loader worker draws the same augmentations, and the same again each epoch
-    (AlbumentationsX #266). ``Compose.set_random_seed`` is no cure: it starts every transform on the same stream,
-    so that the angle of a rotation and the strength of a light change are always drawn with the same number.
-    One stream for all of them costs a quarter of the time too.
+    By default every loader process draws the same augmentations, and the same again in each epoch
+    (AlbumentationsX #266). ``Compose.set_random_seed`` gives every transform the same stream of random numbers, which
+    makes the angle of a rotation and the strength of a brightness change dependent on each other. Here all transforms
+    share one stream, which also takes a quarter of the time.
     """
     compose.set_random_state(np.random.default_rng(seed), random.Random(seed))

@@ -1,4 +1,4 @@
-"""One function over many files: a pool of processes, a progress bar, and every bad file named."""
+"""Calls one function on many files: in a pool of processes, with a progress bar, naming every bad file."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from datamodules.errors import DataError
 
-_NAMED = 20  # bad files spelt out in one message
+_NAMED = 20  # bad files that a message names
 _CHUNK = 8
 _BAR_AFTER_SECONDS = 1.0
 
@@ -24,20 +24,20 @@ Result = TypeVar("Result")
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, which on a shared machine are fewer than there are."""
+    """CPU cores that this process may use; on a shared machine it may have fewer than the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_files(
     function: Callable[[Item], Result], items: Sequence[Item], *, workers: int, title: str
 ) -> list[Result | DataError]:
-    """Calls ``function`` on every item; a ``DataError`` is kept in the item's place, so that one bad file stops none.
+    """Calls ``function`` on every item; a ``DataError`` takes the place of a result, so that no file stops the others.
 
     Args:
-        function: must be importable by name, as the pool sends it to its processes.
-        items: what to call it on.
-        workers: processes; with 0 or 1, or few items, the work is done here.
-        title: said in front of the progress bar.
+        function: importable by name, since it is sent to the processes of the pool.
+        items: arguments of the calls.
+        workers: processes; with 0 or 1, or few items, the work is done in this process.
+        title: of the progress bar.
 
     Returns:
         Results in the order of ``items``.
@@ -53,10 +53,10 @@ def map_files(
 
 
 def raise_together(outcomes: Iterable[object]) -> None:
-    """Raises one error for all the errors among ``outcomes``: their number, and the first twenty of them.
+    """Raises one error for all errors among ``outcomes``: their number, and the first twenty.
 
     Raises:
-        DataError: if there was any.
+        DataError: if there are any.
     """
     errors = [str(outcome) for outcome in outcomes if isinstance(outcome, DataError)]
     if len(errors) == 1:
@@ -74,14 +74,14 @@ def _call(function: Callable[[Item], Result], item: Item) -> Result | DataError:
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer, once
-    # The pool keeps every core busy. Not 1: in a forked process that waits for threads the parent had, for ever.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    # There is one process per core. Not 1: in a forked process, that waits without end for threads of the parent.
     cv2.setNumThreads(0)
-    Thread(target=_end_with_the_parent, daemon=True).start()
+    Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_the_parent() -> None:
-    """Without this the workers of a killed run would wait for work until the machine is switched off."""
+def _exit_with_parent() -> None:
+    """Ends this process when its parent ends; otherwise the workers of a killed run would wait for work without end."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

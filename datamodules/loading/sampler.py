@@ -1,31 +1,73 @@
-"""Batches of keys for one process: shuffled by epoch, startable at any batch, never padded."""
+"""Batches of keys for one process: shuffled by (seed, epoch), startable at any batch, never padded.
+
+Randomness is stateless: what is drawn depends on (seed, epoch, index) and on nothing that was drawn before.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from datamodules.errors import DataError
-from datamodules.loading.randomness import Key, epoch_order
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One sample of one epoch. Data sets are indexed by keys, so a loader process needs no state to know the epoch."""
+
+    epoch: int
+    index: int
+
+
+def sample_seed(seed: int, epoch: int, index: int) -> int:
+    """Seed of the augmentation of one sample, the same on every machine, in every process and after every restart.
+
+    Args:
+        seed: the run's seed, 0 or more.
+        epoch: counted from 0 over the whole run.
+        index: index of the image in its data set.
+
+    Returns:
+        A number of 32 bits; neighboring arguments give unrelated numbers.
+    """
+    return int(np.random.SeedSequence((seed, epoch, index)).generate_state(1)[0])
+
+
+def epoch_order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
+    """Permutation of ``range(length)`` for one epoch.
+
+    Args:
+        seed: the run's seed, 0 or more.
+        epoch: counted from 0 over the whole run.
+        length: images in the data set.
+
+    Returns:
+        ``(length,)`` int64.
+    """
+    # The 1 separates this stream of random numbers from that of sample 0's augmentation.
+    return np.random.default_rng((seed, epoch, 0, 1)).permutation(length)
 
 
 class TrainBatches(Sampler[list[Key]]):
-    """The training batches of one process, a pure function of (seed, epoch).
+    """The training batches of one process, a function of (seed, epoch).
 
-    Every step takes ``batch_size`` images over all processes and accumulated batches, so a recipe means the
-    same on one device or eight. What is left at the end of an epoch's order is dropped: each epoch leaves out others.
+    An optimizer step takes ``batch_size`` images over all processes and accumulated batches, so a recipe means the
+    same on one device or eight. The incomplete batch at the end of an epoch is dropped; its images differ by epoch.
 
     Args:
         length: images in the training set.
-        batch_size: images per optimiser step over all processes.
+        batch_size: images per optimizer step over all processes.
         seed: the run's seed.
-        rank: number of this process.
+        rank: rank of this process.
         world: number of processes.
-        accumulate: batches per optimiser step.
-        epoch: epoch of the first pass; Lightning moves it on through ``set_epoch``.
-        start: batches of that first epoch that were already trained on, for a run resumed in the middle.
+        accumulate: batches per optimizer step.
+        epoch: epoch of the first pass; Lightning sets the later ones through ``set_epoch``.
+        start: batches of the first epoch that were already trained on, for a run that is resumed in its middle.
 
     Raises:
-        DataError: if ``batch_size`` is larger than the set or cannot be shared out evenly.
+        DataError: if ``batch_size`` is larger than the set or cannot be divided evenly.
     """
 
     def __init__(
@@ -47,8 +89,8 @@ class TrainBatches(Sampler[list[Key]]):
             )
         if batch_size % (world * accumulate):
             raise DataError(
-                f"batch_size {batch_size} is the number of images per step over all processes and cannot be shared "
-                f"by {world} processes x {accumulate} accumulated batches: take a multiple of {world * accumulate}"
+                f"batch_size {batch_size} is the number of images per step over all processes and cannot be divided "
+                f"among {world} processes x {accumulate} accumulated batches: use a multiple of {world * accumulate}"
             )
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.rank, self.world, self.accumulate = rank, world, accumulate
@@ -57,15 +99,15 @@ class TrainBatches(Sampler[list[Key]]):
 
     @property
     def sampler(self) -> "TrainBatches":
-        """Lets Lightning find ``set_epoch`` where it looks for it: at ``loader.batch_sampler.sampler``."""
+        """Itself: Lightning looks for ``set_epoch`` at ``loader.batch_sampler.sampler``."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the order of the next pass."""
+        """Sets the epoch whose order the next pass has."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """All batches of an epoch, those before ``start`` counted too."""
+        """All batches of an epoch, those before ``start`` included."""
         return self.length // self.batch_size * self.accumulate
 
     def __iter__(self) -> Iterator[list[Key]]:
@@ -73,31 +115,31 @@ class TrainBatches(Sampler[list[Key]]):
         share = self.batch_size // self.accumulate  # images of all processes in one forward pass
         first = self._start if self.epoch == self._first_epoch else 0
         for batch in range(first, len(self)):
-            mine = order[batch * share : (batch + 1) * share][self.rank :: self.world]
-            yield [Key(self.epoch, int(index)) for index in mine]
+            own = order[batch * share : (batch + 1) * share][self.rank :: self.world]
+            yield [Key(self.epoch, int(index)) for index in own]
 
 
 class EvalBatches(Sampler[list[Key]]):
-    """Every image exactly once, in order, shared out over the processes without padding.
+    """Every image exactly once, in order, divided among the processes without padding.
 
-    Stock ``DistributedSampler`` repeats images until all ranks have the same number, which makes the mean
-    over a validation set wrong by the repeated ones. A process for which no image is left gets one batch of none:
-    Lightning leaves a process without batches out of the evaluation, and the others would wait for it for ever.
+    torch's ``DistributedSampler`` repeats images until all ranks have the same number, which biases the mean over a
+    validation set. A rank without images gets one empty batch: Lightning would skip the evaluation on a rank without
+    batches, and the collective operations of the other ranks would wait for it without end.
 
     Args:
         length: images in the set.
         batch_size: images per batch of this process.
-        rank: number of this process.
+        rank: rank of this process.
         world: number of processes.
     """
 
     def __init__(self, *, length: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
-        self._mine = range(rank, length, world)
+        self._indices = range(rank, length, world)
         self._batch_size = batch_size
 
     def __len__(self) -> int:
-        return max(1, -(-len(self._mine) // self._batch_size))
+        return max(1, -(-len(self._indices) // self._batch_size))
 
     def __iter__(self) -> Iterator[list[Key]]:
-        for first in range(0, max(1, len(self._mine)), self._batch_size):
-            yield [Key(0, index) for index in self._mine[first : first + self._batch_size]]
+        for first in range(0, max(1, len(self._indices)), self._batch_size):
+            yield [Key(0, index) for index in self._indices[first : first + self._batch_size]]

@@ -1,1 +1,1 @@
-"""Data of the command predict."""
+"""Images and videos for the command ``predict``."""

@@ -1,6 +1,7 @@
-"""A video's frames for a trainer that predicts, one after the other: the next is read when the one before is done."""
+"""The frames of a video for ``predict``: each is decoded when the one before is done."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,22 +10,21 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from datamodules.batches import FrameBatch
 from datamodules.io.video import VideoReader
-from datamodules.prediction.images import as_it_is
 
 
 class VideoFrames(IterableDataset[FrameBatch]):
     """Frames as batches of one image.
 
     Args:
-        video: what to read.
-        name: what its result is called.
+        video: the video.
+        name: name of the result.
     """
 
     def __init__(self, video: VideoReader, *, name: str) -> None:
         self.video, self.name = video, name
 
     def __iter__(self) -> Iterator[FrameBatch]:
-        """Reads the video from its start.
+        """Decodes the video from its start.
 
         Raises:
             DataError: if no frame can be decoded.
@@ -44,10 +44,10 @@ class VideoFrames(IterableDataset[FrameBatch]):
 
 
 class VideoPredictData(LightningDataModule):
-    """One video for ``trainer.predict`` of a single process.
+    """One video for ``trainer.predict`` on a single process.
 
     Args:
-        frames: of the video.
+        frames: the frames of the video.
     """
 
     def __init__(self, frames: VideoFrames) -> None:
@@ -55,5 +55,10 @@ class VideoPredictData(LightningDataModule):
         self.frames = frames
 
     def predict_dataloader(self) -> DataLoader[FrameBatch]:
-        """Reads in this process: what went wrong with the video is known to ``frames.video`` afterwards."""
-        return DataLoader(self.frames, batch_size=None, collate_fn=as_it_is, num_workers=0)
+        """Loads in this process, so that ``frames.video.problems`` is known afterwards."""
+        return DataLoader(self.frames, batch_size=None, collate_fn=_unchanged, num_workers=0)
+
+
+def _unchanged(frame: Any) -> Any:
+    """Torch's own conversion would turn the array of the original image into a tensor."""
+    return frame

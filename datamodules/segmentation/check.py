@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair
@@ -37,6 +38,20 @@ class CheckResult:
     sizes: Mapping[str, int]
     orientations: Mapping[str, int]
     bad: Mapping[str, str]
+
+
+def stored_result(stored: Any) -> CheckResult | None:
+    """The result of an earlier check from its JSON; ``None`` if there is none or it is damaged."""
+    try:
+        return CheckResult(
+            values={int(value): int(pixels) for value, pixels in stored["values"].items()},
+            mapping={int(value): int(number) for value, number in stored["mapping"].items()},
+            sizes=stored["sizes"],
+            orientations=stored["orientations"],
+            bad=stored["bad"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def check_pairs(

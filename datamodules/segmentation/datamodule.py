@@ -3,23 +3,25 @@
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
 
 from datamodules.cache.cache import Item
-from datamodules.cache.check_results import read_stamp, stamp_path, write_stamp
-from datamodules.cache.encodings import IMAGE, ClassesKind, CoverageKind
+from datamodules.cache.check_results import read_result, result_path, write_result
+from datamodules.cache.encodings import IMAGE
 from datamodules.errors import DataError
 from datamodules.files import FileDataModule
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split, held_out, subsample
 from datamodules.segmentation.augment import Augment
-from datamodules.segmentation.check import CheckResult, check_pairs
+from datamodules.segmentation.check import CheckResult, check_pairs, stored_result
 from datamodules.segmentation.dataset import NativeSegmentDataset, Sample, SegmentDataset, collate_native
 from datamodules.segmentation.label_map import ClassList, LabelMap
+from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding
 from datamodules.segmentation.summary import DatasetIndex, SegmentData, summary_lines
 from datamodules.stage import Stage
 
@@ -85,7 +87,7 @@ class SegmentDataModule(FileDataModule):
         for size in sorted({stage.size for stage in stages}):
             start = time.monotonic()
             self.cache.fill(_items(ready), size, workers=self._preparing_workers())
-            print(f"  copies {size} x {size}: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
+            print(f"  cache at {size} x {size} px: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The training images, augmented if ``stage.augment``."""
@@ -122,8 +124,9 @@ class SegmentDataModule(FileDataModule):
     def _check(self, root: Path, index: DatasetIndex) -> tuple[CheckResult, float | None]:
         if not index.pairs and not index.problems:
             raise DataError(f"the data root {root} holds no images: put images and masks in it, or name another folder")
-        stamp = stamp_path(self._checks, index.pairs, self.class_list)
-        check = read_stamp(stamp)
+        files = (path for pair in index.pairs for path in (pair.image, pair.mask))
+        path = result_path(self._checks, files, about=str(self.class_list))
+        check = stored_result(read_result(path))
         # A stored result is not used if there are problems: all are then found again and reported together.
         if check is not None and not index.problems and (self._on_bad == "skip" or not check.bad):
             return check, None
@@ -136,7 +139,7 @@ class SegmentDataModule(FileDataModule):
             on_bad=self._on_bad,
             workers=self._preparing_workers(),
         )
-        write_stamp(stamp, check)
+        write_result(path, asdict(check))
         return check, time.monotonic() - start
 
     def _split(self, index: DatasetIndex, check: CheckResult) -> dict[Split, list[Pair]]:
@@ -157,10 +160,10 @@ class SegmentDataModule(FileDataModule):
 
     def _samples(self, parts: Mapping[Split, Sequence[Pair]], check: CheckResult) -> dict[Split, list[Sample]]:
         label_map = LabelMap(check.mapping)
-        kind = CoverageKind if self.class_list.one_class else ClassesKind
-        kinds = {orientation: kind(label_map, orientation) for orientation in range(1, 9)}
+        encoding = CoverageEncoding if self.class_list.one_class else ClassesEncoding
+        encodings = {orientation: encoding(label_map, orientation) for orientation in range(1, 9)}
         return {
-            split: [Sample(p.name, p.image, p.mask, kinds[check.orientations.get(p.name, 1)]) for p in pairs]
+            split: [Sample(p.name, p.image, p.mask, encodings[check.orientations.get(p.name, 1)]) for p in pairs]
             for split, pairs in parts.items()
         }
 
@@ -168,4 +171,4 @@ class SegmentDataModule(FileDataModule):
 def _items(ready: SegmentData) -> list[Item]:
     """Every image and mask once, with its cache encoding."""
     samples = {sample.name: sample for split in ready.samples.values() for sample in split}
-    return [Item(path, kind) for s in samples.values() for path, kind in ((s.image, IMAGE), (s.mask, s.kind))]
+    return [item for s in samples.values() for item in (Item(s.image, IMAGE), Item(s.mask, s.encoding))]

@@ -10,11 +10,11 @@ from torch.utils.data import Dataset
 
 from datamodules.batches import NativeSegmentBatch
 from datamodules.cache.cache import ImageCache
-from datamodules.cache.encodings import IMAGE, ClassesKind, CoverageKind
+from datamodules.cache.encodings import IMAGE
 from datamodules.io.tensors import image_tensor, unit_range
-from datamodules.loading.randomness import Key, sample_seed
+from datamodules.loading.sampler import Key, sample_seed
 from datamodules.segmentation.augment import Augment
-from datamodules.segmentation.mask_io import read_mask_values
+from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Sample:
     name: str
     image: Path
     mask: Path
-    kind: CoverageKind | ClassesKind
+    encoding: CoverageEncoding | ClassesEncoding
 
 
 class SegmentDataset(Dataset[dict[str, Any]]):
@@ -57,10 +57,10 @@ class SegmentDataset(Dataset[dict[str, Any]]):
         """
         sample = self._samples[key.index]
         image = self._cache.get(sample.image, self._size, IMAGE)
-        mask = self._cache.get(sample.mask, self._size, sample.kind)
+        mask = self._cache.get(sample.mask, self._size, sample.encoding)
         if self._augment is not None:
             image, mask = self._augment(image, mask, seed=sample_seed(self._seed, key.epoch, key.index))
-        coverage = isinstance(sample.kind, CoverageKind)
+        coverage = isinstance(sample.encoding, CoverageEncoding)
         target = unit_range(torch.from_numpy(mask)) if coverage else torch.from_numpy(mask).long()
         return {"image": image_tensor(image), "mask": target, "name": sample.name}
 
@@ -88,8 +88,7 @@ class NativeSegmentDataset(Dataset[dict[str, Any]]):
         """
         sample = self._samples[key.index]
         image = self._cache.get(sample.image, self._size, IMAGE)
-        values = read_mask_values(sample.mask, orientation=sample.kind.orientation)
-        mask = torch.from_numpy(sample.kind.values.apply(values, sample.mask))
+        mask = torch.from_numpy(sample.encoding.class_numbers(sample.mask))
         return {"image": image_tensor(image), "mask": mask, "name": sample.name}
 
 

@@ -27,7 +27,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from datamodules.cache.cache import ImageCache, Item
-from datamodules.cache.encodings import ImageKind
+from datamodules.cache.encodings import ImageEncoding
 
 WIDTH, HEIGHT = 1918, 1280  # Carvana's
 REQUIRED = 30.0
@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
         paths = sorted(options.root.rglob("*.jpg"))[: options.images] if options.root else []
         paths = paths or write_images(Path(folder), options.images)
         cache = ImageCache(Path(folder, "cache"), limit_gb=10)
-        cache.fill([Item(path, ImageKind()) for path in paths], options.size, workers=1)
+        cache.fill([Item(path, ImageEncoding()) for path in paths], options.size, workers=1)
         seconds = measure(paths, options.size, cache, rounds=options.rounds)
     print(f"{len(paths)} JPEGs to {options.size} px, {options.rounds} rounds, one core; Pillow {PIL.__version__}")
     return report(seconds)
@@ -54,11 +54,11 @@ def main(argv: Sequence[str]) -> int:
 
 def measure(paths: list[Path], size: int, cache: ImageCache, *, rounds: int) -> dict[str, list[float]]:
     """Seconds per image for each of the three ways, one value per round."""
-    kind = ImageKind()
+    encoding = ImageEncoding()
     ways: dict[str, Callable[[Path], object]] = {
         "Pillow": lambda path: decode_with_pillow(path, size),
-        "reduced": lambda path: kind.make(path, size),
-        "cache": lambda path: cache.get(path, size, kind),
+        "reduced": lambda path: encoding.encode(path, size),
+        "cache": lambda path: cache.get(path, size, encoding),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in tqdm(range(rounds), desc="measuring", unit="round"):

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.base import length_of
-from datamodules.loading.randomness import Key
+from datamodules.loading.sampler import Key
 from experiments.cli.arguments import read_arguments
 from experiments.cli.expected import MISTAKES
 from experiments.cli.parser import build_context

@@ -11,10 +11,10 @@ from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from callbacks.prediction.video_file import result_suffix
 from callbacks.prediction.video_writer import VideoWriter
 from callbacks.prediction.writer import PredictionWriter
-from datamodules.base import loader_processes
 from datamodules.errors import DataError
 from datamodules.io.image_file import SUFFIXES
 from datamodules.io.video import VIDEO_SUFFIXES, VideoReader, is_video
+from datamodules.loading.loader import loader_processes
 from datamodules.prediction.image_list import Listed, list_images
 from datamodules.prediction.video import VideoFrames, VideoPredictData
 from experiments.cli.usage import UsageError

@@ -19,9 +19,9 @@ from torch import Tensor
 from callbacks.output_file import save_jpeg
 from callbacks.visualization.image_grid import SMALL, Panel, draw_grid
 from callbacks.visualization.masks import resize_pixels
-from datamodules.images.pair_dataset import whole_multiple
-from datamodules.images.shrink import shrink
+from datamodules.images.degradation import downscale
 from datamodules.io.image import read_image
+from datamodules.io.resize import crop_to_multiple
 from datamodules.io.tensors import image_tensor
 from experiments.readme.images import PICTURES
 from experiments.runs.trained_module import trained_module
@@ -71,8 +71,8 @@ def row(path: Path, corner: tuple[int, int] | None, modules: dict[str, SuperReso
         Panels of bicubic, of each network, and of the original image.
     """
     scale = next(iter(modules.values())).scale
-    pixels = whole_multiple(read_image(path), scale)
-    high, low = image_tensor(pixels)[None], image_tensor(shrink(pixels, scale, "bicubic"))[None]
+    pixels = crop_to_multiple(read_image(path), scale)
+    high, low = image_tensor(pixels)[None], image_tensor(downscale(pixels, scale, "bicubic"))[None]
     made = {"bicubic": enlarge(low, scale), **{name: module(low) for name, module in modules.items()}}
     scores = {name: float(psnr(image, high, border=scale)) for name, image in made.items()}
     print(f"{path.name}: " + ", ".join(f"{name} {score:.2f} dB" for name, score in scores.items()))

@@ -14,8 +14,8 @@ from callbacks.visualization.segmentation import SegmentationFigures
 from datamodules.base import ImageDataModule
 from datamodules.io.image import read_image
 from datamodules.io.rle import encode_rle
+from datamodules.prediction.datamodule import PredictDataModule
 from datamodules.prediction.image_list import Listed
-from datamodules.prediction.predict_set import PredictData
 from experiments.cli.usage import UsageError, unknown
 from experiments.runs.checkpoint import load
 from experiments.runs.fitting import put_weights
@@ -99,7 +99,7 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             background=background,
             run_lengths=encode_rle if table else None,
         )
-        data = PredictData(
+        data = PredictDataModule(
             images=request.images,
             size=request.stage.size,
             batch_size=max(1, min(_MAX_BATCH, request.stage.batch_size // request.ranks)),

@@ -15,8 +15,8 @@ from callbacks.prediction.writer import ResultFiles, Table
 from callbacks.visualization.task_figures import Figures
 from datamodules.base import ImageDataModule
 from datamodules.io.native_depth import read_extras
+from datamodules.prediction.datamodule import PredictDataModule
 from datamodules.prediction.image_list import Listed
-from datamodules.prediction.images import ImagePredictData
 from datamodules.stage import Stage
 from experiments.runs.folder import relative_to_here
 from lightning_modules.base import ImageTask
@@ -175,7 +175,9 @@ class TaskSpec(Generic[Module]):
             UsageError: for an option out of its range.
         """
         return PredictOutput(
-            data=ImagePredictData(images=request.images, num_workers=min(1, request.num_workers), keep_originals=False),
+            data=PredictDataModule(
+                images=request.images, num_workers=min(1, request.num_workers), keep_originals=False
+            ),
             files=ImageFiles(folder=request.folder, scale=1, extras=read_extras),
         )
 

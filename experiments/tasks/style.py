@@ -14,7 +14,7 @@ from callbacks.training.style_calibration import StyleCalibration
 from callbacks.visualization.style import StyleFigures
 from datamodules.base import ImageDataModule
 from datamodules.io.native_depth import read_extras, read_native_depth
-from datamodules.prediction.images import ImagePredictData
+from datamodules.prediction.datamodule import PredictDataModule
 from experiments.cli.usage import UsageError
 from experiments.tasks.spec import PredictOutput, PredictRequest, TaskSpec, VideoFinish, table_with_mean
 from lightning_modules.style import StyleData, StyleModule
@@ -96,7 +96,9 @@ class StyleSpec(TaskSpec[StyleModule]):
             except ValueError as error:
                 raise UsageError(f"--tile {options.tile}: {error}") from error
         return PredictOutput(
-            data=ImagePredictData(images=request.images, num_workers=min(1, request.num_workers), keep_originals=False),
+            data=PredictDataModule(
+                images=request.images, num_workers=min(1, request.num_workers), keep_originals=False
+            ),
             files=RepaintedFiles(
                 files=ImageFiles(folder=request.folder, scale=1, extras=read_extras),
                 colors=read_native_depth,

@@ -17,7 +17,7 @@ from datamodules.base import ImageDataModule
 from datamodules.index.pairs import list_images
 from datamodules.io.image import read_image
 from datamodules.io.native_depth import read_extras
-from datamodules.prediction.images import ImagePredictData
+from datamodules.prediction.datamodule import PredictDataModule
 from experiments.cli.usage import UsageError
 from experiments.tasks.spec import PredictOutput, PredictRequest, TaskSpec, table_with_mean
 from lightning_modules.super_resolution import SuperResolutionModule, mean_scores
@@ -126,7 +126,7 @@ class SuperResolutionSpec(TaskSpec[SuperResolutionModule]):
             model.set_stage(replace(request.stage, scale=options.scale))
         model.ensemble = model.ensemble or options.ensemble
         return PredictOutput(
-            data=ImagePredictData(
+            data=PredictDataModule(
                 images=request.images, num_workers=min(1, request.num_workers), keep_originals=options.strip
             ),
             files=ImageFiles(

@@ -15,7 +15,7 @@ from torchmetrics import MeanMetric
 
 from datamodules.base import ImageDataModule
 from datamodules.batches import ImageBatch
-from datamodules.loading.randomness import Key, sample_seed
+from datamodules.loading.sampler import Key, sample_seed
 from datamodules.stage import Stage
 from experiments.tasks.spec import TaskSpec
 from experiments.tasks.table import Task

@@ -16,7 +16,7 @@ from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.visualization.figures import FigureLogger
 from callbacks.visualization.segmentation import SegmentationFigures
 from datamodules.base import ImageDataModule
-from datamodules.loading.randomness import Key
+from datamodules.loading.sampler import Key
 from datamodules.stage import Stage
 from lightning_modules.segmentation import SegmentationModule
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from datamodules.base import ImageDataModule
-from datamodules.loading.randomness import Key
+from datamodules.loading.sampler import Key
 from datamodules.stage import Stage
 from lightning_modules.style import StyleModule
 

@@ -17,7 +17,7 @@ from callbacks.training.non_finite_guard import NonFiniteGuard
 from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.training.step_seed import StepSeed
 from datamodules.base import ImageDataModule
-from datamodules.loading.randomness import Key, sample_seed
+from datamodules.loading.sampler import Key, sample_seed
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
 

@@ -1,8 +1,8 @@
-"""The files of the cache: uint8 pixels as ``.npy``, with a checksum of 4 bytes behind them.
+"""The files of the cache: uint8 pixels in NumPy's ``.npy`` format, followed by a CRC-32 of 4 bytes.
 
-``numpy.load`` shows them. They are written under another name and then renamed, so no reader sees half of one. They are
-not flushed to the disk one by one, as that would cost more than the decoding they save: after a power cut a copy may
-be torn, the checksum tells, and it is made again.
+``numpy.load`` reads them. A file is written under a temporary name and renamed, so no reader sees an incomplete one.
+Files are not flushed to the disk, which would cost more than the decoding that they save: a file that a power failure
+damaged fails its checksum and is written again.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from datamodules.io.atomic_file import atomic_path
 
-TEMPORARY = ".part"  # the suffix of what is not finished
+TEMPORARY = ".part"  # suffix of incomplete files
 _CHECKSUM_BYTES = 4
 _ABANDONED_SECONDS = 24 * 3600.0
 
@@ -34,24 +34,24 @@ def _header(shape: tuple[int, ...]) -> bytes:
 
 
 def file_bytes(shape: tuple[int, ...]) -> int:
-    """Bytes of the file that holds a copy of this shape."""
+    """Length in bytes of the file of an array of this shape."""
     return len(_header(shape)) + math.prod(shape) + _CHECKSUM_BYTES
 
 
-def has_length(copy: Path, length: int) -> bool:
-    """Whether there is a file of that many bytes."""
+def has_length(file: Path, length: int) -> bool:
+    """Whether ``file`` exists and has ``length`` bytes."""
     try:
-        return copy.stat().st_size == length
+        return file.stat().st_size == length
     except OSError:
         return False
 
 
-def read_copy(copy: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """The pixels of a copy, or ``None`` if it is not there or damaged."""
+def read_cache_file(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Reads the pixels of a cache file; ``None`` if it does not exist or is damaged."""
     header = _header(shape)
-    content = bytearray(file_bytes(shape) + 1)  # one more, to notice a file that is too long
+    content = bytearray(file_bytes(shape) + 1)  # one more byte, to notice a file that is too long
     try:
-        with open(copy, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - takes half the time of Path.open
             length = file.readinto(content)
     except OSError:
         return None
@@ -64,29 +64,29 @@ def read_copy(copy: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     return np.frombuffer(pixels, np.uint8).reshape(shape)
 
 
-def write_copy(copy: Path, pixels: NDArray[np.uint8]) -> None:
-    """Writes a copy so that it is there as a whole or not at all.
+def write_cache_file(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Writes a cache file atomically.
 
     Raises:
-        OSError: if it cannot be written; nothing is left behind then.
+        OSError: if it cannot be written; the temporary file is removed then.
     """
     data = np.ascontiguousarray(pixels).data
-    temporary = copy.with_name(f"{copy.stem}-{os.getpid()}-{_here()}-{secrets.token_hex(4)}{TEMPORARY}")
-    with atomic_path(copy, partial=temporary, sync=False) as partial, partial.open("xb") as file:
+    temporary = path.with_name(f"{path.stem}-{os.getpid()}-{_process_space()}-{secrets.token_hex(4)}{TEMPORARY}")
+    with atomic_path(path, partial=temporary, sync=False) as partial, partial.open("xb") as file:
         file.write(_header(pixels.shape))
         file.write(data)
         file.write(_checksum(data))
 
 
 def is_abandoned(temporary: Path, *, age: float) -> bool:
-    """Whether nobody will finish an unfinished copy.
+    """Whether the process that wrote an incomplete file is gone.
 
     Args:
-        temporary: its file, as ``write_copy`` names it.
-        age: seconds since it was written to; of processes on other machines, this alone tells.
+        temporary: a file named by ``write_cache_file``.
+        age: seconds since it was last written to; decides for processes of other machines, which cannot be looked up.
     """
-    _, pid, place, *_ = [*temporary.stem.split("-"), "", ""]
-    if place != _here() or not pid.isdigit():
+    _, pid, space, *_ = [*temporary.stem.split("-"), "", ""]
+    if space != _process_space() or not pid.isdigit():
         return age > _ABANDONED_SECONDS
     try:
         os.kill(int(pid), 0)
@@ -98,8 +98,8 @@ def is_abandoned(temporary: Path, *, age: float) -> bool:
 
 
 @lru_cache
-def _here() -> str:
-    """A word for this machine since it was switched on, and for the container: where process numbers mean something."""
+def _process_space() -> str:
+    """Digest of the machine, its boot and the container: process IDs are comparable only where it is equal."""
     words = [socket.gethostname()]
     with contextlib.suppress(OSError):
         words += [

@@ -1,13 +1,13 @@
-"""Where prepared data is kept when nobody says otherwise."""
+"""The folder of the cache where none is named."""
 
 import os
 from pathlib import Path
 
 
 def user_cache_dir() -> Path:
-    """The user's own cache folder for Darkroom; it may be removed at any time and is not made here.
+    """Darkroom's folder in the user's cache; it may be removed at any time and is not created here.
 
-    ``DARKROOM_CACHE`` names it outright, else ``XDG_CACHE_HOME`` names its parent, else that is ``~/.cache``.
+    ``$DARKROOM_CACHE`` where it is set, else ``$XDG_CACHE_HOME/darkroom``, else ``~/.cache/darkroom``.
     """
     named = os.environ.get("DARKROOM_CACHE")
     if named:

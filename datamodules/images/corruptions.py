@@ -1,6 +1,6 @@
-"""Ways of spoiling an image without changing its size.
+"""Corruptions of an image that keep its size: JPEG artifacts, noise, blur, few colors, gray, rotation.
 
-Each maps uint8 RGB (H, W, 3) to the same; what it draws at random comes from the generator it is given.
+Each maps uint8 RGB (H, W, 3) to uint8 RGB (H, W, 3); its random numbers come from the generator that it is given.
 """
 
 import io
@@ -15,22 +15,22 @@ Pixels = NDArray[np.uint8]
 Range = tuple[float, float]
 
 
-class Spoil(ABC):
-    """One way of spoiling an image without changing its size."""
+class Corruption(ABC):
+    """A corruption of an image that keeps its size."""
 
     @abstractmethod
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        """Returns a spoiled copy of ``image`` (H, W, 3)."""
+        """Returns a corrupted copy of ``image`` (H, W, 3)."""
 
 
-class Jpeg(Spoil):
-    """Saves as JPEG, chroma at half resolution, and opens it again.
+class Jpeg(Corruption):
+    """JPEG artifacts, from compression with chroma at half resolution.
 
     Args:
-        quality: lowest and highest quality, 1 to 95, drawn evenly.
+        quality: lowest and highest quality, 1 to 95; uniformly distributed.
 
     Raises:
-        ValueError: if the range is none, or outside of what JPEG has.
+        ValueError: if the range is empty or outside of these limits.
     """
 
     def __init__(self, *, quality: tuple[int, int] = (10, 40)) -> None:
@@ -38,22 +38,22 @@ class Jpeg(Spoil):
         self.quality = quality
 
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        """Returns the image with JPEG's blocks and colors."""
+        """Returns the compressed image."""
         quality = int(rng.integers(self.quality[0], self.quality[1], endpoint=True))
         file = io.BytesIO()
         Image.fromarray(image).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-        with Image.open(file) as again:
-            return np.array(again)
+        with Image.open(file) as compressed:
+            return np.array(compressed)
 
 
-class Noise(Spoil):
-    """Adds Gaussian noise, each channel of each pixel on its own.
+class Noise(Corruption):
+    """Gaussian noise, independent for each channel of each pixel.
 
     Args:
-        sigma: lowest and highest standard deviation in gray levels (of 255), drawn evenly.
+        sigma: lowest and highest standard deviation in gray levels (of 255); uniformly distributed.
 
     Raises:
-        ValueError: if the range is none.
+        ValueError: if the range is empty or outside of its limits.
     """
 
     def __init__(self, *, sigma: Range = (10.0, 50.0)) -> None:
@@ -66,14 +66,14 @@ class Noise(Spoil):
         return (image + noise).round().clip(0, 255).astype(np.uint8)
 
 
-class Blur(Spoil):
-    """Blurs with a Gaussian; the image is mirrored at its border.
+class Blur(Corruption):
+    """Gaussian blur; the image is mirrored beyond its border.
 
     Args:
-        sigma: lowest and highest standard deviation in pixels, above 0, drawn evenly.
+        sigma: lowest and highest standard deviation in pixels, 0.01 or more; uniformly distributed.
 
     Raises:
-        ValueError: if the range is none.
+        ValueError: if the range is empty or outside of its limits.
     """
 
     def __init__(self, *, sigma: Range = (0.5, 2.0)) -> None:
@@ -85,14 +85,14 @@ class Blur(Spoil):
         return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(*self.sigma)), dtype=np.uint8)
 
 
-class FewColors(Spoil):
-    """Keeps a few colors, chosen for the image by median cut, without dithering, as old GIFs have them.
+class FewColors(Corruption):
+    """A palette of few colors, chosen for each image by median cut, without dithering, as in old GIFs.
 
     Args:
-        colors: lowest and highest number of colors, 2 to 256, drawn evenly.
+        colors: lowest and highest number of colors, 2 to 256; uniformly distributed.
 
     Raises:
-        ValueError: if the range is none, or outside of what a palette has.
+        ValueError: if the range is empty or outside of these limits.
     """
 
     def __init__(self, *, colors: tuple[int, int] = (8, 32)) -> None:
@@ -100,29 +100,29 @@ class FewColors(Spoil):
         self.colors = colors
 
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        """Returns the image in its few colors."""
+        """Returns the image in the colors of its palette."""
         colors = int(rng.integers(self.colors[0], self.colors[1], endpoint=True))
         palette = Image.fromarray(image).quantize(colors, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         return np.array(palette.convert("RGB"))
 
 
-class Gray(Spoil):
-    """Takes the color away: three equal channels, weighted as television does (Rec. 601)."""
+class Gray(Corruption):
+    """Luma of Rec. 601 in three equal channels."""
 
-    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:  # noqa: ARG002  # the same for all steps
-        """Returns the image in gray."""
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:  # noqa: ARG002 - nothing is random
+        """Returns the gray image."""
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         return np.repeat(gray[..., None], 3, axis=2)
 
 
-class Tilt(Spoil):
-    """Turns by a small angle about the middle; what comes in from outside is the image, mirrored.
+class Tilt(Corruption):
+    """Rotation by a small angle about the center; the image is mirrored beyond its border.
 
     Args:
-        degrees: lowest and highest angle, anticlockwise, drawn evenly.
+        degrees: lowest and highest angle, counterclockwise, -45 to 45; uniformly distributed.
 
     Raises:
-        ValueError: if the range is none.
+        ValueError: if the range is empty or outside of its limits.
     """
 
     def __init__(self, *, degrees: Range = (-3.0, 3.0)) -> None:
@@ -130,11 +130,13 @@ class Tilt(Spoil):
         self.degrees = degrees
 
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        """Returns the tilted image, at the same size."""
+        """Returns the rotated image at the same size."""
         height, width = image.shape[:2]
-        turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), rng.uniform(*self.degrees), 1)
-        turned = cv2.warpAffine(image, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
-        return np.asarray(turned, dtype=np.uint8)
+        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), rng.uniform(*self.degrees), 1)
+        rotated = cv2.warpAffine(
+            image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+        )
+        return np.asarray(rotated, dtype=np.uint8)
 
 
 def _check(name: str, given: Range, *, least: float, most: float = float("inf")) -> None:

@@ -1,0 +1,210 @@
+"""The data module of plain images: checked, split, cached, and cropped to patches."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from datamodules.cache.cache import Item
+from datamodules.cache.encodings import IMAGE
+from datamodules.errors import DataError
+from datamodules.files import FileDataModule
+from datamodules.images.check import ImageFile, check_images, find_images, other_files, other_files_line
+from datamodules.images.patch_cropper import PatchCropper
+from datamodules.images.splits import ImageSplits, split_images
+from datamodules.index.problems import skipped_lines
+from datamodules.index.splits import Split
+from datamodules.loading.albumentations_compat import A
+from datamodules.samples.images import ensure_sample_images
+from datamodules.stage import Stage
+
+
+class PatchDataModule(FileDataModule):
+    """Patches of the images in a folder, at any depth: random crops for training, center crops otherwise.
+
+    Folders ``train`` and ``val`` (also ``valid``, ``validation``; and ``test``) below the root are the splits. Without
+    them a fraction of all images is held out by a hash of their names, the same on every machine.
+
+    Args:
+        val_share: fraction of the kept images that is held out for validation; ``None`` is the lesson's
+            ``min(0.01 / keep_pct, 0.1)``.
+        side: images with a longer shorter side are first resized to this many pixels, and cached so, which also
+            removes noise and JPEG artifacts.
+        crops: patches of each training image in one epoch.
+        val_size: size that replaces the stage's in validation; ``None`` is the stage's.
+        small: whether images smaller than a patch are left out or enlarged.
+        **options: of ``FileDataModule``.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    squash = False  # whether whole images are resized to the patch instead of cropped
+
+    def __init__(
+        self,
+        *,
+        val_share: float | None = None,
+        side: int = 512,
+        crops: int = 1,
+        val_size: int | None = None,
+        small: Literal["skip", "enlarge"] = "skip",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if side < 1:
+            raise ValueError(f"side must be at least 1, not {side}")
+        if crops < 1 or (val_size or 1) < 1:
+            raise ValueError(f"crops and val_size must be at least 1, not {crops} and {val_size}")
+        self.side, self._val_share = side, val_share
+        self._crops, self._val_size, self._small = crops, val_size, small
+        self._splits: ImageSplits | None = None
+        self._rejected = 0
+
+    @abstractmethod
+    def magnification(self, stage: Stage) -> int:
+        """Side of a patch divided by the stage's size.
+
+        Raises:
+            DataError: if the stage must define it and does not.
+        """
+
+    def sample_root(self) -> Path:
+        """Images that ship with scikit-image, written into the cache folder on the first call."""
+        return ensure_sample_images(self._cache_folder / "sample_images")
+
+    def accepts(self, image: ImageFile) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether an image is used."""
+        return True
+
+    def load_splits(self) -> ImageSplits:
+        """The checked images by split; checks them on the first call.
+
+        Raises:
+            DataError: naming everything that is wrong with them.
+        """
+        if self._splits is None:
+            root = self.data_root()
+            paths = find_images(root)
+            self._digest = self.cache.pin(root, paths)
+            sound, self.skipped = check_images(
+                root, paths, results=self._checks, on_bad=self._on_bad, workers=self._preparing_workers()
+            )
+            images = [image for image in sound if self.accepts(image)]
+            self._rejected = len(sound) - len(images)
+            if not images:
+                raise DataError(f"all {len(sound)} images in {root} are gray and left out: set --data.gray keep")
+            self._splits = split_images(
+                root, images, keep_pct=self._keep_pct, val_share=self._val_share, seed=self._split_seed
+            )
+        return self._splits
+
+    def describe(self) -> list[str]:
+        """Lines with the number of images, their splits and their sizes."""
+        root, splits = self.load_splits().root, self.load_splits().splits
+        counts = [f"{split} {len(images)}" for split, images in splits.items()]
+        if splits["test"] == splits["val"]:
+            counts[-1] = "test as val"
+        shorter = sorted(image.shorter() for images in splits.values() for image in images)
+        lines = [
+            f"data: {root}",
+            "  split: " + ", ".join(counts),
+            f"  shorter sides: {shorter[0]} to {shorter[-1]} px, median {shorter[len(shorter) // 2]}; resized to "
+            f"{self.side} at most",
+        ]
+        if self._rejected:
+            lines.append(f"  left out, gray: {self._rejected}")
+        lines += skipped_lines(self.skipped)
+        others = other_files(root) if self.root is not None else []
+        return [*lines, other_files_line(others)] if others else lines
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Checks the images, prints what they are, and fills the cache for ``stages``.
+
+        Raises:
+            DataError: naming everything that is wrong with the data.
+        """
+        splits = self.load_splits().splits
+        if not stages:
+            return
+        print("\n".join(self.describe()))
+        paths = {split: [image.path for image in images] for split, images in splits.items()}
+        self.check_duplicates(self.load_splits().root, paths)
+        images = [*splits["train"], *splits["val"]]
+        if self.squash:
+            for size in sorted({self.patch(stage, "train") for stage in stages}):
+                self._fill_cache([Item(image.path, IMAGE) for image in images], size)
+            return
+        for stage in stages:
+            for split in ("train", "val"):
+                self._large_enough(split, stage, report=True)
+        self._fill_cache([Item(image.path, image.encoding) for image in images], self.side)
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's name for fit, validate, test or predict
+        """Loads the results of the check."""
+        self.load_splits()
+
+    def patch(self, stage: Stage, split: Split) -> int:
+        """Side of the patches of a split in pixels."""
+        val_size = self._val_size if split != "train" and not self.squash else None
+        return (val_size or stage.size) * self.magnification(stage)
+
+    def cropper(
+        self, split: Split, stage: Stage, *, augment: Sequence[A.BasicTransform] = (), margin: int = 0
+    ) -> PatchCropper:
+        """Crops the patches of a split for a stage: random crops of training images, center crops of others.
+
+        Args:
+            split: the split of the images.
+            stage: defines the size.
+            augment: transforms of a patch.
+            margin: pixels that are added on every side; 0 if images are squashed.
+
+        Raises:
+            DataError: if no image of the split is large enough.
+        """
+        training = split == "train"
+        return PatchCropper(
+            self.load_splits().splits[split] if self.squash else self._large_enough(split, stage),
+            cache=self.cache,
+            side=self.side,
+            patch=self.patch(stage, split),
+            crops=self._crops if training else 1,
+            random_crop=training,
+            augment=augment,
+            squash=self.squash,
+            seed=self.seed,
+            margin=0 if self.squash else margin,
+        )
+
+    def _fill_cache(self, items: Sequence[Item], size: int) -> None:
+        start = time.monotonic()
+        self.cache.fill(items, size, workers=self._preparing_workers())
+        print(f"  cache at {size} px: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
+
+    def _large_enough(self, split: Split, stage: Stage, *, report: bool = False) -> list[ImageFile]:
+        """The images of a split that a patch can be cropped from.
+
+        Raises:
+            DataError: if there are none.
+        """
+        images, patch = self.load_splits().splits[split], self.patch(stage, split)
+        way_out = "lower the stage's size" if split == "train" or self._val_size is None else "lower --data.val_size"
+        if patch > self.side:
+            raise DataError(
+                f"stage '{stage.name}' crops {split} patches of {patch} px, but --data.side resizes the shorter side "
+                f"of images to {self.side} at most: raise --data.side, or {way_out}"
+            )
+        large = [image for image in images if image.shorter(self.side) >= patch]
+        if report and (number := len(images) - len(large)):
+            action = "left out" if self._small == "skip" else "enlarged"
+            print(f"  stage {stage.name}: {number} of {len(images)} {split} images are below {patch} px: {action}")
+        if self._small == "enlarge":
+            return images
+        if not large:
+            raise DataError(
+                f"none of the {len(images)} {split} images has the {patch} px that stage '{stage.name}' needs: "
+                f"{way_out}, or set --data.small enlarge"
+            )
+        return large

@@ -1,0 +1,132 @@
+"""Images for ``predict``, at the network's size or at their own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.batches import PredictBatch
+from datamodules.errors import DataError
+from datamodules.io.image import image_size, read_image
+from datamodules.io.native_depth import read_native_depth
+from datamodules.io.resize import resize_image
+from datamodules.io.tensors import image_tensor
+from datamodules.prediction.image_list import Listed
+
+_UNREADABLE = 16  # side of the black image that replaces one that cannot be read
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSample:
+    """One image; the fields are those of ``PredictBatch``."""
+
+    image: Tensor
+    original: NDArray[np.uint8] | None
+    size: tuple[int, int]
+    index: int
+    listed: Listed
+    problem: str
+
+
+class PredictDataset(Dataset[PredictSample]):
+    """Reads images; one that cannot be read becomes a sample that states why.
+
+    Args:
+        images: the files.
+        size: side of the square that every image is resized to, as in training: float32 in [0, 1]. ``None`` keeps each
+            image's own size and depth: uint8, or int32 from 0 to 65535 if the file has 16 bits.
+        keep_originals: whether samples also hold the image at its own size, in 8 bits.
+    """
+
+    def __init__(self, *, images: Sequence[Listed], size: int | None, keep_originals: bool) -> None:
+        self.images, self.size, self.keep_originals = images, size, keep_originals
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> PredictSample:
+        """Reads image ``index``; raises nothing if the file cannot be used."""
+        listed, problem = self.images[index], ""
+        original: NDArray[np.uint8] | None = None
+        try:
+            image, size = self._read(listed)
+            original = read_image(listed.path) if self.keep_originals else None
+        except DataError as error:
+            problem, size = str(error), (0, 0)
+            image = (
+                torch.zeros(3, _UNREADABLE, _UNREADABLE, dtype=torch.uint8)
+                if self.size is None
+                else torch.zeros(3, self.size, self.size)
+            )
+        return PredictSample(image=image, original=original, size=size, index=index, listed=listed, problem=problem)
+
+    def _read(self, listed: Listed) -> tuple[Tensor, tuple[int, int]]:
+        """The network's input, and the image's height and width as displayed."""
+        if self.size is not None:
+            # Decoded in the same way whether or not originals are kept, so that the mask does not depend on it.
+            pixels = resize_image(read_image(listed.path, min_side=self.size), self.size)
+            return image_tensor(pixels), image_size(listed.path)
+        colors = read_native_depth(listed.path)
+        values = colors if colors.dtype == np.uint8 else colors.astype(np.int32)
+        return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1))), (colors.shape[0], colors.shape[1])
+
+
+def collate_predict(samples: Sequence[PredictSample]) -> PredictBatch:
+    """Stacks the images; fields whose sizes differ stay lists."""
+    return PredictBatch(
+        image=torch.stack([sample.image for sample in samples]),
+        original=[sample.original for sample in samples],
+        size=[sample.size for sample in samples],
+        index=[sample.index for sample in samples],
+        path=[str(sample.listed.path) for sample in samples],
+        name=[sample.listed.name for sample in samples],
+        problem=[sample.problem for sample in samples],
+    )
+
+
+class PredictDataModule(LightningDataModule):
+    """Divides images among the processes, each exactly once.
+
+    The trainer must have ``use_distributed_sampler=False``, since torch's sampler repeats images.
+
+    Args:
+        images: the files.
+        size: side of the square that every image is resized to; ``None`` keeps their own sizes, one image per batch.
+        batch_size: images per batch of one process.
+        num_workers: loader processes.
+        keep_originals: whether batches also hold the images at their own size, in 8 bits.
+    """
+
+    def __init__(
+        self,
+        *,
+        images: Sequence[Listed],
+        size: int | None = None,
+        batch_size: int = 1,
+        num_workers: int,
+        keep_originals: bool,
+    ) -> None:
+        super().__init__()
+        # After super(), which sets it too: a rank may have no images, since the list is not padded.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
+        self.data = PredictDataset(images=images, size=size, keep_originals=keep_originals)
+        self.batch_size, self.num_workers = batch_size, num_workers
+
+    def predict_dataloader(self) -> DataLoader[PredictSample]:
+        """The images of this process, every ``world``-th one, in order."""
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        native = self.data.size is None  # then images may be large, and only one is read ahead
+        return DataLoader(
+            self.data,
+            sampler=range(rank, len(self.data), world),
+            batch_size=1 if native else self.batch_size,
+            num_workers=self.num_workers,
+            collate_fn=collate_predict,
+            prefetch_factor=1 if native and self.num_workers else None,
+            pin_memory=torch.cuda.is_available() and not native,
+        )
