@@ -29,11 +29,14 @@ class ImageTask(LightningModule):
             bf16 and on recent GPUs, slower for instance norm in float32 on a CPU.
 
     Attributes:
+        classes: names of the classes; empty where the task has none.
         test_table: the scores of a test, image by image, the worst first; the same on every process.
 
     Raises:
         TypeError: if ``net`` does not say what its layer groups are.
     """
+
+    classes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -54,6 +57,11 @@ class ImageTask(LightningModule):
         self.stage_steps = 0
         self.test_table: list[Any] = []
         self.lr = 0.0  # the learning-rate finder reads and sets this name
+
+    @property
+    def weights_origin(self) -> str:
+        """Where the initial weights come from; by default what the network reports."""
+        return str(getattr(self.net, "weights_origin", "random weights"))
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
         """Forward pass and losses by name; ``"loss"`` is their total. Logs nothing: the dry run calls it."""

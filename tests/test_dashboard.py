@@ -89,21 +89,21 @@ def test_layout_has_every_chart_that_gets_a_curve_and_no_empty_one(run: Any) -> 
     assert found == {
         "loss": {"train/loss", "val/loss"},
         "validation scores": {"val/dice", "val/iou", "val/accuracy"},
-        "side of the images in pixels": {"stage/size"},
-        "number of the stage": {"stage/index"},
-        "learning rate of every layer group, from the input outwards": {"lr/group0", "lr/group1"},
+        "image size in pixels": {"stage/size"},
+        "stage": {"stage/index"},
+        "learning rate per layer group": {"lr/group0", "lr/group1"},
         "images per second": {"speed/images_per_second"},
-        "share of the time spent waiting for data": {"speed/data_wait_share"},
+        "fraction of time spent waiting for data": {"speed/data_wait_share"},
     }
 
 
 def test_layout_adds_parts_and_classes_where_there_are_any() -> None:
-    charts = layout(["train/loss/bce", "val/iou/sky"])["how well the network does"]
-    assert set(charts) == {"parts of the training loss", "IoU of every class"}
+    charts = layout(["train/loss/bce", "val/iou/sky"])["quality"]
+    assert set(charts) == {"parts of the training loss", "IoU per class"}
 
 
 def test_configuration_origin_and_a_guide_are_there_as_text(run: Any) -> None:
-    assert text(run, "run/weights") == ["The network started from: drawn at random for a test"]
+    assert text(run, "run/weights") == ["initial weights: drawn at random for a test"]
     assert "    encoder: tiny" in text(run, "run/configuration")[0].replace("      ", "    ")
     assert "`speed/data_wait_share`" in text(run, "run/guide")[0]
 
@@ -156,7 +156,7 @@ def test_words_of_a_stage() -> None:
     stage = Stage(name="512 head", size=512, batch_size=16, epochs=5, lr=4e-2, frozen="encoder", augment=False)
     assert stage_line(stage, 2, 3, 27) == (
         "**stage 3 of 3: 512 head** begins in epoch 28: 512 px, batches of 16, not augmented, 5 epochs, "
-        "peak rate 0.04, the encoder stands still"
+        "peak rate 0.04, encoder frozen"
     )
 
 

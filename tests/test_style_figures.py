@@ -138,9 +138,9 @@ def test_the_painting_is_shown_with_its_own_pixels() -> None:
 
 def test_the_charts_of_style() -> None:
     tags = ["train/loss", "val/loss", "val/relative", "train/loss/content", "train/loss/style_12", "val/loss/tv"]
-    assert set(layout(tags)["how well the network does"]) == {
+    assert set(layout(tags)["quality"]) == {
         "loss",
-        "loss as a share of the untouched images' loss",
+        "loss relative to the untouched image",
         "parts of the training loss",
         "parts of the validation loss",
     }

@@ -1,21 +1,20 @@
-"""How fast a run trains, and how much of that time it waits for data."""
+"""Training speed, and the fraction of time that is spent waiting for data."""
 
 from typing import NamedTuple
 
 
 class Speed(NamedTuple):
-    """What a clock read since it was read last."""
+    """Averages over the time since the last reading."""
 
     images_per_second: float
-    data_wait_share: float  # of the time in 0..1
+    data_wait_share: float  # fraction of the time, 0 to 1
 
 
 class StepClock:
-    """Adds up the time of steps and the time between them; what lies outside ``wait`` and ``end`` is not counted.
+    """Sums the time of steps and the time of waiting for batches; other time, such as validation, is not counted.
 
-    Call ``wait`` when the loop turns to the loader without a step before (an epoch begins, a validation is over),
-    ``begin`` when a batch has arrived and ``end`` when the step is done. On a GPU a step ends when its work is
-    queued: as long as the GPU is the slower part, the time shows in the steps, which then wait for their turn.
+    CUDA is asynchronous: ``end`` is called when the kernels of a step are queued. If the GPU is the bottleneck, its
+    time still appears in later steps, which block on the queue.
 
     >>> clock = StepClock()
     >>> clock.wait(0.0); clock.begin(1.0); clock.end(4.0, images=8)
@@ -24,28 +23,28 @@ class StepClock:
     """
 
     def __init__(self) -> None:
-        self._mark = 0.0
+        self._last = 0.0
         self._waited = 0.0
         self._worked = 0.0
         self._images = 0
 
     def wait(self, now: float) -> None:
-        """The loop waits for data from ``now`` (seconds) on."""
-        self._mark = now
+        """Starts waiting for a batch at ``now`` (seconds), where no step has just ended."""
+        self._last = now
 
     def begin(self, now: float) -> None:
-        """A batch has arrived."""
-        self._waited += now - self._mark
-        self._mark = now
+        """Ends waiting: a batch has arrived."""
+        self._waited += now - self._last
+        self._last = now
 
     def end(self, now: float, images: int) -> None:
-        """The step with so many ``images`` (of all processes) is done; the loop waits for the next batch."""
-        self._worked += now - self._mark
-        self._mark = now
+        """Ends a step of ``images`` images on all ranks, and starts waiting for the next batch."""
+        self._worked += now - self._last
+        self._last = now
         self._images += images
 
     def read(self) -> Speed | None:
-        """Gives the speed since the last reading and starts anew; ``None`` if there was no step."""
+        """Returns the speed since the last reading, ``None`` if there was no step."""
         total = self._waited + self._worked
         speed = Speed(self._images / total, self._waited / total) if self._images and total > 0 else None
         self._waited = self._worked = 0.0

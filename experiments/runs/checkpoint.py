@@ -79,7 +79,7 @@ def describe(task: str, model: ImageTask, config_text: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "task": task,
-        "classes": list(getattr(model, "classes", ())),
+        "classes": list(model.classes),
         **{key: settings[key] for key in ("model", "data", "stages")},
     }
 
