@@ -1,5 +1,6 @@
-"""What the modules of all tasks share: the stage, freezing, the optimiser and its schedule."""
+"""Base class of all tasks: losses to training step, stages, frozen layers, optimizer and schedule."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -14,26 +15,27 @@ Split = Literal["train", "val", "test"]
 
 
 class ImageTask(LightningModule):
-    """Trains ``net`` stage by stage with Adam and a one-cycle schedule per stage.
+    """Trains ``net`` stage by stage with Adam and one one-cycle schedule per stage.
 
-    A subclass adds ``parts`` (batch to named losses) and the steps. Of several processes one may have no image to
-    judge: its validation and test step get a batch without names and do nothing, and the epoch's end, where scores
-    are logged, finds it there. Outside a staged run the module is an ordinary LightningModule that has no optimiser
-    before ``begin_stage``.
+    A subclass implements ``losses(batch)`` and the validation, test and prediction steps. A rank may have no
+    validation or test samples. It then gets one empty batch (``name == []``), for which these steps return ``None``,
+    so that it still joins the reduction of the metrics at the end of the epoch.
+
+    Outside a staged run this is an ordinary LightningModule that has no optimizer before ``begin_stage``.
 
     Args:
         net: a network with ``layer_groups()``.
-        weight_decay: L2 penalty added to the gradient, as Adam has it (the lesson's 1e-7).
-        momentum: Adam's first beta, or ``(low, high)`` to let it move against the rate (the full one-cycle).
-        channels_last: whether the net's weights lie with their channels innermost: the same numbers, faster with
-            bf16 and on recent GPUs, slower for instance norm in float32 on a CPU.
+        weight_decay: L2 penalty added to the gradient by Adam (1e-7 in fast.ai's lesson 14).
+        momentum: Adam's first beta, or ``(low, high)`` to cycle it inversely to the learning rate.
+        channels_last: store the weights in channels-last order. Faster with bf16 and on recent GPUs; slower for
+            instance norm in float32 on a CPU.
 
     Attributes:
-        classes: names of the classes; empty where the task has none.
-        test_table: the scores of a test, image by image, the worst first; the same on every process.
+        classes: names of the classes; empty for tasks without classes.
+        test_table: one row of scores per test image, the worst first; the same on all ranks.
 
     Raises:
-        TypeError: if ``net`` does not say what its layer groups are.
+        TypeError: if ``net`` has no ``layer_groups()``.
     """
 
     classes: tuple[str, ...] = ()
@@ -49,14 +51,14 @@ class ImageTask(LightningModule):
         super().__init__()
         if not isinstance(net, LayerGroups):
             raise TypeError(f"{type(net).__name__} needs layer_groups() -> list[list[nn.Module]], input first")
-        # Weights in this order are enough: every convolution hands its order on to the next.
+        # Converting the weights is enough: each convolution passes its memory format on to its output.
         self.net = net.to(memory_format=torch.channels_last) if channels_last else net
         self.weight_decay = weight_decay
         self.momentum = momentum
         self.stage: Stage | None = None
         self.stage_steps = 0
         self.test_table: list[Any] = []
-        self.lr = 0.0  # the learning-rate finder reads and sets this name
+        self.lr = 0.0  # name required by Lightning's learning-rate finder
 
     @property
     def weights_origin(self) -> str:
@@ -64,11 +66,14 @@ class ImageTask(LightningModule):
         return str(getattr(self.net, "weights_origin", "random weights"))
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
-        """Forward pass and losses by name; ``"loss"`` is their total. Logs nothing: the dry run calls it."""
+        """Runs the forward pass and returns the losses by name, their total under ``"loss"``.
+
+        It logs nothing, because the dry run calls it too.
+        """
         raise NotImplementedError
 
     def training_step(self, batch: Any) -> Tensor:
-        """Learns from a batch; what it logs costs two calls at most, half a millisecond each."""
+        """Returns the total loss and logs it with its parts; two log calls at most, each costs half a millisecond."""
         losses = self.losses(batch)
         loss = losses.pop("loss")
         self.log("train/loss", loss.detach(), prog_bar=True)
@@ -76,15 +81,28 @@ class ImageTask(LightningModule):
             self.log_dict({f"train/loss/{name}": part.detach() for name, part in losses.items()})
         return loss
 
+    def log_scores(self, scores: Mapping[str, Tensor], *, prog_bar: str | None = None) -> None:
+        """Logs scores that are already equal on all ranks; all ranks must call it.
+
+        Args:
+            scores: scalars by tag.
+            prog_bar: tag of the score shown in the progress bar.
+        """
+        # sync_dist does not change equal values; without it Lightning warns.
+        others = {tag: score for tag, score in scores.items() if tag != prog_bar}
+        if prog_bar is not None:
+            self.log(prog_bar, scores[prog_bar], prog_bar=True, batch_size=1, sync_dist=True)
+        self.log_dict(others, batch_size=1, sync_dist=True)
+
     def set_stage(self, stage: Stage) -> None:
-        """Lets the net work as ``stage`` says, in training or not; most nets work in all stages alike."""
+        """Adapts the net to ``stage``, in training and afterwards; by default there is nothing to do."""
 
     def begin_stage(self, stage: Stage, steps: int) -> None:
-        """Freezes what ``stage`` freezes and remembers its rates for the next ``configure_optimizers``.
+        """Freezes the layer groups that ``stage`` freezes and sets the rates of the next ``configure_optimizers``.
 
         Args:
             stage: the stage that starts or is resumed.
-            steps: optimiser steps of the whole stage.
+            steps: optimizer steps of the whole stage.
         """
         self.stage, self.stage_steps, self.lr = stage, steps, stage.lr
         self.set_stage(stage)
@@ -93,10 +111,10 @@ class ImageTask(LightningModule):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "ImageTask":
-        """Sets the mode of everything except what the stage keeps in eval.
+        """Sets the mode of all modules except those that the stage keeps in eval mode.
 
-        Lightning calls this before every epoch and after every validation, so it is the one place where frozen
-        layers can be kept from updating their batch-norm statistics.
+        Lightning calls this before every epoch and after every validation, so frozen batch norms have to be excluded
+        here to keep their statistics.
         """
         super().train(mode)
         if mode and self.stage is not None:
@@ -107,13 +125,13 @@ class ImageTask(LightningModule):
         return self
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Builds a fresh Adam and one-cycle for the stage; frozen groups are left out."""
+        """Builds a new Adam and one-cycle schedule for the stage, without the frozen groups."""
         if self.stage is None:
-            raise RuntimeError("begin_stage(stage, steps) has to come before the optimiser is built")
+            raise RuntimeError("begin_stage(stage, steps) has to be called before the optimizer is built")
         groups = param_groups(self._groups(), lr=self.lr, lr_scale=self.stage.lr_scale)
         low, high = self.momentum if isinstance(self.momentum, tuple) else (self.momentum, self.momentum)
         optimizer = torch.optim.Adam(groups, betas=(high, 0.999), weight_decay=self.weight_decay)
-        # OneCycleLR divides by zero where its climb is a single step, as in a stage tried with a few images.
+        # OneCycleLR divides by zero if it rises within a single step, as in a stage of a few images.
         steps = max(self.stage_steps, 4)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
@@ -128,6 +146,15 @@ class ImageTask(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _groups(self) -> list[list[nn.Module]]:
-        net: Any = self.net  # checked in __init__; nn.Module's attribute typing cannot carry a protocol
+        net: Any = self.net  # checked in __init__; nn.Module's attributes are not typed
         groups: list[list[nn.Module]] = net.layer_groups()
         return groups
+
+
+def with_total(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Adds the sum of ``losses`` under ``"loss"``.
+
+    >>> with_total({"pixel": torch.tensor(1.0), "vgg5": torch.tensor(2.0)})["loss"]
+    tensor(3.)
+    """
+    return {**losses, "loss": torch.stack(list(losses.values())).sum()}

@@ -1,10 +1,12 @@
 """Segmentation: batches of images and masks to losses, scores and probabilities."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from datamodules.batches import NativeSegmentBatch, SegmentBatch, SegmentOutput
-from lightning_modules.base import ImageTask
+from lightning_modules.base import ImageTask, with_total
 from lightning_modules.segmentation_metrics import (
     ImageScore,
     SegmentScores,
@@ -19,26 +21,24 @@ from models.segmentation.blocks import resize_probs
 
 
 class SegmentationModule(ImageTask):
-    """Trains ``net`` to find the pixels of one class, or to tell several classes apart.
+    """Trains ``net`` to segment one class, or to assign each pixel one of several classes.
 
-    One class: binary cross-entropy on the share of foreground that a pixel holds, plus, if wanted, a soft Dice
-    loss. Several: cross-entropy that leaves out pixels of value 255, plus, if wanted, soft Dice over the classes.
-    Scores: Dice as the mean over images (Kaggle's), IoU from pooled pixels, accuracy.
+    One class: binary cross-entropy, whose targets are the foreground fraction of each pixel, plus an optional soft
+    Dice loss. Several: cross-entropy that ignores pixels of value 255, plus an optional soft Dice loss.
+    Scores: Dice as mean over images (as Kaggle's Carvana), IoU from pooled pixel counts, accuracy.
 
     Args:
         net: maps images ``(N, 3, H, W)`` in [0, 1] to logits ``(N, C, H, W)``, ``C = len(classes)``; it has
             ``layer_groups()``.
-        classes: names of the classes; one name means that class against background.
-        dice_weight: weight of the soft Dice loss beside the cross-entropy; 0 leaves it out.
-        edge_weight: extra weight of pixels near the outline in the cross-entropy of one class; 0 treats all alike.
-        threshold: probability from which a pixel counts as the one class; several classes take the likeliest.
-        flip: whether ``test`` and ``predict`` average the image's and its mirror image's probabilities.
-        weight_decay: see ``ImageTask``.
-        momentum: see ``ImageTask``.
-        channels_last: see ``ImageTask``.
+        classes: names of the classes; a single name is that class against background.
+        dice_weight: weight of the soft Dice loss, which is added to the cross-entropy; 0 leaves it out.
+        edge_weight: extra weight of pixels near the outline in the cross-entropy of one class; 0 weights all equally.
+        threshold: probability from which a pixel belongs to the single class; several classes take the argmax.
+        flip: average the probabilities of image and mirrored image in ``test`` and ``predict``.
+        options: of ``ImageTask``.
 
     Raises:
-        ValueError: if there is no class, or a setting is out of its range.
+        ValueError: if there is no class, or an argument is out of range.
     """
 
     test_table: list[ImageScore]
@@ -52,11 +52,9 @@ class SegmentationModule(ImageTask):
         edge_weight: float = 0.0,
         threshold: float = 0.5,
         flip: bool = False,
-        weight_decay: float = 1e-7,
-        momentum: float | tuple[float, float] = 0.9,
-        channels_last: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__(net=net, weight_decay=weight_decay, momentum=momentum, channels_last=channels_last)
+        super().__init__(net=net, **options)
         if not classes:
             raise ValueError("classes is empty: name at least one class, for example ('car',)")
         for key, weight in (("dice_weight", dice_weight), ("edge_weight", edge_weight)):
@@ -71,16 +69,16 @@ class SegmentationModule(ImageTask):
         self.threshold, self.flip = threshold, flip
         self.val_scores = SegmentScores(classes=self.classes)
         self.test_scores = SegmentScores(classes=self.classes)
-        self._tested: list[tuple[list[str], Tensor]] = []  # names and counts, kept on the device
+        self._test_counts: list[tuple[list[str], Tensor]] = []  # names and pixel counts, on the device
 
     def forward(self, image: Tensor) -> Tensor:
-        """Finds the classes in images.
+        """Segments images.
 
         Args:
             image: ``(N, 3, H, W)`` float32, RGB in [0, 1].
 
         Returns:
-            float32 probabilities ``(N, C, H, W)``, averaged over the mirror image if ``flip`` is set.
+            float32 probabilities ``(N, C, H, W)``, averaged with the mirrored image if ``flip`` is set.
         """
         probs = self.probabilities(self.net(image))
         if self.flip:
@@ -88,47 +86,45 @@ class SegmentationModule(ImageTask):
         return probs
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Turns logits ``(N, C, H, W)`` of any precision into float32 probabilities."""
+        """Converts logits ``(N, C, H, W)`` of any precision to float32 probabilities."""
         return logits.float().sigmoid() if self._one else logits.float().softmax(dim=1)
 
     def decide(self, probs: Tensor) -> Tensor:
-        """Turns probabilities ``(N, C, H, W)`` into class numbers ``(N, H, W)``; bools for one class."""
+        """Converts probabilities ``(N, C, H, W)`` to class numbers ``(N, H, W)``; booleans for one class."""
         return probs[:, 0] >= self.threshold if self._one else probs.argmax(dim=1)
 
     def losses(self, batch: SegmentBatch) -> dict[str, Tensor]:
-        """Losses of a batch by name, with their sum under ``"loss"``."""
+        """Returns the losses of a batch by name and their sum under ``"loss"``."""
         return self._losses(self.net(batch["image"]), batch["mask"])
 
     def on_validation_epoch_start(self) -> None:
-        """Forgets a validation that was cut short."""
+        """Resets the metrics, also after an interrupted validation."""
         self.val_scores.reset()
 
     def validation_step(self, batch: SegmentBatch) -> SegmentOutput | None:
-        """Judges a batch at the stage's size."""
+        """Scores a batch at the stage's size; returns ``None`` for an empty batch."""
         if not batch["name"]:
             return None
         logits, mask = self.net(batch["image"]), batch["mask"]
         loss = self._losses(logits, mask)["loss"]
         probs = self.probabilities(logits)
-        truth = mask >= 0.5 if self._one else mask
-        counts = count(self.decide(probs), truth, classes=len(self.classes))
+        target = mask >= 0.5 if self._one else mask
+        counts = count(self.decide(probs), target, classes=len(self.classes))
         self.val_scores.update(counts, loss)
         score = image_dice(counts, classes=1) if self._one else accuracy(counts)
         return {"loss": loss, "probs": probs, "score": score}
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the scores of the whole set; every process takes part, whether or not it had images."""
-        scores = {f"val/{name}": score for name, score in self.val_scores.compute().items()}
-        self.log("val/dice", scores.pop("val/dice"), prog_bar=True, batch_size=1, sync_dist=True)
-        self._log_known(scores)
+        """Logs the scores of the validation set; all ranks take part, also those without images."""
+        self.log_scores(_defined(self.val_scores.compute(), "val"), prog_bar="val/dice")
 
     def on_test_epoch_start(self) -> None:
-        """Begins a new table."""
+        """Resets metrics and table."""
         self.test_scores.reset()
-        self._tested = []
+        self._test_counts = []
 
     def test_step(self, batch: NativeSegmentBatch) -> None:
-        """Judges images at their own size: probabilities are resized to it, bilinear, and then decided."""
+        """Scores images at their own size, to which the probabilities are resized before the decision."""
         if not batch["name"]:
             return
         tables = []
@@ -137,18 +133,17 @@ class SegmentationModule(ImageTask):
             tables.append(count(preds, mask[None], classes=len(self.classes)))
         counts = torch.cat(tables)
         self.test_scores.update(counts)
-        self._tested.append((batch["name"], counts))
+        self._test_counts.append((batch["name"], counts))
 
     def on_test_epoch_end(self) -> None:
-        """Logs the scores of the whole set and makes ``test_table``, the worst image first, on every process."""
-        scores = {f"test/{name}": score for name, score in self.test_scores.compute().items() if name != "loss"}
-        self._log_known(scores)
-        rows = [row for names, counts in self._tested for row in score_table(names, counts, self.classes)]
+        """Logs the scores of the test set and completes ``test_table`` on all ranks."""
+        self.log_scores(_defined(self.test_scores.compute(), "test"))
+        rows = [row for names, counts in self._test_counts for row in score_table(names, counts, self.classes)]
         self.test_table = sorted(gather_rows(rows), key=lambda row: (row["dice"], row["name"]))
-        self._tested = []
+        self._test_counts = []
 
     def predict_step(self, batch: SegmentBatch) -> Tensor:
-        """Gives float32 probabilities ``(N, C, H, W)`` at the size of the batch."""
+        """Returns float32 probabilities ``(N, C, H, W)`` at the size of the batch."""
         probs: Tensor = self(batch["image"])
         return probs
 
@@ -161,10 +156,9 @@ class SegmentationModule(ImageTask):
             losses = binary_losses(logits, mask, dice=self.dice_weight, edge=self.edge_weight)
         else:
             losses = class_losses(logits, mask, dice=self.dice_weight)
-        return {**losses, "loss": torch.stack(list(losses.values())).sum()}
+        return with_total(losses)
 
-    def _log_known(self, scores: dict[str, Tensor]) -> None:
-        """Logs what is a number: a class that never occurs has no IoU."""
-        known = {name: score for name, score in scores.items() if not score.isnan()}
-        # All processes hold the same value already; saying so keeps Lightning from warning about it.
-        self.log_dict(known, batch_size=1, sync_dist=True)
+
+def _defined(scores: dict[str, Tensor], split: str) -> dict[str, Tensor]:
+    """Adds the split to the names and drops NaN: the IoU of a class that never occurs, the loss of a test."""
+    return {f"{split}/{name}": score for name, score in scores.items() if name == "dice" or not score.isnan()}

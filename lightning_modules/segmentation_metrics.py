@@ -1,4 +1,4 @@
-"""Dice, IoU and accuracy of masks: what one image scores, and what a whole set scores over all processes."""
+"""Dice, IoU and accuracy of masks, per image and over a whole set on all ranks."""
 
 import math
 from typing import TypedDict
@@ -11,28 +11,28 @@ from models.losses.segmentation import IGNORE
 
 
 class ImageScore(TypedDict):
-    """One line of the per-image table of a test."""
+    """One row of the test table."""
 
     name: str  # relative to the data's root
-    dice: float  # of the one class, or the mean over the classes in the image
+    dice: float  # of the single class, or mean over the classes in the image
     iou: float
-    accuracy: float  # share of the pixels that are right
+    accuracy: float  # fraction of correct pixels
 
 
 def count(preds: Tensor, target: Tensor, *, classes: int) -> Tensor:
-    """Counts, image by image and class by class, the pixels that all scores are made of.
+    """Counts the pixels of each image and class from which all scores are computed.
 
-    Plain sums: torchmetrics' own counting builds a table of pixels times classes where deterministic algorithms
-    are asked for (gigabytes for large images), and waits for the GPU once an image otherwise.
+    Plain sums are used because torchmetrics' counting builds a table of pixels times classes under deterministic
+    algorithms (gigabytes for large images), and synchronizes with the GPU for each image otherwise.
 
     Args:
-        preds: class numbers ``(N, H, W)``; for one class 1 is the class and 0 the background, or bools.
-        target: the same for the truth; ``255`` is left out where there are several classes.
-        classes: how many classes the network tells apart.
+        preds: class numbers ``(N, H, W)``; for one class 1 is the class and 0 the background, or booleans.
+        target: class numbers or booleans like ``preds``; with several classes, 255 is ignored.
+        classes: number of classes of the network.
 
     Returns:
-        int64 ``(N, K, 3)``: pixels right, in the truth and in the prediction. ``K`` is the number of classes, or 2
-        for one class: its background and itself.
+        int64 ``(N, K, 3)``: pixels that are correct, in the target, in the prediction. ``K`` is the number of classes;
+        for one class it is 2, background and class.
 
     >>> count(torch.tensor([[[1, 1, 0]]]), torch.tensor([[[1, 0, 0]]]), classes=1).tolist()
     [[[1, 2, 1], [1, 1, 2]]]
@@ -40,59 +40,60 @@ def count(preds: Tensor, target: Tensor, *, classes: int) -> Tensor:
     known = torch.ones_like(target, dtype=torch.bool) if classes == 1 else target != IGNORE
     counts = []
     for number in range(max(2, classes)):
-        truth, found = target == number, (preds == number) & known
-        counts.append(torch.stack([(truth & found).sum((1, 2)), truth.sum((1, 2)), found.sum((1, 2))], dim=-1))
+        expected, predicted = target == number, (preds == number) & known
+        correct = expected & predicted
+        counts.append(torch.stack([x.sum((1, 2)) for x in (correct, expected, predicted)], dim=-1))
     return torch.stack(counts, dim=1)
 
 
 def class_iou(counts: Tensor) -> Tensor:
-    """Intersection over union of every class: nan for a class that is neither there nor predicted.
+    """Intersection over union per class; NaN for a class that is neither in the target nor predicted.
 
     Args:
-        counts: ``(..., K, 3)`` of ``count``, of one image or summed over many.
+        counts: ``(..., K, 3)`` from ``count``, of one image or summed over several.
 
     Returns:
-        float ``(..., K)``; the last entry is the class where there is only one, the first its background.
+        float ``(..., K)``; for a single class, background and class.
     """
-    hit, in_truth, in_preds = counts.unbind(-1)
-    return hit / (in_truth + in_preds - hit)
+    correct, expected, predicted = counts.unbind(-1)
+    return correct / (expected + predicted - correct)
 
 
 def class_dice(counts: Tensor) -> Tensor:
-    """Dice coefficient of every class: nan for a class that is neither there nor predicted.
+    """Dice coefficient per class; NaN for a class that is neither in the target nor predicted.
 
     Args:
-        counts: ``(..., K, 3)`` of ``count``.
+        counts: ``(..., K, 3)`` from ``count``.
 
     Returns:
         float ``(..., K)``.
     """
-    hit, in_truth, in_preds = counts.unbind(-1)
-    return 2 * hit / (in_truth + in_preds)
+    correct, expected, predicted = counts.unbind(-1)
+    return 2 * correct / (expected + predicted)
 
 
 def accuracy(counts: Tensor) -> Tensor:
-    """Share of the pixels (those not ignored) that got their right class.
+    """Fraction of correct pixels among those that are not ignored.
 
     Args:
-        counts: ``(..., K, 3)`` of ``count``.
+        counts: ``(..., K, 3)`` from ``count``.
 
     Returns:
-        float ``(...)``; nan where every pixel is ignored.
+        float ``(...)``; NaN if all pixels are ignored.
     """
-    hit, in_truth, _ = counts.unbind(-1)
-    return hit.sum(-1) / in_truth.sum(-1)
+    correct, expected, _ = counts.unbind(-1)
+    return correct.sum(-1) / expected.sum(-1)
 
 
 def image_dice(counts: Tensor, *, classes: int) -> Tensor:
-    """Dice of every image: of the one class, or the mean over the classes that occur in it.
+    """Dice per image: of the single class, or the mean over the classes in target or prediction.
 
-    An image with nothing to find in which nothing was found scores 1, as Kaggle's Carvana judge has it
-    (torchmetrics leaves such images out, others give them 0).
+    An empty mask that is predicted as empty scores 1, as in Kaggle's Carvana challenge (torchmetrics leaves such
+    images out, other implementations return 0).
 
     Args:
-        counts: ``(N, K, 3)`` of ``count``.
-        classes: how many classes the network tells apart; with one the background does not count.
+        counts: ``(N, K, 3)`` from ``count``.
+        classes: number of classes of the network; for one class the background is left out.
 
     Returns:
         float ``(N,)``.
@@ -102,11 +103,11 @@ def image_dice(counts: Tensor, *, classes: int) -> Tensor:
 
 
 def image_iou(counts: Tensor, *, classes: int) -> Tensor:
-    """IoU of every image, by the rules of ``image_dice``.
+    """IoU per image, with the conventions of ``image_dice``.
 
     Args:
-        counts: ``(N, K, 3)`` of ``count``.
-        classes: how many classes the network tells apart.
+        counts: ``(N, K, 3)`` from ``count``.
+        classes: number of classes of the network.
 
     Returns:
         float ``(N,)``.
@@ -116,15 +117,15 @@ def image_iou(counts: Tensor, *, classes: int) -> Tensor:
 
 
 def score_table(names: list[str], counts: Tensor, classes: tuple[str, ...]) -> list[ImageScore]:
-    """Writes the scores of images in words and plain numbers.
+    """Returns the scores of images as rows of plain values.
 
     Args:
-        names: of the N images.
-        counts: ``(N, K, 3)`` of ``count``.
-        classes: names of the classes the network tells apart.
+        names: of the N images, relative to the data's root.
+        counts: ``(N, K, 3)`` from ``count``.
+        classes: names of the classes of the network.
 
     Returns:
-        One row per image; accuracy is 1 where every pixel is ignored.
+        One row per image; accuracy is 1 if all pixels are ignored.
     """
     columns = (
         image_dice(counts, classes=len(classes)).tolist(),
@@ -132,17 +133,17 @@ def score_table(names: list[str], counts: Tensor, classes: tuple[str, ...]) -> l
         accuracy(counts).nan_to_num(nan=1.0).tolist(),
     )
     rows = zip(names, *columns, strict=True)
-    return [{"name": name, "dice": dice, "iou": iou, "accuracy": share} for name, dice, iou, share in rows]
+    return [{"name": name, "dice": dice, "iou": iou, "accuracy": correct} for name, dice, iou, correct in rows]
 
 
 class SegmentScores(Metric):
-    """Scores of a whole set: pixel counts are pooled, Dice is the mean over images, the loss too.
+    """Scores of a whole set: IoU and accuracy from pooled pixel counts, Dice and loss as means over images.
 
-    Sums are all that is kept and sent between processes, so neither a short last batch nor processes with
-    different numbers of images (or none) change the result.
+    Only sums are stored and reduced over ranks. A short last batch, or ranks with different numbers of images (or
+    none), therefore do not change the result.
 
     Args:
-        classes: names of the classes the network tells apart.
+        classes: names of the classes of the network.
     """
 
     full_state_update = False
@@ -163,8 +164,8 @@ class SegmentScores(Metric):
         """Adds a batch.
 
         Args:
-            counts: ``(N, K, 3)`` of ``count``.
-            loss: the batch's mean loss ``()``; ``None`` where there is none to report, in all batches or in none.
+            counts: ``(N, K, 3)`` from ``count``.
+            loss: mean loss ``()`` of the batch; ``None`` (for all batches) if there is no loss to report.
         """
         self.counts += counts.sum(0)
         self.dice += image_dice(counts, classes=len(self.classes)).sum()
@@ -172,11 +173,11 @@ class SegmentScores(Metric):
         self.images += len(counts)
 
     def compute(self) -> dict[str, Tensor]:
-        """Gives the scores by name.
+        """Returns the scores by name.
 
         Returns:
-            ``loss`` and ``dice`` (means over images), ``iou`` (of the one class, or the mean over the classes
-            that occur), ``accuracy`` and, for several classes, ``iou/<class>`` for each (nan if it never occurs).
+            ``loss`` (NaN without losses) and ``dice``, means over images; ``iou`` of the single class, or the mean
+            over the classes that occur; ``accuracy``; for several classes ``iou/<class>`` (NaN if it never occurs).
         """
         iou = class_iou(self.counts)
         several = len(self.classes) > 1

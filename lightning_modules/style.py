@@ -1,4 +1,4 @@
-"""Style: batches of images to losses, scores and repainted images."""
+"""Style transfer: batches of images to losses, scores and stylized images."""
 
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
@@ -6,99 +6,80 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from datamodules.batches import ImageBatch, StyleBatch, StyleOutput
-from lightning_modules.base import ImageTask
+from datamodules.batches import StyleBatch, StyleOutput
+from lightning_modules.base import with_total
+from lightning_modules.tiled import TiledTask, Tiling
 from lightning_modules.typed_trainer import typed
 from models.gather import gather_rows
 from models.losses.style import StyleLoss
-from models.style.tiled_instance_norm import shared_statistics
-from models.tiled_inference import tiled_inference
 
 #: Number of training images that the style loss is normalized with.
 CALIBRATION_IMAGES = 16
 
-#: White in whole numbers.
-_TOPS = {torch.uint8: 255, torch.int32: 65535}
-
 
 @runtime_checkable
-class Painter(Protocol):
-    """A net that says how far it sees and on which steps its tiles begin."""
+class TileableNet(Protocol):
+    """A net that states its receptive field and the grid of its strided layers."""
 
     @property
     def reach(self) -> int:
-        """Pixels around a pixel of the result that have a say in it."""
+        """Radius of the receptive field in pixels of the image."""
         ...
 
     @property
     def multiple(self) -> int:
-        """Tiles that begin at multiples of so many pixels are worked on as the whole image is."""
+        """Tiles that start at multiples of this number give the same result as the whole image."""
         ...
 
 
 @runtime_checkable
 class StyleData(Protocol):
-    """Data that bring a painting along."""
+    """A data module with a style image."""
 
     def style(self) -> Tensor:
-        """The painting, (3, h, w) float32 in [0, 1]."""
+        """The style image, (3, h, w) float32 in [0, 1]."""
         ...
 
     def calibration_images(self, count: int) -> Tensor:
-        """Images by which the parts of the loss are measured, (N, 3, S, S) float32 in [0, 1]."""
+        """Images by which the units of the loss are measured, (N, 3, S, S) float32 in [0, 1]."""
         ...
 
 
 class StyleScore(TypedDict):
-    """One line of the per-image table of a test."""
+    """One row of the test table."""
 
     name: str  # relative to the data's root
-    loss: float  # combined, of the repainted image
-    untouched: float  # combined, of the image as it is
-    relative: float  # the first divided by the second
+    loss: float  # total, of the stylized image
+    untouched: float  # total, of the image itself
+    relative: float  # loss / untouched
 
 
-class StyleModule(ImageTask):
-    """Trains ``net`` to repaint images in the manner of one painting, which the data module brings along.
+class StyleModule(TiledTask):
+    """Trains ``net`` to render images in the style of one image, which the data module provides.
 
-    Scores: means over images of the loss and its parts, and ``val/relative``: the loss of the repainted
-    images divided by that of the untouched ones, whose content is right and whose style is not.
-
-    Large images go through the net in tiles (``models/tiled_inference.py``). With batch norm, tiles that overlap by
-    what the
-    net sees agree with the whole image. Instance norm would bring every tile to its own contrast, a flat sky as
-    well as a crowd; so it is given one for all, that of the image made as small as a tile (``shared_statistics``).
+    Scores are means over images: the loss, its parts, and ``val/relative``, the loss of the stylized images divided by
+    that of the untouched ones (whose content part is 0).
 
     Args:
-        net: maps images ``(N, 3, H, W)`` in [0, 1] to the same shape and range; it has ``layer_groups()``, and says
-            its ``reach`` and ``multiple``.
-        loss: compares repainted images with images and painting.
-        tile: side of a tile in pixels; 1024 take about 1 GB with the default net.
-        weight_decay: see ``ImageTask``.
-        momentum: see ``ImageTask``.
-        channels_last: see ``ImageTask``.
+        net: maps images ``(N, 3, H, W)`` in [0, 1] to the same shape and range; it has ``layer_groups()``, ``reach``
+            and ``multiple``.
+        loss: compares the result with the image (content) and with the style image.
+        tile: side in pixels of the tiles that large images are divided into; 1024 take about 1 GB with the default
+            net.
+        options: of ``ImageTask``.
 
     Raises:
-        TypeError: if ``net`` does not say how its tiles have to be.
-        ValueError: if ``tile`` is too small for what the net sees.
+        TypeError: if ``net`` has no ``reach`` and ``multiple``.
+        ValueError: if ``tile`` is too small for the receptive field.
     """
 
     test_table: list[StyleScore]
 
-    def __init__(
-        self,
-        *,
-        net: nn.Module,
-        loss: StyleLoss,
-        tile: int = 1024,
-        weight_decay: float = 1e-7,
-        momentum: float | tuple[float, float] = 0.9,
-        channels_last: bool = False,
-    ) -> None:
-        super().__init__(net=net, weight_decay=weight_decay, momentum=momentum, channels_last=channels_last)
-        if not isinstance(net, Painter):
-            raise TypeError(f"{type(net).__name__} needs reach and multiple, which say how its tiles have to be")
-        # Three eighths of the overlap are left out on each side.
+    def __init__(self, *, net: nn.Module, loss: StyleLoss, tile: int = 1024, **options: Any) -> None:
+        super().__init__(net=net, **options)
+        if not isinstance(net, TileableNet):
+            raise TypeError(f"{type(net).__name__} needs reach and multiple, by which its tiles are chosen")
+        # Tiled inference drops three eighths of the overlap on each side.
         self._multiple, self._reach = net.multiple, net.reach
         self._overlap = -(-self._reach * 8 // (3 * self._multiple)) * self._multiple
         self.loss, self.tile = loss, tile
@@ -108,7 +89,7 @@ class StyleModule(ImageTask):
 
     @property
     def tile(self) -> int:
-        """Side of the tiles that large images go through in, in pixels."""
+        """Side in pixels of the tiles that large images are divided into."""
         return self._tile
 
     @tile.setter
@@ -121,12 +102,17 @@ class StyleModule(ImageTask):
         self._tile = side - side % self._multiple
 
     @property
+    def tiling(self) -> Tiling:
+        """Tiles whose overlap covers the receptive field."""
+        return Tiling(tile=self.tile, overlap=self._overlap, multiple=self._multiple)
+
+    @property
     def weights_origin(self) -> str:
-        """Where the weights in use came from, in words."""
+        """Where the weights of the net and of the loss came from, for reports."""
         return f"random weights; features of the loss: {self.loss.weights_origin}"
 
     def setup(self, stage: str) -> None:
-        """Loads the feature network of the loss, and calibrates the loss unless a checkpoint or callback has done so.
+        """Loads the VGG of the loss, and calibrates the loss unless a checkpoint or callback has done so.
 
         Raises:
             TypeError: if the data module has no style image.
@@ -152,45 +138,23 @@ class StyleModule(ImageTask):
         self.loss.set_style(data.style())
         self.loss.calibrate(data.calibration_images(count))
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Repaints an image of any size, in tiles where it is large.
-
-        Args:
-            image: ``(1, 3, H, W)`` RGB: float in [0, 1], uint8, or int32 from 0 to 65535. Whole numbers become floats
-                tile by tile, so that a large image is never in memory as such.
-
-        Returns:
-            float32 ``(1, 3, H, W)`` in [0, 1].
-        """
-        top = _TOPS.get(image.dtype, 1)
-
-        def run(tile: Tensor) -> Tensor:
-            made: Tensor = self.net(tile.float() / top)
-            return made
-
-        if max(image.shape[2:]) <= self.tile:
-            return run(image).float()
-        with shared_statistics(self.net, run, image, side=self.tile):
-            return tiled_inference(run, image, scale=1, tile=self.tile, overlap=self._overlap, multiple=self._multiple)
-
     def losses(self, batch: StyleBatch) -> dict[str, Tensor]:
-        """Losses of a batch by name, with their sum under ``"loss"``."""
-        losses: dict[str, Tensor] = self.loss(self.net(batch["content"]), batch["content"])
-        return {**losses, "loss": torch.stack(list(losses.values())).sum()}
+        """Returns the parts of the loss of a batch and their sum under ``"loss"``."""
+        return with_total(self.loss(self.net(batch["content"]), batch["content"]))
 
     def on_validation_epoch_start(self) -> None:
-        """Forgets a validation that was cut short."""
+        """Resets the metrics, also after an interrupted validation."""
         for metric in self._val_metrics().values():
             metric.reset()
 
     def validation_step(self, batch: StyleBatch) -> StyleOutput | None:
-        """Judges a batch of patches; a process may get an empty one, where there are more processes than images."""
+        """Scores a batch of patches; returns ``None`` for an empty batch."""
         if not batch["name"]:
             return None
         content = batch["content"]
         preds: Tensor = self.net(content)
         parts = self.loss.parts_per_image(preds, content)
-        score = _sum(parts)
+        score = torch.stack(list(parts.values())).sum(0)
         metrics = self._val_metrics()
         metrics["loss"].update(score)
         metrics["untouched"].update(self.loss.per_image(content, content))
@@ -199,49 +163,37 @@ class StyleModule(ImageTask):
         return {"loss": score.mean(), "preds": preds, "score": score}
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the means of the whole set; every process takes part, whether or not it had images."""
+        """Logs the means over the validation set; all ranks take part, also those without images."""
         means = {f"val/{name}": metric.compute() for name, metric in self._val_metrics().items()}
-        # All processes hold the same values already; saying so keeps Lightning from warning about it.
-        relative = means["val/loss"] / means.pop("val/untouched")
-        self.log("val/relative", relative, prog_bar=True, batch_size=1, sync_dist=True)
-        self.log_dict(means, batch_size=1, sync_dist=True)
+        means["val/relative"] = means["val/loss"] / means.pop("val/untouched")
+        self.log_scores(means, prog_bar="val/relative")
 
     def on_test_epoch_start(self) -> None:
-        """Begins a new table."""
+        """Resets metrics and table."""
         self.test_loss.reset()
         self.test_untouched.reset()
         self.test_table = []
 
     def test_step(self, batch: StyleBatch) -> None:
-        """Judges images, each beside the untouched image."""
+        """Scores stylized and untouched images."""
         if not batch["name"]:
             return
         content = batch["content"]
-        ours, theirs = self.loss.per_image(self.net(content), content), self.loss.per_image(content, content)
-        self.test_loss.update(ours)
-        self.test_untouched.update(theirs)
-        columns = (ours.tolist(), theirs.tolist(), (ours / theirs).tolist())
-        for name, loss, untouched, relative in zip(batch["name"], *columns, strict=True):
-            self.test_table.append({"name": name, "loss": loss, "untouched": untouched, "relative": relative})
+        stylized = self.loss.per_image(self.net(content), content)
+        untouched = self.loss.per_image(content, content)
+        self.test_loss.update(stylized)
+        self.test_untouched.update(untouched)
+        columns = (stylized.tolist(), untouched.tolist(), (stylized / untouched).tolist())
+        for name, *scores in zip(batch["name"], *columns, strict=True):
+            self.test_table.append(StyleScore(name=name, loss=scores[0], untouched=scores[1], relative=scores[2]))
 
     def on_test_epoch_end(self) -> None:
-        """Logs the means of the whole set and completes ``test_table``, the worst image first, on every process."""
-        ours, theirs = self.test_loss.compute(), self.test_untouched.compute()
-        scores = {"test/loss": ours, "test/untouched": theirs, "test/relative": ours / theirs}
-        self.log_dict(scores, batch_size=1, sync_dist=True)
+        """Logs the means over the test set and completes ``test_table`` on all ranks."""
+        loss, untouched = self.test_loss.compute(), self.test_untouched.compute()
+        scores = {"test/loss": loss, "test/untouched": untouched, "test/relative": loss / untouched}
+        self.log_scores(scores)
         self.test_table = sorted(gather_rows(self.test_table), key=lambda row: (-row["relative"], row["name"]))
-
-    def predict_step(self, batch: ImageBatch) -> Tensor:
-        """Gives the repainted image ``(1, 3, H, W)`` as it is saved: uint8, or uint16 for 16 bits."""
-        image = batch["image"]
-        deep = image.dtype == torch.int32
-        made: Tensor = self(image).mul_(_TOPS[image.dtype]).round_()  # in place: it can be a quarter of a gigabyte
-        return made.to(torch.uint16 if deep else torch.uint8)
 
     def _val_metrics(self) -> dict[str, MeanMetric]:
         parts: dict[str, Any] = {f"loss/{name}": metric for name, metric in self.val_parts.items()}
         return {"loss": self.val_loss, "untouched": self.val_untouched, **parts}
-
-
-def _sum(parts: dict[str, Tensor]) -> Tensor:
-    return torch.stack(list(parts.values())).sum(0)

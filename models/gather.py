@@ -1,4 +1,4 @@
-"""What processes tell each other beside gradients: small things, as Python objects."""
+"""Exchange of small Python objects between ranks."""
 
 from typing import TypeVar
 
@@ -7,37 +7,37 @@ import torch.distributed as dist
 T = TypeVar("T")
 
 
-def gather_objects(mine: T) -> list[T]:
-    """Gives what every process has, process 0's first; all of them have to call this.
+def gather_objects(value: T) -> list[T]:
+    """Returns the objects of all ranks in the order of ranks; a collective call.
 
     Args:
-        mine: whatever can be pickled; small, since every process gets all.
+        value: anything that can be pickled, and small, since every rank receives all of them.
     """
     if not (dist.is_available() and dist.is_initialized()):
-        return [mine]
-    shares: list[T] = [mine] * dist.get_world_size()
-    dist.all_gather_object(shares, mine)
-    return shares
+        return [value]
+    values: list[T] = [value] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def gather_rows(rows: list[T]) -> list[T]:
-    """Puts the rows of all processes together, process 0's first; all of them have to call this."""
-    return [row for share in gather_objects(rows) for row in share]
+    """Concatenates the lists of all ranks in the order of ranks; a collective call."""
+    return [row for rank_rows in gather_objects(rows) for row in rank_rows]
 
 
-def broadcast_object(rank: int, mine: T | None) -> T:
-    """Gives what process ``rank`` has; all of them have to call this.
+def broadcast_object(rank: int, value: T | None) -> T:
+    """Returns the object of one rank on all ranks; a collective call.
 
     Args:
-        rank: number of the process that has it.
-        mine: whatever can be pickled; looked at on that process alone.
+        rank: the rank that sends.
+        value: anything that can be pickled; ignored on all other ranks.
 
     Raises:
-        RuntimeError: if that process has nothing either.
+        RuntimeError: if the sending rank passed ``None``.
     """
-    box = [mine]
+    objects = [value]
     if dist.is_available() and dist.is_initialized():
-        dist.broadcast_object_list(box, src=rank)
-    if box[0] is None:
-        raise RuntimeError(f"process {rank} has nothing to give")
-    return box[0]
+        dist.broadcast_object_list(objects, src=rank)
+    if objects[0] is None:
+        raise RuntimeError(f"rank {rank} broadcast no object")
+    return objects[0]

@@ -1,4 +1,4 @@
-"""Freezing and learning rates, written in terms of a net's layer groups and of nothing else."""
+"""Layer groups of a network: freezing, eval mode and discriminative learning rates."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -9,22 +9,22 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @runtime_checkable
 class LayerGroups(Protocol):
-    """A net that says what its layer groups are, from the input outwards."""
+    """A net with layer groups, ordered from the input to the output."""
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Returns modules so that every parameter is in exactly one group."""
+        """Returns the modules of each group; every parameter is in exactly one group."""
         ...
 
 
 def frozen_count(groups: int, frozen: int | Literal["encoder"]) -> int:
-    """Counts the leading groups that stand still.
+    """Returns the number of leading groups that are frozen.
 
     Args:
-        groups: how many groups the net has.
-        frozen: a number of groups from the input, or ``"encoder"`` for all but the last.
+        groups: number of layer groups of the net.
+        frozen: number of groups from the input, or ``"encoder"`` for all but the last.
 
     Raises:
-        ValueError: if nothing would be left to train.
+        ValueError: if no group would be trained.
 
     >>> frozen_count(3, "encoder"), frozen_count(3, 1), frozen_count(3, 0)
     (2, 1, 0)
@@ -36,21 +36,21 @@ def frozen_count(groups: int, frozen: int | Literal["encoder"]) -> int:
 
 
 def freeze_(groups: Sequence[Sequence[nn.Module]], count: int) -> None:
-    """Stops the gradients of the first ``count`` groups and lets those of all others flow, in place."""
+    """Freezes the parameters of the first ``count`` groups and unfreezes all others, in place."""
     for number, group in enumerate(groups):
         for module in group:
             module.requires_grad_(number >= count)
 
 
 def eval_batch_norm_(groups: Sequence[Sequence[nn.Module]]) -> None:
-    """Puts the batch norms of ``groups`` into eval mode, so that they keep their statistics, in place."""
+    """Sets the batch norms of ``groups`` to eval mode, so that they keep their running statistics, in place."""
     for module in _modules(groups):
         if isinstance(module, _BatchNorm):
             module.eval()
 
 
 def eval_(groups: Sequence[Sequence[nn.Module]]) -> None:
-    """Puts ``groups`` into eval mode (batch norm, dropout, stochastic depth), in place."""
+    """Sets ``groups`` to eval mode (batch norm, dropout, stochastic depth), in place."""
     for group in groups:
         for module in group:
             module.eval()
@@ -59,28 +59,28 @@ def eval_(groups: Sequence[Sequence[nn.Module]]) -> None:
 def param_groups(
     groups: Sequence[Sequence[nn.Module]], *, lr: float, lr_scale: Sequence[float] | None
 ) -> list[dict[str, Any]]:
-    """Writes an optimiser's parameter groups: one for every layer group that trains, each with its peak rate.
+    """Returns the parameter groups of an optimizer, one for each layer group with trainable parameters.
 
     Args:
-        groups: the net's layer groups, from the input outwards.
-        lr: peak rate of a group whose factor is 1.
-        lr_scale: a factor for every layer group, frozen ones too; ``None`` is 1 for all.
+        groups: layer groups of the net, from input to output.
+        lr: peak learning rate of a group with factor 1.
+        lr_scale: factor for every layer group, including frozen ones; ``None`` is 1 for all.
 
     Returns:
-        Dicts with ``params``, ``lr`` and ``name`` (``group0`` is nearest to the input).
+        Dictionaries with ``params``, ``lr`` and ``name`` (``group0`` is nearest to the input).
 
     Raises:
-        ValueError: if ``lr_scale`` does not name a factor for every group.
+        ValueError: if ``lr_scale`` does not have one factor for each group.
     """
     scales = [1.0] * len(groups) if lr_scale is None else list(lr_scale)
     if len(scales) != len(groups):
         raise ValueError(f"lr_scale has {len(scales)} factors and the net {len(groups)} layer groups: one for each")
-    found = []
+    param_dicts = []
     for number, (group, scale) in enumerate(zip(groups, scales, strict=True)):
         params = [p for module in group for p in module.parameters() if p.requires_grad]
         if params:
-            found.append({"params": params, "lr": lr * scale, "name": f"group{number}"})
-    return found
+            param_dicts.append({"params": params, "lr": lr * scale, "name": f"group{number}"})
+    return param_dicts
 
 
 def _modules(groups: Sequence[Sequence[nn.Module]]) -> Iterator[nn.Module]:

@@ -1,4 +1,4 @@
-"""Mean and standard deviation as part of the net, so that images travel in [0, 1] everywhere else."""
+"""Normalization as a layer of the network, so that images are in [0, 1] everywhere else."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 class Normalize(nn.Module):
     """Subtracts a mean and divides by a standard deviation per channel.
 
-    The first three channels are RGB. Every further channel (near infrared, depth, ...) gets the average of their three
-    figures, for ImageNet 0.449 and 0.226, and so do all channels of images with fewer than three.
+    The first three channels are RGB. Further channels (near infrared, depth, ...), and all channels of images with
+    fewer than three, use the average of the RGB values; for ImageNet 0.449 and 0.226.
 
-    The figures are buffers and part of the state dict: a checkpoint is enough to use the net.
+    The values are buffers and in the state dict.
 
     Args:
         mean: of red, green and blue, in [0, 1].
@@ -29,7 +29,7 @@ class Normalize(nn.Module):
         self.register_buffer("std", _per_channel(std, channels))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps images (N, C, H, W) in [0, 1] to about zero mean and unit deviation."""
+        """Maps images (N, C, H, W) in [0, 1] to about zero mean and unit standard deviation."""
         return (images - self.mean) / self.std
 
 

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from experiments.cli.main import main
 from models.losses.random_filters import natural_noise
 from models.losses.style import StyleLoss
-from models.style.gatys import adam, lbfgs, paint
+from models.style.gatys import adam, lbfgs, optimize_pixels
 
 TARGET = torch.linspace(-0.2, 1.2, 3 * 4 * 5).view(1, 3, 4, 5)  # partly beyond what pixels can be
 
@@ -23,7 +23,7 @@ def distance(pixels: Tensor) -> Tensor:
 def test_finds_the_nearest_image_there_is(optimizer: Callable[[Tensor], Optimizer], iterations: int) -> None:
     start = torch.full_like(TARGET, 0.5)
     seen: list[tuple[int, float]] = []
-    done = paint(
+    done = optimize_pixels(
         distance, start, iterations=iterations, optimizer=optimizer, on_iteration=lambda *told: seen.append(told)
     )
     torch.testing.assert_close(done.image, TARGET.clamp(0, 1), atol=2e-3, rtol=0)
@@ -43,7 +43,7 @@ def test_an_iteration_is_one_evaluation(optimizer: Callable[[Tensor], Optimizer]
         calls.append(1)
         return distance(pixels)
 
-    paint(counted, torch.full_like(TARGET, 0.5), iterations=7, optimizer=optimizer)
+    optimize_pixels(counted, torch.full_like(TARGET, 0.5), iterations=7, optimizer=optimizer)
     assert len(calls) == 7
 
 
@@ -55,18 +55,18 @@ def test_the_best_is_kept_where_the_loss_breaks() -> None:
         images.append(pixels.detach().clone())
         return pixels.sum() * 1e-3 + next(values)
 
-    done = paint(breaks, torch.full_like(TARGET, 0.5), iterations=5, optimizer=adam)
+    done = optimize_pixels(breaks, torch.full_like(TARGET, 0.5), iterations=5, optimizer=adam)
     assert len(done.losses) == 3
     assert torch.equal(done.image, images[1])
     assert done.loss_at(300) == done.losses[-1] == pytest.approx(3, abs=0.1)
     with pytest.raises(ValueError, match="loss of the start is not a number"):
-        paint(lambda pixels: pixels.sum() * torch.nan, TARGET, iterations=5)
+        optimize_pixels(lambda pixels: pixels.sum() * torch.nan, TARGET, iterations=5)
     with pytest.raises(ValueError, match="at least 1, not 0"):
-        paint(distance, TARGET, iterations=0)
+        optimize_pixels(distance, TARGET, iterations=0)
 
 
 def test_a_start_that_is_not_contiguous_works() -> None:
-    done = paint(distance, torch.full((1, 4, 5, 3), 0.5).permute(0, 3, 1, 2), iterations=20)
+    done = optimize_pixels(distance, torch.full((1, 4, 5, 3), 0.5).permute(0, 3, 1, 2), iterations=20)
     torch.testing.assert_close(done.image, TARGET.clamp(0, 1), atol=2e-3, rtol=0)
 
 
@@ -80,7 +80,9 @@ def test_style_comes_over_and_content_stays() -> None:
     loss = StyleLoss(name="vgg11", layers=(1, 4), layer_weights=(0.5, 0.5), content_weight=0.02, weights="none")
     loss.set_style(clouds * torch.tensor([1.0, 0.6, 0.2]).view(3, 1, 1))
     loss.calibrate(content)
-    done = paint(lambda pixels: torch.stack(list(loss(pixels, content).values())).sum(), content, iterations=40)
+    done = optimize_pixels(
+        lambda pixels: torch.stack(list(loss(pixels, content).values())).sum(), content, iterations=40
+    )
     assert done.losses[0] == pytest.approx(1, rel=1e-3)
     assert done.loss_at(40) < 0.2
     red, _, blue = done.image[0].mean((1, 2))

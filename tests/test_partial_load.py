@@ -25,10 +25,10 @@ def test_a_2x_checkpoint_starts_a_4x_net(prefix: str) -> None:
     small, large = net(seed=0), net(seed=1, max_scale=4)
     fresh = {name: value.clone() for name, value in large.state_dict().items()}
     result = load_matching_(large, {prefix + name: value for name, value in small.state_dict().items()})
-    assert result.new == ("upsampling.1.conv.weight", "upsampling.1.conv.bias")
-    assert result.taken == tuple(name for name in large.state_dict() if name not in result.new)
-    assert result.left == {}
-    assert all(torch.equal(large.state_dict()[name], fresh[name]) for name in result.new)
+    assert result.kept == ("upsampling.1.conv.weight", "upsampling.1.conv.bias")
+    assert result.loaded == tuple(name for name in large.state_dict() if name not in result.kept)
+    assert result.unused == {}
+    assert all(torch.equal(large.state_dict()[name], fresh[name]) for name in result.kept)
     large.active_scale = 2
     assert torch.equal(large(IMAGES), small(IMAGES))
 
@@ -37,7 +37,7 @@ def test_what_does_not_fit_is_left_with_its_reason() -> None:
     wide, narrow = net(seed=0, tail_norm=True), SrResnet(width=4, blocks=2, max_scale=2)
     weights = dict(wide.state_dict()) | {"tail.weight": torch.zeros(3, 8, 3, 3), "tail.bias": torch.zeros(3).int()}
     result = load_matching_(narrow, weights | {"module.head.bias": torch.zeros(4)})
-    assert result.left == {
+    assert result.unused == {
         "norm.weight": "the net has no such tensor",
         "norm.bias": "the net has no such tensor",
         "norm.running_mean": "the net has no such tensor",
@@ -47,24 +47,24 @@ def test_what_does_not_fit_is_left_with_its_reason() -> None:
         "tail.bias": "torch.int32 in the file, torch.float32 in the net",
         "module.head.bias": "the file has head.bias twice",
     }
-    assert {name.partition(".conv")[0] for name in result.new} == {"blocks.1", "tail.weight", "tail.bias"}
+    assert {name.partition(".conv")[0] for name in result.kept} == {"blocks.1", "tail.weight", "tail.bias"}
     assert torch.equal(narrow.head.bias, wide.head.bias)
 
 
 def test_the_account_names_every_tensor() -> None:
     result = PartialLoad(
-        taken=("head.weight",),
-        left={"old": "the net has no such tensor"},
-        new=("tail.weight", "count"),
+        loaded=("head.weight",),
+        unused={"old": "the net has no such tensor"},
+        kept=("tail.weight", "count"),
         shapes={"head.weight": (4, 3, 3, 3), "tail.weight": (3, 4, 3, 3), "count": ()},
     )
     assert result.account() == (
-        "taken: 1 tensor\n"
+        "loaded: 1 tensor\n"
         "  head.weight 4 x 3 x 3 x 3\n"
-        "new, as the net was started: 2 tensors\n"
+        "kept as initialized: 2 tensors\n"
         "  tail.weight 3 x 4 x 3 x 3\n"
         "  count one number\n"
-        "left in the file: 1 tensor\n"
+        "not used from the file: 1 tensor\n"
         "  old: the net has no such tensor"
     )
 
@@ -83,7 +83,7 @@ def test_nothing_that_fits_and_damaged_weights_are_errors_that_change_nothing() 
         load_matching_(target, {"fc.weight": torch.ones(2)})
     damaged = dict(net(seed=1).state_dict())
     damaged["tail.bias"] = torch.tensor([0.0, float("nan"), 0.0])
-    with pytest.raises(WeightsError, match=r"'tail\.bias' holds numbers that are not finite"):
+    with pytest.raises(WeightsError, match=r"'tail\.bias' contains NaN or infinity"):
         load_matching_(target, damaged)
     assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
 
@@ -99,5 +99,5 @@ def test_files_of_other_laboratories_open(tmp_path: Path) -> None:
     ):
         torch.save(stored, path)
         target = net(seed=2)
-        assert load_matching_(target, read_state_dict(path)).new == ()
+        assert load_matching_(target, read_state_dict(path)).kept == ()
         assert all(torch.equal(value, expected[name]) for name, value in target.state_dict().items())

@@ -160,7 +160,7 @@ def test_auto_without_weights_trains_by_pixels_and_says_so(caplog: pytest.LogCap
     assert list(parts) == ["pixel"]
     assert parts["pixel"].item() == pytest.approx((images(1) - images(2)).abs().mean().item())
     assert len(caplog.messages) == 1
-    assert caplog.messages[0].startswith("TRAINING BY PIXELS ALONE")
+    assert caplog.messages[0].startswith("TRAINING WITH A PIXEL LOSS ALONE")
     assert "vgg16_bn" in caplog.messages[0]
     assert "L1 of pixels alone" in loss.weights_origin
 
@@ -171,10 +171,10 @@ def test_features_without_weights(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="darkroom"):
         features = VggFeatures()
     assert features.random
-    assert caplog.messages[0].startswith("IMAGES ARE COMPARED BY RANDOM FEATURES")
+    assert caplog.messages[0].startswith("THE LOSS USES RANDOM FEATURES")
     with pytest.raises(WeightsError, match="no ImageNet weights for vgg16_bn"):
         VggFeatures(weights="imagenet")
-    with pytest.raises(WeightsError, match=r"nowhere\.pth is no file"):
+    with pytest.raises(WeightsError, match=r"nowhere\.pth is neither a file"):
         PerceptualLoss(weights="nowhere.pth").load()
 
 
@@ -189,7 +189,7 @@ def test_making_the_loss_loads_nothing() -> None:
     [
         ({"layers": (5, 44)}, "the features of vgg16_bn are 0 to 43"),
         ({"layers": ()}, "name at least one"),
-        ({"layers": (12, 5)}, "in rising order"),
+        ({"layers": (12, 5)}, "in ascending order"),
         ({"name": "resnet18"}, "'resnet18' is no VGG of torchvision"),
     ],
 )

@@ -146,7 +146,7 @@ def test_damaged_file_is_refused(content: bytes, tmp_path: Path) -> None:
 def test_url_and_unknown_word_are_refused() -> None:
     with pytest.raises(WeightsError, match="is a URL; download the file yourself"):
         load("https://example.org/w.pth")
-    with pytest.raises(WeightsError, match='pretrained: imagnet is no file, and none of "auto", "imagenet" and "none"'):
+    with pytest.raises(WeightsError, match='pretrained: imagnet is neither a file nor "auto", "imagenet" or "none"'):
         load("imagnet")
 
 

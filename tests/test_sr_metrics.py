@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import color, metrics
 
-from lightning_modules.super_resolution_metrics import SrScores, brightness, psnr, ssim
+from lightning_modules.super_resolution_metrics import SrScores, luma, psnr, ssim
 from tests.helpers.real_data import needs, real
 from tests.helpers.tiny_images import enlarge
 
@@ -43,7 +43,7 @@ def test_bicubic_on_set5_is_what_the_papers_say(scale: int, decibels: float, sim
 def test_brightness_is_the_y_of_scikit_image() -> None:
     image, _ = pair()
     expected = torch.from_numpy(color.rgb2ycbcr(image)[..., 0]).float()
-    torch.testing.assert_close(brightness(tensor(image))[0, 0], expected, rtol=0, atol=1e-3)
+    torch.testing.assert_close(luma(tensor(image))[0, 0], expected, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("border", [0, 2, 4])
@@ -97,7 +97,7 @@ def test_mean_is_over_images_however_they_come() -> None:
 def test_bad_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"not \(1, 3, 20, 20\) and \(1, 3, 20, 21\)"):
         psnr(torch.rand(1, 3, 20, 20), torch.rand(1, 3, 20, 21), border=2)
-    with pytest.raises(ValueError, match="16 x 14 pixels are too small to be judged: without a border of 2"):
+    with pytest.raises(ValueError, match="16 x 14 pixels are too small to be scored: without a border of 2"):
         ssim(torch.rand(1, 3, 14, 16), torch.rand(1, 3, 14, 16), border=2)
 
 

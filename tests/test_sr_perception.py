@@ -11,8 +11,7 @@ from torch import Tensor
 
 from experiments.tasks.super_resolution import SPEC
 from lightning_modules import super_resolution_metrics as sr_metrics
-from lightning_modules.super_resolution import mean_scores
-from lightning_modules.super_resolution_metrics import Lpips, blur
+from lightning_modules.super_resolution_metrics import Lpips, blur, mean_scores
 from models.weights.pretrained import WeightsError
 
 

@@ -94,7 +94,7 @@ def test_untouched_images_are_1_in_every_style_and_replaced_by_their_average_1_i
     loss.calibrate(images)
     parts = {name: part.item() for name, part in loss(images, images).items()}
     assert parts == pytest.approx(
-        {"content": 0, "light": 0, "style_1": 1, "style_4": 2, "style_7": 3, "style_9": 4, "color": 6, "tv": 0.5},
+        {"content": 0, "luminance": 0, "style_1": 1, "style_4": 2, "style_7": 3, "style_9": 4, "color": 6, "tv": 0.5},
         rel=1e-4,
     )
     shown = loss.features(images)[2]  # type: ignore[misc]
@@ -105,8 +105,8 @@ def test_untouched_images_are_1_in_every_style_and_replaced_by_their_average_1_i
 def test_light_is_the_images() -> None:
     image = torch.linspace(0, 1, 64).expand(1, 3, 48, 64)
     loss = ready(luminance_weight=3.0)
-    assert loss(0.2 + 0.5 * image, image)["light"].item() == pytest.approx(0, abs=0.01)
-    assert loss(1 - image, image)["light"].item() == pytest.approx(3 * 2, rel=0.01)
+    assert loss(0.2 + 0.5 * image, image)["luminance"].item() == pytest.approx(0, abs=0.01)
+    assert loss(1 - image, image)["luminance"].item() == pytest.approx(3 * 2, rel=0.01)
 
 
 def test_colors_by_hand_and_wherever_they_are() -> None:
@@ -229,7 +229,7 @@ def test_making_the_loss_loads_nothing() -> None:
     loss = StyleLoss(weights="nowhere.pth")
     assert loss.features is None
     assert loss.weights_origin == "not loaded"
-    with pytest.raises(WeightsError, match=r"nowhere\.pth is no file"):
+    with pytest.raises(WeightsError, match=r"nowhere\.pth is neither a file"):
         loss.load()
 
 
@@ -259,7 +259,7 @@ def test_what_is_missing_is_said() -> None:
         loss(random_images(1), random_images(2))
     with pytest.raises(RuntimeError, match=r"call set_style\(image\)"):
         loss.calibrate(random_images())
-    with pytest.raises(ValueError, match=r"\(2, 3, 24, 32\) cannot be made of images \(2, 3, 24, 24\)"):
+    with pytest.raises(ValueError, match=r"preds \(2, 3, 24, 32\) and content \(2, 3, 24, 24\) must have one shape"):
         ready()(random_images(), random_images(size=(24, 24)))
 
 
@@ -271,7 +271,7 @@ def test_what_is_missing_is_said() -> None:
         ({"style_weight": -1}, "no weight may be negative"),
         ({"color_weight": -0.5}, "no weight may be negative"),
         ({"luminance_weight": -0.5}, "no weight may be negative"),
-        ({"layers": (4, 1, 7, 9)}, "in rising order"),
+        ({"layers": (4, 1, 7, 9)}, "in ascending order"),
         ({"layers": (1, 4, 7, 99)}, "the features of vgg11 are 0 to 20"),
         ({"name": "resnet18"}, "'resnet18' is no VGG of torchvision"),
     ],

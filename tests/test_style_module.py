@@ -114,7 +114,7 @@ def test_tiles_of_batch_norm_are_the_whole_image() -> None:
 
 
 @torch.no_grad()
-def test_tiles_of_instance_norm_have_one_contrast() -> None:
+def test_tiles_share_the_statistics_of_instance_norm() -> None:
     """An image beside a flat wall, each tile of which would by itself be stretched to an image's contrast."""
     image = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None, :, :320, :320] / 255
     wall = 0.5 + 0.01 * torch.rand(1, 3, 320, 320, generator=torch.Generator().manual_seed(1))

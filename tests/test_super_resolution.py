@@ -87,7 +87,7 @@ def test_a_benchmark_takes_pairs_and_images(trained: Path, capsys: pytest.Captur
         ([f"--stages=[{TWO.replace('scale: 2', 'scale: 3')}]"], "stage '2x': scale must be 1, 2, 4, 8, ..., not 3"),
         ([f"--stages=[{TWO.replace('scale: 2', 'scale: 8')}]"], "more than the network's max_scale of 4"),
         ([f"--stages=[{TWO.replace('scale: 2, ', '')}]"], "stage '2x' names no scale"),
-        (["--init_from=images/n0/p0.png"], "cannot be read as weights: it holds something else than tensors"),
+        (["--init_from=images/n0/p0.png"], "cannot be read as weights: it holds other objects than tensors"),
         (["--model.loss=models.losses.pixel.Nothing"], "models.losses.pixel.Nothing"),
         (["--data.crops=0"], "crops and val_size must be at least 1"),
     ],
@@ -135,7 +135,7 @@ def test_weights_move_into_another_net_with_an_account(trained: Path, capsys: py
     words = ["--init_from=foreign.pth", "--name=moved", f"--stages=[{TWO.replace('0.001', '1e-12')}]"]
     assert main([*TASK, *DATA, *NET, *QUIET, *words]) == 0
     told = capsys.readouterr().out
-    assert "new, as the net was started: 2 tensors\n  upsampling.1.conv.weight 32 x 8 x 3 x 3" in told
+    assert "kept as initialized: 2 tensors\n  upsampling.1.conv.weight 32 x 8 x 3 x 3" in told
     assert "extra: the net has no such tensor" in told
     moved = torch.load(trained / "runs/sr/moved/checkpoints/last.ckpt", weights_only=True)["state_dict"]
     for name, value in checkpoint["state_dict"].items():

@@ -55,11 +55,11 @@ def test_unet34_computes_what_the_lesson_does() -> None:
 def test_simple_decoder_computes_what_the_lesson_does() -> None:
     torch.manual_seed(0)
     net = SimpleSegmenter(pretrained="none").eval()
-    norms = [m for m in net.steps.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = [m for m in net.upsampling.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
         nn.init.normal_(norm.weight)
         nn.init.normal_(norm.bias)
-    ups = [m for m in net.steps.modules() if isinstance(m, nn.ConvTranspose2d)]
+    ups = [m for m in net.upsampling.modules() if isinstance(m, nn.ConvTranspose2d)]
     images = torch.rand(1, 3, 64, 96)
     x = F.relu(net.encoder(images)[-1])
     for up, norm in zip(ups, norms, strict=True):

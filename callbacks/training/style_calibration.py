@@ -7,7 +7,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_modules.style import CALIBRATION_IMAGES, StyleModule
 from lightning_modules.typed_trainer import typed
-from models.losses.style import FROM_IMAGE, StyleLoss
+from models.losses.style import CONTENT_PARTS, StyleLoss
 
 
 class StyleCalibration(Callback):
@@ -65,7 +65,7 @@ def calibration_lines(loss: StyleLoss) -> list[str]:
     for (name, weight), unit in zip(loss.part_weights.items(), loss.units.tolist(), strict=True):
         if not weight:
             continue
-        untouched = 0.0 if name in FROM_IMAGE else weight * (1.0 if loss.balance else unit)
+        untouched = 0.0 if name in CONTENT_PARTS else weight * (1.0 if loss.balance else unit)
         total += untouched
         lines.append(f"  {name:10}{weight:10.4g}{unit:12.4g}{untouched:12.4g}")
     return [*lines, f"  {'loss':10}{'':22}{total:12.4g}"]

@@ -30,7 +30,7 @@ from experiments.cli.plan import make_plan
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from lightning_modules.style import StyleModule
-from models.style.gatys import paint
+from models.style.gatys import optimize_pixels
 
 MARKS = (100, 300, 500)
 
@@ -112,7 +112,7 @@ def measure(figures: Measurements, module: StyleModule, content: Tensor, *, iter
         bar.set_postfix(loss=f"{lowest:.4g}", network=f"{figures.network[-1]:.4g}", refresh=False)
         bar.update()
 
-    figures.gatys.append(paint(total, content, iterations=iterations, on_iteration=record).losses)
+    figures.gatys.append(optimize_pixels(total, content, iterations=iterations, on_iteration=record).losses)
     figures.gatys_seconds.append(seconds)
 
 

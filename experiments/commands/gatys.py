@@ -19,7 +19,7 @@ from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from lightning_modules.style import StyleData, StyleModule
 from models.losses.style import StyleLoss
-from models.style.gatys import GatysResult, adam, lbfgs, paint
+from models.style.gatys import GatysResult, adam, lbfgs, optimize_pixels
 
 #: Shorter side that the deepest layer of a VGG still sees something of.
 LEAST = 32
@@ -103,7 +103,9 @@ def optimise(loss: StyleLoss, content: Tensor, *, iterations: int, optimizer: st
             bar.set_postfix(loss=f"{lowest:.4g}", refresh=False)
             bar.update()
 
-        return paint(total, content, iterations=iterations, optimizer=OPTIMIZERS[optimizer], on_iteration=show)
+        return optimize_pixels(
+            total, content, iterations=iterations, optimizer=OPTIMIZERS[optimizer], on_iteration=show
+        )
 
 
 def default_name(content: Path, *, random: bool) -> str:

@@ -1,4 +1,4 @@
-"""Gram matrices: which features occur together in an image, wherever they are. Its style, after Gatys et al. 2016."""
+"""Gram matrices (Gatys et al. 2016): which features occur together in an image, averaged over positions."""
 
 import torch
 from torch import Tensor
@@ -7,17 +7,16 @@ from models.losses.pixel import full_precision
 
 
 def gram_matrix(features: Tensor) -> Tensor:
-    """Products of all pairs of channels, averaged over the places of an image.
+    """Inner products of all pairs of channels, one matrix per image.
 
-    Every image has its own matrix. A product over the whole batch at once, as in fast.ai's lesson 14, would let
-    images answer for each other.
+    fast.ai's lesson 14 does the same; it corrects the version of the week before, which mixed the images of a batch.
 
     Args:
         features: (N, C, H, W).
 
     Returns:
-        (N, C, C), float32 also under autocast (float64 for float64): the sum over places divided by C * H * W (Johnson
-        et al. 2016), so that images of different size can be compared.
+        (N, C, C), float32 also under autocast (float64 for float64): the sum over positions divided by C * H * W
+        (Johnson et al. 2016), so that images of different size can be compared.
 
     >>> gram_matrix(torch.ones(1, 2, 8, 8))
     tensor([[[0.5000, 0.5000],
@@ -30,14 +29,14 @@ def gram_matrix(features: Tensor) -> Tensor:
 
 
 def color_moments(images: Tensor) -> Tensor:
-    """Means of the colors of an image and of their products, wherever they are: its palette and contrast.
+    """First and second moments of the colors of an image, independent of positions: its palette and contrast.
 
     Args:
         images: (N, 3, H, W), RGB.
 
     Returns:
-        (N, 4, 4), float32 (float64 for float64): the Gram matrix of red, green, blue and 1. Its last row holds a
-        quarter of the means; of images that agree in all of it the covariances of the colors agree too.
+        (N, 4, 4), float32 (float64 for float64): the Gram matrix of the channels red, green, blue and a constant 1.
+        Its last row holds the means divided by 4. Images with equal matrices have equal color covariances too.
 
     >>> color_moments(torch.tensor([0.0, 0.5, 1.0]).reshape(1, 3, 1, 1))[0, :, 3]
     tensor([0.0000, 0.1250, 0.2500, 0.2500])

@@ -1,4 +1,4 @@
-"""A loss that sees: images compared by what a VGG makes of them (Johnson et al. 2016)."""
+"""Perceptual loss (Johnson et al. 2016): L1 between VGG features."""
 
 import logging
 from collections.abc import Sequence
@@ -14,25 +14,24 @@ _log = logging.getLogger("darkroom")
 
 
 class PerceptualLoss(nn.Module):
-    """L1 of pixels plus L1 of VGG activations, in the form of fast.ai's lesson 14.
+    """L1 of pixels plus L1 of VGG features, as in fast.ai's lesson 14.
 
-    Johnson et al. 2016, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", compare one layer by
-    squares; the lesson compares three by absolute values and keeps a little of the pixels. Its pixels are divided by
-    ImageNet's standard deviation and count about 4.4 times as much as here.
+    Johnson et al. 2016, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", take the squared error
+    of one layer; the lesson takes the absolute error of three layers and adds a small pixel loss. Its pixels are
+    divided by ImageNet's standard deviation, so its pixel loss is about 4.4 times as large as here.
 
-    The VGG is loaded by ``load()``, at the latest by the first forward pass: to use a trained network it is not needed.
+    ``load()``, or else the first forward pass, loads the VGG; inference with a trained network does not need it.
 
     Args:
-        name: of torchvision's VGG.
-        layers: places in its ``features``; the default is just before vgg16_bn's first three max-pools.
-        layer_weights: of each layer's part.
-        pixel_weight: of the pixels' part.
-        weights: of the VGG: ``"imagenet"``, the path of a file, or ``"none"`` for random ones. ``"auto"`` is ImageNet's
-            if they can be had; else the loss is plain L1 of pixels, which a warning says: random features have to be
-            asked for.
+        name: VGG of torchvision.
+        layers: indices into its ``features``; the default is just before the first three max-pools of vgg16_bn.
+        layer_weights: weight of each layer's loss.
+        pixel_weight: weight of the pixel loss.
+        weights: of the VGG: ``"imagenet"``, the path of a file, or ``"none"`` for random ones. ``"auto"`` takes
+            ImageNet's if they are available; otherwise the loss is L1 of pixels alone, with a warning.
 
     Raises:
-        ValueError: if the weights are not one for each layer, or negative.
+        ValueError: if ``layer_weights`` does not match ``layers``, or a weight is negative.
     """
 
     def __init__(
@@ -55,22 +54,22 @@ class PerceptualLoss(nn.Module):
         self.weights_origin = "not loaded"
 
     def load(self) -> None:
-        """Loads the VGG, once.
+        """Loads the VGG once.
 
         Raises:
             ValueError: unknown name, or layers that it does not have.
-            WeightsError: weights that cannot be had or do not fit.
+            WeightsError: the weights are not available or do not fit.
         """
         if self.weights_origin != "not loaded":
             return
-        wanted = "imagenet" if self.weights == "auto" else self.weights
+        requested = "imagenet" if self.weights == "auto" else self.weights
         try:
-            self.features = VggFeatures(name=self.name, layers=self.layers, weights=wanted)
+            self.features = VggFeatures(name=self.name, layers=self.layers, weights=requested)
             self.weights_origin = self.features.weights_origin
         except WeightsError as error:
             if self.weights != "auto":
                 raise
-            _log.warning("TRAINING BY PIXELS ALONE, WITHOUT A LOSS THAT SEES, which gives softer images: %s", error)
+            _log.warning("TRAINING WITH A PIXEL LOSS ALONE, WITHOUT PERCEPTUAL LOSS; images will be softer: %s", error)
             self.pixel_weight = 1.0
             self.weights_origin = f"none (auto found no weights for {self.name}): L1 of pixels alone"
 
@@ -78,21 +77,21 @@ class PerceptualLoss(nn.Module):
         """Compares images.
 
         Args:
-            preds: (N, 3, H, W), RGB, about [0, 1]; gradients flow to it.
-            target: the same shape; none flow to it.
+            preds: (N, 3, H, W), RGB, about [0, 1]; receives gradients.
+            target: same shape as ``preds``; receives none.
 
         Returns:
-            ``{"pixel": ..., "vgg5": ..., ...}``, float32 scalars, each already times its weight; the loss is their sum.
+            ``{"pixel": ..., "vgg5": ..., ...}``, float32 scalars multiplied by their weights; their sum is the loss.
         """
         if self.weights_origin == "not loaded":
             self.load()
             self.to(preds.device)
-        parts = {"pixel": self.pixel_weight * l1(preds, target.detach())}
+        losses = {"pixel": self.pixel_weight * l1(preds, target.detach())}
         if self.features is None:
-            return parts
+            return losses
         with torch.no_grad():
-            wanted = self.features(target)
-        found = self.features(preds)
-        for layer, weight, ours, theirs in zip(self.layers, self.layer_weights, found, wanted, strict=True):
-            parts[f"vgg{layer}"] = weight * l1(ours, theirs)
-        return parts
+            target_features = self.features(target)
+        pred_features = self.features(preds)
+        for layer, weight, a, b in zip(self.layers, self.layer_weights, pred_features, target_features, strict=True):
+            losses[f"vgg{layer}"] = weight * l1(a, b)
+        return losses

@@ -1,4 +1,4 @@
-"""Losses that compare two images, or feature maps, number by number: float32 out, also under autocast."""
+"""Losses that compare two images, or feature maps, element by element; float32 also under autocast."""
 
 import torch
 import torch.nn.functional as F
@@ -12,31 +12,49 @@ def full_precision(x: Tensor) -> Tensor:
 
 def mse(preds: Tensor, target: Tensor) -> Tensor:
     """Mean squared error."""
-    return F.mse_loss(*_full(preds, target))
+    return F.mse_loss(*_checked(preds, target))
+
+
+def mse_per_image(preds: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of each image, (N,)."""
+    return (full_precision(preds) - full_precision(target)).square().flatten(1).mean(1)
 
 
 def l1(preds: Tensor, target: Tensor) -> Tensor:
     """Mean absolute error."""
-    return F.l1_loss(*_full(preds, target))
+    return F.l1_loss(*_checked(preds, target))
 
 
 def charbonnier(preds: Tensor, target: Tensor, *, eps: float = 1e-3) -> Tensor:
-    """Mean of ``sqrt((preds - target)^2 + eps^2)``: L1 with a rounded tip (Lai et al. 2017, LapSRN).
+    """Mean of ``sqrt((preds - target)^2 + eps^2)``, a smooth L1 loss (Lai et al. 2017, LapSRN).
 
     Args:
         preds: any shape.
-        target: the same shape.
-        eps: where squares turn into absolute values, in units of the pixels.
+        target: same shape as ``preds``.
+        eps: error at which the loss changes from quadratic to linear, in units of the pixels.
 
     Returns:
-        Scalar, ``eps`` where the images are equal.
+        Scalar, ``eps`` for equal images.
     """
-    preds, target = _full(preds, target)
+    preds, target = _checked(preds, target)
     return ((preds - target).square() + eps**2).sqrt().mean()
 
 
+def total_variation(images: Tensor) -> Tensor:
+    """Mean absolute difference of vertical neighbors plus that of horizontal neighbors.
+
+    Args:
+        images: (N, C, H, W), each side at least 2.
+
+    Returns:
+        (N,), float32 (float64 for float64).
+    """
+    x = full_precision(images)
+    return x.diff(dim=2).abs().mean((1, 2, 3)) + x.diff(dim=3).abs().mean((1, 2, 3))
+
+
 class MSELoss(nn.Module):
-    """Mean squared error of pixels: the best PSNR, and blurred where the net has to guess. Kept as a comparison."""
+    """Mean squared error of pixels: highest PSNR, and blurred where the net has to guess; a baseline."""
 
     def forward(self, preds: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Compares images (N, C, H, W) and returns ``{"pixel": scalar}``."""
@@ -44,7 +62,7 @@ class MSELoss(nn.Module):
 
 
 class L1Loss(nn.Module):
-    """Mean absolute error of pixels, as EDSR trains: trains better than squares, also by PSNR."""
+    """Mean absolute error of pixels, the loss of EDSR: it trains better than MSE, also measured by PSNR."""
 
     def forward(self, preds: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Compares images (N, C, H, W) and returns ``{"pixel": scalar}``."""
@@ -52,10 +70,10 @@ class L1Loss(nn.Module):
 
 
 class CharbonnierLoss(nn.Module):
-    """The smooth L1 of ``charbonnier``.
+    """Smooth L1 loss of pixels (``charbonnier``).
 
     Args:
-        eps: where squares turn into absolute values, in units of pixels in [0, 1].
+        eps: error at which the loss changes from quadratic to linear, for pixels in [0, 1].
 
     Raises:
         ValueError: if ``eps`` is not above 0.
@@ -72,9 +90,7 @@ class CharbonnierLoss(nn.Module):
         return {"pixel": charbonnier(preds, target, eps=self.eps)}
 
 
-def _full(preds: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def _checked(preds: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if preds.shape != target.shape:
         raise ValueError(f"a tensor of shape {tuple(preds.shape)} cannot be compared with one of {tuple(target.shape)}")
-    if preds.dtype == torch.float64:
-        return preds, target
-    return preds.float(), target.float()
+    return full_precision(preds), full_precision(target)

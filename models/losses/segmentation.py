@@ -1,10 +1,10 @@
-"""Losses of segmentation as pure functions: logits and targets in, float32 out, also under autocast.
+"""Segmentation losses as pure functions of logits and targets; float32 also under autocast.
 
-One class: logits (N, 1, H, W) and target (N, H, W), the share in [0, 1] of each pixel that is foreground.
-Several classes: logits (N, C, H, W) and target (N, H, W) int64, where ``IGNORE`` (255) takes no part.
+One class: logits (N, 1, H, W) and target (N, H, W) in [0, 1], the foreground fraction of each pixel.
+Several classes: logits (N, C, H, W) and target (N, H, W) int64, where ``IGNORE`` (255) is left out.
 
-Every loss is a mean over images of something an image has by itself. So a batch means the same whether one process
-takes it whole or several share it, however many pixels of each image count.
+Every loss is computed per image and then averaged over images. The loss of a batch is therefore the same on one rank
+or divided among several, however many pixels of each image are ignored.
 """
 
 import torch
@@ -13,24 +13,24 @@ from torch import Tensor
 
 from models.losses.pixel import full_precision
 
-#: Class number of pixels that take no part in loss or metric.
+#: Class number of pixels that losses and metrics leave out.
 IGNORE = 255
 
 
 def binary_losses(logits: Tensor, target: Tensor, *, dice: float = 1.0, edge: float = 0.0) -> dict[str, Tensor]:
     """Weighted parts of the loss for one class; the loss is their sum.
 
-    Cross-entropy gives every pixel its say from the first step; soft Dice is the quantity that is reported, so it
-    keeps pulling on the few pixels of the outline when nearly all others are right.
+    Cross-entropy has useful gradients for every pixel from the first step. Soft Dice approximates the reported score
+    and keeps improving the few pixels of the outline once nearly all others are correct.
 
     Args:
         logits: (N, 1, H, W).
         target: (N, H, W) in [0, 1].
-        dice: weight of the Dice part; 0 leaves it out.
-        edge: extra weight of pixels at the outline in the cross-entropy (see ``bce``).
+        dice: weight of the Dice loss; 0 leaves it out.
+        edge: extra weight of pixels near the outline in the cross-entropy (see ``bce``).
 
     Returns:
-        ``{"bce": ..., "dice": ...}``, scalars, each already times its weight.
+        ``{"bce": ..., "dice": ...}``, scalars multiplied by their weights.
     """
     parts = {"bce": bce(logits, target, edge=edge)}
     if dice:
@@ -44,10 +44,10 @@ def class_losses(logits: Tensor, target: Tensor, *, dice: float = 0.0) -> dict[s
     Args:
         logits: (N, C, H, W).
         target: (N, H, W) int64 in 0..C-1, or 255 for ignored.
-        dice: weight of the Dice part; 0 leaves it out.
+        dice: weight of the Dice loss; 0 leaves it out.
 
     Returns:
-        ``{"cross_entropy": ..., "dice": ...}``, scalars, each already times its weight.
+        ``{"cross_entropy": ..., "dice": ...}``, scalars multiplied by their weights.
     """
     parts = {"cross_entropy": cross_entropy(logits, target)}
     if dice:
@@ -56,24 +56,24 @@ def class_losses(logits: Tensor, target: Tensor, *, dice: float = 0.0) -> dict[s
 
 
 def bce(logits: Tensor, target: Tensor, *, edge: float = 0.0) -> Tensor:
-    """Binary cross-entropy, the mean over pixels.
+    """Binary cross-entropy, averaged over pixels.
 
     Args:
         logits: (N, 1, H, W).
         target: (N, H, W) in [0, 1].
-        edge: a pixel within two pixels of the outline weighs ``1 + edge``, any other 1; each image's weighted mean
-            is taken, so the size of the loss does not depend on the length of outlines. 0 is plain cross-entropy.
+        edge: pixels within two pixels of the outline have the weight ``1 + edge``, all others 1. The weighted mean of
+            each image is taken, so the loss does not scale with the length of the outline. 0 is plain cross-entropy.
     """
     logits, target = _one_class(logits, target)
     if not edge:
-        return F.binary_cross_entropy_with_logits(logits, target)  # all images have equally many pixels
+        return F.binary_cross_entropy_with_logits(logits, target)  # equals the mean over images of one size
     weight = 1 + edge * outline(target)
     losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return ((weight * losses).sum((1, 2)) / weight.sum((1, 2))).mean()
 
 
 def outline(target: Tensor, *, radius: int = 2) -> Tensor:
-    """How much the target changes within ``radius`` pixels (a square window): 1 at a hard outline, 0 elsewhere.
+    """Range of the target within a square window of ``radius`` pixels: 1 at a hard outline, 0 elsewhere.
 
     Args:
         target: (N, H, W) in [0, 1].
@@ -91,9 +91,9 @@ def outline(target: Tensor, *, radius: int = 2) -> Tensor:
 def binary_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Soft Dice loss, ``sum |p - t| / (sum p + sum t)`` per image, averaged over images.
 
-    For targets of 0 and 1 that equals ``1 - 2 sum p t / (sum p + sum t)`` (Milletari et al. 2016); unlike it, it is
-    least at ``p = t`` for shares between 0 and 1 as well (Wang et al. 2023, "Dice Semimetric Losses").
-    An image without foreground counts as 0: its Dice loss would be 1 whatever the net says, without a gradient.
+    For targets of 0 and 1 this equals ``1 - 2 sum p t / (sum p + sum t)`` (Milletari et al. 2016); unlike that, its
+    minimum is at ``p = t`` for fractional targets as well (Wang et al. 2023, "Dice Semimetric Losses"). An image
+    without foreground counts as 0, since its Dice loss would be a constant 1.
 
     Args:
         logits: (N, 1, H, W).
@@ -110,9 +110,9 @@ def binary_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def class_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Soft Dice loss per image, the mean over the classes that the image shows, then over images.
+    """Soft Dice loss, averaged over the classes in the target of an image, then over images.
 
-    An image with nothing but ignored pixels counts as 0.
+    An image whose pixels are all ignored counts as 0.
 
     Args:
         logits: (N, C, H, W).
@@ -125,18 +125,18 @@ def class_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     known = (target != IGNORE).unsqueeze(1)
     probs = logits.softmax(1) * known
     classes = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)
-    truth = (target.unsqueeze(1) == classes).to(probs)
-    sizes = truth.sum((2, 3))
-    error = (probs - truth).abs().sum((2, 3)) / (probs.sum((2, 3)) + sizes).clamp_min(_tiny(probs))
-    shown = sizes > 0
-    per_image = torch.where(shown, error, 0.0).sum(1) / shown.sum(1).clamp_min(1)
+    one_hot = (target.unsqueeze(1) == classes).to(probs)
+    sizes = one_hot.sum((2, 3))
+    error = (probs - one_hot).abs().sum((2, 3)) / (probs.sum((2, 3)) + sizes).clamp_min(_tiny(probs))
+    present = sizes > 0
+    per_image = torch.where(present, error, 0.0).sum(1) / present.sum(1).clamp_min(1)
     return per_image.mean()
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy, the mean over an image's pixels that are not ignored, then over images.
+    """Cross-entropy, averaged over the pixels of an image that are not ignored, then over images.
 
-    An image with nothing but ignored pixels counts as 0.
+    An image whose pixels are all ignored counts as 0.
 
     Args:
         logits: (N, C, H, W).

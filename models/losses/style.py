@@ -1,70 +1,66 @@
-"""The loss of style transfer: like the image in what is shown, like the painting in how (Johnson et al. 2016)."""
+"""Loss of style transfer: content of one image, style of another (Johnson et al. 2016)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.losses.gram import color_moments, gram_matrix
 from models.losses.luminance import luminance_loss
-from models.losses.pixel import full_precision
-from models.losses.vgg import VggFeatures, VggName, channels_of, layers_before_pools
-from models.weights.pretrained import WeightsError
+from models.losses.pixel import full_precision, mse_per_image, total_variation
+from models.losses.style_target import StyleTarget
+from models.losses.vgg import VggName
 
-#: Smallest unit of a part, relative to the mean square of what is compared: keeps an image that is flat, or the
-#: painting itself, from making it infinite.
-_LEAST = 1e-6
-#: Parts that compare with the image, and not with the painting: 0 where it is untouched.
-FROM_IMAGE = ("content", "light")
+#: Smallest unit of a part, relative to the mean square of what is compared: keeps the loss finite for flat images and
+#: for the style image itself.
+_MIN_UNIT = 1e-6
+#: Parts that compare with the content image, not with the style image: 0 if it is left unchanged.
+CONTENT_PARTS = ("content", "luminance")
 
 
-class StyleLoss(nn.Module):
-    """Content at one layer of a VGG, Gram matrices at several; light, colors and total variation if wanted.
+class StyleLoss(StyleTarget):
+    """Content at one layer of a VGG and Gram matrices at several; optionally luminance, colors and total variation.
 
-    With ``balance``, each part is measured in units of what it is for untouched images: a layer's style is 1 where
-    the image is as far from the painting as they are, content is 1 where nothing is left of the image but its
-    average, total variation is 1 where the image is as restless as they are; so is the part of colors, and that of
-    light needs no unit. ``calibrate()`` measures the units. So
-    the weights are plain ratios, which hold for any painting and any VGG. Without it the parts are the bare mean
-    squared errors, whose sizes lie many orders of magnitude apart: fast.ai's lesson 14 calls them touchy, and gives
-    1e4 for content, 1e12 for style (its Gram matrices are 1e6 times ours) and (0.025, 0.275, 5.0, 0.2) for the layers.
+    With ``balance=True`` every part is divided by its value on untouched images, measured by ``calibrate()``: 1 means
+    as far from the style image, or as much total variation, as those; for the content, as far as a feature map without
+    contrast. The luminance part has no unit. Weights are then comparable across style images and VGGs.
+    Without it the parts are plain mean squared errors, whose orders of magnitude differ widely: fast.ai's lesson 14
+    uses 1e4 for content, 1e12 for style (its Gram matrices are 1e6 times ours) and (0.025, 0.275, 5.0, 0.2) for layers.
 
-    A VGG need not care how light and of which color flat surfaces are. Where it does not, a network puts dark blots
-    on them that pay for the painting's Gram matrices, and its palette is missing all the same (Risser et al. 2017
-    describe such instabilities). Two parts of our own see to both: that of colors compares means and products of
-    colors with the painting's, wherever they are (``color_moments``); that of light keeps what is light and dark
-    where the image has it, whatever the brightness and contrast in all (``luminance_loss``).
+    VGG features can be almost invariant to the color and brightness of flat regions. Networks then match the Gram
+    matrices by dark blots in such regions, and miss the palette (Risser et al. 2017 describe such instabilities). Two
+    parts of our own prevent this: ``color`` compares the moments of colors with those of the style image
+    (``color_moments``), ``luminance`` keeps the luminance of the image (``luminance_loss``).
 
-    The painting's Gram matrices and the units are buffers, and so part of a checkpoint. The VGG is not
-    (``models/losses/vgg.py``); it is loaded by ``load()``, and to use a trained network it is not needed.
+    Parts of weight 0 are not computed. Gram matrices and units are in the checkpoint, the VGG is not
+    (``StyleTarget``).
 
     Args:
-        name: of torchvision's VGG.
-        layers: places in its ``features`` whose Gram matrices are compared; ``None`` takes the activations just before
-            its last four max-pools: 12, 22, 32, 42 in vgg16_bn, 8, 15, 22, 29 in vgg16.
+        name: VGG of torchvision.
+        layers: indices into its ``features`` whose Gram matrices are compared; ``None`` takes the activations just
+            before the last four max-pools: 12, 22, 32, 42 in vgg16_bn, 8, 15, 22, 29 in vgg16.
         content_layer: one of ``layers``; ``None`` takes the last but one.
-        layer_weights: of each layer's style.
-        content_weight: of the content.
-        style_weight: of all styles.
-        luminance_weight: of what is light and dark, as in the image.
-        color_weight: of the colors, as in the painting.
-        tv_weight: of the total variation.
-        balance: whether parts are measured in units of untouched images.
+        layer_weights: weight of each layer's style.
+        content_weight: weight of the content.
+        style_weight: factor on all ``layer_weights``.
+        luminance_weight: weight of the luminance, compared with the image.
+        color_weight: weight of the color moments, compared with the style image.
+        tv_weight: weight of the total variation.
+        balance: divide each part by its unit.
         weights: of the VGG: ``"imagenet"``, the path of a file, ``"none"`` for random ones, or ``"auto"``: ImageNet's
-            if they can be had, else random ones and a warning.
-        seed: of random weights.
+            if they are available, otherwise random ones with a warning.
+        seed: of random VGG weights.
 
     Attributes:
-        weights_origin: where the VGG's weights came from, in words.
+        part_weights: weight of every part by its name.
 
     Raises:
         ValueError: unknown name; layers that it does not have; a weight that is negative or missing.
     """
 
     units: Tensor
-    style_origin: Tensor
-    row: Tensor
+    weight_row: Tensor
 
     def __init__(
         self,
@@ -82,9 +78,8 @@ class StyleLoss(nn.Module):
         weights: str = "auto",
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.name, self.weights, self.seed, self.balance = name, weights, seed, balance
-        self.layers = tuple(layers_before_pools(name)[-4:] if layers is None else layers)
+        super().__init__(name=name, layers=layers, weights=weights, seed=seed)
+        self.balance = balance
         self.content_layer = self.layers[-2:][0] if content_layer is None else content_layer
         if self.content_layer not in self.layers:
             raise ValueError(f"content_layer={content_layer} must be one of the layers {list(self.layers)}")
@@ -94,34 +89,16 @@ class StyleLoss(nn.Module):
             )
         if min(*layer_weights, content_weight, style_weight, luminance_weight, color_weight, tv_weight) < 0:
             raise ValueError("no weight may be negative")
-        #: Weight of every part by its name.
         self.part_weights = {
             "content": content_weight,
-            "light": luminance_weight,
+            "luminance": luminance_weight,
             **{f"style_{n}": style_weight * weight for n, weight in zip(self.layers, layer_weights, strict=True)},
             "color": color_weight,
             "tv": tv_weight,
         }
-        for layer, channels in zip(self.layers, channels_of(name, self.layers), strict=True):
-            self.register_buffer(f"gram_{layer}", torch.zeros(channels, channels))
-        self.register_buffer("gram_color", torch.zeros(4, 4))
-        self.register_buffer("units", torch.zeros(len(self.part_weights)))  # in their order; 0: not measured
-        # whether there is a style (2: taken by random features) and the checksum of the VGG it was taken by
-        self.register_buffer("style_origin", torch.zeros(5))
-        self.register_buffer("row", torch.tensor(list(self.part_weights.values())), persistent=False)
-        self.features: VggFeatures | None = None
-        self.weights_origin = "not loaded"
-        self._ready = False
-
-    @property
-    def has_style(self) -> bool:
-        """Whether a painting was given, here or in the checkpoint that was read."""
-        return bool(self.style_origin[0])
-
-    @property
-    def random(self) -> bool:
-        """Whether the VGG in use is random, or where none is loaded, the one by which the style was taken."""
-        return self.features.random if self.features is not None else bool(self.style_origin[0] == 2)
+        self.register_buffer("units", torch.zeros(len(self.part_weights)))  # in the order of part_weights; 0: unknown
+        self.register_buffer("weight_row", torch.tensor(list(self.part_weights.values())), persistent=False)
+        self._checked = False
 
     @property
     def calibrated(self) -> bool:
@@ -130,129 +107,99 @@ class StyleLoss(nn.Module):
 
     @property
     def part_names(self) -> tuple[str, ...]:
-        """Names of the parts that count, in their order."""
+        """Names of the parts with a weight, in the order of ``part_weights``."""
         return tuple(name for name, weight in self.part_weights.items() if weight)
 
-    def load(self) -> None:
-        """Loads the VGG, once.
-
-        Raises:
-            ValueError: layers that the VGG does not have.
-            WeightsError: weights that cannot be had, do not fit, or are not those by which the style was taken.
-        """
-        features = self._vgg()
-        if self.has_style and not torch.equal(self.style_origin, self._mark(features)):
-            raise WeightsError(
-                "the painting was looked at with other VGG weights than those found now "
-                f"({self.weights_origin}): name their file with --model.loss.weights FILE, or train anew"
-            )
-
-    @torch.no_grad()
     def set_style(self, image: Tensor) -> None:
-        """Takes the Gram matrices of a painting, and forgets the units that held for another.
+        """Stores the Gram matrices of a style image and resets the units.
 
         Args:
-            image: (3, h, w) float32, RGB in [0, 1]. Its size decides how large the brush strokes are, and need not be
-                that of the images.
+            image: (3, h, w) float32, RGB in [0, 1].
         """
-        self.style_origin.zero_()
+        super().set_style(image)
         self.units.zero_()
-        for name, gram in self._grams(image[None], self._see(image[None])).items():
-            self.get_buffer(name).copy_(gram[0])
-        self.style_origin.copy_(self._mark(self._vgg()))
-        self._ready = False
+        self._checked = False
 
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> dict[str, float]:
-        """Measures the units on untouched images, one by one.
+        """Measures the units of all parts on untouched images, one by one.
 
         Args:
-            images: (N, 3, H, W) float32, RGB in [0, 1]; the same ones on every process.
+            images: (N, 3, H, W) float32, RGB in [0, 1]; the same on all ranks.
 
         Returns:
             The unit of every part by its name.
 
         Raises:
-            RuntimeError: if there is no style yet.
+            RuntimeError: if no style is set.
         """
         if not self.has_style:
             raise RuntimeError("StyleLoss has no style yet: call set_style(image) before calibrate(images)")
         units = torch.stack([self._units_of(image[None]) for image in images])
-        self.units.copy_(units.double().mean(0))
-        self._ready = False
+        self.units.copy_(units.cpu().double().mean(0))  # on the CPU: MPS has no float64
+        self._checked = False
         return dict(zip(self.part_weights, self.units.tolist(), strict=True))
 
     def forward(self, preds: Tensor, content: Tensor) -> dict[str, Tensor]:
-        """Judges images.
+        """Compares results with their content images and the style image.
 
         Args:
-            preds: (N, 3, H, W), RGB, about [0, 1]; gradients flow to it.
-            content: the images they were made of, the same shape; none flow to it.
+            preds: (N, 3, H, W), RGB, about [0, 1]; receives gradients.
+            content: the images they were made from, same shape as ``preds``; receives none.
 
         Returns:
-            ``{"content": ..., "style_12": ..., ...}``, float32 scalars, each already times its weight; the loss is
-            their sum.
+            ``{"content": ..., "style_12": ..., ...}``, float32 scalars multiplied by their weights; their sum is the
+            loss.
 
         Raises:
-            RuntimeError: if there is no style, or no units where they are needed.
+            RuntimeError: if no style is set, or the units are needed and unknown.
         """
         return {name: part.mean() for name, part in self.parts_per_image(preds, content).items()}
 
-    def parts_per_image(self, preds: Tensor, content: Tensor) -> dict[str, Tensor]:
-        """Gives the parts of each image by itself, (N,) each; arguments and errors as in ``forward``."""
-        named = zip(self.part_weights.items(), self._parts(preds, content).unbind(), strict=True)
-        return {name: part for (name, weight), part in named if weight}
-
     def per_image(self, preds: Tensor, content: Tensor) -> Tensor:
-        """Gives the loss of each image by itself, (N,); arguments and errors as in ``forward``."""
-        return self._parts(preds, content).sum(0)
+        """Returns the loss of each image, (N,); arguments and errors as in ``forward``."""
+        return torch.stack(list(self.parts_per_image(preds, content).values())).sum(0)
 
-    def _parts(self, preds: Tensor, content: Tensor) -> Tensor:
-        """All parts of all images, (parts, N)."""
+    def parts_per_image(self, preds: Tensor, content: Tensor) -> dict[str, Tensor]:
+        """Returns the parts of each image, (N,) each; arguments and errors as in ``forward``."""
         if preds.shape != content.shape:
-            raise ValueError(f"images {tuple(preds.shape)} cannot be made of images {tuple(content.shape)}")
-        if not self._ready:  # asked once: on a GPU each answer waits for all that is under way
+            raise ValueError(f"preds {tuple(preds.shape)} and content {tuple(content.shape)} must have one shape")
+        if not self._checked:  # once only: on a GPU each check waits for all queued kernels
             self._check()
-        with torch.no_grad():
-            *_, wanted = self._see(content, up_to=self.content_layer)
-        found = self._see(preds)
-        content_part = _mse(found[self.layers.index(self.content_layer)], wanted)
-        light = luminance_loss(preds, content.detach())
-        parts = [content_part, light, *self._style_parts(self._grams(preds, found)), total_variation(preds)]
-        weights = self.row / self.units if self.balance else self.row
-        return torch.stack(parts) * weights[:, None]
+        needed = [n for n in self.layers if self.part_weights[f"style_{n}"]]
+        needed += [self.content_layer] if self.part_weights["content"] else []
+        features = self.features_of(preds, up_to=max(needed)) if needed else {}
+        parts: dict[str, Tensor] = {}
+        for name, weight in self.part_weights.items():
+            if not weight:
+                continue
+            if name == "content":
+                with torch.no_grad():
+                    target = self.features_of(content, up_to=self.content_layer)[self.content_layer]
+                parts[name] = mse_per_image(features[self.content_layer], target)
+            elif name == "luminance":
+                parts[name] = luminance_loss(preds, content.detach())
+            elif name == "color":
+                parts[name] = self.distance("gram_color", color_moments(preds))
+            elif name == "tv":
+                parts[name] = total_variation(preds)
+            else:
+                layer = int(name.removeprefix("style_"))
+                parts[name] = self.distance(f"gram_{layer}", gram_matrix(features[layer]))
+        weights = self.weight_row / self.units if self.balance else self.weight_row
+        by_name = dict(zip(self.part_weights, weights.unbind(), strict=True))
+        return {name: part * by_name[name] for name, part in parts.items()}
 
     def _units_of(self, image: Tensor) -> Tensor:
-        """The units of one image, (parts,)."""
-        found = self._see(image)
-        shown = full_precision(found[self.layers.index(self.content_layer)])
-        content = shown.var((2, 3), correction=0).mean().clamp(min=_LEAST * shown.square().mean())
-        grams = self._grams(image, found)
+        """Units of one image, (parts,)."""
+        features = self.features_of(image)
+        x = full_precision(features[self.content_layer])
+        content = x.var((2, 3), correction=0).mean().clamp(min=_MIN_UNIT * x.square().mean())
         styles = [
-            part[0].clamp(min=_LEAST * self.get_buffer(name).square().mean())
-            for name, part in zip(grams, self._style_parts(grams), strict=True)
+            self.distance(name, gram)[0].clamp(min=_MIN_UNIT * self.get_buffer(name).square().mean())
+            for name, gram in self.grams(image, features).items()
         ]
-        return torch.stack([content, content.new_ones(()), *styles, total_variation(image)[0].clamp(min=_LEAST)])
-
-    def _style_parts(self, grams: dict[str, Tensor]) -> list[Tensor]:
-        return [_mse(gram, self.get_buffer(name).expand_as(gram)) for name, gram in grams.items()]
-
-    def _grams(self, images: Tensor, found: list[Tensor]) -> dict[str, Tensor]:
-        """Gram matrices by the names of the painting's, in the order of part_weights."""
-        grams = {f"gram_{layer}": gram_matrix(features) for layer, features in zip(self.layers, found, strict=True)}
-        return grams | {"gram_color": color_moments(images)}
-
-    def _see(self, images: Tensor, *, up_to: int | None = None) -> list[Tensor]:
-        """What the VGG makes of images, in its own place and precision."""
-        seen: list[Tensor] = self._vgg()(images.to(self.units), up_to=up_to)
-        return seen
-
-    def _vgg(self) -> VggFeatures:
-        if self.features is None:
-            self.features = VggFeatures(name=self.name, layers=self.layers, weights=self.weights, seed=self.seed)
-            self.features.to(self.units)
-            self.weights_origin = self.features.weights_origin
-        return self.features
+        return torch.stack([content, content.new_ones(()), *styles, total_variation(image)[0].clamp(min=_MIN_UNIT)])
 
     def _check(self) -> None:
         self.load()
@@ -260,31 +207,8 @@ class StyleLoss(nn.Module):
             raise RuntimeError("StyleLoss has no style yet: call set_style(image)")
         if self.balance and not self.calibrated:
             raise RuntimeError("a balanced StyleLoss has no units yet: call calibrate(images)")
-        self._ready = True
-
-    def _mark(self, features: VggFeatures) -> Tensor:
-        """1 or 2 and four bytes: numbers that survive every precision and an average with themselves."""
-        return self.style_origin.new_tensor([1 + features.random, *features.checksum.to_bytes(4, "big")])
+        self._checked = True
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        """What is loaded has to be checked again."""
-        self._ready = False
+        self._checked = False
         super()._load_from_state_dict(state_dict, prefix, *rest)
-
-
-def total_variation(images: Tensor) -> Tensor:
-    """Mean absolute difference of neighbours, downwards plus sideways.
-
-    Args:
-        images: (N, C, H, W), each side at least 2.
-
-    Returns:
-        (N,), float32 (float64 for float64).
-    """
-    x = full_precision(images)
-    return x.diff(dim=2).abs().mean((1, 2, 3)) + x.diff(dim=3).abs().mean((1, 2, 3))
-
-
-def _mse(a: Tensor, b: Tensor) -> Tensor:
-    """Mean squared error of each image, (N,)."""
-    return (full_precision(a) - full_precision(b)).square().flatten(1).mean(1)

@@ -1,4 +1,4 @@
-"""What a frozen VGG sees in images: the measure of perceptual losses."""
+"""Features of a frozen VGG, which perceptual losses compare."""
 
 import logging
 import zlib
@@ -17,35 +17,36 @@ _log = logging.getLogger("darkroom")
 
 VggName = Literal["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]
 
-#: Of the images that torchvision's VGGs were trained with.
+#: Normalization with which torchvision's VGGs were trained.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class VggFeatures(nn.Module):
-    """Activations of some layers of a VGG (Simonyan and Zisserman 2014), by which images are compared.
+    """Activations of selected layers of a VGG (Simonyan and Zisserman 2014).
 
-    The network is a measure and no part of what is trained: it stands outside of ``modules()``. So it stays frozen
-    and in eval whatever ``train()`` and ``requires_grad_()`` say, is in no state dict, checkpoint, optimiser or
-    moving average, and DDP does not send it around. It follows ``to()``, ``cuda()`` and the like. Gradients flow
-    through it to the images. Only the layers up to the last one wanted are built and run.
+    The VGG is not registered as a submodule. It therefore stays frozen and in eval mode whatever ``train()`` and
+    ``requires_grad_()`` do, is in no state dict, optimizer or moving average, and DDP does not broadcast it. It follows
+    ``to()``, ``cuda()`` and the like. Gradients flow through it to the images. Layers after the last requested one are
+    neither built nor run.
 
     Args:
-        name: of torchvision's VGG.
-        layers: places in its ``features`` whose output is wanted, rising. The activations just before the first
-            four max-pools are 3, 8, 15, 22 in vgg16, 5, 12, 22, 32 in vgg16_bn and 3, 8, 17, 26 in vgg19.
+        name: VGG of torchvision.
+        layers: ascending indices into its ``features``. The activations just before the first four max-pools are
+            3, 8, 15, 22 in vgg16, 5, 12, 22, 32 in vgg16_bn and 3, 8, 17, 26 in vgg19.
         weights: ``"imagenet"``, the path of a file (``models/weights/pretrained.py``), or ``"none"`` for random ones
-            (``models/losses/random_filters.py``); ``"auto"`` is ImageNet's if they can be had,
-            else random ones and a warning.
-        seed: of random weights: they are in no checkpoint, so they have to be the same at every start.
+            (``models/losses/random_filters.py``); ``"auto"`` takes ImageNet's if they are available, otherwise random
+            ones with a warning.
+        seed: of random weights. They are not saved, so they must be the same at every start.
 
     Attributes:
-        weights_origin: where the weights came from, in words.
-        random: whether they are random.
-        checksum: 32 bits that tell whether two machines see with the same weights.
+        weights_origin: where the weights came from, for reports.
+        random: whether the weights are random.
+        checksum: CRC-32 of the weights, to detect a machine with other weights.
+        least_size: smallest side of an image in pixels.
 
     Raises:
         ValueError: unknown name, or layers that it does not have.
-        WeightsError: weights that cannot be had or do not fit.
+        WeightsError: the weights are not available or do not fit.
     """
 
     def __init__(
@@ -63,23 +64,23 @@ class VggFeatures(nn.Module):
         self.least_size = 2 ** sum(isinstance(layer, nn.MaxPool2d) for layer in features)
         if self.random:
             features = draw_random_filters_(features, seed)
-        # Random weights may differ in their last bits between machines: what they are drawn by is what counts.
-        drawn = f"{name} {self.layers} {seed}"
-        self.checksum = zlib.crc32(drawn.encode()) if self.random else _checksum(features)
+        # Random weights may differ in their last bits between machines; their description does not.
+        description = f"{name} {self.layers} {seed}"
+        self.checksum = zlib.crc32(description.encode()) if self.random else _checksum(features)
         _keep_outputs_(features, self.layers)
-        # In a list, so that nn.Module does not take it for a part of this module.
+        # In a list, so that nn.Module does not register it.
         self._held = [nn.Sequential(Normalize(mean=_MEAN, std=_STD), *features).eval().requires_grad_(False)]
 
     def forward(self, images: Tensor, *, up_to: int | None = None) -> list[Tensor]:
-        """Looks at images.
+        """Returns the features of images.
 
         Args:
             images: (N, 3, H, W), RGB in [0, 1], each side at least ``least_size``.
-            up_to: the last layer wanted this time; nothing behind it is run.
+            up_to: last layer to run; ``None`` runs all.
 
         Returns:
-            For each of ``layers`` its output (N, C, about H / 2^k, about W / 2^k) behind k max-pools; in the precision
-            of autocast, where that is on.
+            For each of ``layers`` up to ``up_to`` its output (N, C, about H / 2^k, about W / 2^k) after k max-pools,
+            in the precision of autocast if that is enabled.
         """
         if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < self.least_size:
             raise ValueError(
@@ -87,15 +88,15 @@ class VggFeatures(nn.Module):
             )
         normalize, *features = self._held[0]
         x = normalize(images)
-        found = []
+        outputs = []
         for number, layer in enumerate(features[: None if up_to is None else up_to + 1]):
             x = layer(x)
             if number in self.layers:
-                found.append(x)
-        return found
+                outputs.append(x)
+        return outputs
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """What ``to()``, ``cuda()``, ``float()`` and the like do to this module and all in it."""
+        """Applies ``to()``, ``cuda()``, ``float()`` and the like to the unregistered VGG too."""
         for held in self._held:
             held._apply(fn, recurse)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
@@ -103,7 +104,7 @@ class VggFeatures(nn.Module):
 
 
 def layers_before_pools(name: VggName) -> tuple[int, ...]:
-    """Places of the activations just before the five max-pools.
+    """Returns the indices of the activations just before the five max-pools.
 
     >>> layers_before_pools("vgg16_bn"), layers_before_pools("vgg16")
     ((5, 12, 22, 32, 42), (3, 8, 15, 22, 29))
@@ -113,7 +114,7 @@ def layers_before_pools(name: VggName) -> tuple[int, ...]:
 
 
 def channels_of(name: VggName, layers: Sequence[int]) -> list[int]:
-    """How many channels the outputs of ``layers`` have.
+    """Returns the number of channels of each of ``layers``.
 
     Raises:
         ValueError: layers that it does not have.
@@ -127,14 +128,14 @@ def channels_of(name: VggName, layers: Sequence[int]) -> list[int]:
 
 
 def _without_weights(name: VggName) -> torchvision.models.VGG:
-    with torch.device("meta"):  # the head alone would take 0.5 GB
+    with torch.device("meta"):  # the head alone takes 0.5 GB
         return _build(name)
 
 
 def _checked(layers: Sequence[int], name: str, features: nn.Sequential) -> tuple[int, ...]:
     given = tuple(layers)
     if not given or given[0] < 0 or list(given) != sorted(set(given)):
-        raise ValueError(f"layers={list(given)}: name at least one, from 0 on, in rising order")
+        raise ValueError(f"layers={list(given)}: name at least one, from 0 on, in ascending order")
     if given[-1] >= len(features):
         raise ValueError(f"layers={list(given)}: the features of {name} are 0 to {len(features) - 1}")
     return given
@@ -148,18 +149,18 @@ def _build(name: str) -> torchvision.models.VGG:
 
 
 def _load_(classifier: nn.Module, last: int, *, name: str, weights: str) -> tuple[str, bool]:
-    """Loads weights into the layers up to ``last``, in place; says where from, and whether they are random."""
-    places = {f"features.{number}" for number in range(last + 1)}
-    tensors = [key for key in classifier.state_dict() if key.rpartition(".")[0] in places]
+    """Loads weights into the layers up to ``last``, in place; returns their origin and whether they are random."""
+    prefixes = {f"features.{number}" for number in range(last + 1)}
+    tensors = [key for key in classifier.state_dict() if key.rpartition(".")[0] in prefixes]
     try:
-        wanted = "imagenet" if weights == "auto" else weights
+        requested = "imagenet" if weights == "auto" else weights
         option = "--model.loss.weights FILE"
-        origin = load_pretrained_(classifier, name=name, trunk=tensors, pretrained=wanted, option=option)
-        return origin, wanted == "none"
+        origin = load_pretrained_(classifier, name=name, tensors=tensors, pretrained=requested, option=option)
+        return origin, requested == "none"
     except WeightsError as error:
         if weights != "auto":
             raise
-        _log.warning("IMAGES ARE COMPARED BY RANDOM FEATURES, which costs quality: %s", error)
+        _log.warning("THE LOSS USES RANDOM FEATURES, which lowers quality: %s", error)
         return f"random weights (auto found none for {name})", True
 
 
@@ -171,7 +172,7 @@ def _checksum(features: nn.Sequential) -> int:
 
 
 def _keep_outputs_(features: nn.Sequential, layers: Sequence[int]) -> None:
-    """Keeps each ReLU that follows a wanted layer from overwriting its output, in place."""
+    """Makes each ReLU that follows one of ``layers`` out-of-place, so that it does not overwrite its output."""
     for number in layers:
         if number + 1 < len(features) and isinstance(after := features[number + 1], nn.ReLU):
             after.inplace = False

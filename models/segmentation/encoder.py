@@ -1,4 +1,4 @@
-"""Any convolutional classifier of torchvision as the encoder of a U-Net."""
+"""Convolutional classifiers of torchvision as encoders for segmentation."""
 
 import difflib
 from itertools import groupby
@@ -13,26 +13,26 @@ from models.weights.pretrained import load_pretrained_
 
 
 class Encoder(nn.Module):
-    """The feature trunk of a torchvision classifier, cut wherever it is about to halve the resolution.
+    """The feature layers of a torchvision classifier, divided into stages of equal resolution, without its head.
 
-    Where that is the network is asked with a probe (``models/segmentation/feature_extraction.py``); its head is
-    dropped. Each stage ends in the last feature map of its resolution: for ResNets these are relu and layer1 to layer4.
+    The stages are found by a forward pass (``models/segmentation/feature_extraction.py``). Each ends in the last
+    feature map of its resolution; for ResNets these are relu and layer1 to layer4.
 
     Args:
-        name: of the classifier, as ``torchvision.models.get_model`` takes it.
-        in_channels: of the images. RGB weights of the first convolution are kept and every further channel starts
-            with their mean. With fewer than 3, each channel gets that mean times ``3 / in_channels``.
+        name: classifier as in ``torchvision.models.get_model``.
+        in_channels: channels of the images. The RGB weights of the first convolution are kept, further channels start
+            with their mean. With fewer than 3, each channel starts with the mean times ``3 / in_channels``.
         pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
 
     Attributes:
-        channels: of the feature map of each stage, from the image inwards.
-        reductions: how many times smaller than the image it is, a power of two.
-        least_size: shortest side of an image that it takes, in pixels.
-        weights_origin: where the weights came from, in words.
+        channels: channels of the feature map of each stage, from input to output.
+        reductions: side of the image over side of the feature map, a power of two.
+        least_size: smallest side of an image in pixels.
+        weights_origin: where the weights came from, for reports.
 
     Raises:
-        ValueError: unknown ``name``, or a net that gives no feature maps of falling resolution.
-        WeightsError: weights that cannot be had or do not fit.
+        ValueError: unknown ``name``, or a network that is no chain of layers of decreasing resolution.
+        WeightsError: the weights are not available or do not fit.
     """
 
     def __init__(self, *, name: str, in_channels: int = 3, pretrained: str = "auto") -> None:
@@ -40,10 +40,10 @@ class Encoder(nn.Module):
         if in_channels < 1:
             raise ValueError(f"in_channels={in_channels}: an image has at least one channel")
         classifier = _build(name)
-        trunk = _trunk_of(classifier, name)
-        names = tuple(layer.name + "." for layer in trunk)
-        tensors = [key for key in classifier.state_dict() if key.startswith(names)]
-        self.weights_origin = load_pretrained_(classifier, name=name, trunk=tensors, pretrained=pretrained)
+        feature_layers = _feature_layers(classifier, name)
+        prefixes = tuple(layer.name + "." for layer in feature_layers)
+        tensors = [key for key in classifier.state_dict() if key.startswith(prefixes)]
+        self.weights_origin = load_pretrained_(classifier, name=name, tensors=tensors, pretrained=pretrained)
         if in_channels != 3:
             _adapt_first_conv_(classifier, in_channels)
 
@@ -52,7 +52,7 @@ class Encoder(nn.Module):
         self.normalize = Normalize(mean=mean, std=std, channels=in_channels)
         self.stages = nn.ModuleList()
         channels, reductions = [], []
-        for reduction, group in groupby(trunk, key=lambda layer: layer.reduction):
+        for reduction, group in groupby(feature_layers, key=lambda layer: layer.reduction):
             layers = list(group)
             self.stages.append(nn.Sequential(*[classifier.get_submodule(layer.name) for layer in layers]))
             channels.append(layers[-1].channels)
@@ -64,13 +64,13 @@ class Encoder(nn.Module):
         """Returns the last feature map of each resolution.
 
         Args:
-            images: (N, in_channels, H, W) in [0, 1], of any size from ``least_size`` on.
+            images: (N, in_channels, H, W) in [0, 1], each side at least ``least_size``.
 
         Returns:
             One map (N, channels[i], about H / reductions[i], about W / reductions[i]) per stage.
 
         Raises:
-            ValueError: images of another form, or too small.
+            ValueError: images of another shape, or too small.
         """
         self._check(images)
         x = self.normalize(images)
@@ -81,7 +81,7 @@ class Encoder(nn.Module):
         return features
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Two groups: the stages down to an eighth of the image's side (ResNet: to layer2), and the deeper ones."""
+        """Two groups: the stages down to 1/8 of the image's side (ResNet: up to layer2), and the deeper ones."""
         split = sum(reduction <= 8 for reduction in self.reductions)
         return [[self.normalize, *self.stages[:split]], list(self.stages[split:])]
 
@@ -102,32 +102,32 @@ def _build(name: str) -> nn.Module:
         near = difflib.get_close_matches(name, known, n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise ValueError(f"torchvision has no classifier named {name!r}{hint}")
-    # The old Inception nets draw their weights by SciPy in minutes, unless told not to.
+    # By default these two draw their initial weights with SciPy, which takes minutes.
     options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     classifier: nn.Module = torchvision.models.get_model(name, weights=None, **options)
     return classifier
 
 
-def _trunk_of(classifier: nn.Module, name: str) -> list[FeatureLayer]:
+def _feature_layers(classifier: nn.Module, name: str) -> list[FeatureLayer]:
     try:
-        trunk = find_feature_layers(classifier)
-    except Exception as error:  # a net that insists on one size of image can say so in any way
+        layers = find_feature_layers(classifier)
+    except Exception as error:  # a net for images of one size may raise anything
         raise ValueError(f"{name} cannot be an encoder: it does not take images of any size ({error})") from error
-    if len({layer.reduction for layer in trunk}) < 3:
+    if len({layer.reduction for layer in layers}) < 3:
         raise ValueError(f"{name} cannot be an encoder: it is no chain of layers of falling resolution")
-    return trunk
+    return layers
 
 
 def _statistics(classifier: nn.Module, name: str) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of the images that torchvision's weights were trained with."""
-    if hasattr(classifier, "transform_input"):  # GoogLeNet and Inception: to -1..1, done inside their forward
+    """Mean and standard deviation with which torchvision's weights were trained."""
+    if hasattr(classifier, "transform_input"):  # GoogLeNet and Inception scale to [-1, 1] in their forward pass
         return [0.5] * 3, [0.5] * 3
     transforms = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     return list(transforms.mean), list(transforms.std)
 
 
 def _adapt_first_conv_(classifier: nn.Module, in_channels: int) -> None:
-    """Makes the convolution that sees the image one for ``in_channels``, in place."""
+    """Adapts the first convolution to ``in_channels``, in place."""
     conv = next(module for module in classifier.modules() if isinstance(module, nn.Conv2d))
     rgb = conv.weight.detach()
     mean = rgb.mean(1, keepdim=True)

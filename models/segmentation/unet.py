@@ -1,4 +1,4 @@
-"""A U-Net that builds itself round any convolutional classifier of torchvision."""
+"""U-Net with any convolutional classifier of torchvision as encoder."""
 
 from collections.abc import Sequence
 
@@ -10,27 +10,27 @@ from models.segmentation.encoder import Encoder
 
 
 class UNet(nn.Module):
-    """U-Net (Ronneberger et al. 2015) whose skips are found by asking the encoder for its feature maps.
+    """U-Net (Ronneberger et al. 2015) with one skip connection per resolution of the encoder.
 
-    Departs from the paper: the way up is narrow; it ends at half the image's side, where one 3x3 convolution writes
-    the logits of all four pixels of a 2x2 patch (sub-pixel convolution, Shi et al. 2016); and the image itself joins
-    there through a convolution of stride 2, so that thin parts need not survive the encoder's stem. An encoder whose
-    first feature map has the image's size (VGG) is followed up to that size and needs no such help.
+    Departures from the paper: the decoder is narrow. It ends at half the side of the image, where one 3x3 convolution
+    outputs the logits of all four pixels of a 2x2 patch (sub-pixel convolution, Shi et al. 2016). There it also gets a
+    skip connection from the image through a convolution of stride 2, which preserves thin structures. With an encoder
+    whose first feature map has the size of the image (VGG), the decoder ends at that size and has no such skip.
 
     Args:
         encoder: name of a torchvision classifier.
-        classes: number of logit channels; 1 tells foreground from background.
-        in_channels: of the images; see ``Encoder`` for other numbers than 3.
+        classes: number of logit channels; 1 is foreground against background.
+        in_channels: channels of the images; see ``Encoder`` for numbers other than 3.
         pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
-        widths: channels of the decoder's blocks from the deepest upwards; the last one serves all further blocks.
-        image_width: channels of the skip from the image; 0 leaves it out.
+        widths: channels of the decoder blocks, the deepest first; the last value is used for all further blocks.
+        image_width: channels of the skip connection from the image; 0 leaves it out.
 
     Attributes:
-        weights_origin: where the encoder's weights came from, in words.
+        weights_origin: where the weights of the encoder came from, for reports.
 
     Raises:
-        ValueError: an encoder that torchvision does not have or that gives no feature maps, or widths below 1.
-        WeightsError: weights that cannot be had or do not fit.
+        ValueError: an unknown or unsuitable encoder, or widths below 1.
+        WeightsError: the weights are not available or do not fit.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class UNet(nn.Module):
         """Maps images (N, in_channels, H, W) in [0, 1] to logits (N, classes, H, W).
 
         Raises:
-            ValueError: images of another form, or with a side below ``encoder.least_size``.
+            ValueError: images of another shape, or with a side below ``encoder.least_size``.
         """
         *skips, x = self.encoder(images)
         skips.reverse()
@@ -86,6 +86,6 @@ class UNet(nn.Module):
         return resize_to(crop_to(self.to_pixels(self.head(x)), images), images)
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Encoder down to an eighth of the image's side; the rest of it; decoder."""
+        """Three groups: encoder down to 1/8 of the image's side; rest of the encoder; decoder."""
         decoder = [self.blocks, self.head] if self.image is None else [self.image, self.blocks, self.head]
         return [*self.encoder.layer_groups(), decoder]

@@ -9,13 +9,13 @@ from models.segmentation.encoder import Encoder
 
 
 class UNet34(nn.Module):
-    """ResNet34 down, four blocks and a transposed convolution up; skips from relu, layer1, layer2 and layer3.
+    """ResNet34 as encoder, four decoder blocks, a transposed convolution; skips from relu, layer1, layer2 and layer3.
 
-    Departs from the lesson only where that had no answer: sides that are no multiple of 32, several classes.
+    Extends the lesson's network to sides that are no multiple of 32 and to several classes.
 
     Args:
-        classes: number of logit channels; 1 tells foreground from background.
-        in_channels: of the images.
+        classes: number of logit channels; 1 is foreground against background.
+        in_channels: channels of the images.
         pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
     """
 
@@ -26,10 +26,10 @@ class UNet34(nn.Module):
         relu, layer1, layer2, layer3, layer4 = self.encoder.channels
         self.blocks = nn.ModuleList(
             [
-                LessonBlock(in_channels=layer4, skip_channels=layer3),
-                LessonBlock(in_channels=256, skip_channels=layer2),
-                LessonBlock(in_channels=256, skip_channels=layer1),
-                LessonBlock(in_channels=256, skip_channels=relu),
+                ConcatBlock(in_channels=layer4, skip_channels=layer3),
+                ConcatBlock(in_channels=256, skip_channels=layer2),
+                ConcatBlock(in_channels=256, skip_channels=layer1),
+                ConcatBlock(in_channels=256, skip_channels=relu),
             ]
         )
         self.head = nn.ConvTranspose2d(256, classes, 2, stride=2)
@@ -43,17 +43,17 @@ class UNet34(nn.Module):
         return crop_to(self.head(x), images)
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Stem to layer2; layer3 and layer4; decoder."""
+        """Three groups: stem to layer2; layer3 and layer4; decoder."""
         return [*self.encoder.layer_groups(), [self.blocks, self.head]]
 
 
-class LessonBlock(nn.Module):
-    """Transposed convolution of the way up beside a 1x1 convolution of the skip, ReLU, batch norm.
+class ConcatBlock(nn.Module):
+    """Concatenates a transposed convolution of ``x`` and a 1x1 convolution of the skip; then ReLU, batch norm.
 
     Args:
-        in_channels: of the way up.
-        skip_channels: of the skip.
-        width: channels of the result, half of them from each side.
+        in_channels: channels of the deeper feature map.
+        skip_channels: channels of the skip connection.
+        width: channels of the output, half of them from each input.
     """
 
     def __init__(self, *, in_channels: int, skip_channels: int, width: int = 256) -> None:

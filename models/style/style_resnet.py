@@ -1,4 +1,4 @@
-"""StyleResnet: a residual network that repaints images in the manner of one painting (Johnson et al. 2016)."""
+"""StyleResnet: a residual network that renders images in the style of one image (Johnson et al. 2016)."""
 
 from typing import Literal
 
@@ -11,40 +11,39 @@ from models.style.tiled_instance_norm import TiledInstanceNorm2d
 Norm = Literal["batch", "instance"]
 Upsample = Literal["nearest", "bilinear"]
 
-#: What each residual block takes off every side, in pixels of the image: two unpadded 3x3 convolutions at a quarter.
+#: Pixels of the image that a residual block crops on each side: two unpadded 3x3 convolutions at 1/4 of the size.
 _BLOCK_BORDER = 8
-#: What all else sees around a pixel: with bilinear enlarging 20, with nearest neighbour 16.
+#: Receptive field radius of all other layers in pixels: 20 with bilinear upsampling, 16 with nearest neighbor.
 _OTHERS_BORDER = 20
 
 
 class StyleResnet(nn.Module):
-    """Repaints images; fully convolutional, the output as large as the input, for any size from a single pixel up.
+    """Fully convolutional style network; the output has the size of the input, which can be any.
 
     Reflection padding; 9x9 convolution; two convolutions of stride 2; residual blocks of two unpadded 3x3 convolutions
-    whose shortcut is cropped; two times enlarging and a 3x3 convolution; 9x9 convolution to RGB. Norm and ReLU follow
-    each convolution but the last. After "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", in the
-    form of fast.ai's lesson 14. The reflected border of 8 pixels a block (40 for 5 blocks) is what the blocks eat up.
+    with a cropped shortcut; twice upsampling by 2 and a 3x3 convolution; 9x9 convolution to RGB. Norm and ReLU follow
+    each convolution except the last. After "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", as
+    in fast.ai's lesson 14. The unpadded blocks crop the padding of 8 pixels per block (40 for 5 blocks).
 
-    Departures from the lesson. Sizes that are no multiple of 4 are filled up by reflection and cut again, where its
-    net returns another size than it got. All other convolutions continue the maps by reflection, where its net puts
-    zeros around them, which shows as a frame around the result. A sigmoid keeps the colors in [0, 1].
+    Departures from the lesson: sides that are no multiple of 4 are padded by reflection and cropped again, while its
+    network returns another size than it got. All other convolutions pad by reflection; its network pads with zeros,
+    which is visible as a frame around the result. A sigmoid keeps the colors in [0, 1].
 
-    With ``norm="batch"`` a pixel of the result depends on those within ``reach`` alone, once the network is trained:
-    tiles of an image agree with the whole. With ``norm="instance"`` (Ulyanov et al. 2016), which adapts to each
-    image's contrast, every pixel depends on the whole image; ``shared_statistics``
-    (``models/style/tiled_instance_norm.py``) lets tiles agree with each other.
+    With ``norm="batch"`` and in eval mode an output pixel depends only on pixels within ``reach``, so tiles agree with
+    the whole image. With ``norm="instance"`` (Ulyanov et al. 2016) it depends on the whole image;
+    ``shared_statistics`` (``models/style/tiled_instance_norm.py``) makes tiles consistent.
 
     Args:
-        width: channels at full size; twice as many at half of it, four times at a quarter.
-        blocks: residual blocks.
-        norm: batch norm, or instance norm with a learnt scale and shift.
-        upsample: how maps are enlarged; neither kind leaves checkerboards as transposed convolutions do.
+        width: channels at full size; twice as many at 1/2, four times at 1/4 of the size.
+        blocks: number of residual blocks.
+        norm: batch norm, or instance norm with a learned scale and shift.
+        upsample: interpolation; unlike transposed convolutions, neither kind causes checkerboards.
 
     Raises:
-        ValueError: if a number is out of its range, or a kind unknown.
+        ValueError: if a number is out of range, or an option unknown.
     """
 
-    #: Images are cut on such steps, so that the strided convolutions meet the same pixels in every tile.
+    #: Tiles start at multiples of this number, so that the strided convolutions sample the same pixels in every tile.
     multiple = 4
 
     def __init__(
@@ -75,11 +74,11 @@ class StyleResnet(nn.Module):
 
     @property
     def reach(self) -> int:
-        """How many pixels around a pixel of the result the network sees, at most, if its norm is batch norm."""
+        """Radius of the receptive field in pixels; an upper bound, with batch norm."""
         return self.border + _OTHERS_BORDER
 
     def forward(self, images: Tensor) -> Tensor:
-        """Repaints RGB images.
+        """Renders RGB images in the style.
 
         Args:
             images: (N, 3, H, W) float32 in [0, 1].
@@ -96,18 +95,18 @@ class StyleResnet(nn.Module):
         return torch.sigmoid(self.tail(x)[:, :, :height, :width].float())
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """The way down, the residual blocks, the way up."""
+        """Three groups: downsampling, residual blocks, upsampling."""
         return [[self.down], [self.blocks], [self.up, self.tail]]
 
 
 class UnpaddedBlock(nn.Module):
-    """``norm(conv(relu(norm(conv(x)))))`` plus ``x``, whose border of 2, which the convolutions lose, is cut off.
+    """``norm(conv(relu(norm(conv(x)))))`` plus ``x``, cropped by the 2 pixels that the unpadded convolutions lose.
 
-    No ReLU follows the sum (Gross and Wilber 2016, as Johnson et al. have it).
+    No ReLU follows the sum (Gross and Wilber 2016, as in Johnson et al.).
 
     Args:
         width: channels.
-        norm: see ``StyleResnet``.
+        norm: ``"batch"`` or ``"instance"``.
     """
 
     def __init__(self, *, width: int, norm: Norm) -> None:
@@ -124,18 +123,16 @@ class UnpaddedBlock(nn.Module):
 
 
 def reflect(images: Tensor, border: int, *, least: int, multiple: int) -> Tensor:
-    """Continues images by reflection, again and again where the border is wider than the image.
-
-    ``F.pad`` refuses borders that are as wide as the image.
+    """Pads images by reflection, repeatedly if the border is wider than the image (which ``F.pad`` refuses).
 
     Args:
         images: (N, C, H, W).
-        border: on every side.
-        least: what is smaller is first filled up to so many pixels, at the bottom and on the right,
-        multiple: and to such a number.
+        border: padding in pixels on every side.
+        least: sides are first padded at the bottom and right to at least this number of pixels
+        multiple: and to a multiple of this number.
 
     Returns:
-        (N, C, H' + 2 * border, W' + 2 * border), where H' and W' are the filled-up height and width.
+        (N, C, H' + 2 * border, W' + 2 * border), with H' and W' the sides padded to ``least`` and ``multiple``.
 
     >>> reflect(torch.arange(3.0).view(1, 1, 1, 3), 2, least=1, multiple=2)[0, 0, 2]
     tensor([2., 1., 0., 1., 2., 1., 0., 1.])
@@ -149,14 +146,14 @@ def reflect(images: Tensor, border: int, *, least: int, multiple: int) -> Tensor
 
 
 def _reflected(length: int, start: int, stop: int, device: torch.device) -> Tensor:
-    """Which pixels of a row of ``length`` lie at the places from ``start`` to ``stop``."""
+    """Indices into a row of ``length`` pixels for the reflected positions from ``start`` to ``stop``."""
     last = length - 1
-    places = torch.arange(start, stop, device=device)
-    return last - (places % max(2 * last, 1) - last).abs()
+    positions = torch.arange(start, stop, device=device)
+    return last - (positions % max(2 * last, 1) - last).abs()
 
 
 def _conv_norm_relu(in_channels: int, out_channels: int, norm: Norm, *, kernel: int = 3, stride: int = 1) -> nn.Module:
-    """Convolution that continues its input by reflection, norm, ReLU; keeps the size, or halves it."""
+    """Convolution with reflection padding, norm, ReLU; keeps the size, or halves it with ``stride=2``."""
     return nn.Sequential(
         nn.Conv2d(
             in_channels,

@@ -1,4 +1,4 @@
-"""Instance norm for images in tiles: all tiles of an image get one contrast."""
+"""Instance norm for tiled inference: all tiles share the statistics of the whole image."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,43 +9,42 @@ from torch import Tensor, nn
 
 
 class TiledInstanceNorm2d(nn.InstanceNorm2d):
-    """Instance norm (Ulyanov et al. 2016, arXiv:1607.08022) with a learnt scale and shift, which tiles can share.
+    """Instance norm (Ulyanov et al. 2016, arXiv:1607.08022) with learned scale and shift and optional fixed statistics.
 
-    Used by itself it is torch's: every image of a batch is brought to its own mean and variance. Pieces of one
-    image would each be brought to theirs, and a flat sky to the contrast of a crowd; see ``shared_statistics``.
+    Without ``shared_statistics`` it is torch's: each image is normalized by its own mean and variance.
 
     Args:
-        channels: of the maps.
+        channels: channels of the feature maps.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, affine=True)
         self.measuring = False
-        self.held: tuple[Tensor, Tensor] | None = None
+        self.statistics: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, channels, h, w) to the same shape."""
-        if self.held is None:
+        if self.statistics is None:
             if self.measuring:
                 var, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
-                self.held = mean, var
+                self.statistics = mean, var
             return super().forward(x)
-        return F.batch_norm(x, *self.held, self.weight, self.bias, training=False, eps=self.eps)
+        return F.batch_norm(x, *self.statistics, self.weight, self.bias, training=False, eps=self.eps)
 
 
 @contextmanager
 def shared_statistics(net: nn.Module, run: Callable[[Tensor], Tensor], whole: Tensor, *, side: int) -> Iterator[None]:
-    """Lets instance norm treat all tiles of an image alike, for as long as the ``with`` block lasts.
+    """Fixes the statistics of all instance norms to those of the downscaled whole image, inside a ``with`` block.
 
-    The image is made smaller and goes through the network; each norm keeps mean and variance of what it meets. That
-    images have much the same statistics at all sizes (Field 1987) is what this rests on: the result is near that
-    of the whole image, not the same, and has no seams. A network without instance norm is left alone.
+    With instance norm, per-tile statistics would make tiles differ in contrast. Image statistics are roughly
+    scale-invariant (Field 1987), so those of the downscaled image approximate full-image normalization without visible
+    seams. A network without instance norm is left unchanged.
 
     Args:
         net: in eval mode.
-        run: sends what is cut from ``whole`` through ``net``.
-        whole: (1, C, H, W), of any type that ``run`` takes; floats of its range go through ``run`` too.
-        side: its longer side when it is measured, in pixels.
+        run: applies ``net`` to a part of ``whole``.
+        whole: (1, C, H, W), of any type that ``run`` accepts; it is called with floats of the same range.
+        side: longer side in pixels of the downscaled image.
     """
     norms = [part for part in net.modules() if isinstance(part, TiledInstanceNorm2d)]
     try:
@@ -58,4 +57,4 @@ def shared_statistics(net: nn.Module, run: Callable[[Tensor], Tensor], whole: Te
         yield
     finally:
         for norm in norms:
-            norm.measuring, norm.held = False, None
+            norm.measuring, norm.statistics = False, None

@@ -1,4 +1,4 @@
-"""Enlarging by sub-pixel convolution, and the start that keeps it free of checkerboards."""
+"""Sub-pixel upsampling, and its initialization without checkerboards (ICNR)."""
 
 import torch
 import torch.nn.functional as F
@@ -10,16 +10,16 @@ class SubpixelUpsample(nn.Module):
     """Enlarges feature maps ``scale`` times: a convolution to ``scale**2`` times the channels, then a pixel shuffle.
 
     Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional
-    Neural Network". With ``blur``, neighbours are averaged by (1, 2, 1) / 4 down and across afterwards, which takes out
-    whatever alternates from pixel to pixel: a checkerboard at 2x that losses which reward texture bring back, however
-    the convolution was started (Sugawara et al. 2018, "Super-Resolution Using Convolutional Neural Networks without
-    Any Checkerboard Artifacts"; fast.ai averages two by two, which moves the image by half a pixel).
+    Neural Network". With ``blur``, the result is filtered by (1, 2, 1) / 4 in both directions, which removes the
+    highest frequency. Perceptual losses otherwise bring the checkerboard at 2x back during training, whatever the
+    initialization (Sugawara et al. 2018, "Super-Resolution Using Convolutional Neural Networks without Any Checkerboard
+    Artifacts"; fast.ai averages two by two, which shifts the image by half a pixel).
 
     Args:
-        channels: of the maps, before and after.
-        scale: how many times larger, 2 or more.
+        channels: channels of input and output.
+        scale: magnification, 2 or more.
         kernel: side of the convolution, odd.
-        blur: average neighbours afterwards.
+        blur: filter the output.
 
     Raises:
         ValueError: if ``scale`` is below 2.
@@ -43,21 +43,21 @@ class SubpixelUpsample(nn.Module):
 
 @torch.no_grad()
 def icnr_(conv: nn.Conv2d, scale: int) -> None:
-    """Starts a convolution in front of ``PixelShuffle(scale)`` so that both enlarge by nearest neighbour, in place.
+    """Initializes a convolution before ``PixelShuffle(scale)`` so that both are nearest-neighbor upsampling, in place.
 
-    All ``scale**2`` output channels that become one square of pixels get the same kernel, drawn after Kaiming, and a
-    bias of 0 (Aitken et al. 2017, "Checkerboard artifact free sub-pixel convolution"; the paper has no bias, and
-    biases drawn one by one would bring the checkerboard back).
+    The ``scale**2`` output channels that form one square of pixels get the same kernel (Kaiming normal) and a bias of 0
+    (Aitken et al. 2017, "Checkerboard artifact free sub-pixel convolution"; the paper has no bias, and independent
+    biases would cause the checkerboard again).
 
     A weight under a parametrization such as weight norm is set through it. The older ``torch.nn.utils.weight_norm``
-    computes its weight anew before each forward pass, so that whatever is written to it is lost: it is refused.
+    recomputes the weight before each forward pass and would discard the values: it is refused.
 
     Args:
-        conv: its output channels are a multiple of ``scale**2``.
+        conv: has a multiple of ``scale**2`` output channels.
         scale: of the pixel shuffle.
 
     Raises:
-        ValueError: if the channels do not fit, or the weight cannot be set.
+        ValueError: if the number of channels does not fit, or the weight cannot be set.
     """
     if conv.out_channels % scale**2:
         raise ValueError(f"{conv.out_channels} output channels are no multiple of {scale}**2, as PixelShuffle needs")
@@ -67,7 +67,7 @@ def icnr_(conv: nn.Conv2d, scale: int) -> None:
     nn.init.kaiming_normal_(one, nonlinearity="relu")
     weight = one.repeat_interleave(scale**2, dim=0)
     if is_parametrized(conv, "weight"):
-        conv.weight = weight  # goes to the parametrization's right_inverse
+        conv.weight = weight  # calls the parametrization's right_inverse
     else:
         conv.weight.copy_(weight)
     if conv.bias is not None:

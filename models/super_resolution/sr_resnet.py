@@ -1,27 +1,26 @@
-"""SrResnet: a residual network without batch norm that makes images larger (EDSR, Lim et al. 2017)."""
+"""SrResnet: a residual network without batch norm for super-resolution (EDSR, Lim et al. 2017)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.super_resolution.pixel_shuffle import SubpixelUpsample
 
-#: Subtracted before the first convolution, so that its zero padding continues the image in mid gray, not in black.
+#: Subtracted before the first convolution, so that its zero padding is mid gray and not black.
 _MID_GRAY = 0.5
 
 
 class SrResnet(nn.Module):
     """Enlarges images 1, 2, 4, ... ``max_scale`` times; fully convolutional, for any input size.
 
-    conv; residual blocks of conv-ReLU-conv times ``residual_scale``; conv; ``log2(active_scale)`` times a sub-pixel
-    convolution; conv to RGB. After "Enhanced Deep Residual Networks for Single Image Super-Resolution", in the size
-    and form of fast.ai's lesson 14, with two shortcuts that the lesson lacks: the features around the body (the
-    paper has it) and the enlarged image around everything (it has not). With the latter the last convolution
-    starts at zero, so an untrained network *is* bicubic enlargement and training only ever adds to it.
+    conv; residual blocks of conv-ReLU-conv times ``residual_scale``; conv; ``log2(active_scale)`` sub-pixel
+    upsampling blocks; conv to RGB. After "Enhanced Deep Residual Networks for Single Image Super-Resolution", in the
+    size and form of fast.ai's lesson 14, with two shortcuts that the lesson does not have: from the first features to
+    those after the body (as in the paper), and from the enlarged image to the output (not in the paper). With the
+    latter, the last convolution starts at zero, so an untrained network is bicubic interpolation and learns a residual.
 
-    All upsampling blocks exist from the start, and ``active_scale`` says how far they are used. So the state dict
-    keeps its names over a run that grows from 2x to 4x. There is one tail for all scales: each block gives maps of
-    the same width, and the tail a 2x run has learnt is where a 4x run starts. Blocks that are not in use are in no
-    layer group and take no gradient (DDP would wait for it).
+    All upsampling blocks exist from the start; ``active_scale`` sets how many are used, so the state dict has the same
+    names at 2x and 4x. All scales share one tail: each block outputs maps of the same width, and a 4x stage starts
+    from the tail of the 2x stage. Unused blocks are in no layer group and need no gradient (DDP would wait for it).
 
     The paper's sizes: ``blocks=16, width=64, residual_scale=1.0`` (baseline) and ``blocks=32, width=256,
     residual_scale=0.1``, both with ``image_skip=False``. The lesson's form: ``residual_scale=0.1, tail_norm=True,
@@ -29,18 +28,18 @@ class SrResnet(nn.Module):
 
     Args:
         width: channels of the feature maps.
-        blocks: residual blocks.
-        residual_scale: factor of a block's output before it joins the shortcut. At this width 1 learns faster than the
-            lesson's 0.1 (Set5 at 2x after the same 872 steps: 36.83 against 36.63 dB); wide networks need the 0.1.
-        max_scale: 1, 2, 4, ...; the largest magnification. ``active_scale`` starts there.
-        tail_norm: batch norm in front of the last convolution, as the lesson has it.
+        blocks: number of residual blocks.
+        residual_scale: factor on the residual of a block. At this width 1 learns faster than the lesson's 0.1 (Set5 at
+            2x after the same 872 steps: 36.83 against 36.63 dB); wide networks need 0.1.
+        max_scale: 1, 2, 4, ...; the largest magnification, at which ``active_scale`` starts.
+        tail_norm: batch norm before the last convolution, as in the lesson.
         feature_skip: add the first features to those after the body.
-        image_skip: add the input, enlarged by antialiased bicubic interpolation (the field's, a = -0.5), to the output.
-        blur: average neighbours after every enlargement (``SubpixelUpsample``), against the checkerboards of losses
-            that see. A checkpoint goes into a net with or without.
+        image_skip: add the input, enlarged by bicubic interpolation with a = -0.5 (``enlarge``), to the output.
+        blur: filter the output of every upsampling block (``SubpixelUpsample``) against the checkerboards of
+            perceptual losses. It has no weights: checkpoints load with or without.
 
     Raises:
-        ValueError: if a number is out of its range.
+        ValueError: if a number is out of range.
     """
 
     def __init__(
@@ -75,15 +74,15 @@ class SrResnet(nn.Module):
 
     @property
     def active_scale(self) -> int:
-        """How many times larger the output is: a power of two, at most ``max_scale``."""
+        """Magnification in use: a power of two, at most ``max_scale``."""
         return int(2**self._doublings)
 
     @active_scale.setter
     def active_scale(self, scale: int) -> None:
-        wanted = doublings(scale)
-        if wanted > len(self.upsampling):
+        count = doublings(scale)
+        if count > len(self.upsampling):
             raise ValueError(f"scale {scale} is more than the network's max_scale of {self.max_scale}")
-        self._doublings = wanted
+        self._doublings = count
         for number, block in enumerate(self.upsampling):
             block.requires_grad_(number < self._doublings)
 
@@ -94,7 +93,7 @@ class SrResnet(nn.Module):
             images: (N, 3, H, W) float32 in [0, 1].
 
         Returns:
-            (N, 3, s * H, s * W) for ``s = active_scale``, about [0, 1] and not clipped.
+            (N, 3, s * H, s * W) for ``s = active_scale``, about [0, 1], not clamped.
         """
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images must be (N, 3, H, W), not {tuple(images.shape)}")
@@ -108,9 +107,9 @@ class SrResnet(nn.Module):
         return out + (enlarge(images, self.active_scale) if self.image_skip else _MID_GRAY)
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """The body, the upsampling blocks in use (none at scale 1), and the tail.
+        """Three groups: body; upsampling blocks in use (none at scale 1); tail.
 
-        ``Stage.frozen`` of 1 is the lesson's "only the upsampling part trains": upsampling blocks and tail.
+        ``Stage.frozen`` of 1 trains upsampling blocks and tail alone, as the lesson does after a change of scale.
         """
         return [
             [self.head, self.blocks, self.after_blocks],
@@ -124,7 +123,7 @@ class ResidualBlock(nn.Module):
 
     Args:
         width: channels.
-        scale: of the residual; 0.1 keeps wide networks stable.
+        scale: factor on the residual; 0.1 stabilizes wide networks.
     """
 
     def __init__(self, *, width: int, scale: float) -> None:
@@ -140,7 +139,7 @@ class ResidualBlock(nn.Module):
 
 
 def doublings(scale: int) -> int:
-    """Counts the steps of 2x that make up ``scale``.
+    """Returns the base-2 logarithm of ``scale``: the number of 2x upsampling blocks.
 
     Raises:
         ValueError: if it is no power of two.
@@ -154,10 +153,10 @@ def doublings(scale: int) -> int:
 
 
 def enlarge(images: Tensor, scale: int) -> Tensor:
-    """Enlarges images (N, 3, H, W) by the bicubic interpolation the field compares with (Keys' kernel, a = -0.5).
+    """Enlarges images (N, 3, H, W) by bicubic interpolation with Keys' kernel, a = -0.5, the usual baseline.
 
-    PyTorch's plain bicubic has a = -0.75; with ``antialias`` it has Keys' -0.5, as MATLAB and Pillow do, and when
-    enlarging that is all the option changes. On Set5 at 2x: 33.68 dB, as published, against 33.97.
+    PyTorch's bicubic has a = -0.75. With ``antialias`` it has a = -0.5, as MATLAB and Pillow; when enlarging, this is
+    the only effect of that option. On Set5 at 2x: 33.68 dB, as published, against 33.97 with a = -0.75.
     """
     if scale == 1:
         return images

@@ -1,4 +1,4 @@
-"""Weights from one net into another that is not quite the same, with an account of every tensor."""
+"""Partial loading: weights of one network into a similar one, with a report on every tensor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,88 +8,88 @@ from torch import Tensor, nn
 
 from models.weights.pretrained import WeightsError
 
-#: What wrappers put before a tensor's name: DDP and DataParallel, Lightning modules, torch.compile.
+#: Prefixes that wrappers add to the names of tensors: DDP and DataParallel, Lightning modules, torch.compile.
 WRAPPERS = ("module.", "net.", "model.", "_orig_mod.")
 
 
 @dataclass(frozen=True)
 class PartialLoad:
-    """What became of every tensor.
+    """Report on every tensor of a partial load.
 
     Attributes:
-        taken: names in the net that were given a value.
-        left: names in the given weights that were not used, each with the reason.
-        new: names in the net that keep the value they had.
-        shapes: of all tensors of the net, by name.
+        loaded: names in the net that were loaded.
+        unused: names in the given weights that were not used, each with the reason.
+        kept: names in the net that keep their initial values.
+        shapes: shapes of all tensors of the net, by name.
     """
 
-    taken: tuple[str, ...]
-    left: Mapping[str, str]
-    new: tuple[str, ...]
+    loaded: tuple[str, ...]
+    unused: Mapping[str, str]
+    kept: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
 
     def account(self) -> str:
-        """Lists the tensors, one a line, under three headings; a heading without tensors is left out."""
+        """Lists the tensors, one per line, under up to three headings."""
         lines = []
-        for heading, names in (("taken", self.taken), ("new, as the net was started", self.new)):
+        for heading, names in (("loaded", self.loaded), ("kept as initialized", self.kept)):
             if names:
-                lines.append(f"{heading}: {_counted(names)}")
-                lines += [f"  {name} {_words(self.shapes[name])}" for name in names]
-        if self.left:
-            lines.append(f"left in the file: {_counted(self.left)}")
-            lines += [f"  {name}: {why}" for name, why in self.left.items()]
+                lines.append(f"{heading}: {_count(names)}")
+                lines += [f"  {name} {_shape_text(self.shapes[name])}" for name in names]
+        if self.unused:
+            lines.append(f"not used from the file: {_count(self.unused)}")
+            lines += [f"  {name}: {why}" for name, why in self.unused.items()]
         return "\n".join(lines)
 
 
 @torch.no_grad()
 def load_matching_(net: nn.Module, weights: Mapping[str, Tensor]) -> PartialLoad:
-    """Takes every tensor of ``weights`` that fits into ``net``, in place; the others stay as they are.
+    """Loads every tensor of ``weights`` that fits into ``net``, in place; all others keep their values.
 
-    A tensor fits when name, shape and kind (floating point or not) agree. Names may carry the prefixes of wrappers
-    (``WRAPPERS``), several of them too. Nothing is changed when an error is raised.
+    A tensor fits if name, shape and kind (floating point or not) agree. Names may have one or more of the prefixes of
+    wrappers (``WRAPPERS``). If an error is raised, nothing was changed.
 
     Args:
-        net: for example a 4x net that is to start from 2x weights.
+        net: for example a 4x network that starts from 2x weights.
         weights: tensors by name.
 
     Returns:
-        What was taken, left and new.
+        A report on all tensors.
 
     Raises:
-        WeightsError: no tensor fits, or one that does holds numbers that are not finite.
+        WeightsError: no tensor fits, or a tensor that fits contains NaN or infinity.
     """
     own = net.state_dict()
-    taken: dict[str, Tensor] = {}
-    left: dict[str, str] = {}
+    loaded: dict[str, Tensor] = {}
+    unused: dict[str, str] = {}
     for given, tensor in weights.items():
         name = _unwrapped(given, own)
         if name not in own:
-            left[given] = "the net has no such tensor"
-        elif name in taken:
-            left[given] = f"the file has {name} twice"
+            unused[given] = "the net has no such tensor"
+        elif name in loaded:
+            unused[given] = f"the file has {name} twice"
         elif tensor.shape != own[name].shape:
-            left[given] = f"{_words(tensor.shape)} in the file, {_words(own[name].shape)} in the net"
+            unused[given] = f"{_shape_text(tensor.shape)} in the file, {_shape_text(own[name].shape)} in the net"
         elif tensor.is_floating_point() != own[name].is_floating_point():
-            left[given] = f"{tensor.dtype} in the file, {own[name].dtype} in the net"
+            unused[given] = f"{tensor.dtype} in the file, {own[name].dtype} in the net"
         elif not tensor.isfinite().all():
-            raise WeightsError(f"the weights are damaged: {given!r} holds numbers that are not finite")
+            raise WeightsError(f"the weights are damaged: {given!r} contains NaN or infinity")
         else:
-            taken[name] = tensor
-    if not taken:
-        reasons = "; ".join(f"{name}: {why}" for name, why in list(left.items())[:3])
+            loaded[name] = tensor
+    if not loaded:
+        reasons = "; ".join(f"{name}: {why}" for name, why in list(unused.items())[:3])
         raise WeightsError(f"none of the {len(weights)} tensors fits {type(net).__name__} ({reasons})")
-    for name, tensor in taken.items():
+    for name, tensor in loaded.items():
         own[name].copy_(tensor)
     return PartialLoad(
-        taken=tuple(name for name in own if name in taken),
-        left=left,
-        new=tuple(name for name in own if name not in taken),
+        loaded=tuple(name for name in own if name in loaded),
+        unused=unused,
+        kept=tuple(name for name in own if name not in loaded),
         shapes={name: tuple(tensor.shape) for name, tensor in own.items()},
     )
 
 
 def _unwrapped(name: str, own: Mapping[str, Tensor]) -> str:
-    """Strips wrappers until the net knows the name, or none is left."""
+    """Strips prefixes of wrappers until ``own`` has the name, or no prefix remains."""
     while name not in own:
         wrapper = next((prefix for prefix in WRAPPERS if name.startswith(prefix)), None)
         if wrapper is None:
@@ -98,9 +98,9 @@ def _unwrapped(name: str, own: Mapping[str, Tensor]) -> str:
     return name
 
 
-def _words(shape: tuple[int, ...]) -> str:
+def _shape_text(shape: tuple[int, ...]) -> str:
     return " x ".join(str(side) for side in shape) or "one number"
 
 
-def _counted(names: Mapping[str, str] | tuple[str, ...]) -> str:
+def _count(names: Mapping[str, str] | tuple[str, ...]) -> str:
     return f"{len(names)} tensor" + "s" * (len(names) != 1)

@@ -1,4 +1,4 @@
-"""Where pretrained weights come from: a file, torch hub's cache, or a download. Asked for in this one place."""
+"""Pretrained weights from a file, torch hub's cache, or a download."""
 
 import hashlib
 import logging
@@ -18,7 +18,7 @@ from torchvision.models import get_model_weights
 
 _log = logging.getLogger("darkroom")
 
-#: Seconds within which a download must have begun, and within which each further piece must arrive.
+#: Time-outs in seconds: for the start of a download, and for each further read.
 ANSWER_SECONDS, READ_SECONDS = 8.0, 30.0
 
 
@@ -27,26 +27,26 @@ class WeightsError(ValueError):
 
 
 def load_pretrained_(
-    classifier: nn.Module, *, name: str, trunk: Collection[str], pretrained: str, option: str = "pretrained: PATH"
+    classifier: nn.Module, *, name: str, tensors: Collection[str], pretrained: str, option: str = "pretrained: PATH"
 ) -> str:
-    """Loads weights into the feature trunk of ``classifier``, in place.
+    """Loads weights into the feature layers of ``classifier``, in place.
 
     Args:
-        classifier: as torchvision builds it.
-        name: its name there.
-        trunk: the names of its tensors that are wanted. All others belong to the head: they are left as they are, and
-            ignored where a file has them.
-        pretrained: ``"none"`` for random weights; ``"imagenet"`` for torchvision's, from torch hub's cache or by
-            download; ``"auto"`` for the same, but random weights and a warning when they cannot be had; or the path
-            of a file with a state dict, plain or under ``"state_dict"`` or ``"params"``, with or without ``module.``
-            before the names (DataParallel, DDP) and with or without the name of the trunk (``features.``).
-        option: how a user names such a file, for the message that none could be had.
+        classifier: a classifier of torchvision.
+        name: its name in torchvision.
+        tensors: names of its tensors to load. All others belong to the head: they keep their values, and are ignored
+            in a file.
+        pretrained: ``"none"`` for random weights; ``"imagenet"`` for torchvision's, from torch hub's cache or a
+            download; ``"auto"`` for the same, with a warning and random weights if they are not available; or the path
+            of a file with a state dict, plain or under ``"state_dict"`` or ``"params"``, with or without the prefixes
+            ``module.`` (DataParallel, DDP) and ``features.``.
+        option: option with which a user names a file, for the error message.
 
     Returns:
-        Where the weights came from, in words.
+        Where the weights came from, for reports.
 
     Raises:
-        WeightsError: the weights cannot be had, cannot be read, or do not fit.
+        WeightsError: the weights are not available, cannot be read, or do not fit.
     """
     if pretrained == "none":
         return "random weights"
@@ -54,27 +54,27 @@ def load_pretrained_(
         try:
             path = imagenet_file(name)
         except WeightsError as error:
-            ways = f"{error}. Or name a file of yours ({option})"
+            advice = f"{error}. Or name a file of yours ({option})"
             if pretrained == "imagenet":
-                raise WeightsError(ways) from error
-            _log.warning("TRAINING STARTS FROM RANDOM WEIGHTS, which costs accuracy: %s", ways)
+                raise WeightsError(advice) from error
+            _log.warning("TRAINING STARTS FROM RANDOM WEIGHTS, which lowers accuracy: %s", advice)
             return f"random weights (pretrained: auto found none for {name})"
         origin = f"ImageNet, {path.name}"
     else:
         path = _local_file(pretrained)
         origin = f"file {path.name}, sha256 {_digest(path)}"
-    _fit_(classifier, read_state_dict(path), trunk=trunk, name=name, path=path)
+    _copy_(classifier, read_state_dict(path), tensors=tensors, name=name, path=path)
     return origin
 
 
 def imagenet_file(name: str) -> Path:
-    """Finds the file of torchvision's best ImageNet weights in torch hub's cache; downloads it if it is not there yet.
+    """Returns the file of torchvision's default ImageNet weights in torch hub's cache, and downloads it if missing.
 
     Args:
-        name: of the classifier in torchvision.
+        name: name of the classifier in torchvision.
 
     Raises:
-        WeightsError: if it can neither be found nor downloaded.
+        WeightsError: if it is neither in the cache nor can be downloaded.
     """
     weights = get_model_weights(name).DEFAULT
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
@@ -95,21 +95,21 @@ def imagenet_file(name: str) -> Path:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Reads tensors by name from a file; code in it is refused, not run.
+    """Reads tensors by name from a file without running code.
 
     Raises:
-        WeightsError: if it cannot be read or is no state dict.
+        WeightsError: if it cannot be read or holds no state dict.
     """
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:  # its own text advises to run the code
-        raise WeightsError(f"{path} cannot be read as weights: it holds something else than tensors") from error
-    except Exception as error:  # a damaged file can make the reader fail in any way
+    except UnpicklingError as error:  # torch's own message advises to run the code
+        raise WeightsError(f"{path} cannot be read as weights: it holds other objects than tensors") from error
+    except Exception as error:  # damaged files raise all kinds of exceptions
         reason = str(error).partition("\n")[0]
         raise WeightsError(f"{path} cannot be read as weights ({type(error).__name__}: {reason})") from error
-    for shell in ("state_dict", "params_ema", "params"):  # Lightning; BasicSR, which prefers the average
-        if isinstance(stored, dict) and isinstance(stored.get(shell), dict):
-            stored = stored[shell]
+    for key in ("state_dict", "params_ema", "params"):  # Lightning; BasicSR, which prefers the average
+        if isinstance(stored, dict) and isinstance(stored.get(key), dict):
+            stored = stored[key]
     if not isinstance(stored, dict) or not stored:
         raise WeightsError(f"{path} holds no state dict (tensors by name)")
     for key, value in stored.items():
@@ -118,10 +118,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return {key.removeprefix("module."): value for key, value in stored.items()}
 
 
-def _fit_(classifier: nn.Module, given: dict[str, Tensor], *, trunk: Collection[str], name: str, path: Path) -> None:
+def _copy_(classifier: nn.Module, given: dict[str, Tensor], *, tensors: Collection[str], name: str, path: Path) -> None:
     own = classifier.state_dict()
-    wanted = {key: own[key] for key in own if key in trunk}
-    given = _with_trunk_name(given, wanted)
+    wanted = {key: own[key] for key in own if key in tensors}
+    given = _with_prefix(given, wanted)
     for key, tensor in wanted.items():
         if key not in given:
             if key.endswith("num_batches_tracked"):  # files older than PyTorch 0.4.1 lack these counters
@@ -129,9 +129,11 @@ def _fit_(classifier: nn.Module, given: dict[str, Tensor], *, trunk: Collection[
             raise WeightsError(f"{path} does not fit {name}: it has no tensor {key!r}")
         found = given[key]
         if found.shape != tensor.shape or found.is_floating_point() != tensor.is_floating_point():
-            raise WeightsError(f"{path} does not fit {name}: {key!r} is {_words(found)} and should be {_words(tensor)}")
+            raise WeightsError(
+                f"{path} does not fit {name}: {key!r} is {_type_of(found)} and should be {_type_of(tensor)}"
+            )
         if not found.isfinite().all():
-            raise WeightsError(f"{path} is damaged: {key!r} holds numbers that are not finite")
+            raise WeightsError(f"{path} is damaged: {key!r} contains NaN or infinity")
     for key in given:
         if key not in own:
             raise WeightsError(f"{path} does not fit {name}, which has no tensor {key!r}")
@@ -141,8 +143,8 @@ def _fit_(classifier: nn.Module, given: dict[str, Tensor], *, trunk: Collection[
                 tensor.copy_(given[key])
 
 
-def _with_trunk_name(given: dict[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
-    """Puts ``features.`` back before names that were stored without it."""
+def _with_prefix(given: dict[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
+    """Adds the common prefix, such as ``features.``, to names that lack it."""
     prefixes = {key.partition(".")[0] + "." for key in wanted}
     if len(prefixes) != 1 or any(key in wanted for key in given):
         return given
@@ -150,7 +152,7 @@ def _with_trunk_name(given: dict[str, Tensor], wanted: Collection[str]) -> dict[
     return {prefix + key if prefix + key in wanted else key: value for key, value in given.items()}
 
 
-def _words(tensor: Tensor) -> str:
+def _type_of(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
@@ -159,7 +161,7 @@ def _local_file(pretrained: str) -> Path:
         raise WeightsError(f"pretrained: {pretrained} is a URL; download the file yourself and name its path")
     path = Path(pretrained).expanduser()
     if not path.is_file():
-        raise WeightsError(f'pretrained: {pretrained} is no file, and none of "auto", "imagenet" and "none"')
+        raise WeightsError(f'pretrained: {pretrained} is neither a file nor "auto", "imagenet" or "none"')
     return path
 
 
@@ -169,7 +171,7 @@ def _digest(path: Path) -> str:
 
 
 def _check_answer(url: str) -> None:
-    """Raises OSError within seconds where there is no network; the time-out of a socket leaves out the name look-up."""
+    """Raises OSError within seconds if there is no network; a socket's time-out does not cover the name look-up."""
     errors: list[OSError] = [TimeoutError(f"no answer within {ANSWER_SECONDS:g} s")]
 
     def ask() -> None:
