@@ -58,7 +58,7 @@ def test_the_account_names_every_tensor() -> None:
         kept=("tail.weight", "count"),
         shapes={"head.weight": (4, 3, 3, 3), "tail.weight": (3, 4, 3, 3), "count": ()},
     )
-    assert result.account() == (
+    assert str(result) == (
         "loaded: 1 tensor\n"
         "  head.weight 4 x 3 x 3 x 3\n"
         "kept as initialized: 2 tensors\n"

@@ -139,11 +139,11 @@ class TaskSpec(Generic[Module]):
             WeightsError: if the file cannot be read, or no tensor fits.
         """
         try:
-            loaded = load_matching_(model.net, read_state_dict(path))
+            report = load_matching_(model.net, read_state_dict(path))
         except WeightsError as error:
             raise WeightsError(f"--init_from {path}: {error}") from error
-        rank_zero_only(print)(f"weights from {relative_to_here(path)}:\n{loaded.account()}")
-        return [f"net.{name}" for name in loaded.taken]
+        rank_zero_only(print)(f"weights from {relative_to_here(path)}:\n{report}")
+        return [f"net.{name}" for name in report.loaded]
 
     def init_callbacks(self, model: Module, loaded: Collection[str]) -> list[Callback]:  # noqa: ARG002
         """Makes callbacks that initialize a new module in ``setup``.

@@ -20,7 +20,8 @@ from datamodules.io.native_depth import read_extras
 from datamodules.prediction.datamodule import PredictDataModule
 from experiments.cli.usage import UsageError
 from experiments.tasks.spec import PredictOutput, PredictRequest, TaskSpec, table_with_mean
-from lightning_modules.super_resolution import SuperResolutionModule, mean_scores
+from lightning_modules.super_resolution import SuperResolutionModule
+from lightning_modules.super_resolution_metrics import mean_scores
 from models.super_resolution.pixel_shuffle import SubpixelUpsample
 
 

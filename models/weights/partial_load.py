@@ -28,7 +28,7 @@ class PartialLoad:
     kept: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
 
-    def account(self) -> str:
+    def __str__(self) -> str:
         """Lists the tensors, one per line, under up to three headings."""
         lines = []
         for heading, names in (("loaded", self.loaded), ("kept as initialized", self.kept)):
