@@ -1,13 +1,20 @@
-"""Faults of the machine as one line that a person can act on: full disks, lost folders, too little memory."""
+"""Errors that are printed as one line: mistakes of the user, failures of a run, and faults of the machine."""
 
 import errno
 import os
 import re
 
-from experiments.cli.expected import FAILURES, MISTAKES
+from callbacks.errors import CheckpointError, NonFiniteError, OutputError, ReplicaError, StageError
+from datamodules.errors import DataError
+from experiments.cli.usage import UsageError
+from models.weights.pretrained import WeightsError
 
-#: What a disk, a file system or its owner can refuse; any other error of the system is a fault of ours.
-_DISK = {
+#: The user has to change something: exit code 2.
+MISTAKES = (UsageError, DataError, WeightsError, CheckpointError, StageError)
+#: The run failed for a known reason: exit code 1.
+FAILURES = (NonFiniteError, OutputError, ReplicaError)
+# What a disk or file system reports. Any other OSError is most likely a bug and keeps its traceback.
+_DISK_ERRORS = {
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EROFS,
@@ -18,45 +25,46 @@ _DISK = {
     errno.ENOENT,
     errno.EMFILE,
 }
-_KEPT = "what was saved before is whole; mend that, then go on with --resume"
-_LOADER_DIED = re.compile(r"DataLoader worker \(pid\(?s?\)? [\d, ]+\) .*", re.DOTALL)
-_IN_A_LOADER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.\n.*\n(?:[\w.]+\.)?\1: ", re.DOTALL)
+_SAVED = "earlier checkpoints are intact; fix the cause, then continue with --resume"
+_WORKER_DIED = re.compile(r"DataLoader worker \(pid\(?s?\)? [\d, ]+\) .*", re.DOTALL)
+_WORKER_TRACEBACK = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.\n.*\n(?:[\w.]+\.)?\1: ", re.DOTALL)
 
 
-def one_line(error: BaseException) -> str | None:
-    """What is said of an error that was expected; ``None`` for all others, whose traceback is needed.
+def describe_error(error: BaseException) -> str | None:
+    """Returns an expected error as one line; ``None`` for all others, whose traceback is needed.
 
-    >>> one_line(ValueError("of ours, most likely")) is None
+    >>> describe_error(ValueError("most likely a bug")) is None
     True
     """
-    return without_traceback(error) if isinstance(error, (*MISTAKES, *FAILURES)) else plain_fault(error)
+    expected = isinstance(error, (*MISTAKES, *FAILURES))
+    return without_worker_traceback(error) if expected else describe_machine_error(error)
 
 
-def without_traceback(error: BaseException) -> str:
-    r"""The message alone where a loader's process raised it: torch puts that process' traceback in front.
+def without_worker_traceback(error: BaseException) -> str:
+    r"""Returns the message without the traceback that torch prepends to errors of data loader workers.
 
-    >>> without_traceback(ValueError("Caught ValueError in DataLoader worker process 0.\nOriginal Traceback:"
+    >>> without_worker_traceback(ValueError("Caught ValueError in DataLoader worker process 0.\nOriginal Traceback:"
     ...     "\n  File ...\nValueError: images/p0.png: is empty\n"))
     'images/p0.png: is empty'
     """
-    return _IN_A_LOADER.sub("", str(error), count=1).strip()
+    return _WORKER_TRACEBACK.sub("", str(error), count=1).strip()
 
 
-def plain_fault(error: BaseException) -> str | None:
-    """Says in one line what the machine refused; ``None`` where the fault may be the program's own.
+def describe_machine_error(error: BaseException) -> str | None:
+    """Returns a fault of the disk or a killed loader as one line; ``None`` if the error may be a bug.
 
-    >>> plain_fault(OSError(errno.ENOSPC, "No space left on device", "runs/a/events"))  # doctest: +ELLIPSIS
-    'runs/a/events: No space left on device; what was saved before is whole; ...'
-    >>> plain_fault(KeyError("x")) is None
+    >>> describe_machine_error(OSError(errno.ENOSPC, "No space left on device", "runs/a/events"))  # doctest: +ELLIPSIS
+    'runs/a/events: No space left on device; earlier checkpoints are intact; ...'
+    >>> describe_machine_error(KeyError("x")) is None
     True
     """
-    if isinstance(error, OSError) and error.errno in _DISK:
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        return f"{place}{error.strerror}; {_KEPT}"
+        return f"{place}{error.strerror}; {_SAVED}"
     text = str(error)
-    if isinstance(error, RuntimeError) and _LOADER_DIED.match(text):
+    if isinstance(error, RuntimeError) and _WORKER_DIED.match(text):
         return (
-            f"a process that loads images ended ({text.splitlines()[0]}), most likely for want of memory: lower "
-            f"--data.num_workers; {_KEPT}"
+            f"a data loader worker was terminated ({text.splitlines()[0]}), most likely out of memory: lower "
+            f"--data.num_workers; {_SAVED}"
         )
     return None

@@ -1,22 +1,27 @@
-"""Settings laid over one another: recipe, checkpoint, the user's files."""
+"""Settings from YAML files and stage options, merged in order: recipe, checkpoint, user files, command line."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import get_loader
 
-from experiments.cli.usage import UsageError
+from datamodules.stage import Stage
+from experiments.cli.usage import UsageError, unknown
 
 Settings = dict[str, Any]
+_STAGE_OPTION = re.compile(r"--stages\.(?P<which>\d+|all)\.(?P<field>\w+)")
+_STAGE_FIELDS = [field.name for field in fields(Stage)]
 
 
 def read_settings(path: Path) -> Settings:
-    """Reads a YAML file of settings with jsonargparse's own loader, which runs no tags and knows ``4e-2`` is a number.
+    """Reads a YAML file with jsonargparse's loader, which runs no tags and parses ``4e-2`` as a number.
 
     Raises:
-        UsageError: if there is no such file, or it is not YAML with keys at its top.
+        UsageError: if the file does not exist or is not a YAML mapping.
     """
     try:
         settings = get_loader("yaml")(path.read_text(encoding="utf-8"))
@@ -25,40 +30,119 @@ def read_settings(path: Path) -> Settings:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(settings, dict):
-        raise UsageError(f"{path} holds no settings: expected keys such as trainer, model, data, stages at its top")
+        raise UsageError(f"{path} contains no settings: expected top-level keys such as trainer, model, data, stages")
     return settings
 
 
 def plain_values(text: str) -> Settings:
-    """Parses a whole configuration written as YAML."""
+    """Parses a complete configuration written as YAML."""
     settings: Settings = get_loader("yaml")(text)
     return settings
 
 
-def lay_over(layers: Sequence[Settings]) -> Settings:
-    """Lays later settings over earlier ones.
+def merge_settings(sources: Sequence[Settings]) -> Settings:
+    """Merges settings, later ones over earlier ones.
 
-    Groups are merged key by key; lists and values are replaced. A class named anew starts with its own defaults; the
-    arguments of a class named before may be given without ``init_args``.
+    Mappings are merged key by key; lists and other values are replaced. A changed class starts from its own defaults.
+    Arguments of an unchanged class may be given without ``init_args``.
 
     >>> net = {"class_path": "models.UNet", "init_args": {"encoder": "resnet34", "classes": 1}}
-    >>> lay_over([{"net": net}, {"net": {"encoder": "resnet18"}}])
+    >>> merge_settings([{"net": net}, {"net": {"encoder": "resnet18"}}])
     {'net': {'class_path': 'models.UNet', 'init_args': {'encoder': 'resnet18', 'classes': 1}}}
-    >>> lay_over([{"net": net}, {"net": {"class_path": "models.Other"}}])
+    >>> merge_settings([{"net": net}, {"net": {"class_path": "models.Other"}}])
     {'net': {'class_path': 'models.Other'}}
     """
-    result: Settings = {}
-    for layer in layers:
-        result = _over(result, layer)
+    merged: Settings = {}
+    for settings in sources:
+        merged = _merge(merged, settings)
+    return merged
+
+
+def _merge(base: Any, override: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(override, dict):
+        return override
+    if "class_path" in base:
+        if "class_path" in override and override["class_path"] != base["class_path"]:
+            return override
+        if not override.keys() & {"class_path", "init_args", "dict_kwargs"}:
+            override = {"init_args": override}
+    return base | {key: _merge(base[key], value) if key in base else value for key, value in override.items()}
+
+
+@dataclass(frozen=True)
+class StageOverride:
+    """A field of a stage set on the command line: ``--stages.0.epochs 2``, ``--stages.all.batch_size 8``.
+
+    Args:
+        index: number of the stage from 0, ``None`` for all stages.
+        field: name of the field.
+        value: new value.
+    """
+
+    index: int | None
+    field: str
+    value: Any
+
+
+def split_stage_options(flags: Sequence[str]) -> tuple[list[dict[str, Any]] | None, list[StageOverride], list[str]]:
+    """Separates the options about stages from the other flags.
+
+    jsonargparse has no option for a field of a list item, and a list given again inherits fields of the previous list
+    item by item (a stage without ``frozen`` over a frozen one stays frozen). The list is therefore completed here.
+
+    Returns:
+        The stages if given as a whole (``--stages '[...]'``), the overrides of single fields, and all other flags.
+
+    Raises:
+        UsageError: for an option about stages that does not exist or lacks its value.
+    """
+    stages, overrides, rest = None, [], []
+    words = iter(flags)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option != "--stages" and not option.startswith("--stages."):
+            rest.append(word)
+            continue
+        if not equals and (value := next(words, "")) == "":
+            raise UsageError(f"{option}: expected one argument")
+        if option == "--stages":
+            stages = _parse_stages(value)
+        else:
+            overrides.append(_parse_override(option, value))
+    return stages, overrides, rest
+
+
+def override_stages(stages: Any, overrides: Sequence[StageOverride]) -> Any:
+    """Returns the stages with the overrides applied; ``stages`` itself is not changed.
+
+    Raises:
+        UsageError: if an override names a stage that does not exist.
+    """
+    if not overrides:
+        return stages
+    result = [dict(stage) for stage in _parse_stages(stages)]
+    for override in overrides:
+        index = override.index
+        if index is not None and index >= len(result):
+            names = ", ".join(f"{number} ({stage.get('name')})" for number, stage in enumerate(result))
+            raise UsageError(f"--stages.{index}.{override.field}: there is no stage {index}. There are: {names}")
+        for stage in result if index is None else [result[index]]:
+            stage[override.field] = override.value
     return result
 
 
-def _over(below: Any, above: Any) -> Any:
-    if not isinstance(below, dict) or not isinstance(above, dict):
-        return above
-    if "class_path" in below:
-        if "class_path" in above and above["class_path"] != below["class_path"]:
-            return above
-        if not above.keys() & {"class_path", "init_args", "dict_kwargs"}:
-            above = {"init_args": above}
-    return below | {key: _over(below[key], value) if key in below else value for key, value in above.items()}
+def _parse_override(option: str, value: str) -> StageOverride:
+    match = _STAGE_OPTION.fullmatch(option)
+    if match is None:
+        raise UsageError(f"unknown option '{option}': write --stages.0.epochs 2, or --stages.all.batch_size 8")
+    if match["field"] not in _STAGE_FIELDS:
+        raise unknown("stage field", match["field"], _STAGE_FIELDS)
+    index = None if match["which"] == "all" else int(match["which"])
+    return StageOverride(index, match["field"], get_loader("yaml")(value))
+
+
+def _parse_stages(value: Any) -> list[dict[str, Any]]:
+    stages = get_loader("yaml")(value) if isinstance(value, str) else value
+    if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
+        raise UsageError("stages: expected a list like [{name: a, size: 128, batch_size: 8, epochs: 4, lr: 1e-2}]")
+    return stages

@@ -1,31 +1,37 @@
-"""A checkpoint as the commands see it: weights, and the record of what made them."""
+"""Loading checkpoints: reading the file, comparing it with the run's settings, and loading its weights."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor, nn
 
 from callbacks.checkpoints.checkpoint_io import find_damage, read_checkpoint
 from callbacks.errors import CheckpointError
-from datamodules.stage import Stage, stage_index
+from datamodules.stage import Stage, stage_ends, stage_index
 from experiments.cli.settings import plain_values
 from experiments.runs.folder import RunFolder, relative_to_here
 from lightning_modules.base import ImageTask
+from models.weights.partial_load import load_matching_
+from models.weights.pretrained import WeightsError, read_state_dict
 
-FORMAT = 1
+FORMAT = 2
+# Fields that may change in a stage that has begun. The others are part of the state of the optimizer and the schedule.
+_CHANGEABLE_FIELDS = {"name", "size", "augment"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """A checkpoint that was read and belongs to the task.
+class LoadedCheckpoint:
+    """A checkpoint of the task in use.
 
     Args:
         path: the file.
-        weights: the module's state dict.
-        record: task, model, data and stages as plain values.
-        epoch: the epoch it was saved in or at the end of, counted from 0.
-        epochs_done: whole epochs it was trained.
+        weights: state dict of the module.
+        record: task, model, data and stages as plain values; see ``checkpoint_record``.
+        epoch: epoch during or after which it was saved, from 0.
+        epochs_done: number of completed epochs.
     """
 
     path: Path
@@ -36,45 +42,18 @@ class Loaded:
 
     @property
     def stages(self) -> list[Stage]:
-        """The stages of the run that made it."""
-        return [stage_from(plain) for plain in self.record["stages"]]
+        """Stages of the run that saved it."""
+        return [stage_from(values) for values in self.record["stages"]]
 
     @property
     def stage(self) -> Stage:
-        """The stage it was saved in."""
+        """Stage in which it was saved."""
         stages = self.stages
         return stages[stage_index(stages, self.epoch)]
 
 
-def load(path: Path, task: str) -> Loaded:
-    """Reads a checkpoint of ``task``.
-
-    Raises:
-        CheckpointError: if it is missing, damaged, not of Darkroom, of another format or of another task.
-    """
-    checkpoint = read_checkpoint(path)
-    record = checkpoint.get("darkroom")
-    shown = relative_to_here(path)
-    if not isinstance(record, dict) or "task" not in record:
-        raise CheckpointError(f"{shown} is no checkpoint of Darkroom: it does not say which task and network it is of")
-    if record.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{shown} has format {record.get('format')!r}, this version of Darkroom reads format {FORMAT}"
-        )
-    if record["task"] != task:
-        raise CheckpointError(f"{shown} is of the task '{record['task']}': use --task {record['task']}")
-    progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
-    return Loaded(
-        path=path,
-        weights=checkpoint["state_dict"],
-        record=record,
-        epoch=checkpoint["epoch"],
-        epochs_done=progress["processed"],
-    )
-
-
-def describe(task: str, model: ImageTask, config_text: str) -> dict[str, Any]:
-    """Makes the description of a run that its checkpoints carry: plain values, so that reading it runs no code."""
+def checkpoint_record(task: str, model: ImageTask, config_text: str) -> dict[str, Any]:
+    """Describes a run in plain values, for its checkpoints: reading them must not run code."""
     settings = plain_values(config_text)
     return {
         "format": FORMAT,
@@ -84,51 +63,171 @@ def describe(task: str, model: ImageTask, config_text: str) -> dict[str, Any]:
     }
 
 
-def newest_valid(folder: RunFolder) -> Path:
-    """Finds the checkpoint to go on from: ``last.ckpt``, or else the one with most steps among those that are whole.
-
-    Steps count, and not the files' times, which tell nothing after a clock was set back or a folder copied.
+def load_checkpoint(path: Path, task: str) -> LoadedCheckpoint:
+    """Reads a checkpoint of ``task``.
 
     Raises:
-        CheckpointError: if all of them are damaged.
+        CheckpointError: if it is missing, damaged, not written by Darkroom, or of another format or task.
+    """
+    return _interpret(path, read_checkpoint(path), task)
+
+
+def load_newest(folder: RunFolder, task: str) -> tuple[LoadedCheckpoint, dict[str, Any]]:
+    """Reads the checkpoint to resume from: ``last.ckpt``, or else the undamaged file with the most steps.
+
+    The number of steps decides and not the time of the files, which is wrong after a clock was set back or a folder
+    was copied.
+
+    Returns:
+        The checkpoint, and the whole content of its file, from which the trainer restores its state.
+
+    Raises:
+        CheckpointError: if no file can be read, or the checkpoint is of another format or task.
     """
     last = folder.checkpoints / "last.ckpt"
-    if last.exists() and find_damage(last) is None:
-        return last
-    steps: dict[Path, int] = {}
-    skipped: list[str] = []
-    for path in folder.checkpoint_files:
+    chosen, content, skipped = None, {}, []
+    for path in sorted(folder.checkpoint_files, key=lambda file: file != last):
         try:
-            steps[path] = read_checkpoint(path).get("global_step", 0)
+            candidate = read_checkpoint(path)
         except CheckpointError:
-            skipped.append(f"{relative_to_here(path)} ({find_damage(path) or 'it holds something else'})")
-    if not steps:
+            skipped.append(f"{relative_to_here(path)} ({find_damage(path) or 'not a checkpoint'})")
+            continue
+        if chosen is None or candidate.get("global_step", 0) > content.get("global_step", 0):
+            chosen, content = path, candidate
+        if path == last:
+            break
+    if chosen is None:
         raise CheckpointError(f"no checkpoint of {relative_to_here(folder.path)} can be read: {'; '.join(skipped)}")
-    chosen = max(steps, key=steps.__getitem__)
-    why = f"skipped as damaged: {'; '.join(skipped)}" if skipped else f"there is no {relative_to_here(last)}"
-    print(f"{why}. Going on from {relative_to_here(chosen)}, step {steps[chosen]}")
-    return chosen
+    if chosen != last:
+        reason = f"skipped as damaged: {'; '.join(skipped)}" if skipped else f"there is no {relative_to_here(last)}"
+        print(f"{reason}. Resuming from {relative_to_here(chosen)}, step {content.get('global_step', 0)}")
+    return _interpret(chosen, content, task), content
 
 
 def refuse_other_task(path: Path, task: str) -> None:
-    """Refuses a checkpoint of another task to start from; files that Darkroom did not write are not judged.
+    """Refuses a checkpoint of another task as a starting point; files that Darkroom did not write are accepted.
 
     Raises:
-        CheckpointError: naming its task.
+        CheckpointError: naming the task of the checkpoint.
     """
     try:
         record = read_checkpoint(path).get("darkroom")
     except CheckpointError:
-        return  # of another kind: whoever takes weights from it says what is wrong
+        return  # not a checkpoint: loading its weights reports the problem
     if isinstance(record, dict) and (found := record.get("task")) not in (None, task):
         raise CheckpointError(
-            f"{relative_to_here(path)} is of the task '{found}': a run of {task} cannot start from it"
+            f"{relative_to_here(path)} is a checkpoint of the task '{found}': a run of {task} cannot start from it"
         )
 
 
-def stage_from(plain: dict[str, Any]) -> Stage:
+def check_network(module: nn.Module, checkpoint: LoadedCheckpoint) -> None:
+    """Compares the classes, and then the names and shapes of all tensors.
+
+    Raises:
+        CheckpointError: naming the classes, or the first tensor that does not match.
+    """
+    shown = relative_to_here(checkpoint.path)
+    saved, wanted = checkpoint.record.get("classes"), getattr(module, "classes", ())
+    if saved is not None and len(saved) != len(wanted):
+        raise CheckpointError(
+            f"{shown} was trained on {_class_list(saved)}, but {_class_list(wanted)} are configured: configure the "
+            "classes of the checkpoint, or start a new run without it"
+        )
+    own = module.state_dict()
+    for name, tensor in own.items():
+        if name not in checkpoint.weights:
+            raise CheckpointError(f"{shown} does not match the network: it has no '{name}'")
+        if (found := checkpoint.weights[name].shape) != tensor.shape:
+            raise CheckpointError(
+                f"{shown} does not match the network: '{name}' is {tuple(found)} in the file and "
+                f"{tuple(tensor.shape)} in the network"
+            )
+    if surplus := [name for name in checkpoint.weights if name not in own]:
+        raise CheckpointError(f"{shown} does not match the network, which has no '{surplus[0]}'")
+
+
+def check_stage(stages: Sequence[Stage], checkpoint: LoadedCheckpoint) -> None:
+    """Refuses to resume a stage whose optimization settings differ from those it began with.
+
+    Learning rates, scale and number of steps are part of the restored state of the optimizer and its schedule: another
+    value would be ignored, or the state would not match.
+
+    Raises:
+        CheckpointError: naming the field and both values.
+    """
+    done, before = checkpoint.epochs_done, checkpoint.stages
+    if done >= stage_ends(stages)[-1]:
+        return  # finished: ``fit`` reports it
+    old, new = (found[stage_index(found, done)] for found in (before, stages))
+    for field, saved in asdict(old).items():
+        asked = getattr(new, field)
+        if field not in _CHANGEABLE_FIELDS and saved != asked:
+            raise CheckpointError(
+                f"{relative_to_here(checkpoint.path)} was saved in the stage '{old.name}' with {field} {saved}, not "
+                f"{asked}: --resume cannot change a stage that has begun, only later ones. To train from these "
+                "weights with other settings use --init_from"
+            )
+
+
+def load_weights(module: nn.Module, checkpoint: LoadedCheckpoint) -> None:
+    """Loads all weights of the checkpoint into ``module``.
+
+    Raises:
+        CheckpointError: see ``check_network``.
+    """
+    check_network(module, checkpoint)
+    module.load_state_dict(checkpoint.weights)
+
+
+def load_matching_weights(module: ImageTask, path: Path) -> Collection[str]:
+    """Loads every tensor of a file that matches the network, and prints an account of all tensors.
+
+    Args:
+        module: changed in place.
+        path: a checkpoint of Darkroom, or a state dict, also as BasicSR and DDP save it.
+
+    Returns:
+        Names of the module's tensors that were loaded.
+
+    Raises:
+        WeightsError: if the file cannot be read, or no tensor matches.
+    """
+    net: nn.Module = module.net
+    try:
+        loaded = load_matching_(net, read_state_dict(path))
+    except WeightsError as error:
+        raise WeightsError(f"--init_from {path}: {error}") from error
+    rank_zero_only(print)(f"weights from {relative_to_here(path)}:\n{loaded.account()}")
+    return [f"net.{name}" for name in loaded.taken]
+
+
+def stage_from(values: dict[str, Any]) -> Stage:
     """Makes a stage from plain values, as a checkpoint or YAML holds them."""
-    values = {field.name: plain[field.name] for field in fields(Stage) if field.name in plain}
+    values = {field.name: values[field.name] for field in fields(Stage) if field.name in values}
     if isinstance(values.get("lr_scale"), list):
         values["lr_scale"] = tuple(values["lr_scale"])
     return Stage(**values)
+
+
+def _interpret(path: Path, content: dict[str, Any], task: str) -> LoadedCheckpoint:
+    record = content.get("darkroom")
+    shown = relative_to_here(path)
+    if not isinstance(record, dict) or "task" not in record:
+        raise CheckpointError(f"{shown} is not a checkpoint of Darkroom: it names neither its task nor its network")
+    if record.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{shown} has format {record.get('format')!r}, this version of Darkroom reads format {FORMAT}"
+        )
+    if record["task"] != task:
+        raise CheckpointError(f"{shown} is a checkpoint of the task '{record['task']}': use --task {record['task']}")
+    return LoadedCheckpoint(
+        path=path,
+        weights=content["state_dict"],
+        record=record,
+        epoch=content["epoch"],
+        epochs_done=content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"],
+    )
+
+
+def _class_list(names: Sequence[str]) -> str:
+    return f"{len(names)} class{'' if len(names) == 1 else 'es'} ({', '.join(names)})"

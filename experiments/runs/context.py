@@ -9,7 +9,7 @@ from lightning import Trainer
 
 from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
-from experiments.runs.checkpoint import Loaded
+from experiments.runs.checkpoint import LoadedCheckpoint
 from experiments.runs.folder import RunFolder
 from experiments.tasks.spec import TaskSpec
 from lightning_modules.base import ImageTask
@@ -46,4 +46,4 @@ class RunContext:
     datamodule: ImageDataModule
     model: ImageTask
     trainer: Trainer
-    checkpoint: Loaded | None
+    checkpoint: LoadedCheckpoint | None
