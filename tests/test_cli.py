@@ -137,7 +137,7 @@ def test_a_cut_run_goes_on_and_a_finished_one_says_so(
     assert sorted(run.name for run in tiny.folder().parent.iterdir()) == ["cut", "whole"]
     capsys.readouterr()
     assert main(["--task", "segment", "--resume", str(tiny.folder("whole"))]) == 0
-    assert "runs/segment/whole is finished, all 2 epochs are trained" in capsys.readouterr().out
+    assert "runs/segment/whole is complete, all 2 epochs are trained" in capsys.readouterr().out
 
 
 def test_a_damaged_last_checkpoint_is_skipped_by_name(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,7 +254,7 @@ def test_prepare_only_prepares(tiny: TinyRuns, capsys: pytest.CaptureFixture[str
         (["test"], "there is no run of segment in runs/segment yet"),
         (["test", "--ckpt_path", "bset"], "there is no checkpoint 'bset': did you mean 'best'?"),
         (["lr-find", "--stage", "2"], "--stage 2: there are stages 0 to 1"),
-        (["lr-find", "--min_lr", "1", "--max_lr", "0.1"], "--min_lr 1 must lie above 0 and below --max_lr 0.1"),
+        (["lr-find", "--min_lr", "1", "--max_lr", "0.1"], "--min_lr 1 must be above 0 and below --max_lr 0.1"),
     ],
 )
 def test_a_users_mistake_is_one_line(
@@ -273,7 +273,7 @@ def test_a_users_mistake_is_one_line(
         ("datas: {root: x}", "unknown key 'datas.root': did you mean 'data'?"),
         ("stages: [{name: a, size: 8, batchsize: 4}]", "unknown key 'stages.batchsize': did you mean 'batch_size'?"),
         ("stages: [{name: a", "cannot be read as YAML"),
-        ("just words", "holds no settings"),
+        ("just words", "contains no settings"),
         ('!!python/object/apply:os.system ["touch ran"]', "could not determine a constructor for the tag"),
         ("trainer: {callbacks: [{class_path: subprocess.Popen}]}", "'subprocess.Popen' is outside the packages"),
         ("model: {net: {class_path: torchevil.Net}}", "'torchevil.Net' is outside the packages"),
@@ -284,7 +284,7 @@ def test_a_users_mistake_is_one_line(
             " init_args: {on_train_start: os.system}}]}",
             "'os.system' is outside the packages",
         ),
-        ("model: {net: {class_path: torch.hub.load, init_args: {repo_or_dir: a/b}}}", "is no subclass of Module"),
+        ("model: {net: {class_path: torch.hub.load, init_args: {repo_or_dir: a/b}}}", "is not a subclass of Module"),
     ],
 )
 def test_a_mistake_in_a_file_is_one_line(
@@ -300,15 +300,15 @@ def test_a_checkpoint_of_another_kind_is_refused(tiny: TinyRuns, capsys: pytest.
     assert tiny.run() == 0
     good = torch.load(tiny.folder() / "checkpoints/best.ckpt", weights_only=True)
     for change, message in (
-        ({"task": "style"}, "is of the task 'style': use --task style"),
-        ({"format": 99}, "has format 99, this version of Darkroom reads format 1"),
+        ({"task": "style"}, "is a checkpoint of the task 'style': use --task style"),
+        ({"format": 99}, "has format 99, this version of Darkroom reads format 2"),
     ):
         torch.save({**good, "darkroom": good["darkroom"] | change}, tiny.place / "other.ckpt")
         assert main(["--task", "segment", "test", "--ckpt_path", "other.ckpt"]) == 2
         assert message in capsys.readouterr().err
     torch.save(good["state_dict"], tiny.place / "other.ckpt")
     assert main(["--task", "segment", "test", "--ckpt_path", "other.ckpt"]) == 2
-    assert "is no checkpoint of Darkroom" in capsys.readouterr().err
+    assert "is not a checkpoint of Darkroom" in capsys.readouterr().err
     smaller = {**good["state_dict"], "net.decoder.weight": torch.zeros(1, 5, 1, 1)}
     torch.save({**good, "state_dict": smaller}, tiny.place / "other.ckpt")
     assert main(["--task", "segment", "test", "--ckpt_path", "other.ckpt"]) == 2

@@ -60,5 +60,5 @@ def test_torchrun_starts_again_from_the_newest_checkpoint(here: Path, attempt: i
     code, said = finished([*TORCHRUN, *words], here, RUN=run, DEVICES="2", PORT=str(free_port()))
     assert code == 0, said[-3000:]
     assert once.exists()
-    assert f"going on with runs/segment/{run}" in said
+    assert f"resuming runs/segment/{run}" in said
     assert_same_end(last(here, "whole"), last(here, run))

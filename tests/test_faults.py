@@ -19,7 +19,7 @@ from callbacks.checkpoints.checkpoint_io import read_checkpoint
 from callbacks.training.memory_check import is_out_of_memory
 from datamodules.segmentation.carvana import CarvanaDataModule
 from experiments.cli.main import main
-from experiments.runs.checkpoint import newest_valid
+from experiments.runs.checkpoint import load_newest
 from experiments.runs.folder import RunFolder
 from lightning_modules.segmentation import SegmentationModule
 from tests.helpers.tiny_images import noise, save
@@ -208,15 +208,15 @@ def test_the_furthest_whole_checkpoint_is_taken_whatever_the_clock_says(
         file.unlink()  # they share their bytes
         file.write_bytes(content[:99] if name == "best" else content)
         os.utime(file, (time, time))
-    assert newest_valid(folder).name == "last.ckpt"
+    assert load_newest(folder, "segment")[0].path.name == "last.ckpt"
     assert capsys.readouterr().out.count("skipped") == 0
     (folder.checkpoints / "last.ckpt").write_bytes(b"")
-    assert newest_valid(folder).name == "stage-2.ckpt"
+    assert load_newest(folder, "segment")[0].path.name == "stage-2.ckpt"
     said = capsys.readouterr().out
     assert "skipped as damaged: " in said
     assert "best.ckpt (99 bytes" in said
     assert "last.ckpt (0 bytes" in said
-    assert "Going on from runs/segment/sample/checkpoints/stage-2.ckpt, step 6" in said
+    assert "Resuming from runs/segment/sample/checkpoints/stage-2.ckpt, step 6" in said
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_full_disk_under_the_log_is_one_line(
 
     in_step(2, full, monkeypatch)
     assert tiny.run() == 1
-    assert "run.py: events.out: No space left on device; what was saved before is whole" in complaint(capsys)
+    assert "run.py: events.out: No space left on device; earlier checkpoints are intact" in complaint(capsys)
 
 
 def crowd(root: Path, *, cars: int = 100) -> Path:

@@ -24,7 +24,7 @@ def cut(tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (
             ["--stages.1.lr", "5e-3"],
-            "in the stage 'large' with lr 0.01, not 0.005: --resume goes on with a stage",
+            "in the stage 'large' with lr 0.01, not 0.005: --resume cannot change a stage",
         ),
         (["--stages.1.scale", "4"], "with scale None, not 4"),
         (["--stages.1.frozen", "1"], "with frozen 0, not 1"),
@@ -50,9 +50,11 @@ def test_the_number_of_classes_is_compared_first(cut: Path, capsys: pytest.Captu
     torch.save(content, last)
     for words in (["--resume", str(cut)], ["test", "--ckpt_path", str(last)]):
         assert main(["--task", "segment", *words]) == 2
-        assert "was trained on 2 classes (sky, road), and here there are 1 class (car)" in capsys.readouterr().err
+        assert "was trained on 2 classes (sky, road), but 1 class (car) are configured" in capsys.readouterr().err
 
 
 def test_weights_of_another_task_are_refused(cut: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--task", "sr", "--init_from", str(cut / "checkpoints/last.ckpt")]) == 2
-    assert "last.ckpt is of the task 'segment': a run of sr cannot start from it" in capsys.readouterr().err
+    assert (
+        "last.ckpt is a checkpoint of the task 'segment': a run of sr cannot start from it" in capsys.readouterr().err
+    )

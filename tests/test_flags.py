@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonargparse import ArgumentParser, get_loader
 
-from experiments.cli.arguments import front_parser
+from experiments.cli.arguments import make_parser
 from experiments.cli.main import main
 from experiments.commands.table import COMMANDS
 from experiments.tasks.table import TASKS
@@ -25,7 +25,7 @@ def leaves(settings: dict[str, Any], above: str = "") -> list[str]:
 
 def current_flags(capsys: pytest.CaptureFixture[str]) -> list[str]:
     """All options but the Trainer's, which are Lightning's to change."""
-    front = [option for action in front_parser()._actions for option in action.option_strings]
+    front = [option for action in make_parser()._actions for option in action.option_strings]
     lines = [f"front {option}" for option in front]
     for task, row in TASKS.items():
         for recipe in row.recipe_names():

@@ -88,5 +88,5 @@ def test_a_recipe_trains_one_batch(
         *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
     ]
     assert main(words) == 0, capsys.readouterr().err
-    assert "fast_dev_run went through" in capsys.readouterr().out
+    assert "fast_dev_run completed" in capsys.readouterr().out
     assert not (tmp_path / "runs").exists()

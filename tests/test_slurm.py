@@ -65,7 +65,7 @@ def test_a_job_that_is_stopped_and_preempted_ends_as_an_undisturbed_run(cluster:
         # Not the number of restarts that Slurm tells: it counts while the job still saves.
         wait_for(lambda: f"job {job}, start {start + 2}, " in log(here, job), seconds=300, what="a new start")  # noqa: B023
     assert wait_for_state(cluster, job, "COMPLETED", "FAILED") == "COMPLETED", log(here, job)
-    assert log(here, job).count("going on with runs/segment/job") == 3
+    assert log(here, job).count("resuming runs/segment/job") == 3
     assert log(here, job).count("stopped and saved, requeueing") == 3
     assert_same_end(last(here, "whole"), last(here, "job"))
 

@@ -1,7 +1,7 @@
 """Reading and writing of checkpoint files: written atomically, checked before they are read, read without code."""
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -18,7 +18,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     Lightning writes into ``$TMPDIR`` and moves the file. Between two file systems that is a copy, and a process killed
     during it leaves a truncated ``last.ckpt`` that cannot be resumed from (Lightning #21253, #21744).
+
+    Args:
+        contents: files that were already checked and read, by path; each is given out once and then released.
     """
+
+    def __init__(self, contents: Mapping[Path, dict[str, Any]] | None = None) -> None:
+        super().__init__()
+        self._contents = dict(contents or {})
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Writes ``checkpoint`` to ``path``.
@@ -45,7 +52,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             CheckpointError: see ``read_checkpoint``.
         """
-        return read_checkpoint(Path(path))
+        content = self._contents.pop(Path(path), None)
+        return read_checkpoint(Path(path)) if content is None else content
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from datamodules.base import length_of
 from datamodules.loading.sampler import Key
 from experiments.cli.arguments import read_arguments
-from experiments.cli.expected import MISTAKES
+from experiments.cli.errors import MISTAKES
 from experiments.cli.parser import build_context
 from experiments.cli.plan import make_plan
 from experiments.runs.context import RunContext

@@ -1,4 +1,4 @@
-"""What the user asked for, read from the words of the command line without importing torch."""
+"""Parses the options that select task, command and run. Imports no torch, so that mistakes are reported at once."""
 
 import re
 from argparse import ArgumentError, ArgumentParser, Namespace
@@ -17,21 +17,21 @@ OPTIONS = ("--task", "--recipe", "--name", "--runs", "--resume", "--init_from", 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """A command line whose task, recipe and command exist.
+    """The parsed command line; task, recipe and command exist.
 
     Args:
         task_name: key of the task table.
         command: key of the command table.
-        recipe: name of the recipe, ``None`` if the user named none.
-        name: name of the run, ``None`` if the user named none.
+        recipe: name of the recipe; ``None`` selects the default.
+        name: name of the run; ``None`` selects one from the recipe.
         runs: folder of all runs.
-        resume: run to go on with: a folder, a name, or ``NEWEST``; ``None`` for a new run.
+        resume: run to resume: a folder, a name, or ``NEWEST``; ``None`` starts a new run.
         init_from: checkpoint whose weights the run starts from.
         ckpt_path: ``"best"``, ``"last"``, or a file.
-        configs: the user's configuration files, later ones over earlier ones.
+        configs: configuration files; later ones override earlier ones.
         flags: all other words, for the full parser.
-        trust_config: whether class paths may name any package.
-        help_all: whether the full parser's help is wanted.
+        trust_config: whether a configuration may name classes of any package.
+        help_all: whether to print the help of the full parser.
     """
 
     task_name: str
@@ -49,17 +49,17 @@ class Arguments:
 
     @property
     def task(self) -> Task:
-        """The row of the task table."""
+        """Row of the task table."""
         return TASKS[self.task_name]
 
     @property
     def recipe_name(self) -> str:
-        """The recipe in use."""
+        """Name of the recipe in use."""
         return self.recipe or self.task.recipe
 
 
-def front_parser() -> ArgumentParser:
-    """Makes the parser of the few options that are ours; every other word goes to the full one."""
+def make_parser() -> ArgumentParser:
+    """Returns the parser of these options; all other words are for the full parser."""
     parser = ArgumentParser(allow_abbrev=False, add_help=False, exit_on_error=False)
     parser.add_argument("--task")
     parser.add_argument("--recipe")
@@ -76,12 +76,12 @@ def front_parser() -> ArgumentParser:
 
 
 def read_arguments(argv: Sequence[str]) -> Arguments:
-    """Reads the command line.
+    """Parses the command line.
 
     Raises:
-        UsageError: for anything that does not exist or does not go together.
+        UsageError: for a name that does not exist, or options that exclude each other.
     """
-    options, rest = split_words(argv)
+    options, rest = split_options(argv)
     if options.task is None:
         _refuse_near_miss(rest)
         raise UsageError(f"which task? Add one of: {', '.join(f'--task {name}' for name in TASKS)} (-h for help)")
@@ -89,10 +89,10 @@ def read_arguments(argv: Sequence[str]) -> Arguments:
         raise unknown("task", options.task, TASKS)
     task = TASKS[options.task]
     if options.resume in COMMANDS and not Path(options.resume).exists():
-        options.resume, rest = NEWEST, [options.resume, *rest]  # "--resume fit": the command, no folder
+        options.resume, rest = NEWEST, [options.resume, *rest]  # "--resume fit": fit is the command and not a run
     command, flags = take_command(rest)
     if options.recipe is not None and options.recipe not in task.recipe_names():
-        hint = " For a file of your own use --config FILE." if options.recipe.endswith((".yaml", ".yml")) else ""
+        hint = " To use your own file write --config FILE." if options.recipe.endswith((".yaml", ".yml")) else ""
         raise UsageError(f"{unknown('recipe', options.recipe, task.recipe_names())}{hint}")
     _refuse_contradictions(options, command)
     return Arguments(
@@ -111,22 +111,22 @@ def read_arguments(argv: Sequence[str]) -> Arguments:
     )
 
 
-def split_words(argv: Sequence[str]) -> tuple[Namespace, list[str]]:
-    """Takes our own options out of the command line.
+def split_options(argv: Sequence[str]) -> tuple[Namespace, list[str]]:
+    """Separates these options from all other words.
 
     Raises:
-        UsageError: if one of them lacks its value.
+        UsageError: if an option lacks its value.
     """
     try:
-        return front_parser().parse_known_args(list(argv))
+        return make_parser().parse_known_args(list(argv))
     except ArgumentError as error:
         raise UsageError(f"{error.argument_name}: {error.message}") from error
 
 
 def take_command(words: Sequence[str]) -> tuple[str, list[str]]:
-    """Finds the command among the words the front does not know.
+    """Finds the command among the other words, and removes it from them.
 
-    It is the first word that is neither an option nor an option's value; ``fit`` if there is none.
+    It is the first word that is neither an option nor the value of one; ``fit`` if there is none.
 
     >>> take_command(["--trainer.max_epochs", "3", "test", "--data.root=x"])
     ('test', ['--trainer.max_epochs', '3', '--data.root=x'])
@@ -134,7 +134,7 @@ def take_command(words: Sequence[str]) -> tuple[str, list[str]]:
     ('fit', ['--trainer.max_epochs', '3'])
 
     Raises:
-        UsageError: if that word is no command.
+        UsageError: if that word is not a command.
     """
     position = next(_free_words(words), None)
     if position is None:
@@ -154,7 +154,9 @@ def _free_words(words: Sequence[str]) -> Iterator[int]:
 
 def _run_name(name: str | None) -> str | None:
     if name is not None and (Path(name).name != name or name in ("", ".", "..")):
-        raise UsageError(f"--name {name!r}: a run's name is one folder name, without slashes (--runs sets the place)")
+        raise UsageError(
+            f"--name {name!r}: the name of a run is a folder name without slashes (--runs sets the parent folder)"
+        )
     return name
 
 
@@ -168,20 +170,21 @@ def _refuse_near_miss(rest: Sequence[str]) -> None:
 def _refuse_contradictions(options: Namespace, command: str) -> None:
     if options.resume and options.init_from:
         raise UsageError(
-            "--resume and --init_from exclude each other: --resume goes on with a run as it was, --init_from starts a "
-            "new one from a checkpoint's weights"
+            "--resume and --init_from exclude each other: --resume continues a run, --init_from starts a new run from "
+            "the weights of a checkpoint"
         )
     if options.resume and command != "fit":
-        raise UsageError(f"--resume belongs to fit; to {command} a run's network use --ckpt_path best, last or FILE")
+        raise UsageError(f"--resume is an option of fit; {command} takes --ckpt_path best, last or FILE")
     if options.resume and options.recipe:
-        raise UsageError("--resume goes on with the run's own configuration: leave --recipe out")
+        raise UsageError("--resume uses the configuration of the run: leave --recipe out")
     if options.resume not in (None, NEWEST) and options.name:
-        raise UsageError("--resume FOLDER and --name name two runs: give one of them")
+        raise UsageError("--resume FOLDER and --name select two runs: use one of them")
     if options.init_from and command not in ("fit", "lr-find"):
-        raise UsageError(f"--init_from belongs to fit and lr-find; to {command} a network use --ckpt_path FILE")
+        raise UsageError(f"--init_from is an option of fit and lr-find; {command} takes --ckpt_path FILE")
     if options.ckpt_path and command in ("fit", "lr-find"):
         raise UsageError(
-            f"{command} takes no --ckpt_path: --init_from FILE starts from a checkpoint's weights, --resume goes on"
+            f"{command} takes no --ckpt_path: --init_from FILE starts from the weights of a checkpoint, --resume "
+            "continues a run"
         )
     if options.ckpt_path and command == "prepare":
-        raise UsageError("prepare looks at data only and takes no --ckpt_path")
+        raise UsageError("prepare uses the data only and takes no --ckpt_path")

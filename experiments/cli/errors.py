@@ -3,6 +3,10 @@
 import errno
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.errors import CheckpointError, NonFiniteError, OutputError, ReplicaError, StageError
 from datamodules.errors import DataError
@@ -68,3 +72,14 @@ def describe_machine_error(error: BaseException) -> str | None:
             f"--data.num_workers; {_SAVED}"
         )
     return None
+
+
+@contextmanager
+def constructor_errors() -> Iterator[None]:
+    """Converts ``ValueError`` and ``TypeError`` from constructors into ``UsageError``: a setting was refused."""
+    try:
+        yield
+    except (*MISTAKES, *FAILURES):
+        raise
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        raise UsageError(" ".join(str(error).split())) from error

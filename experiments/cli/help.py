@@ -1,4 +1,4 @@
-"""The short help: what there is, the options that matter, and examples. Answers without importing torch."""
+"""The short help: tasks, commands, recipes, the most used options, and examples. Imports no torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,32 +7,32 @@ from experiments.cli.usage import UsageError
 from experiments.commands.table import COMMANDS
 from experiments.tasks.table import TASKS, Task
 
-OPTIONS_THAT_MATTER = {
-    "--recipe NAME": "a shipped recipe (below); without it the task's default",
-    "--config FILE": "your own YAML, laid over the recipe; may be given several times",
-    "--data.root FOLDER": "your images; without it sample images are drawn",
-    "--stages.0.epochs 4": "any field of a stage by its number, or of --stages.all",
+COMMON_OPTIONS = {
+    "--recipe NAME": "a shipped recipe (see below); without it the default of the task",
+    "--config FILE": "your own YAML, which overrides the recipe; may be given several times",
+    "--data.root FOLDER": "your images; without it sample images are generated",
+    "--stages.0.epochs 4": "any field of a stage, by its number or --stages.all",
     "--model.net.encoder NAME": "any argument of the network",
     "--trainer.precision bf16-mixed": "any option of Lightning's Trainer",
-    "--name NAME": "name of the run; its folder is runs/<task>/<name>",
-    "--resume [FOLDER]": "go on with a run, by itself the newest",
-    "--init_from FILE": "start a new run from a checkpoint's weights",
-    "--ckpt_path best|last|FILE": "which checkpoint validate, test, predict and show use",
-    "--print_config": "print what would run, and stop",
-    "--trust-config": "let a configuration take classes from any package",
-    "--help_all": "every option there is",
+    "--name NAME": "name of the run, saved in runs/<task>/<name>",
+    "--resume [FOLDER]": "continue a run; without FOLDER the newest one",
+    "--init_from FILE": "start a new run from the weights of a checkpoint",
+    "--ckpt_path best|last|FILE": "checkpoint of validate, test, predict and show",
+    "--print_config": "print the configuration and stop",
+    "--trust-config": "allow a configuration to name classes of any package",
+    "--help_all": "list every option",
 }
 
 
 def short_help(task_name: str | None, rest: Sequence[str]) -> str:
-    """Writes the help.
+    """Returns the help.
 
     Args:
-        task_name: the task that was named, if one was.
-        rest: the other words; a command among them gets its own line.
+        task_name: task of the command line, if there is one.
+        rest: the other words; commands among them are described first.
 
     Raises:
-        UsageError: if there is no such task.
+        UsageError: if the task does not exist.
     """
     if task_name is not None and task_name not in TASKS:
         raise UsageError(f"unknown task '{task_name}'. There are: {', '.join(TASKS)}")
@@ -43,14 +43,14 @@ def short_help(task_name: str | None, rest: Sequence[str]) -> str:
     for name in named:
         lines += [
             f"{name}: {COMMANDS[name].summary}",
-            f"  its own options: add --help_all to --task {example} {name}",
+            f"  its options: add --help_all to --task {example} {name}",
             "",
         ]
     lines += _table("tasks", {name: task.summary for name, task in TASKS.items()})
     lines += _table("commands", {name: command.summary for name, command in COMMANDS.items()})
     for name, task in tasks.items():
         lines += _table(f"recipes of {name} (--recipe)", _recipes(task))
-    lines += _table("options that matter", OPTIONS_THAT_MATTER)
+    lines += _table("common options", COMMON_OPTIONS)
     lines += [
         "examples",
         f"  python experiments/run.py --task {example}",
@@ -74,6 +74,6 @@ def _recipes(task: Task) -> dict[str, str]:
 
 
 def _first_comment(recipe: Path) -> str:
-    """The first line of a recipe's head says what it is for."""
+    """Returns the first line of a recipe, which describes it."""
     with recipe.open(encoding="utf-8") as lines:
         return next(lines, "").lstrip("# ").rstrip()

@@ -1,4 +1,4 @@
-"""jsonargparse's errors as one line that a person can act on."""
+"""Converts errors of jsonargparse into one line with the key, the value and the nearest valid name."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -20,22 +20,23 @@ _NO_SUBCLASS = re.compile(r"Import path (\S+) does not correspond to a subclass 
 _REQUIRED = re.compile(r"arguments are required: ([\w., ]+)")
 
 
-def plain(message: str, *, known: Collection[str]) -> str:
-    """Says in one line what is wrong, with the nearest right name.
+def describe_parser_error(message: str, *, known: Collection[str]) -> str:
+    """Returns the error as one line, with the nearest valid name.
 
     Args:
-        message: what jsonargparse says, often over many lines.
-        known: all keys that exist, dotted.
+        message: message of jsonargparse, often of many lines.
+        known: all valid keys, dotted.
 
-    >>> plain("unrecognized arguments: --trainer.max_epoch", known=["trainer.max_epochs", "seed_everything"])
+    >>> known = ["trainer.max_epochs", "seed_everything"]
+    >>> describe_parser_error("unrecognized arguments: --trainer.max_epoch", known=known)
     "unknown key 'trainer.max_epoch': did you mean 'trainer.max_epochs'? (--help_all lists every option)"
     """
     keys = _KEY.findall(message)
     where = ".".join(keys)
     if match := _IMPORT.search(message):
         return (
-            f"{where}: '{match[1]}' is outside the packages a configuration may take classes from, since importing it "
-            "runs its code: add --trust-config if you trust it"
+            f"{where}: '{match[1]}' is outside the packages that a configuration may take classes from, since "
+            "importing a package runs its code: add --trust-config if you trust it"
         )
     if match := _UNRECOGNIZED.search(message):
         return _unknown_key(match[1].split("=")[0].lstrip("-"), known)
@@ -44,7 +45,7 @@ def plain(message: str, *, known: Collection[str]) -> str:
     if match := _OPTION.search(message):
         return _unknown_argument(where, match[1], _CLASS.findall(message[: match.start()]), known)
     if match := _NO_SUBCLASS.search(message):
-        return f"{where}: '{match[1]}' is no subclass of {match[2]}"
+        return f"{where}: '{match[1]}' is not a subclass of {match[2]}"
     if match := _REQUIRED.search(message):
         return f"{where or 'the configuration'}: {match[1]} must be given"
     if match := re.search(r"Expected a dot import path string: (\S+)", message):
@@ -61,7 +62,7 @@ def _unknown_key(key: str, known: Collection[str]) -> str:
 
 
 def _unknown_argument(where: str, name: str, classes: list[str], known: Collection[str]) -> str:
-    """``name`` is no argument of the class found at ``where``, or no key at all where nothing was found."""
+    """Reports ``name`` as an unknown argument of the class at ``where``, or as an unknown key without a class."""
     arguments = _arguments_of(classes[-1]) if classes else []
     if not arguments:
         return _unknown_key(f"{where}.{name}" if where else name, known)

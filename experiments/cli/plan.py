@@ -1,26 +1,17 @@
-"""Runs a arguments: reads its files, builds what it needs, turns expected errors into one line and an exit code."""
+"""Turns the arguments into a plan: selects the run's folder, reads the checkpoint, and merges the settings."""
 
-import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from jsonargparse import set_parsing_settings
-from lightning.pytorch.utilities import rank_zero_only
-
-from callbacks.distributed.error_files import launcher_pid
-from callbacks.distributed.error_report import record_error
-from callbacks.distributed.exit_codes import FAILURE, MISTAKE
 from experiments.cli.arguments import NEWEST, Arguments
-from experiments.cli.errors import one_line
-from experiments.cli.expected import MISTAKES
-from experiments.cli.log_filter import quiet
-from experiments.cli.parser import Plan, build_context
-from experiments.cli.settings import Settings, lay_over, read_settings
-from experiments.cli.signals import is_first, started_from_outside
-from experiments.cli.stage_flags import edit_stages, take_stage_flags
+from experiments.cli.settings import Settings, merge_settings, override_stages, read_settings, split_stage_options
+from experiments.cli.signals import is_first_rank, is_started_externally
 from experiments.cli.usage import UsageError, did_you_mean
 from experiments.commands.table import COMMANDS, Needs
-from experiments.runs.checkpoint import Loaded, load, newest_valid
+from experiments.runs.checkpoint import LoadedCheckpoint, load_checkpoint, load_newest
 from experiments.runs.folder import RunFolder, relative_to_here
 from experiments.runs.lock import InUseError, RunLock
 from experiments.runs.selection import (
@@ -33,127 +24,129 @@ from experiments.runs.selection import (
     task_runs,
 )
 
-# Importing a class runs its package's code: a configuration from elsewhere must not choose just any.
-TRUSTED = [
-    "callbacks",
-    "datamodules",
-    "lightning_modules",
-    "models",
-    "lightning",
-    "torch",
-    "torchmetrics",
-    "torchvision",
-]
 
-
-def execute(arguments: Arguments) -> int:
-    """Does what ``arguments`` asks for; errors that nobody expects go through with their traceback.
-
-    Returns:
-        0 done, 1 a failure, 2 a user's mistake, 75 interrupted and resumable.
-    """
-    if not arguments.trust_config:
-        set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=TRUSTED)
-    try:
-        with quiet(), ExitStack() as held:
-            plan = make_plan(arguments, held)
-            return COMMANDS[plan.command_name].run(build_context(plan))
-    except SystemExit as end:  # jsonargparse's way of saying that --print_config or --help is done
-        return int(end.code or 0)
-    except Exception as error:
-        said = one_line(error)
-        record_error(error, rank=getattr(rank_zero_only, "rank", 0), message=said)
-        if said is None:
-            raise
-        if launcher_pid() is None:  # the one that started the others says the first error of all
-            print(f"run.py: {said}", file=sys.stderr)
-        return MISTAKE if isinstance(error, MISTAKES) else FAILURE
-
-
-def make_plan(arguments: Arguments, held: ExitStack | None = None) -> Plan:
-    """Reads the files that ``arguments`` names.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is run, after all files were read.
 
     Args:
-        arguments: what is asked for.
-        held: gets the lock of a run that trains; ``None`` where nothing will be trained.
+        task_name: key of the task table.
+        command: key of the command table.
+        folder: folder of the run.
+        settings: recipe, checkpoint and configuration files, merged.
+        flags: options of the command line, which override ``settings``.
+        checkpoint: the checkpoint in use; ``fit`` resumes from it.
+        contents: whole content of the checkpoint that ``fit`` resumes from, by path, so that it is read once.
+    """
+
+    task_name: str
+    command: str
+    folder: RunFolder
+    settings: Settings
+    flags: Sequence[str]
+    checkpoint: LoadedCheckpoint | None
+    contents: Mapping[Path, dict[str, Any]] = field(default_factory=dict)
+
+
+def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
+    """Reads the files that ``arguments`` name.
+
+    Args:
+        arguments: the parsed command line.
+        locks: receives the lock of a run that trains; ``None`` if nothing is trained.
 
     Raises:
-        UsageError: if one of them cannot be read.
-        CheckpointError: if the checkpoint is none of this task.
+        UsageError: if a file cannot be read.
+        CheckpointError: if the checkpoint is damaged or of another task.
     """
-    folder, loaded = _run_to_train(arguments, held) if arguments.command == "fit" else _run_to_use(arguments)
+    contents: dict[Path, dict[str, Any]] = {}
+    if arguments.command == "fit":
+        folder, resumes = _lock_folder(arguments, locks)
+        checkpoint = None
+        if resumes:
+            checkpoint, content = load_newest(folder, arguments.task_name)
+            contents = {checkpoint.path: content}
+    else:
+        folder, checkpoint = _find_checkpoint(arguments)
     share_with_ranks(folder)
-    whole, edits, flags = take_stage_flags(arguments.flags)
-    settings = lay_over([*_layers(arguments, folder, loaded), *([{"stages": whole}] if whole is not None else [])])
-    settings["stages"] = edit_stages(settings.get("stages", []), edits)
+    stages, overrides, flags = split_stage_options(arguments.flags)
+    sources = _setting_sources(arguments, folder, checkpoint)
+    settings = merge_settings([*sources, *([{"stages": stages}] if stages is not None else [])])
+    settings["stages"] = override_stages(settings.get("stages", []), overrides)
     if arguments.init_from is not None:
         settings["init_from"] = str(arguments.init_from)
     return Plan(
         task_name=arguments.task_name,
-        task=arguments.task,
-        command_name=arguments.command,
+        command=arguments.command,
         folder=folder,
         settings=settings,
         flags=[*flags, *(["--help"] if arguments.help_all else [])],
-        loaded=loaded,
-        resumes=arguments.command == "fit" and loaded is not None,
+        checkpoint=checkpoint,
+        contents=contents,
     )
 
 
-def _run_to_train(arguments: Arguments, held: ExitStack | None) -> tuple[RunFolder, Loaded | None]:
-    """Chooses the folder and locks it, before anything in it is read or written."""
+def _lock_folder(arguments: Arguments, locks: ExitStack | None) -> tuple[RunFolder, bool]:
+    """Selects the folder to train in and locks it before anything in it is read or written.
+
+    Returns:
+        The folder, and whether the run in it is resumed.
+    """
     if arguments.resume is not None:
-        chosen = arguments.name if arguments.resume == NEWEST and arguments.name else arguments.resume
-        folder: RunFolder | None = find_run(arguments, chosen)
+        named = arguments.name if arguments.resume == NEWEST and arguments.name else arguments.resume
+        folder: RunFolder | None = find_run(arguments, named)
     else:
         folder = restarted_run(arguments)
     if folder is not None:
-        _hold(folder, held)
-        return folder, load(newest_valid(folder), arguments.task_name)
+        _lock(folder, locks)
+        return folder, True
     for candidate in new_runs(arguments):
         try:
-            _hold(candidate, held)
-            return candidate, None
+            _lock(candidate, locks)
+            return candidate, False
         except InUseError:
-            # Another run has just taken the same number. Where others started the processes, the rest cannot know.
-            if arguments.name or started_from_outside():
+            # Another run has just taken the same number. Externally started ranks would not learn of the next one.
+            if arguments.name or is_started_externally():
                 raise
-    raise RuntimeError("numbers have no end")
+    raise RuntimeError("new_runs() ended")
 
 
-def _hold(folder: RunFolder, held: ExitStack | None) -> None:
-    """Locks a run's folder for all of its processes, and tidies up after one that was killed."""
-    if held is not None and is_first():
-        held.enter_context(RunLock(folder.path))
+def _lock(folder: RunFolder, locks: ExitStack | None) -> None:
+    """Locks the folder for all ranks of the run, and removes half-written files of a killed run."""
+    if locks is not None and is_first_rank():
+        locks.enter_context(RunLock(folder.path))
         folder.remove_leftovers()
 
 
-def _run_to_use(arguments: Arguments) -> tuple[RunFolder, Loaded | None]:
+def _find_checkpoint(arguments: Arguments) -> tuple[RunFolder, LoadedCheckpoint | None]:
+    """Selects folder and checkpoint of a command that does not train a run."""
     needs = COMMANDS[arguments.command].needs
-    wants = arguments.ckpt_path or ("best" if needs is Needs.CHECKPOINT else None)
+    wanted = arguments.ckpt_path or ("best" if needs is Needs.CHECKPOINT else None)
     named = RunFolder(task_runs(arguments) / arguments.name) if arguments.name else None
     if needs is Needs.CHECKPOINT_IF_NAMED and named and named.checkpoint_files:
-        wants = wants or "best"
-    if needs is Needs.NOTHING or wants is None:
+        wanted = wanted or "best"
+    if needs is Needs.NOTHING or wanted is None:
         return named or new_run(arguments), None
-    if wants in ("best", "last"):
+    if wanted in ("best", "last"):
         folder = find_run(arguments, arguments.name or NEWEST)
-        path = folder.checkpoints / f"{wants}.ckpt"
+        path = folder.checkpoints / f"{wanted}.ckpt"
         if not path.is_file():
-            there = ", ".join(sorted(file.name for file in folder.checkpoint_files))
-            raise UsageError(f"{relative_to_here(folder.path)} has no {wants}.ckpt. There are: {there}")
+            names = ", ".join(sorted(file.name for file in folder.checkpoint_files))
+            raise UsageError(f"{relative_to_here(folder.path)} has no {wanted}.ckpt. There are: {names}")
     else:
-        path = Path(wants)
-        if not path.is_file() and path.name == wants and not path.suffix:
-            raise UsageError(f"there is no checkpoint '{wants}'{did_you_mean(wants, ['best', 'last'])} Or name a file")
+        path = Path(wanted)
+        if not path.is_file() and path.name == wanted and not path.suffix:
+            raise UsageError(
+                f"there is no checkpoint '{wanted}'{did_you_mean(wanted, ['best', 'last'])} Or name a file"
+            )
         folder = folder_of_checkpoint(path, arguments)
-    return folder, load(path, arguments.task_name)
+    return folder, load_checkpoint(path, arguments.task_name)
 
 
-def _layers(arguments: Arguments, folder: RunFolder, loaded: Loaded | None) -> list[Settings]:
-    """The order of settings: recipe (or the run's own configuration), checkpoint, the user's files."""
-    own = folder.config if loaded and arguments.recipe is None and folder.config.is_file() else None
-    layers = [read_settings(own or arguments.task.recipe_file(arguments.recipe_name))]
-    if loaded is not None:
-        layers.append({key: loaded.record[key] for key in ("model", "data", "stages")})
-    return [*layers, *(read_settings(path) for path in arguments.configs)]
+def _setting_sources(arguments: Arguments, folder: RunFolder, checkpoint: LoadedCheckpoint | None) -> list[Settings]:
+    """Returns the settings in order: recipe or the run's own configuration, checkpoint, the user's files."""
+    resumed = checkpoint is not None and arguments.recipe is None and folder.config.is_file()
+    sources = [read_settings(folder.config if resumed else arguments.task.recipe_file(arguments.recipe_name))]
+    if checkpoint is not None:
+        sources.append({key: checkpoint.record[key] for key in ("model", "data", "stages")})
+    return [*sources, *(read_settings(path) for path in arguments.configs)]

@@ -1,15 +1,15 @@
-"""Errors of usage, each one line with the nearest right name."""
+"""Errors of usage: one line each, with the most similar valid name."""
 
 from collections.abc import Collection
 from difflib import get_close_matches
 
 
 class UsageError(Exception):
-    """The command line or a configuration file asks for something that cannot be; shown as one line, exit code 2."""
+    """The command line or a configuration file is wrong; printed as one line, exit code 2."""
 
 
 def nearest(word: str, names: Collection[str]) -> str | None:
-    """Finds the name that ``word`` was most likely meant to be.
+    """Returns the name most similar to ``word``, if one is similar.
 
     >>> nearest("tset", ["fit", "test", "predict"])
     'test'
@@ -20,7 +20,7 @@ def nearest(word: str, names: Collection[str]) -> str | None:
 
 
 def unknown(kind: str, word: str, names: Collection[str]) -> UsageError:
-    """Makes the error for a name that does not exist.
+    """Returns the error for a name that does not exist.
 
     >>> print(unknown("task", "segmnt", ["segment", "sr"]))
     unknown task 'segmnt': did you mean 'segment'? There are: segment, sr
@@ -29,6 +29,6 @@ def unknown(kind: str, word: str, names: Collection[str]) -> UsageError:
 
 
 def did_you_mean(word: str, names: Collection[str]) -> str:
-    """Gives the middle of an error line: ``": did you mean 'x'?"``, or ``"."`` where nothing is near."""
+    """Returns ``": did you mean 'x'?"``, or ``"."`` if no name is similar."""
     near = nearest(word, names)
     return f": did you mean '{near}'?" if near else "."

@@ -1,4 +1,4 @@
-"""``fit``: trains all stages, and says at the end where everything is."""
+"""``fit``: trains all stages and prints where the results are."""
 
 import time
 
@@ -7,51 +7,51 @@ from lightning.pytorch.utilities import rank_zero_only
 from callbacks.distributed.exit_codes import DONE, INTERRUPTED, STOPPED_AT_ONCE
 from callbacks.errors import InterruptedRunError, StageError
 from callbacks.training.memory_check import is_out_of_memory, out_of_memory_message
-from experiments.cli.signals import go_on_with
+from experiments.cli.signals import set_resume_command
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
-from experiments.runs.summary import farewell, resume_line
+from experiments.runs.summary import resume_command, summarize
 
 
 def run(context: RunContext) -> int:
-    """Trains, from the start or from where a run was cut.
+    """Trains from the start, or resumes from the checkpoint.
 
     Returns:
-        0 done, 75 interrupted and resumable, 130 stopped at once by a second Ctrl-C.
+        0 done, 75 stopped and resumable, 130 stopped at once by a second Ctrl-C.
     """
-    loaded = context.checkpoint
-    say = rank_zero_only(print)
-    if loaded is not None and 0 <= (context.trainer.max_epochs or 0) <= loaded.epochs_done:
-        say(
-            f"{relative_to_here(context.folder.path)} is finished, all {loaded.epochs_done} epochs are trained. "
-            "There is nothing to resume; start a new run from its weights with --init_from "
+    checkpoint, trainer = context.checkpoint, context.trainer
+    print_once = rank_zero_only(print)
+    if checkpoint is not None and 0 <= (trainer.max_epochs or 0) <= checkpoint.epochs_done:
+        print_once(
+            f"{relative_to_here(context.folder.path)} is complete, all {checkpoint.epochs_done} epochs are trained: "
+            "there is nothing to resume. Start a new run from its weights with --init_from "
             f"{relative_to_here(context.folder.checkpoints / 'best.ckpt')}"
         )
-        return 0
-    if loaded is not None:
-        say(f"going on with {relative_to_here(context.folder.path)} after epoch {loaded.epochs_done}")
+        return DONE
+    if checkpoint is not None:
+        print_once(f"resuming {relative_to_here(context.folder.path)} after epoch {checkpoint.epochs_done}")
     start = time.monotonic()
-    go_on_with(lambda: resume_line(context))
+    set_resume_command(lambda: resume_command(context))
     context.datamodule.planned = context.stages
     try:
-        context.trainer.fit(
+        trainer.fit(
             context.model,
             datamodule=context.datamodule,
-            ckpt_path=str(loaded.path) if loaded else None,
+            ckpt_path=str(checkpoint.path) if checkpoint else None,
             weights_only=True,
         )
     except InterruptedRunError as stop:
-        say(f"\n{stop}. Go on with:\n  {resume_line(context)}")
+        print_once(f"\n{stop}. Continue with:\n  {resume_command(context)}")
         return INTERRUPTED
-    except SystemExit as end:  # Lightning's answer to KeyboardInterrupt
+    except SystemExit as end:  # how Lightning answers KeyboardInterrupt
         if isinstance(end.__context__, KeyboardInterrupt):
-            say(f"\nstopped at once, nothing more was saved. Go on with:\n  {resume_line(context)}")
+            print_once(f"\nstopped at once, nothing more was saved. Continue with:\n  {resume_command(context)}")
             return STOPPED_AT_ONCE
         raise
-    except (RuntimeError, MemoryError) as error:  # every stage was tried; figures, the optimiser or others took more
+    except (RuntimeError, MemoryError) as error:  # the dry run passed: figures, the optimizer or others needed more
         stage = context.model.stage
         if stage is None or not is_out_of_memory(error):
             raise
-        raise StageError(out_of_memory_message(stage, context.stages, processes=context.trainer.world_size)) from error
-    say(farewell(context, seconds=time.monotonic() - start))
+        raise StageError(out_of_memory_message(stage, context.stages, processes=trainer.world_size)) from error
+    print_once(summarize(context, seconds=time.monotonic() - start))
     return DONE

@@ -1,4 +1,4 @@
-"""What a fit needs whatever a recipe's own ``callbacks`` say."""
+"""Callbacks that every ``fit`` uses, in addition to the ``callbacks`` of a recipe."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ from lightning_modules.base import ImageTask
 
 @dataclass(frozen=True, kw_only=True)
 class Averaging:
-    """Averaged weights: smoother than the last step's, and what is validated and saved. Begun anew in every stage.
+    """Exponential moving average of the weights, restarted in every stage. The average is validated and saved.
 
     Args:
-        decay: share of the average that stays at every step, 0.99 to 0.9999; ``None`` trains without an average.
+        decay: weight of the previous average in every step, typically 0.99 to 0.9999; ``None`` keeps no average.
 
     Raises:
         ValueError: if ``decay`` is out of its range.
@@ -41,15 +41,15 @@ class Averaging:
 
     def __post_init__(self) -> None:
         if self.decay is not None and not 0 <= self.decay < 1:
-            raise ValueError(f"decay is {self.decay:g}: at least 0 and less than 1 is needed, 0.999 for example")
+            raise ValueError(f"decay is {self.decay:g}: expected at least 0 and less than 1, for example 0.999")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:
-    """When checkpoints are written, beside those at the end of every epoch.
+    """When checkpoints are written, in addition to the end of every epoch.
 
     Args:
-        every_n_steps: optimiser steps between two renewals of ``last.ckpt`` inside an epoch.
+        every_n_steps: optimizer steps between two updates of ``last.ckpt`` inside an epoch.
     """
 
     every_n_steps: int = 500
@@ -67,7 +67,7 @@ def fit_callbacks(
     config_text: str,
     record: dict[str, Any],
 ) -> list[Callback]:
-    """Makes the callbacks in the order in which Lightning calls them: the stage is set before others read it.
+    """Returns the callbacks in the order in which Lightning calls them: the stage is set before others read it.
 
     Args:
         spec: the task.
@@ -78,7 +78,7 @@ def fit_callbacks(
         initialized: names of the tensors that ``--init_from`` has set.
         config: all settings, with ``ema``, ``checkpoint`` and ``ddp`` instantiated.
         config_text: all settings as YAML, written into the run's folder.
-        record: description of the run that is saved in its checkpoints, as plain values.
+        record: see ``checkpoint_record``; saved in every checkpoint.
     """
     checkpoint = RunCheckpoint(
         folder.checkpoints,

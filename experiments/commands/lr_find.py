@@ -1,4 +1,4 @@
-"""``lr-find``: raises the rate step by step, draws the loss over it and suggests one (Smith 2017, arXiv:1506.01186)."""
+"""``lr-find``: learning rate range test, which plots the loss over the rate (Smith 2017, arXiv:1506.01186)."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -13,36 +13,36 @@ from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from lightning_modules.base import ImageTask
 
-# The finder smooths the loss; its first values are those of an average that has seen too little.
-_UNSETTLED = 10
+# The first values of the smoothed loss are averages over too few steps.
+_SKIPPED_STEPS = 10
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the range, the number of steps and the stage."""
     parser.add_argument("--stage", type=int, default=0, help="stage whose data and frozen layers are used, from 0")
-    parser.add_argument("--min_lr", type=float, default=1e-6, help="rate of the first step")
-    parser.add_argument("--max_lr", type=float, default=1.0, help="rate of the last step")
-    parser.add_argument("--steps", type=int, default=100, help="steps from the lowest to the highest rate")
+    parser.add_argument("--min_lr", type=float, default=1e-6, help="learning rate of the first step")
+    parser.add_argument("--max_lr", type=float, default=1.0, help="learning rate of the last step")
+    parser.add_argument("--steps", type=int, default=100, help="number of steps from the lowest to the highest rate")
 
 
 def run(context: RunContext) -> int:
-    """Looks for the rate at which the loss falls fastest; the network is as before afterwards.
+    """Plots the loss over the learning rate and prints the rate at which it falls fastest.
 
-    Departs from a fit in one thing: all layer groups that train get the same rate, whatever ``lr_scale`` says.
+    All trained layer groups use the same rate; ``lr_scale`` is ignored. The weights are restored afterwards.
 
     Raises:
-        UsageError: if there is no such stage, or the range is empty.
+        UsageError: if the stage does not exist, or the range is empty.
     """
     config = context.config
     if not 0 <= config.stage < len(context.stages):
         raise UsageError(f"--stage {config.stage}: there are stages 0 to {len(context.stages) - 1}")
     if not 0 < config.min_lr < config.max_lr:
-        raise UsageError(f"--min_lr {config.min_lr:g} must lie above 0 and below --max_lr {config.max_lr:g}")
+        raise UsageError(f"--min_lr {config.min_lr:g} must be above 0 and below --max_lr {config.max_lr:g}")
     stage = context.stages[config.stage]
     context.datamodule.set_stage(stage)
     if isinstance(context.model, ImageTask):
         context.model.begin_stage(stage, config.steps)
-    context.trainer.check_val_every_n_epoch = 10**9  # the finder would validate after every pass over a small data set
+    context.trainer.check_val_every_n_epoch = 10**9  # otherwise it validates after every pass over the data
     finder = Tuner(context.trainer).lr_find(
         context.model,
         datamodule=context.datamodule,
@@ -57,27 +57,24 @@ def run(context: RunContext) -> int:
     suggestion = steepest(rates, losses)
     path = context.folder.path / "lr_find.png"
     with output_file(path) as file:
-        file.write(curve(rates, losses, title=f"stage {stage.name}", mark=suggestion))
+        file.write(plot_losses(rates, losses, title=f"stage {stage.name}", mark=suggestion))
     print(f"curve: {relative_to_here(path)}")
     if suggestion is None:
-        print("no suggestion: the loss never fell. Look at the curve, or try other --min_lr and --max_lr")
+        print("no suggestion: the loss never fell. See the curve, or try other values of --min_lr and --max_lr")
     else:
-        print(f"suggested for stage '{stage.name}': --stages.{config.stage}.lr {suggestion:.1e} (it has {stage.lr:g})")
+        print(f"suggested for stage '{stage.name}': --stages.{config.stage}.lr {suggestion:.1e} (now {stage.lr:g})")
     return 0
 
 
 def steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """The rate at which the loss falls fastest over the *logarithm* of the rate.
+    """Returns the rate at which the loss falls fastest over the *logarithm* of the rate; ``None`` if it never falls.
 
-    Lightning's own suggestion takes the slope over the rate itself, which makes small rates look steep: on a U-Net
-    it came to 2e-4 where the loss falls from 1e-3 to 4e-1.
+    Lightning's suggestion uses the slope over the rate itself, which favors small rates: for a U-Net whose loss falls
+    from 1e-3 to 4e-1 it suggested 2e-4.
 
     Args:
-        rates: rising, above 0.
-        losses: smoothed, one for each rate.
-
-    Returns:
-        ``None`` where the loss never fell.
+        rates: increasing, above 0.
+        losses: smoothed loss at each rate.
 
     >>> rates = [10 ** (place / 10 - 4) for place in range(40)]
     >>> losses = [1 - 0.2 * np.tanh(np.log10(rate / 1e-2) * 3) for rate in rates]
@@ -85,25 +82,25 @@ def steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
     0.01
     """
     finite = np.isfinite(losses)
-    finite[:_UNSETTLED] = finite[-1:] = False
+    finite[:_SKIPPED_STEPS] = finite[-1:] = False
     if finite.sum() < 3:
         return None
-    place, loss = np.log(np.asarray(rates)[finite]), np.asarray(losses)[finite]
-    slope = np.gradient(loss, place)
-    return float(np.exp(place[slope.argmin()])) if slope.min() < 0 else None
+    log_rate, loss = np.log(np.asarray(rates)[finite]), np.asarray(losses)[finite]
+    slope = np.gradient(loss, log_rate)
+    return float(np.exp(log_rate[slope.argmin()])) if slope.min() < 0 else None
 
 
-def curve(rates: Sequence[float], losses: Sequence[float], *, title: str, mark: float | None) -> bytes:
-    """Draws the loss over the rate, the suggestion marked if there is one, as the bytes of a PNG file."""
+def plot_losses(rates: Sequence[float], losses: Sequence[float], *, title: str, mark: float | None) -> bytes:
+    """Plots the loss over the rate, with a line at ``mark``, and returns a PNG file."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
     axes = figure.subplots()
-    axes.plot(rates[_UNSETTLED:], losses[_UNSETTLED:])
+    axes.plot(rates[_SKIPPED_STEPS:], losses[_SKIPPED_STEPS:])
     if mark is not None:
         axes.axvline(mark, color="tab:red", label=f"suggested: {mark:.1e}")
         axes.legend()
-    axes.set(xscale="log", xlabel="learning rate", ylabel="loss, smoothed", title=title)
+    axes.set(xscale="log", xlabel="learning rate", ylabel="smoothed loss", title=title)
     axes.grid(visible=True, which="both", alpha=0.3)
     file = BytesIO()
     figure.savefig(file, format="png")

@@ -1,4 +1,4 @@
-"""``show``: images of what a network is given and, with a checkpoint, of what it makes of it."""
+"""``show``: draws training batches and, with a checkpoint, its best and worst validation images."""
 
 import re
 from pathlib import Path
@@ -17,19 +17,15 @@ from experiments.runs.folder import relative_to_here
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Adds where to, and how many."""
+    """Adds the folder to write to and the number of images."""
     parser.add_argument(
         "--out", type=Path | None, default=None, help="folder of the images (default: figures/ of the run)"
     )
-    parser.add_argument("--count", type=int, default=8, help="how many images a sheet shows")
+    parser.add_argument("--count", type=int, default=8, help="number of images in a grid")
 
 
 def run(context: RunContext) -> int:
-    """Draws a batch of every stage; of a checkpoint, its best and worst validation images too.
-
-    Returns:
-        0.
-    """
+    """Draws an augmented batch of every stage; with a checkpoint also its best and worst validation images."""
     if context.config.count < 1:
         raise UsageError(f"--count must be at least 1, not {context.config.count}")
     out: Path = context.config.out or context.folder.figures
@@ -71,4 +67,4 @@ def _draw_best_and_worst(context: RunContext, out: Path) -> None:
 
 def _save(drawn: Tensor, path: Path) -> None:
     save_png(path, np.ascontiguousarray(drawn.permute(1, 2, 0).numpy()))
-    print(f"drawn: {relative_to_here(path)}")
+    print(f"written: {relative_to_here(path)}")

@@ -1,11 +1,10 @@
 """Loading checkpoints: reading the file, comparing it with the run's settings, and loading its weights."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from callbacks.checkpoints.checkpoint_io import find_damage, read_checkpoint
@@ -14,8 +13,6 @@ from datamodules.stage import Stage, stage_ends, stage_index
 from experiments.cli.settings import plain_values
 from experiments.runs.folder import RunFolder, relative_to_here
 from lightning_modules.base import ImageTask
-from models.weights.partial_load import load_matching_
-from models.weights.pretrained import WeightsError, read_state_dict
 
 FORMAT = 2
 # Fields that may change in a stage that has begun. The others are part of the state of the optimizer and the schedule.
@@ -177,28 +174,6 @@ def load_weights(module: nn.Module, checkpoint: LoadedCheckpoint) -> None:
     """
     check_network(module, checkpoint)
     module.load_state_dict(checkpoint.weights)
-
-
-def load_matching_weights(module: ImageTask, path: Path) -> Collection[str]:
-    """Loads every tensor of a file that matches the network, and prints an account of all tensors.
-
-    Args:
-        module: changed in place.
-        path: a checkpoint of Darkroom, or a state dict, also as BasicSR and DDP save it.
-
-    Returns:
-        Names of the module's tensors that were loaded.
-
-    Raises:
-        WeightsError: if the file cannot be read, or no tensor matches.
-    """
-    net: nn.Module = module.net
-    try:
-        loaded = load_matching_(net, read_state_dict(path))
-    except WeightsError as error:
-        raise WeightsError(f"--init_from {path}: {error}") from error
-    rank_zero_only(print)(f"weights from {relative_to_here(path)}:\n{loaded.account()}")
-    return [f"net.{name}" for name in loaded.taken]
 
 
 def stage_from(values: dict[str, Any]) -> Stage:

@@ -1,4 +1,4 @@
-"""One run at a time in a folder: the first process of a run holds a lock that the kernel drops when it dies."""
+"""Allows one run at a time in a folder: rank 0 holds a lock that the kernel releases when the process ends."""
 
 import errno
 import fcntl
@@ -15,38 +15,37 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 class InUseError(UsageError):
-    """Another run writes to the folder."""
+    """Another run uses the folder."""
 
 
 class RunLock:
-    """Holds a folder for as long as the process lives or a ``with`` block lasts, and makes it if it is not there.
+    """Locks a folder until the process or a ``with`` block ends; creates the folder if needed.
 
-    A lock of the process (``fcntl``), not the mere presence of a file: whatever kills the process frees the folder,
-    at once and on shared file systems too, so nobody ever has to remove a stale lock. Processes that are forked do not
-    inherit it.
+    The lock belongs to the process (``fcntl``), so it is released however the process ends, on shared file systems
+    too, and there are no stale locks to remove. Forked processes do not inherit it.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
 
     Raises:
-        InUseError: if another process holds it; the message says which.
+        InUseError: if another process holds the lock; the message names it.
         UsageError: if the folder cannot be written to.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._made = [parent for parent in folder.parents if not parent.exists()]  # the innermost first
+        self._created = [parent for parent in folder.parents if not parent.exists()]  # the innermost first
         try:
-            self._file = _locked(folder / LOCK)
+            self._file = _open_locked(folder / LOCK)
         except BlockingIOError as error:
             raise InUseError(
                 f"{folder} is in use by {_holder(folder / LOCK)}: wait for it, stop it, or choose another --name"
             ) from error
         except OSError as error:
             raise UsageError(
-                f"{folder} cannot be written to ({error.strerror or error}): name a place for runs with --runs FOLDER"
+                f"{folder} cannot be written to ({error.strerror or error}): choose another --runs FOLDER"
             ) from error
-        with suppress(OSError):  # a full disk; the words are for people only
+        with suppress(OSError):  # a full disk; the text is information for users only
             os.ftruncate(self._file, 0)
             os.write(self._file, f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}".encode())
 
@@ -54,21 +53,21 @@ class RunLock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Frees the folder, and removes it and those made around it if nothing was put into them."""
+        """Releases the lock, and removes the folders that were created if they are empty."""
         with suppress(OSError):
             (self.folder / LOCK).unlink()
         with suppress(OSError):
-            for folder in (self.folder, *self._made):
+            for folder in (self.folder, *self._created):
                 folder.rmdir()
         os.close(self._file)
 
 
-def _locked(path: Path) -> int:
-    """Opens and locks a file, whose folder is made.
+def _open_locked(path: Path) -> int:
+    """Opens and locks a file, and creates its folder.
 
     Raises:
-        BlockingIOError: if somebody else holds it.
-        OSError: if it cannot be opened.
+        BlockingIOError: if another process holds the lock.
+        OSError: if the file cannot be opened.
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,11 +77,13 @@ def _locked(path: Path) -> int:
             continue
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_still(path, file):
+            if _is_in_place(path, file):
                 return file
-            os.close(file)  # its last holder has just removed it: what is locked is no longer in the folder
+            os.close(file)  # its last holder has just removed the file that is locked now
         except OSError as error:
-            if error.errno in _NO_LOCKS:  # some network file systems: two runs of one name are then not noticed
+            if (
+                error.errno in _NO_LOCKS
+            ):  # some network file systems have no locks: two runs of one name are then not detected
                 return file
             os.close(file)
             if error.errno in (errno.EACCES, errno.EAGAIN):
@@ -90,7 +91,7 @@ def _locked(path: Path) -> int:
             raise
 
 
-def _is_still(path: Path, file: int) -> bool:
+def _is_in_place(path: Path, file: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(file))
     except FileNotFoundError:
@@ -98,8 +99,8 @@ def _is_still(path: Path, file: int) -> bool:
 
 
 def _holder(path: Path) -> str:
-    # Read as a whole and closed: this process holds no lock on the file that closing could drop.
+    # Closing a file releases all locks of the process on it; here the process holds none.
     with suppress(OSError):
-        if words := path.read_text(encoding="utf-8", errors="replace"):
-            return f"another run ({words})"
+        if text := path.read_text(encoding="utf-8", errors="replace"):
+            return f"another run ({text})"
     return "another run"

@@ -17,8 +17,7 @@ from datamodules.io.rle import encode_rle
 from datamodules.prediction.datamodule import PredictDataModule
 from datamodules.prediction.image_list import Listed
 from experiments.cli.usage import UsageError, unknown
-from experiments.runs.checkpoint import load
-from experiments.runs.fitting import put_weights
+from experiments.runs.checkpoint import load_checkpoint, load_weights
 from experiments.tasks.spec import Link, PredictOutput, PredictRequest, TaskSpec
 from lightning_modules.segmentation import SegmentationModule
 
@@ -51,9 +50,9 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
         Raises:
             CheckpointError: if the file is no checkpoint of segmentation, or its network is another one.
         """
-        loaded = load(path, "segment")
-        put_weights(model, loaded)
-        return loaded.weights
+        checkpoint = load_checkpoint(path, "segment")
+        load_weights(model, checkpoint)
+        return checkpoint.weights
 
     def add_predict_arguments(self, parser: ArgumentParser) -> None:
         """Adds the kinds of output, the background of composites, and test-time augmentation."""
