@@ -147,7 +147,7 @@ def test_a_place_that_cannot_be_written(tiny: TinyRuns, disk: Path, capsys: pyte
     (disk / "file").touch()
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     assert tiny.run("--runs", str(disk)) == 2
-    assert "disk/segment/sample cannot be written to (Read-only file system): name a place" in complaint(capsys)
+    assert "disk/segment/sample cannot be written to (Read-only file system): choose another" in complaint(capsys)
     assert tiny.run("--data.cache_dir", str(disk / "cache")) == 2
     assert "the cache cannot be written (Read-only file system); " in complaint(capsys)
 

@@ -95,4 +95,4 @@ def test_style_comes_over_and_content_stays() -> None:
 def test_other_tasks_have_no_gatys(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--task", "sr", "gatys", "--content", "image.jpg"]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said == "run.py: gatys paints after a style image, and 'sr' has none: use --task style"
+    assert said == "run.py: gatys needs a style image, and the task 'sr' has none: use --task style"
