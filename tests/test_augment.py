@@ -25,20 +25,20 @@ def disc(size: int = 64, centre: tuple[int, int] = (20, 36), value: int = 255) -
     return mask
 
 
-def test_nothing_to_do_changes_nothing() -> None:
+def test_all_augmentations_off_changes_nothing() -> None:
     image, mask = Augment(rotate=0, flip=False, light=0, coverage=True)(random_image(), disc(), seed=3)
     np.testing.assert_array_equal(image, random_image())
     np.testing.assert_array_equal(mask, disc())
 
 
-def test_the_input_is_left_as_it_was() -> None:
+def test_input_is_not_modified() -> None:
     image, mask = random_image(), disc()
     Augment(coverage=True)(image, mask, seed=3)
     np.testing.assert_array_equal(image, random_image())
     np.testing.assert_array_equal(mask, disc())
 
 
-def test_light_leaves_the_mask_alone_and_stays_in_its_range() -> None:
+def test_light_changes_only_the_image_within_its_range() -> None:
     gray = np.full((16, 16, 3), 128, np.uint8)
     light = Augment(rotate=0, flip=False, light=0.05, coverage=True)
     means = []
@@ -51,7 +51,7 @@ def test_light_leaves_the_mask_alone_and_stays_in_its_range() -> None:
     assert 136 < max(means) <= 128 + 19.5
 
 
-def test_flip_mirrors_both_about_half_of_the_time() -> None:
+def test_flip_mirrors_image_and_mask_with_probability_half() -> None:
     flip = Augment(rotate=0, flip=True, light=0, coverage=False)
     mirrored = 0
     for seed in range(100):
@@ -65,7 +65,7 @@ def test_flip_mirrors_both_about_half_of_the_time() -> None:
     assert 30 < mirrored < 70
 
 
-def test_a_turn_moves_a_coverage_mask_exactly_as_the_image() -> None:
+def test_rotation_moves_a_coverage_mask_exactly_like_the_image() -> None:
     """A disc drawn into the image itself stays under the mask's disc."""
     image = np.repeat(disc(128, (24, 30))[..., None], 3, axis=2)
     turn = Augment(rotate=4, flip=False, light=0, coverage=True)
@@ -74,7 +74,7 @@ def test_a_turn_moves_a_coverage_mask_exactly_as_the_image() -> None:
         np.testing.assert_array_equal(turned[..., 0], mask)
 
 
-def test_a_turn_moves_a_class_mask_with_the_image_and_not_by_half_a_pixel() -> None:
+def test_rotation_moves_a_class_mask_without_half_pixel_shift() -> None:
     image = np.repeat(disc(128, (24, 30))[..., None], 3, axis=2)
     turn = Augment(rotate=4, flip=False, light=0, coverage=False)
     shifts = []
@@ -92,7 +92,7 @@ def centre(mask: NDArray[np.uint8]) -> tuple[float, float]:
     )
 
 
-def test_a_turn_stays_below_its_angle() -> None:
+def test_rotation_angle_is_bounded() -> None:
     """The disc's centre is 40 pixels from the middle; 4 degrees move it by at most 2.8 pixels."""
     turn = Augment(rotate=4, flip=False, light=0, coverage=True)
     shifts = []
@@ -112,14 +112,14 @@ def test_corners_are_filled_by_reflection() -> None:
         assert mask.min() == 255
 
 
-def test_class_masks_hold_nothing_but_their_numbers() -> None:
+def test_class_masks_keep_their_values() -> None:
     mask = np.random.default_rng(0).choice(np.array([0, 3, 10, 255], np.uint8), (64, 64))
     for seed in range(20):
         _, turned = Augment(coverage=False)(random_image(), mask, seed=seed)
         assert set(np.unique(turned)) <= {0, 3, 10, 255}
 
 
-def test_one_seed_one_result_whatever_came_before() -> None:
+def test_result_depends_on_the_seed_only() -> None:
     augment = Augment(coverage=True)
     first = augment(random_image(), disc(), seed=11)
     for seed in range(5):
@@ -135,7 +135,7 @@ def test_seeds_differ_between_epochs_and_images() -> None:
     assert len(seen) == 15
 
 
-def test_angle_and_light_are_drawn_apart() -> None:
+def test_angle_and_light_are_independent() -> None:
     """With ``Compose.set_random_seed`` they have a correlation of 1."""
     augment = Augment(rotate=4, flip=False, light=0.05, coverage=True)
     gray, mask = np.full((64, 64, 3), 128, np.uint8), disc(64, (32, 12), 255)

@@ -44,7 +44,7 @@ def test_empty_folder(tmp_path: Path) -> None:
     assert "holds no images" in complaint(tmp_path / "d", tmp_path)
 
 
-def test_other_names_of_folders_are_shown(tmp_path: Path) -> None:
+def test_folder_names_found_are_listed(tmp_path: Path) -> None:
     folders(tmp_path / "d", images="pics", masks="labels")
     message = complaint(tmp_path / "d", tmp_path)
     assert "(its folders: labels, pics): name yours with --data.image_dir and --data.mask_dir" in message
@@ -71,7 +71,7 @@ def test_mask_values_outside_the_class_list(root: Path, tmp_path: Path) -> None:
     assert "masks/p1.png: mask values outside the class list (found 0, 7; known 0, 1)" in complaint(root, tmp_path)
 
 
-def test_one_mask_of_the_other_kind(root: Path, tmp_path: Path) -> None:
+def test_masks_with_mixed_value_ranges(root: Path, tmp_path: Path) -> None:
     save(root / "masks" / "p3.png", disc(3) * np.uint8(255))
     assert "masks/p3.png: mask values outside the class list (found 0, 255; known 0, 1)" in complaint(root, tmp_path)
 
@@ -80,7 +80,7 @@ def test_masks_that_are_all_empty(tmp_path: Path) -> None:
     assert "every mask is empty" in complaint(folders(tmp_path / "d", value=0), tmp_path)
 
 
-def test_zero_byte_truncated_and_no_image(tmp_path: Path) -> None:
+def test_empty_truncated_and_invalid_files(tmp_path: Path) -> None:
     root = carvana(tmp_path / "cars", cars=4, views=1)
     images = root / "train"
     (images / "car0_01.jpg").write_bytes(b"")
@@ -98,7 +98,7 @@ def test_zero_byte_truncated_and_no_image(tmp_path: Path) -> None:
     assert lines[4].startswith("  train_masks/car3_01_mask.gif: file that cannot be read (is empty (0 bytes)")
 
 
-def test_an_image_over_the_bomb_limit(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_over_the_bomb_limit(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(root / "images" / "p0.png", noise(0, 64, 64))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 64 - 1)
     assert "images/p0.png: file that cannot be read (has 0 million pixels, more than the limit" in complaint(
@@ -111,7 +111,7 @@ def test_two_images_of_one_name(root: Path, tmp_path: Path) -> None:
     assert "images/p0.bmp: two files of one name (also p0.png)" in complaint(root, tmp_path)
 
 
-def test_everything_is_told_at_once(root: Path, tmp_path: Path) -> None:
+def test_all_problems_are_reported_together(root: Path, tmp_path: Path) -> None:
     (root / "masks" / "p0.png").unlink()
     (root / "images" / "p1.png").write_bytes(b"")
     save(root / "masks" / "p2.png", disc(2, 24, 24))
@@ -121,7 +121,7 @@ def test_everything_is_told_at_once(root: Path, tmp_path: Path) -> None:
     assert all(f"p{number}.png" in message for number in range(4))
 
 
-def test_a_car_in_a_row_that_points_outside(root: Path, tmp_path: Path) -> None:
+def test_carvana_row_outside_the_root(root: Path, tmp_path: Path) -> None:
     (root / "split.csv").write_text("name,split\n../p0.png,train\np0,train\np1,train\np2,val\np3,val\n")
     data = FolderDataModule(root=root, split_file="split.csv", cache_dir=tmp_path, num_workers=0)
     with pytest.raises(DataError, match=r"split.csv line 2: row that points outside the root \(\.\./p0\.png\)"):
@@ -135,7 +135,7 @@ def test_batch_larger_than_the_data_set(root: Path, tmp_path: Path) -> None:
         data.train_dataloader()
 
 
-def test_images_of_every_kind_are_read(root: Path, tmp_path: Path) -> None:
+def test_all_supported_formats_are_read(root: Path, tmp_path: Path) -> None:
     """CMYK, gray, 16-bit and alpha are no bad data."""
     image = Image.fromarray(noise(0))
     (root / "images" / "p0.png").unlink()

@@ -29,7 +29,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (1, "stop", "run.py: process 1 did not respond and was terminated"),
     ],
 )
-def test_all_end_and_the_first_error_is_last(here: Path, rank: int, how: str, reason: str) -> None:
+def test_all_ranks_end_and_the_first_error_is_printed_last(here: Path, rank: int, how: str, reason: str) -> None:
     once = here / f"{how}{rank}"
     hangs = how in ("hang", "stop")
     words = [*breaking(rank=rank, step=3, how=how, once=once), *(["--ddp.timeout", str(TIMEOUT)] if hangs else [])]
@@ -43,7 +43,7 @@ def test_all_end_and_the_first_error_is_last(here: Path, rank: int, how: str, re
     assert waited < 60
 
 
-def test_torchrun_says_it_last_too(here: Path) -> None:
+def test_torchrun_prints_the_first_error_last(here: Path) -> None:
     command = ["bash", str(ROOT / "experiments" / "cluster" / "torchrun.sh"), *WORDS]
     words = breaking(rank=1, step=3, how="raise", once=here / "torchrun")
     code, said = finished([*command, *words], here, DEVICES="2", RESTARTS="0", PORT=str(free_port()))

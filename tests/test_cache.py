@@ -92,7 +92,7 @@ def test_masks_by_their_encodings(cache: ImageCache, tmp_path: Path) -> None:
         np.testing.assert_array_equal(cache.get(path, 2, encoding), expected)
 
 
-def test_filling_again_makes_only_what_is_missing(cache: ImageCache, tmp_path: Path) -> None:
+def test_fill_creates_only_missing_files(cache: ImageCache, tmp_path: Path) -> None:
     paths = draw(tmp_path, 4)
     cache.fill(images(paths), 16, workers=0)
     first, *others = cache_files(cache)
@@ -104,7 +104,7 @@ def test_filling_again_makes_only_what_is_missing(cache: ImageCache, tmp_path: P
     assert {path: path.stat().st_mtime_ns for path in others} == before
 
 
-def test_a_changed_image_gets_another_cache_file(cache: ImageCache, tmp_path: Path) -> None:
+def test_changed_image_gets_another_cache_file(cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1)
     cache.fill(images([path]), 16, workers=0)
     old = path.stat()
@@ -119,7 +119,7 @@ def test_a_changed_image_gets_another_cache_file(cache: ImageCache, tmp_path: Pa
     cache.get(path, 16, Refused())
 
 
-def test_sizes_do_not_mix(cache: ImageCache, tmp_path: Path) -> None:
+def test_sizes_are_cached_separately(cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1)
     for size in (8, 16):
         cache.fill(images([path]), size, workers=0)
@@ -136,7 +136,7 @@ def test_one_image_by_two_paths_to_it_is_one_cache_file(
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "too long", "one bit", "other header", "zeros"])
-def test_a_damaged_cache_file_is_made_again(damage: str, cache: ImageCache, tmp_path: Path) -> None:
+def test_damaged_cache_file_is_made_again(damage: str, cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1)
     cache.fill(images([path]), 16, workers=0)
     [file] = cache_files(cache)
@@ -160,13 +160,13 @@ def test_a_damaged_cache_file_is_made_again(damage: str, cache: ImageCache, tmp_
     assert file.read_bytes() == whole
 
 
-def test_what_was_not_filled_is_decoded_and_not_kept(cache: ImageCache, tmp_path: Path) -> None:
+def test_image_not_filled_is_decoded_and_not_stored(cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1)
     np.testing.assert_array_equal(cache.get(path, 16, ImageEncoding()), resize_image(read_image(path), 16))
     assert not cache.folder.exists()
 
 
-def test_a_copy_is_a_file_that_numpy_loads(tmp_path: Path) -> None:
+def test_cached_file_is_loadable_by_numpy(tmp_path: Path) -> None:
     pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     write_cache_file(tmp_path / "deep" / "a.npy", pixels)
     np.testing.assert_array_equal(np.load(tmp_path / "deep" / "a.npy"), pixels)
@@ -175,7 +175,7 @@ def test_a_copy_is_a_file_that_numpy_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_bad_files_are_counted_and_named_and_the_others_copied(workers: int, cache: ImageCache, tmp_path: Path) -> None:
+def test_bad_files_are_named_and_the_others_cached(workers: int, cache: ImageCache, tmp_path: Path) -> None:
     paths = draw(tmp_path, 12)
     paths[3].write_bytes(b"")
     paths[7].write_bytes(paths[7].read_bytes()[:200])
@@ -189,7 +189,9 @@ def test_bad_files_are_counted_and_named_and_the_others_copied(workers: int, cac
     assert len(cache_files(cache)) == 9
 
 
-def test_the_limit_is_kept_and_said_once(cache: ImageCache, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_size_limit_is_kept_and_reported_once(
+    cache: ImageCache, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     paths = draw(tmp_path, 5)
     one = file_bytes((16, 16, 3))
     small = ImageCache(cache.folder, limit_gb=3.5 * one / 1e9)
@@ -203,7 +205,7 @@ def test_the_limit_is_kept_and_said_once(cache: ImageCache, tmp_path: Path, capl
     assert len(cache_files(small)) == 3
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     cache = ImageCache(tmp_path / "file" / "cache", limit_gb=1)
     with pytest.raises(
@@ -212,7 +214,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         cache.fill(images(draw(tmp_path, 1)), 16, workers=0)
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_leaves_no_partial_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = ImageCache(tmp_path / "cache", limit_gb=1)
 
     def full(*_: object) -> None:
@@ -224,7 +226,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     assert cache_files(cache) == []
 
 
-def test_abandoned_halves_are_removed(cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stale_temporary_files_are_removed(cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once where the process that wrote one is known to be dead; after a day where it may be elsewhere."""
     cache.folder.mkdir()
     old, young = cache.folder / "x-1-elsewhere-0.part", cache.folder / "y-1-elsewhere-0.part"
@@ -253,7 +255,7 @@ def start_to_fill(folder: Path, size: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, start_new_session=True)
 
 
-def test_a_killed_fill_leaves_no_process_and_goes_on_where_it_was(cache: ImageCache, tmp_path: Path) -> None:
+def test_killed_fill_leaves_no_process_and_continues_later(cache: ImageCache, tmp_path: Path) -> None:
     [path] = draw(tmp_path, 1, side=500)
     for index in range(60):
         (tmp_path / f"again {index:03}.png").hardlink_to(path)
@@ -289,7 +291,7 @@ def test_two_processes_fill_while_a_third_reads(tmp_path: Path) -> None:
         np.testing.assert_array_equal(cache.get(path, 64, Refused()), resize_image(read_image(path), 64))
 
 
-def test_long_fills_show_a_bar(
+def test_long_fill_shows_a_progress_bar(
     cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("datamodules.loading.parallel._BAR_AFTER_SECONDS", 0)
@@ -297,7 +299,7 @@ def test_long_fills_show_a_bar(
     assert "caching at 16 px: 100%" in capsys.readouterr().err
 
 
-def test_the_benchmark_runs_and_passes_its_mark(capsys: pytest.CaptureFixture[str]) -> None:
+def test_benchmark_reaches_the_required_speedup(capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmark(["--images", "2", "--rounds", "2"]) == 0
     table = [line.split() for line in capsys.readouterr().out.splitlines()]
     ways = {words[0]: float(words[-1]) for words in table[2:5]}

@@ -35,7 +35,7 @@ def names(loader: DataLoader[dict[str, list[str]]]) -> list[str]:
     return [name for batch in loader for name in batch["name"]]
 
 
-def test_whole_cars_validate_and_every_image_is_somewhere(data: CarvanaDataModule) -> None:
+def test_validation_holds_whole_cars_and_no_image_is_lost(data: CarvanaDataModule) -> None:
     data.set_stage(stage(batch_size=2))
     train, val = set(names(data.train_dataloader())), set(names(data.val_dataloader()))
     assert len(train) == 8
@@ -44,14 +44,14 @@ def test_whole_cars_validate_and_every_image_is_somewhere(data: CarvanaDataModul
     assert train | val == {f"train/car{car}_{view:02}.jpg" for car in range(5) for view in (1, 2)}
 
 
-def test_the_run_seed_does_not_move_cars(data: CarvanaDataModule, tmp_path: Path) -> None:
+def test_run_seed_does_not_change_the_split(data: CarvanaDataModule, tmp_path: Path) -> None:
     other = module(tmp_path / "cars", tmp_path / "cache", seed=9)
     assert [other.val_set(stage())[Key(0, i)]["name"] for i in range(2)] == [
         data.val_set(stage())[Key(0, i)]["name"] for i in range(2)
     ]
 
 
-def test_a_sample_is_the_image_and_the_share_of_its_mask(data: CarvanaDataModule) -> None:
+def test_sample_is_the_image_and_the_area_resized_mask(data: CarvanaDataModule) -> None:
     sample = data.val_set(stage(16))[Key(0, 0)]
     assert sample["image"].shape == (3, 16, 16)
     assert sample["image"].dtype == sample["mask"].dtype == torch.float32
@@ -63,7 +63,7 @@ def test_a_sample_is_the_image_and_the_share_of_its_mask(data: CarvanaDataModule
     np.testing.assert_allclose(sample["image"], image, atol=0.03)  # JPEG
 
 
-def test_without_augmentation_epochs_are_alike_and_with_it_they_differ(data: CarvanaDataModule) -> None:
+def test_epochs_differ_only_with_augmentation(data: CarvanaDataModule) -> None:
     plain, moved = data.train_set(stage(augment=False)), data.train_set(stage())
     assert torch.equal(plain[Key(0, 1)]["image"], plain[Key(1, 1)]["image"])
     assert not torch.equal(moved[Key(0, 1)]["image"], moved[Key(1, 1)]["image"])
@@ -72,7 +72,7 @@ def test_without_augmentation_epochs_are_alike_and_with_it_they_differ(data: Car
     assert torch.equal(val[Key(0, 1)]["image"], val[Key(1, 1)]["image"])
 
 
-def test_equal_images_are_augmented_each_in_its_own_way(tmp_path: Path) -> None:
+def test_equal_images_get_different_augmentations(tmp_path: Path) -> None:
     root = carvana(tmp_path / "cars")
     for path in (root / "train").iterdir():
         save(path, noise(0))
@@ -80,12 +80,12 @@ def test_equal_images_are_augmented_each_in_its_own_way(tmp_path: Path) -> None:
     assert len({train[Key(0, index)]["image"].numpy().tobytes() for index in range(8)}) == 8
 
 
-def test_another_size_from_the_same_module(data: CarvanaDataModule) -> None:
+def test_size_changes_with_the_stage(data: CarvanaDataModule) -> None:
     assert data.train_set(stage(16))[Key(0, 0)]["image"].shape == (3, 16, 16)
     assert data.train_set(stage(24))[Key(0, 0)]["image"].shape == (3, 24, 24)
 
 
-def test_the_test_set_has_masks_at_their_own_size(data: CarvanaDataModule) -> None:
+def test_test_masks_have_their_original_size(data: CarvanaDataModule) -> None:
     data.set_stage(stage(16))
     (batch,) = data.test_dataloader()
     assert batch["image"].shape == (2, 3, 16, 16)
@@ -106,7 +106,7 @@ def batches(root: Path, cache: Path, *, workers: int, seed: int = 0) -> list[dic
     return found
 
 
-def test_batches_do_not_depend_on_the_workers_and_do_on_seed_and_epoch(tmp_path: Path) -> None:
+def test_batches_depend_on_seed_and_epoch_and_not_on_workers(tmp_path: Path) -> None:
     root, cache = carvana(tmp_path / "cars"), tmp_path / "cache"
     here, two = batches(root, cache, workers=0), batches(root, cache, workers=2)
     assert len(here) == len(two) == 8
@@ -120,7 +120,7 @@ def test_batches_do_not_depend_on_the_workers_and_do_on_seed_and_epoch(tmp_path:
     assert [b["name"] for b in batches(root, cache, workers=0, seed=1)] != [b["name"] for b in here]
 
 
-def test_cached_copies_are_what_decoding_gives(tmp_path: Path) -> None:
+def test_cached_samples_equal_decoded_ones(tmp_path: Path) -> None:
     root = carvana(tmp_path / "cars")
     decoded = module(root, tmp_path / "empty").train_set(stage())[Key(3, 4)]
     data = module(root, tmp_path / "full")
@@ -131,7 +131,7 @@ def test_cached_copies_are_what_decoding_gives(tmp_path: Path) -> None:
     assert torch.equal(decoded["mask"], cached["mask"])
 
 
-def test_prepare_says_what_is_there_and_remembers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prepare_reports_the_data_and_stores_the_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, cache = carvana(tmp_path / "cars"), tmp_path / "cache"
     module(root, cache).prepare([])
     said = capsys.readouterr().out.splitlines()
@@ -147,7 +147,7 @@ def test_prepare_says_what_is_there_and_remembers(tmp_path: Path, capsys: pytest
     assert "checked in" in capsys.readouterr().out
 
 
-def test_a_damaged_stamp_is_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_check_result_is_recreated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, cache = carvana(tmp_path / "cars"), tmp_path / "cache"
     module(root, cache).prepare([])
     stamps = list((cache / "checks").iterdir())
@@ -160,7 +160,7 @@ def test_a_damaged_stamp_is_made_again(tmp_path: Path, capsys: pytest.CaptureFix
     assert [stamp.read_bytes() for stamp in stamps] == whole
 
 
-def test_keep_pct_keeps_cars_on_their_side(tmp_path: Path) -> None:
+def test_keep_pct_does_not_move_cars_between_splits(tmp_path: Path) -> None:
     root = carvana(tmp_path / "cars", cars=5, views=4)
     whole, half = module(root, tmp_path / "cache"), module(root, tmp_path / "cache", keep_pct=0.5)
     assert [len(s(stage())) for s in (whole.train_set, whole.val_set)] == [16, 4]
@@ -173,7 +173,7 @@ def write_listing(root: Path, *rows: str) -> None:
     (root / "train_masks.csv").write_text("\n".join(["img,rle_mask", *(f"{row},1 2" for row in rows)]) + "\n")
 
 
-def test_a_listing_is_used_when_present(tmp_path: Path) -> None:
+def test_csv_listing_is_accepted(tmp_path: Path) -> None:
     root = carvana(tmp_path / "cars", cars=2, views=1)
     write_listing(root, "car0_01.jpg", "car1_01.jpg")
     data = module(root, tmp_path / "cache")
@@ -181,7 +181,7 @@ def test_a_listing_is_used_when_present(tmp_path: Path) -> None:
     assert [len(split(stage())) for split in (data.train_set, data.val_set)] == [1, 1]
 
 
-def test_a_listing_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+def test_csv_listing_that_does_not_match_is_refused(tmp_path: Path) -> None:
     root = carvana(tmp_path / "cars", cars=2, views=1)
     write_listing(root, "car0_01.jpg", "car7_01.jpg", "../car1_01.jpg")
     with pytest.raises(DataError) as error:
@@ -195,7 +195,7 @@ def test_a_listing_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     assert "train/car1_01.jpg: image that train_masks.csv does not list" in message
 
 
-def test_a_name_without_a_car_is_refused(tmp_path: Path) -> None:
+def test_file_name_without_car_id_is_refused(tmp_path: Path) -> None:
     root = carvana(tmp_path / "cars", cars=2, views=1)
     for folder, old, new in (
         ("train", "car0_01.jpg", "mine.jpg"),
@@ -212,14 +212,14 @@ def test_one_car_cannot_be_split(tmp_path: Path) -> None:
         module(root, tmp_path / "cache").setup("fit")
 
 
-def test_the_lessons_folders_are_missed_by_name(tmp_path: Path) -> None:
+def test_missing_carvana_folders_are_named(tmp_path: Path) -> None:
     (tmp_path / "cars" / "train").mkdir(parents=True)
     with pytest.raises(DataError, match=r"has no folder train_masks: Carvana's layout is .* use FolderDataModule"):
         module(tmp_path / "cars", tmp_path / "cache").setup("fit")
 
 
 @needs(REAL)
-def test_the_real_images(tmp_path: Path) -> None:
+def test_real_images(tmp_path: Path) -> None:
     data = module(REAL, tmp_path)
     assert len(data.train_set(stage())) == 72
     assert len(data.val_set(stage())) == 8

@@ -26,19 +26,19 @@ def good(tmp_path: Path) -> Path:
     return path
 
 
-def test_reads_what_it_wrote(good: Path) -> None:
+def test_checkpoint_round_trip(good: Path) -> None:
     assert torch.equal(read_checkpoint(good)["weight"], torch.arange(1000.0))
     assert [path.name for path in good.parent.iterdir()] == ["good.ckpt"]
 
 
 @pytest.mark.parametrize("keep", [0, 10, 500, 3000])
-def test_a_cut_file_is_named_damaged(good: Path, keep: int) -> None:
+def test_truncated_file_is_reported_as_damaged(good: Path, keep: int) -> None:
     good.write_bytes(good.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match=r"good\.ckpt is damaged"):
         read_checkpoint(good)
 
 
-def test_one_flipped_bit_is_noticed(good: Path) -> None:
+def test_flipped_bit_is_detected(good: Path) -> None:
     data = bytearray(good.read_bytes())
     place = data.find(torch.tensor([500.0]).numpy().tobytes())
     data[place + 2] ^= 1
@@ -48,7 +48,7 @@ def test_one_flipped_bit_is_noticed(good: Path) -> None:
         read_checkpoint(good)
 
 
-def test_code_urls_and_nothing_are_refused(tmp_path: Path) -> None:
+def test_code_urls_and_empty_files_are_refused(tmp_path: Path) -> None:
     class Attack:
         def __reduce__(self) -> tuple[Any, ...]:
             return (os.mkdir, (str(tmp_path / "owned"),))
@@ -63,7 +63,7 @@ def test_code_urls_and_nothing_are_refused(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "absent.ckpt")
 
 
-def test_a_full_disk_leaves_the_file_before(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_keeps_the_previous_file(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = good.read_bytes()
 
     def full(_fd: int) -> None:
@@ -77,7 +77,7 @@ def test_a_full_disk_leaves_the_file_before(good: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_really_full_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_device_keeps_the_previous_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Path.open
     monkeypatch.setattr(Path, "open", lambda self, *a: real(Path("/dev/full") if "partial" in self.name else self, *a))
     with pytest.raises(OutputError, match=r"could not be written .*there was none before it"):
@@ -95,7 +95,7 @@ def kept(trainer: Trainer) -> RunCheckpoint:
     return checkpoint
 
 
-def test_best_is_of_the_last_stage_and_ends_are_kept(tmp_path: Path) -> None:
+def test_best_is_of_the_last_stage_and_every_stage_end_is_kept(tmp_path: Path) -> None:
     scores: dict[int, float] = {}
 
     class Scores(Callback):
@@ -116,7 +116,7 @@ def test_best_is_of_the_last_stage_and_ends_are_kept(tmp_path: Path) -> None:
     assert ends == [4, 8, 18]
 
 
-def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".last.ckpt.123.partial").write_bytes(b"half")
     fit(tiny_trainer(tmp_path), tiny_task())
     assert not list(tmp_path.glob(".*"))
@@ -130,7 +130,7 @@ class Explodes(TinyTask):
         return {"loss": loss * float("nan") if self.global_step == 5 else loss}
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_images(tmp_path: Path) -> None:
+def test_non_finite_loss_stops_the_run_and_names_the_images(tmp_path: Path) -> None:
     trainer = tiny_trainer(tmp_path, every_n_steps=10_000)
     with pytest.raises(NonFiniteError, match=r"the loss is nan at step 6, on the images image \d, image"):
         fit(trainer, Explodes(net=TinyNet()))
@@ -139,7 +139,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_images(tmp_path: P
     assert all(tensor.isfinite().all() for tensor in saved["state_dict"].values())
 
 
-def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
+def test_non_finite_weights_are_not_saved(tmp_path: Path) -> None:
     class Poison(Callback):
         def on_train_batch_end(
             self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -154,7 +154,7 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_saves_and_stops(tmp_path: Path, number: signal.Signals) -> None:
+def test_signal_saves_and_stops(tmp_path: Path, number: signal.Signals) -> None:
     class Send(Callback):
         def on_train_batch_start(
             self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int

@@ -51,7 +51,7 @@ def run(body: str, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_an_error_of_another_process_is_said_after_ones_own(tmp_path: Path) -> None:
+def test_error_of_another_rank_is_printed_after_own_error(tmp_path: Path) -> None:
     body = f"""
 import os
 os.environ["ERRORS"] = str(errors)
@@ -66,7 +66,7 @@ raise RuntimeError("connection closed")
     assert said.splitlines()[-1] == "run.py: process 1: the reason"
 
 
-def test_a_process_that_was_killed_is_named(tmp_path: Path) -> None:
+def test_killed_rank_is_named(tmp_path: Path) -> None:
     body = """
 child_processes.ChildProcesses([child("time.sleep(60)"), child("os.kill(os.getpid(), signal.SIGKILL)")], errors)
 write_error(errors, "process 0: connection closed", rank=0, consequence=True)
@@ -79,7 +79,7 @@ sys.exit(3)
     assert said.splitlines()[-1].startswith("run.py: process 2 failed first: it was killed by SIGKILL")
 
 
-def test_one_that_hangs_says_where(tmp_path: Path) -> None:
+def test_hanging_rank_prints_its_stack(tmp_path: Path) -> None:
     body = """
 child_processes.ChildProcesses([child("def somewhere(): time.sleep(60)\\nsomewhere()")], errors)
 write_error(errors, "process 0: timed out", rank=0, consequence=True)
@@ -91,7 +91,7 @@ sys.exit(1)
     assert said.splitlines()[-1].startswith("run.py: process 1 did not respond and was terminated")
 
 
-def test_the_first_process_does_not_wait_for_ever_either(tmp_path: Path) -> None:
+def test_rank_zero_has_a_timeout_too(tmp_path: Path) -> None:
     body = """
 child_processes.ChildProcesses([child("sys.exit(7)")], errors)
 def waits(): time.sleep(60)
@@ -106,14 +106,14 @@ waits()
 
 
 @pytest.mark.parametrize("code", [0, 75])
-def test_an_end_that_was_asked_for_is_waited_for_in_silence(tmp_path: Path, code: int) -> None:
+def test_requested_stop_prints_nothing(tmp_path: Path, code: int) -> None:
     body = f"child_processes.ChildProcesses([child('time.sleep(2); sys.exit({code})')], errors)\nsys.exit({code})"
     start = time.monotonic()
     assert run(body, tmp_path) == (code, "")
     assert time.monotonic() - start > 2
 
 
-def test_an_error_that_all_end_by_is_said_once(tmp_path: Path) -> None:
+def test_error_common_to_all_ranks_is_printed_once(tmp_path: Path) -> None:
     body = """
 write_error(errors, "process 1 failed first:\\nno image", rank=1, consequence=False)
 write_error(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
@@ -124,7 +124,7 @@ sys.exit(2)
     assert run(body, tmp_path) == (2, "no image\n")
 
 
-def test_ones_own_error_is_said_again_behind_what_others_say_of_it(tmp_path: Path) -> None:
+def test_own_error_is_repeated_after_consequences_on_other_ranks(tmp_path: Path) -> None:
     body = """
 write_error(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
 write_error(errors, "process 1 failed first:\\nconnection closed", rank=1, consequence=True)
@@ -137,7 +137,7 @@ sys.exit(2)
     assert said.splitlines()[-2:] == ["run.py: process 0 failed first:", "no image"]
 
 
-def test_whoever_waits_for_one_that_said_why_it_failed_is_ended_in_silence(tmp_path: Path) -> None:
+def test_ranks_waiting_for_a_failed_rank_end_silently(tmp_path: Path) -> None:
     body = """
 write_error(errors, "process 0 failed first:\\nno image", rank=0, consequence=False)
 child_processes.ChildProcesses([child("time.sleep(60)")], errors)
@@ -162,7 +162,7 @@ def test_only_a_launched_process_has_a_launcher(tmp_path: Path, monkeypatch: pyt
     assert errors_folder() is None
 
 
-def test_a_cause_comes_before_an_earlier_consequence(tmp_path: Path) -> None:
+def test_cause_is_sorted_before_an_earlier_consequence(tmp_path: Path) -> None:
     write_error(tmp_path, "lost", rank=0, consequence=True)
     write_error(tmp_path, "late", rank=2, consequence=False)
     write_error(tmp_path, "later", rank=1, consequence=False)

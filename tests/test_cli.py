@@ -42,7 +42,7 @@ def write(path: Path, settings: dict[str, Any]) -> str:
     return str(path)
 
 
-def test_fit_leaves_one_folder_and_says_what_next(
+def test_fit_writes_one_folder_and_prints_next_steps(
     tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("experiments.commands.fit_callbacks.FigureLogger", FigureLogger)
@@ -69,7 +69,7 @@ def test_fit_leaves_one_folder_and_says_what_next(
         assert text in out
 
 
-def test_the_saved_configuration_repeats_the_run(tiny: TinyRuns) -> None:
+def test_saved_configuration_repeats_the_run(tiny: TinyRuns) -> None:
     assert tiny.run("--stages.0.lr", "2e-2", "--seed_everything", "7") == 0
     config = tiny.folder() / "config.yaml"
     assert "ckpt_path" not in config.read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ def test_the_saved_configuration_repeats_the_run(tiny: TinyRuns) -> None:
     assert not same(tiny.folder() / "checkpoints/last.ckpt", tiny.folder("sample-3") / "checkpoints/last.ckpt")
 
 
-def test_settings_lie_over_each_other(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_are_merged_in_order(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     """Recipe < the user's files in their order < flags, wherever on the line they stand."""
     first = write(tiny.place / "1.yaml", {"trainer": {"max_epochs": 11, "max_steps": 12}, "data": {"rotate": 2.0}})
     second = write(tiny.place / "2.yaml", {"trainer": {"max_epochs": 21}})
@@ -104,7 +104,7 @@ def test_settings_lie_over_each_other(tiny: TinyRuns, capsys: pytest.CaptureFixt
     assert over["trainer"]["max_epochs"] == 41
 
 
-def test_stages_replace_stages(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stages_of_a_file_replace_those_of_the_recipe(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     """A stage that does not say ``frozen`` is not frozen, even where the recipe's stage of that place is."""
     mine = [{"name": "mine", "size": 16, "batch_size": 2, "epochs": 1, "lr": 1e-3}]
     config = printed_config(tiny, capsys, "--config", write(tiny.place / "mine.yaml", {"stages": mine}))
@@ -114,7 +114,7 @@ def test_stages_replace_stages(tiny: TinyRuns, capsys: pytest.CaptureFixture[str
     assert flagged == stage
 
 
-def test_fields_of_stages_on_the_line(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stage_fields_as_flags(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     config = printed_config(
         tiny, capsys, "--stages.all.batch_size", "1", "--stages.1.lr=3e-2", "--stages.1.frozen", "1"
     )
@@ -123,7 +123,7 @@ def test_fields_of_stages_on_the_line(tiny: TinyRuns, capsys: pytest.CaptureFixt
     assert (large["batch_size"], large["lr"], large["frozen"]) == (1, 3e-2, 1)
 
 
-def test_a_cut_run_goes_on_and_a_finished_one_says_so(
+def test_interrupted_run_resumes_and_finished_run_reports_it(
     tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tiny.run("--name", "whole") == 0
@@ -140,7 +140,7 @@ def test_a_cut_run_goes_on_and_a_finished_one_says_so(
     assert "runs/segment/whole is complete, all 2 epochs are trained" in capsys.readouterr().out
 
 
-def test_a_damaged_last_checkpoint_is_skipped_by_name(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_last_checkpoint_is_skipped_with_a_warning(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     assert tiny.run() == 0
     last = tiny.folder() / "checkpoints/last.ckpt"
     last.unlink()  # it shares its bytes with the other names
@@ -149,7 +149,7 @@ def test_a_damaged_last_checkpoint_is_skipped_by_name(tiny: TinyRuns, capsys: py
     assert "skipped as damaged: runs/segment/sample/checkpoints/last.ckpt (0 bytes" in capsys.readouterr().out
 
 
-def test_a_network_comes_from_its_checkpoint_alone(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_network_is_restored_from_the_checkpoint_alone(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither the recipe named nor the one that trained it is needed; pretrained weights are not looked for."""
     assert tiny.run() == 0
     checkpoint = tiny.place / "moved.ckpt"
@@ -164,7 +164,7 @@ def test_a_network_comes_from_its_checkpoint_alone(tiny: TinyRuns, capsys: pytes
         assert scores["scores"]["val/dice"] == pytest.approx(saved["best_score"])
 
 
-def test_test_measures_the_best_of_the_newest_run(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_test_uses_the_best_checkpoint_of_the_newest_run(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     assert tiny.run() == 0
     assert main(["--task", "segment", "test", *QUIET]) == 0
     content = json.loads((tiny.folder() / "test.json").read_text())
@@ -175,7 +175,7 @@ def test_test_measures_the_best_of_the_newest_run(tiny: TinyRuns, capsys: pytest
     assert "measured runs/segment/sample/checkpoints/best.ckpt at 48 px" in capsys.readouterr().out
 
 
-def test_init_from_takes_weights_and_nothing_else(tiny: TinyRuns) -> None:
+def test_init_from_loads_weights_only(tiny: TinyRuns) -> None:
     assert tiny.run() == 0
     best = tiny.folder() / "checkpoints/best.ckpt"
     frozen = ("--stages.all.frozen", "encoder", "--trainer.max_steps", "1")
@@ -189,9 +189,7 @@ def test_init_from_takes_weights_and_nothing_else(tiny: TinyRuns) -> None:
     assert yaml.safe_load((tiny.folder("sample-2") / "config.yaml").read_text())["init_from"] == str(best)
 
 
-def test_pretrained_weights_are_looked_for_only_where_they_are_used(
-    tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pretrained_weights_are_loaded_only_when_used(tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PretrainedNet, "asked", [])
     net = ("--model.net", "tests.helpers.tiny_run.PretrainedNet", "--model.net.pretrained", "auto")
     best = str(tiny.folder() / "checkpoints/best.ckpt")
@@ -212,7 +210,7 @@ def test_averaged_weights(tiny: TinyRuns) -> None:
     assert not torch.equal(average, last)
 
 
-def test_lr_find_draws_its_curve(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lr_find_saves_its_plot(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     assert tiny.run("lr-find", "--steps", "25", "--stage", "1") == 0
     out = capsys.readouterr().out
     assert "suggested for stage 'large': --stages.1.lr " in out
@@ -220,7 +218,7 @@ def test_lr_find_draws_its_curve(tiny: TinyRuns, capsys: pytest.CaptureFixture[s
     assert [file.name for file in tiny.folder().iterdir()] == ["lr_find.png"]
 
 
-def test_prepare_only_prepares(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prepare_does_not_train(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     assert tiny.run("prepare") == 0
     assert "the data is checked and cached at 32, 48 px" in capsys.readouterr().out
     assert not (tiny.place / "runs").exists()
@@ -257,7 +255,7 @@ def test_prepare_only_prepares(tiny: TinyRuns, capsys: pytest.CaptureFixture[str
         (["lr-find", "--min_lr", "1", "--max_lr", "0.1"], "--min_lr 1 must be above 0 and below --max_lr 0.1"),
     ],
 )
-def test_a_users_mistake_is_one_line(
+def test_user_mistake_is_one_line(
     tiny: TinyRuns, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tiny.run(*words) == 2
@@ -287,7 +285,7 @@ def test_a_users_mistake_is_one_line(
         ("model: {net: {class_path: torch.hub.load, init_args: {repo_or_dir: a/b}}}", "is not a subclass of Module"),
     ],
 )
-def test_a_mistake_in_a_file_is_one_line(
+def test_mistake_in_a_file_is_one_line(
     tiny: TinyRuns, text: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tiny.place / "mine.yaml").write_text(text, encoding="utf-8")
@@ -296,7 +294,7 @@ def test_a_mistake_in_a_file_is_one_line(
     assert not (tiny.place / "ran").exists()
 
 
-def test_a_checkpoint_of_another_kind_is_refused(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_foreign_checkpoint_is_refused(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     assert tiny.run() == 0
     good = torch.load(tiny.folder() / "checkpoints/best.ckpt", weights_only=True)
     for change, message in (
@@ -315,7 +313,7 @@ def test_a_checkpoint_of_another_kind_is_refused(tiny: TinyRuns, capsys: pytest.
     assert "'net.decoder.weight' is (1, 5, 1, 1) in the file and (1, 4, 1, 1)" in capsys.readouterr().err
 
 
-def test_our_own_faults_keep_their_traceback(tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_errors_keep_their_traceback(tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: SegmentationModule, batch: Any) -> Tensor:
         raise KeyError("a slip of ours")
 
@@ -324,7 +322,7 @@ def test_our_own_faults_keep_their_traceback(tiny: TinyRuns, monkeypatch: pytest
         tiny.run()
 
 
-def test_a_loss_that_is_not_finite_is_exit_code_1(
+def test_non_finite_loss_ends_with_exit_code_1(
     tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     step = SegmentationModule.training_step
@@ -334,7 +332,7 @@ def test_a_loss_that_is_not_finite_is_exit_code_1(
 
 
 @pytest.mark.slow
-def test_other_packages_can_be_trusted(tiny: TinyRuns) -> None:
+def test_trust_config_allows_other_packages(tiny: TinyRuns) -> None:
     """In a process of its own: what may be imported is decided once for a process."""
     (tiny.place / "elsewhere.py").write_text(
         "from tests.helpers.tiny_segment import DiscNet as Net\n", encoding="utf-8"
@@ -350,7 +348,7 @@ def test_other_packages_can_be_trusted(tiny: TinyRuns) -> None:
     assert yaml.safe_load(trusted.stdout)["model"]["net"]["class_path"] == "elsewhere.Net"
 
 
-def test_the_full_help_is_a_flag_away(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_all_lists_all_options(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     assert tiny.run("lr-find", "--help_all") == 0
     out = capsys.readouterr().out
     for option in ("--min_lr", "--trainer.accumulate_grad_batches", "--model.dice_weight", "--ema.decay"):

@@ -33,7 +33,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_two_processes_of_one_command(here: Path) -> None:
+def test_one_command_with_two_processes(here: Path) -> None:
     assert last(here, "whole")["global_step"] == STEPS
 
 
@@ -53,7 +53,7 @@ def test_two_nodes_on_loopback(here: Path) -> None:
 
 
 @pytest.mark.parametrize("attempt", range(int(os.environ.get("DARKROOM_TRIES", "1"))))
-def test_torchrun_starts_again_from_the_newest_checkpoint(here: Path, attempt: int) -> None:
+def test_torchrun_restarts_from_the_newest_checkpoint(here: Path, attempt: int) -> None:
     """DARKROOM_TRIES=10 does it ten times, with another process, step and way to break each time."""
     run, once = f"restart{attempt}", here / f"broke{attempt}"
     words = breaking(rank=attempt % 2, step=1 + attempt % 7, how=("die", "raise")[attempt // 2 % 2], once=once)

@@ -32,7 +32,7 @@ def text(run: Any, tag: str) -> list[str]:
     return [event.tensor_proto.string_val[0].decode() for event in run.Tensors(f"{tag}/text_summary")]
 
 
-def test_every_tag_of_the_design_is_there_and_no_other(run: Any) -> None:
+def test_logged_tags_are_exactly_the_documented_ones(run: Any) -> None:
     assert set(run.Tags()["scalars"]) == {
         *("train/loss", "val/loss", "val/dice", "val/iou", "val/accuracy", "epoch"),
         *("stage/index", "stage/size", "lr/group0", "lr/group1"),
@@ -51,7 +51,7 @@ def test_stages_are_marked(run: Any) -> None:
     assert "begins in epoch 2: 24 px, batches of 2" in lines[1]
 
 
-def test_rates_are_those_the_step_was_made_with(run: Any) -> None:
+def test_learning_rates_are_those_of_the_step(run: Any) -> None:
     head = dict(values(run, "lr/group1"))
     assert head[0] == pytest.approx(0.1 / 25)  # one-cycle starts at lr / div
     assert head[2] == pytest.approx(0.1 / 25)
@@ -61,7 +61,7 @@ def test_rates_are_those_the_step_was_made_with(run: Any) -> None:
     assert body[3] == pytest.approx(head[3] / 10)
 
 
-def test_rates_and_stage_come_with_the_loss_of_the_same_step(run: Any) -> None:
+def test_learning_rates_and_stage_are_logged_with_the_loss(run: Any) -> None:
     assert [step for step, _ in values(run, "train/loss")] == [step for step, _ in values(run, "stage/index")]
 
 
@@ -70,7 +70,7 @@ def test_speed_is_plausible(run: Any) -> None:
     assert all(speed > 0 for _, speed in values(run, "speed/images_per_second"))
 
 
-def test_hyperparameters_end_with_the_best_scores_of_the_last_stage(run: Any) -> None:
+def test_hyperparameters_hold_the_best_scores_of_the_last_stage(run: Any) -> None:
     dice = [value for _, value in values(run, "val/dice")]
     shown = [value for _, value in values(run, "hp/dice")]
     assert math.isnan(shown[0])
@@ -81,7 +81,7 @@ def test_hyperparameters_end_with_the_best_scores_of_the_last_stage(run: Any) ->
     assert b"stages.size" in start
 
 
-def test_layout_has_every_chart_that_gets_a_curve_and_no_empty_one(run: Any) -> None:
+def test_layout_has_no_empty_and_no_missing_chart(run: Any) -> None:
     shown = Layout.FromString(run.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
     charts = {chart.title: list(chart.multiline.tag) for category in shown.category for chart in category.chart}
     tags = run.Tags()["scalars"]
@@ -97,18 +97,18 @@ def test_layout_has_every_chart_that_gets_a_curve_and_no_empty_one(run: Any) -> 
     }
 
 
-def test_layout_adds_parts_and_classes_where_there_are_any() -> None:
+def test_layout_includes_loss_parts_and_classes() -> None:
     charts = layout(["train/loss/bce", "val/iou/sky"])["quality"]
     assert set(charts) == {"parts of the training loss", "IoU per class"}
 
 
-def test_configuration_origin_and_a_guide_are_there_as_text(run: Any) -> None:
+def test_configuration_origin_and_guide_are_logged_as_text(run: Any) -> None:
     assert text(run, "run/weights") == ["initial weights: drawn at random for a test"]
     assert "    encoder: tiny" in text(run, "run/configuration")[0].replace("      ", "    ")
     assert "`speed/data_wait_share`" in text(run, "run/guide")[0]
 
 
-def test_a_resumed_run_has_one_timeline_and_goes_on_with_its_best(tmp_path: Path) -> None:
+def test_resumed_run_has_one_timeline_and_keeps_its_best(tmp_path: Path) -> None:
     class SaveAfterTwoEpochs(Callback):
         def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
             if trainer.current_epoch == 1:
@@ -127,7 +127,7 @@ def test_a_resumed_run_has_one_timeline_and_goes_on_with_its_best(tmp_path: Path
     assert not math.isnan(values(again, "hp/dice")[-2][1])
 
 
-def test_the_clock_leaves_out_what_is_neither_step_nor_wait() -> None:
+def test_step_clock_counts_steps_and_waits_only() -> None:
     clock = StepClock()
     assert clock.read() is None
     clock.wait(10.0)
@@ -140,7 +140,7 @@ def test_the_clock_leaves_out_what_is_neither_step_nor_wait() -> None:
     assert clock.read() is None
 
 
-def test_hyperparameters_are_flat_and_leave_out_what_is_not_set() -> None:
+def test_hyperparameters_are_flat_and_omit_unset_values() -> None:
     assert hyperparameters(CONFIGURATION, STAGES) == {
         "model.net.encoder": "tiny",
         "model.threshold": 0.5,
@@ -152,7 +152,7 @@ def test_hyperparameters_are_flat_and_leave_out_what_is_not_set() -> None:
     }
 
 
-def test_words_of_a_stage() -> None:
+def test_stage_description() -> None:
     stage = Stage(name="512 head", size=512, batch_size=16, epochs=5, lr=4e-2, frozen="encoder", augment=False)
     assert stage_line(stage, 2, 3, 27) == (
         "**stage 3 of 3: 512 head** begins in epoch 28: 512 px, batches of 16, not augmented, 5 epochs, "
@@ -160,5 +160,5 @@ def test_words_of_a_stage() -> None:
     )
 
 
-def test_configuration_is_shown_as_it_stands() -> None:
+def test_configuration_text_is_unchanged() -> None:
     assert code_block({"b": [1], "a": {"c": None}}) == "    b:\n    - 1\n    a:\n      c: null"

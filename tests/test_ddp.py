@@ -61,7 +61,7 @@ def cut_and_whole(folder: Path) -> list[list[Any]]:
 
 
 @pytest.mark.slow
-def test_two_ranks_stay_equal_across_thawing_and_resume_exactly(tmp_path: Path) -> None:
+def test_two_ranks_stay_equal_when_layers_thaw_and_resume_exactly(tmp_path: Path) -> None:
     first, second = on_ranks(2, cut_and_whole, tmp_path)
     assert first == second
     for whole, cut, resumed in first:
@@ -86,7 +86,7 @@ def fit_discs_and_test(folder: Path, world: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_scores_do_not_depend_on_how_images_are_shared_out(tmp_path: Path) -> None:
+def test_scores_do_not_depend_on_the_number_of_ranks(tmp_path: Path) -> None:
     # five images: three on one rank, two on the other
     first, second = on_ranks(2, fit_discs_and_test, tmp_path / "two", 2)
     alone = fit_discs_and_test(tmp_path / "one", 1)
@@ -163,7 +163,7 @@ def judge_one(folder: Path, world: int, states: dict[str, Any] | None = None) ->
 
 
 @pytest.mark.slow
-def test_a_process_without_images_takes_part(tmp_path: Path) -> None:
+def test_rank_without_images_takes_part(tmp_path: Path) -> None:
     first, second = on_ranks(2, judge_one, tmp_path / "two", 2)
     alone = judge_one(tmp_path / "one", 1, first)
     for task in ("sr", "segment"):
@@ -174,7 +174,7 @@ def test_a_process_without_images_takes_part(tmp_path: Path) -> None:
         assert {"validation_1.png", "worst_1.png"} <= images
 
 
-def test_several_devices_are_all_it_takes() -> None:
+def test_devices_option_is_enough() -> None:
     with use_run_ddp(Ddp(timeout=2.5, static_graph=True), training=True):
         strategy = Trainer(accelerator="cpu", devices=2, logger=False, enable_checkpointing=False).strategy
         named = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False).strategy
@@ -204,7 +204,7 @@ def test_several_devices_are_all_it_takes() -> None:
         ("cuda", 2, {"batch_size": 32}, False),
     ],
 )
-def test_batch_norm_is_synchronised_where_it_matters(
+def test_batch_norm_is_synchronized_for_small_batches(
     device: str, world: int, stage: dict[str, Any], expected: bool
 ) -> None:
     settings: dict[str, Any] = {"size": 8, "batch_size": 16, "epochs": 1, "lr": 1.0}
@@ -218,7 +218,7 @@ def test_batch_norm_is_synchronised_where_it_matters(
 
 
 @pytest.mark.parametrize("options", [{"timeout": 0}, {"check_every_n_steps": -1}])
-def test_numbers_out_of_range_are_named(options: dict[str, Any]) -> None:
+def test_options_out_of_range_are_named(options: dict[str, Any]) -> None:
     (name,) = options
     with pytest.raises(ValueError, match=rf"ddp\.{name}"):
         Ddp(**options)

@@ -30,7 +30,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_run_its_resumption_and_all_that_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fit_resume_test_and_predict_on_two_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = TinyRuns(tmp_path)
     for number in range(3):
         save(tmp_path / "three" / f"{number}.png", noise(number, 40, 50))
@@ -76,7 +76,7 @@ def test_a_run_its_resumption_and_all_that_follows(tmp_path: Path, monkeypatch: 
         assert files(tmp_path / f"{images} on 2") == files(tmp_path / f"{images} on 1")
 
 
-def test_what_torch_cannot_do_is_said_in_one_line(
+def test_unsupported_strategy_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     set_parsing_settings(import_path_allowlist=["tiny_segment"])

@@ -31,7 +31,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 @needs_set5
 @pytest.mark.parametrize("scale", [2, 4])
-def test_bicubic_is_matlabs_to_a_fifth_of_a_gray_level(scale: int) -> None:
+def test_bicubic_matches_matlab_within_a_fifth_of_a_gray_level(scale: int) -> None:
     found = sorted((SET5 / f"x{scale}").glob("*_HR.png"))
     assert len(found) == 5
     for path in found:
@@ -56,7 +56,7 @@ def test_area_gives_the_mean_of_each_square() -> None:
 
 
 @pytest.mark.parametrize("kernel", ["bicubic", "area"])
-def test_shrinking_does_not_alias_or_shift(kernel: str) -> None:
+def test_downscaling_does_not_alias_or_shift(kernel: str) -> None:
     """Stripes finer than the new pixels become even gray; a ramp stays the same ramp, at the new pixels' centres."""
     stripes = np.tile(np.array([0, 255], np.uint8)[None, :, None], (16, 8, 3))
     gray = downscale(stripes, 4, kernel)  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ def test_scale_must_divide_the_image_and_1_changes_nothing(image: NDArray[np.uin
     assert np.array_equal(enlarge(image, 1), image)
 
 
-def test_enlarging_undoes_shrinking_but_for_detail(image: NDArray[np.uint8]) -> None:
+def test_enlarging_restores_downscaled_images_up_to_detail(image: NDArray[np.uint8]) -> None:
     smooth = cv2.GaussianBlur(image, (0, 0), 3)
     again = enlarge(downscale(smooth, 2, "bicubic"), 2)
     assert again.shape == smooth.shape
@@ -82,7 +82,7 @@ def test_enlarging_undoes_shrinking_but_for_detail(image: NDArray[np.uint8]) -> 
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
-def test_a_step_keeps_form_and_input_and_repeats_itself(step: Corruption, image: NDArray[np.uint8]) -> None:
+def test_degradation_keeps_shape_and_input_and_is_deterministic(step: Corruption, image: NDArray[np.uint8]) -> None:
     before = image.copy()
     result = step(image, rng(3))
     assert result.shape == image.shape
@@ -94,12 +94,12 @@ def test_a_step_keeps_form_and_input_and_repeats_itself(step: Corruption, image:
 
 
 @pytest.mark.parametrize("make", [lambda: Jpeg(), lambda: Noise(), lambda: Blur(), lambda: FewColors(), lambda: Tilt()])
-def test_a_step_with_a_range_depends_on_the_seed(make: Callable[[], Corruption], image: NDArray[np.uint8]) -> None:
+def test_degradation_with_a_range_depends_on_the_seed(make: Callable[[], Corruption], image: NDArray[np.uint8]) -> None:
     results = [make()(image, rng(seed)) for seed in range(4)]
     assert any(not np.array_equal(results[0], other) for other in results[1:])
 
 
-def test_noise_has_the_deviation_asked_for() -> None:
+def test_noise_has_the_requested_standard_deviation() -> None:
     gray = np.full((200, 200, 3), 128, np.uint8)
     noisy = Noise(sigma=(20, 20))(gray, rng()).astype(float)
     assert noisy.std() == pytest.approx(20, rel=0.01)
@@ -112,37 +112,37 @@ def test_noise_is_clipped_and_does_not_wrap_around() -> None:
     assert Noise(sigma=(20, 20))(white, rng()).min() > 128
 
 
-def test_lower_quality_is_further_away(image: NDArray[np.uint8]) -> None:
+def test_lower_jpeg_quality_has_a_larger_error(image: NDArray[np.uint8]) -> None:
     distances = [np.abs(Jpeg(quality=(q, q))(image, rng()).astype(int) - image).mean() for q in (5, 20, 60, 95)]
     assert distances == sorted(distances, reverse=True)
     assert distances[-1] < 2 < 4 < distances[0]
 
 
-def test_jpeg_keeps_red_red() -> None:
+def test_jpeg_keeps_the_channel_order() -> None:
     red = np.zeros((32, 32, 3), np.uint8)
     red[..., 0] = 255
     assert np.abs(Jpeg(quality=(95, 95))(red, rng()).astype(int) - red).max() <= 2
 
 
-def test_blur_is_scikit_images_gaussian(image: NDArray[np.uint8]) -> None:
+def test_blur_equals_scikit_image_gaussian(image: NDArray[np.uint8]) -> None:
     expected = filters.gaussian(image, sigma=1.5, mode="mirror", preserve_range=True, channel_axis=-1)
     assert np.abs(Blur(sigma=(1.5, 1.5))(image, rng()) - expected).max() < 1.5
 
 
-def test_few_colors_are_few_and_near(image: NDArray[np.uint8]) -> None:
+def test_reduced_palette_has_few_colors_near_the_original(image: NDArray[np.uint8]) -> None:
     result = FewColors(colors=(16, 16))(image, rng())
     assert 8 <= len(np.unique(result.reshape(-1, 3), axis=0)) <= 16
     assert np.abs(result.astype(int) - image).mean() < 16
 
 
-def test_gray_has_the_weights_of_television() -> None:
+def test_gray_uses_bt601_weights() -> None:
     colors = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]], np.uint8)
     gray = Gray()(colors, rng())
     assert gray[0, :, 0].tolist() == [76, 150, 29, 255]
     assert (gray == gray[..., :1]).all()
 
 
-def test_tilt_turns_anticlockwise_about_the_middle_and_mirrors_the_border() -> None:
+def test_tilt_rotates_counterclockwise_and_reflects_the_border() -> None:
     image = np.full((101, 101, 3), 100, np.uint8)
     image[49:52, 89:92] = 200
     turned = Tilt(degrees=(10, 10))(image, rng())[..., 0].astype(int)
@@ -153,7 +153,7 @@ def test_tilt_turns_anticlockwise_about_the_middle_and_mirrors_the_border() -> N
     assert turned.min() > 80  # cubic interpolation undershoots by the bright spot; black corners would be 0
 
 
-def test_pipeline_keeps_its_order_and_follows_its_seed(image: NDArray[np.uint8]) -> None:
+def test_pipeline_keeps_order_and_depends_on_the_seed(image: NDArray[np.uint8]) -> None:
     degrade = Degradation(before=[Blur(sigma=(2, 2))], kernel="area", after=[Noise(sigma=(5, 5)), Gray()])
     result = degrade(image, scale=2, seed=4)
     noises = np.random.default_rng(4)
@@ -164,7 +164,7 @@ def test_pipeline_keeps_its_order_and_follows_its_seed(image: NDArray[np.uint8])
     assert not np.array_equal(degrade(image, scale=2, seed=5), result)
 
 
-def test_pipeline_at_scale_1_only_spoils(image: NDArray[np.uint8]) -> None:
+def test_pipeline_at_scale_1_keeps_the_size(image: NDArray[np.uint8]) -> None:
     assert np.array_equal(Degradation()(image, scale=1, seed=0), image)
     assert np.array_equal(Degradation(after=[Gray()])(image, scale=1, seed=0), Gray()(image, rng()))
 
@@ -180,6 +180,6 @@ def test_pipeline_at_scale_1_only_spoils(image: NDArray[np.uint8]) -> None:
         (lambda: Tilt(degrees=(-90, 0)), "degrees .* between -45 and 45"),
     ],
 )
-def test_ranges_that_are_none_are_refused(make: Callable[[], Corruption], message: str) -> None:
+def test_invalid_ranges_are_refused(make: Callable[[], Corruption], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()

@@ -35,7 +35,7 @@ def lists(root: Path) -> dict[Split, list[Path]]:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_copies_are_found_and_nothing_else(root: Path, workers: int) -> None:
+def test_duplicates_are_found_without_false_positives(root: Path, workers: int) -> None:
     save(root / "train/twin.png", noise(0, 40, 40))  # inside a split it does no harm
     whole = (root / "val/v2.png").read_bytes()
     middle = len(whole) // 2
@@ -50,7 +50,7 @@ def test_copies_are_found_and_nothing_else(root: Path, workers: int) -> None:
 
 
 @pytest.mark.parametrize("kind", [SuperResolutionDataModule, StyleDataModule])
-def test_they_are_told_each_time_and_may_stop_the_run(
+def test_duplicates_are_reported_every_time_and_can_be_an_error(
     root: Path, tmp_path: Path, kind: type[ImageDataModule], caplog: pytest.LogCaptureFixture
 ) -> None:
     options = {"root": root, "cache_dir": tmp_path / "cache", "num_workers": 0}

@@ -30,7 +30,9 @@ def encoder(name: str, *, in_channels: int = 3) -> Encoder:
         ("inception_v3", (64, 192, 288, 768, 2048), (2, 4, 8, 16, 32)),
     ],
 )
-def test_finds_the_feature_maps_by_asking(name: str, channels: tuple[int, ...], reductions: tuple[int, ...]) -> None:
+def test_feature_maps_are_found_by_a_forward_pass(
+    name: str, channels: tuple[int, ...], reductions: tuple[int, ...]
+) -> None:
     net = encoder(name).eval()
     assert net.channels == channels
     assert net.reductions == reductions
@@ -73,17 +75,17 @@ def test_features_agree_with_segmentation_models_pytorch(name: str) -> None:
         assert (result - wanted).abs().max() <= 1e-5 * wanted.abs().max().clamp_min(1)
 
 
-def test_the_head_is_dropped() -> None:
+def test_classification_head_is_dropped() -> None:
     head = sum(p.numel() for p in torchvision.models.mobilenet_v2(weights=None).classifier.parameters())
     whole = sum(p.numel() for p in torchvision.models.mobilenet_v2(weights=None).parameters())
     assert sum(p.numel() for p in encoder("mobilenet_v2").parameters()) == whole - head
 
 
-def test_the_last_pool_of_vgg_is_dropped() -> None:
+def test_last_pool_of_vgg_is_dropped() -> None:
     assert not isinstance(list(encoder("vgg11").stages[-1])[-1], nn.MaxPool2d)
 
 
-def test_finding_the_trunk_computes_nothing_and_leaves_the_net_as_it_was() -> None:
+def test_feature_extraction_leaves_the_net_unchanged() -> None:
     torch.manual_seed(0)
     net = torchvision.models.mobilenet_v3_small(weights=None)
     before = {k: v.clone() for k, v in net.state_dict().items()}
@@ -95,7 +97,7 @@ def test_finding_the_trunk_computes_nothing_and_leaves_the_net_as_it_was() -> No
     assert not any(m._forward_hooks for m in net.modules())
 
 
-def test_trunk_ends_where_forward_does_something_itself() -> None:
+def test_feature_extraction_ends_before_functional_operations() -> None:
     class Doubling(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -118,7 +120,7 @@ def test_trunk_ends_where_forward_does_something_itself() -> None:
         ("swin_t", "swin_t cannot be an encoder: it is no chain of layers"),
     ],
 )
-def test_what_cannot_be_an_encoder_is_refused(name: str, message: str) -> None:
+def test_unsupported_networks_are_refused(name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         encoder(name)
 
@@ -127,7 +129,7 @@ def first_conv(net: nn.Module) -> nn.Conv2d:
     return next(m for m in net.modules() if isinstance(m, nn.Conv2d))
 
 
-def test_a_fourth_channel_keeps_the_rgb_weights_and_starts_with_their_mean() -> None:
+def test_fourth_channel_starts_with_the_mean_of_the_rgb_weights() -> None:
     three, four = first_conv(encoder("resnet18")), first_conv(encoder("resnet18", in_channels=4))
     assert four.in_channels == 4
     assert torch.equal(four.weight[:, :3], three.weight)
@@ -135,19 +137,19 @@ def test_a_fourth_channel_keeps_the_rgb_weights_and_starts_with_their_mean() -> 
     torch.testing.assert_close(four.weight[:, 3], expected)
 
 
-def test_a_gray_image_sees_what_its_rgb_copy_would() -> None:
+def test_gray_input_equals_its_rgb_copy() -> None:
     torch.manual_seed(1)
     gray = torch.rand(1, 1, 64, 64)
     one, three = first_conv(encoder("resnet18", in_channels=1)), first_conv(encoder("resnet18"))
     torch.testing.assert_close(one(gray), three(gray.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
 
 
-def test_no_channels_is_refused() -> None:
+def test_zero_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="in_channels=0"):
         encoder("resnet18", in_channels=0)
 
 
-def test_normalisation_is_that_of_the_weights() -> None:
+def test_normalization_is_that_of_the_weights() -> None:
     assert encoder("resnet18").normalize.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
     assert encoder("inception_v3").normalize.std.flatten().tolist() == [0.5, 0.5, 0.5]
 

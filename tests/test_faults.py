@@ -101,14 +101,12 @@ def test_two_runs_without_a_name_take_two_folders(tiny: TinyRuns) -> None:
     assert [file.name for file in tiny.folder().iterdir()] == [".lock"]
 
 
-def test_a_mistake_leaves_no_folder(tiny: TinyRuns) -> None:
+def test_mistake_creates_no_run_folder(tiny: TinyRuns) -> None:
     assert tiny.run("--model.threshold", "2") == 2
     assert not tiny.folder().exists()
 
 
-def test_a_run_that_saved_nothing_may_start_again_under_its_name(
-    tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_without_checkpoint_can_reuse_its_name(tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     def die() -> None:
         raise KeyError("as a kill would")
 
@@ -121,7 +119,7 @@ def test_a_run_that_saved_nothing_may_start_again_under_its_name(
     assert log not in tiny.folder("mine").glob("events*")
 
 
-def test_the_disk_fills_up(
+def test_full_disk_during_training(
     tiny: TinyRuns, disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     filler = disk / "filler"
@@ -143,7 +141,7 @@ def test_the_disk_fills_up(
     assert main(["--task", "segment", "--resume", "--runs", str(disk)]) == 0
 
 
-def test_a_place_that_cannot_be_written(tiny: TinyRuns, disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_runs_folder(tiny: TinyRuns, disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (disk / "file").touch()
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     assert tiny.run("--runs", str(disk)) == 2
@@ -152,7 +150,7 @@ def test_a_place_that_cannot_be_written(tiny: TinyRuns, disk: Path, capsys: pyte
     assert "the cache cannot be written (Read-only file system); " in complaint(capsys)
 
 
-def test_the_folder_of_the_run_is_removed_meanwhile(
+def test_run_folder_removed_during_training(
     tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     in_step(3, lambda: shutil.rmtree(tiny.folder()), monkeypatch)
@@ -164,7 +162,7 @@ def test_the_folder_of_the_run_is_removed_meanwhile(
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])
-def test_an_image_goes_or_changes_meanwhile(
+def test_image_removed_or_changed_during_training(
     tiny: TinyRuns, workers: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = sorted((tiny.place / "cars/train").iterdir())
@@ -186,7 +184,7 @@ def test_an_image_goes_or_changes_meanwhile(
         assert "Traceback" not in said
 
 
-def test_other_data_are_noticed_when_a_run_goes_on(
+def test_resume_reports_changed_data(
     tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as patch:
@@ -197,7 +195,7 @@ def test_other_data_are_noticed_when_a_run_goes_on(
     assert "THE DATA HAVE CHANGED since the run was saved" in caplog.text
 
 
-def test_the_furthest_whole_checkpoint_is_taken_whatever_the_clock_says(
+def test_resume_takes_the_furthest_valid_checkpoint_despite_the_clock(
     tiny: TinyRuns, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tiny.run() == 0
@@ -253,11 +251,11 @@ def test_out_of_memory_names_stage_and_options(
     assert (tiny.folder() / "checkpoints/stage-1.ckpt").exists()
 
 
-def test_other_errors_are_not_taken_for_want_of_memory() -> None:
+def test_other_errors_are_not_reported_as_out_of_memory() -> None:
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
-def test_a_full_disk_under_the_log_is_one_line(
+def test_full_disk_for_the_log_is_one_line(
     tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full() -> None:
@@ -277,7 +275,7 @@ def crowd(root: Path, *, cars: int = 100) -> Path:
     return root
 
 
-def test_a_few_bad_files_may_be_left_out(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_few_bad_files_can_be_skipped(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     root = crowd(tiny.place / "crowd")
     bad = root / "train/car7_01.png"
     whole = bad.read_bytes()
@@ -297,7 +295,7 @@ def test_a_few_bad_files_may_be_left_out(tiny: TinyRuns, capsys: pytest.CaptureF
     assert not (tiny.folder("d") / "skipped.txt").exists()
 
 
-def test_more_than_one_in_a_hundred_are_not_left_out(tmp_path: Path) -> None:
+def test_more_than_one_percent_of_bad_files_are_refused(tmp_path: Path) -> None:
     root = crowd(tmp_path / "crowd", cars=99)
     (root / "train/car7_01.png").write_bytes(b"")
     data = CarvanaDataModule(root=root, cache_dir=tmp_path / "cache", num_workers=0, on_bad="skip")

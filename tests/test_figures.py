@@ -46,7 +46,7 @@ def observed(logger: FigureLogger, names: list[str], scores: list[float], *, bat
     return list(figures.drawn)
 
 
-def test_a_fit_shows_every_figure_when_it_should_and_saves_it(tmp_path: Path) -> None:
+def test_fit_logs_and_saves_every_figure_in_time(tmp_path: Path) -> None:
     fit_discs(tmp_path, [disc_figures(tmp_path / "figures", fixed=2, worst=1)])
     events = read_events(tmp_path)
     assert {tag: [event.step for event in events.Images(tag)] for tag in events.Tags()["images"]} == FIGURES
@@ -58,13 +58,13 @@ def test_a_fit_shows_every_figure_when_it_should_and_saves_it(tmp_path: Path) ->
         assert np.asarray(image).std() > 10
 
 
-def test_another_process_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_ranks_draw_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lightning.pytorch.trainer.trainer.Trainer.is_global_zero", False)
     fit_discs(tmp_path, [disc_figures(tmp_path / "figures")], logger=False, default_root_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_same_images_are_chosen_whatever_the_batches_and_scores() -> None:
+def test_fixed_images_do_not_depend_on_batches_and_scores() -> None:
     names = [f"car_{number}" for number in range(20)]
     logger = FigureLogger(Remember(), fixed=3, worst=0)
     chosen = [sample.name for sample in observed(logger, names, [0.5] * 20, batch=4)]
@@ -75,7 +75,7 @@ def test_the_same_images_are_chosen_whatever_the_batches_and_scores() -> None:
 
 
 @pytest.mark.parametrize(("mode", "worst"), [("max", ["d", "b"]), ("min", ["c", "a"])])
-def test_the_worst_are_those_of_this_epoch_and_bring_their_own_image(mode: Any, worst: list[str]) -> None:
+def test_worst_images_are_those_of_the_epoch(mode: Any, worst: list[str]) -> None:
     scores = {"a": 0.5, "b": 0.25, "c": 0.75, "d": 0.125}
     logger = FigureLogger(Remember(), mode=mode, fixed=0, worst=2)
     drawn = observed(logger, list(scores), list(scores.values()), batch=3)
@@ -86,14 +86,14 @@ def test_the_worst_are_those_of_this_epoch_and_bring_their_own_image(mode: Any, 
     assert [sample.name for sample in observed(logger, ["e"], [0.9], batch=1)] == ["e"]
 
 
-def test_a_full_disk_warns_once_and_ends_no_training(tmp_path: Path) -> None:
+def test_full_disk_warns_once_and_training_continues(tmp_path: Path) -> None:
     (tmp_path / "figures").touch()  # a file where the folder should be: nothing can be written
     with pytest.warns(UserWarning, match=r"training_batch.png could not be written"):
         trainer = fit_discs(tmp_path, [disc_figures(tmp_path / "figures", fixed=1, worst=0)])
     assert trainer.global_step == 10
 
 
-def test_a_task_without_figures_of_its_own_gets_every_image_of_batch_and_output() -> None:
+def test_default_figures_show_all_images_of_batch_and_output() -> None:
     gray, red = torch.full((3, 8, 8), 0.5), torch.zeros(3, 16, 16)
     red[0] = 1
     sample = Sample(

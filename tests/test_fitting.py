@@ -32,7 +32,7 @@ def cut(tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--stages.1.size", "16"], "the data root"),  # may change, so the next thing is told
     ],
 )
-def test_a_stage_that_has_begun_stays_as_it_is(
+def test_started_stage_cannot_be_changed(
     cut: Path, words: list[str], message: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
@@ -42,7 +42,7 @@ def test_a_stage_that_has_begun_stays_as_it_is(
     assert (message or "classes") in error
 
 
-def test_the_number_of_classes_is_compared_first(cut: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_number_of_classes_is_compared_first(cut: Path, capsys: pytest.CaptureFixture[str]) -> None:
     last = cut / "checkpoints/last.ckpt"
     content = torch.load(last, weights_only=True)
     assert content["darkroom"]["classes"] == ["car"]

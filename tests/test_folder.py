@@ -43,7 +43,7 @@ def test_train_and_val_folders_are_kept(tmp_path: Path) -> None:
     assert names(data, "val") == names(data, "test") == ["val/images/p0.png", "val/images/p1.png"]
 
 
-def test_a_test_folder_is_used_when_it_has_masks(tmp_path: Path) -> None:
+def test_test_folder_is_used_when_it_has_masks(tmp_path: Path) -> None:
     root = tmp_path / "d"
     for split in ("train", "val", "test"):
         folders(root, count=2, images=f"{split}/images", masks=f"{split}/masks")
@@ -53,7 +53,7 @@ def test_a_test_folder_is_used_when_it_has_masks(tmp_path: Path) -> None:
     ]
 
 
-def test_camvids_way_of_naming(tmp_path: Path) -> None:
+def test_camvid_layout(tmp_path: Path) -> None:
     root = tmp_path / "d"
     folders(root, count=3, images="train", masks="trainannot")
     folders(root, count=1, images="val", masks="valannot")
@@ -62,7 +62,7 @@ def test_camvids_way_of_naming(tmp_path: Path) -> None:
     assert names(data, "val") == ["val/p0.png"]
 
 
-def test_a_split_file(tmp_path: Path) -> None:
+def test_split_file(tmp_path: Path) -> None:
     root = folders(tmp_path / "d", count=4)
     (root / "split.csv").write_text("name,split\np0,val\np1.png,train\nimages/p2.png,train\np3,test\n")
     data = FolderDataModule(root=root, split_file="split.csv", cache_dir=tmp_path, num_workers=0)
@@ -73,14 +73,14 @@ def test_a_split_file(tmp_path: Path) -> None:
     ]
 
 
-def test_a_split_file_without_validation(tmp_path: Path) -> None:
+def test_split_file_without_validation(tmp_path: Path) -> None:
     root = folders(tmp_path / "d", count=1)
     (root / "split.csv").write_text("name,split\np0,train\n")
     with pytest.raises(DataError, match="no image is in the split 'val'"):
         FolderDataModule(root=root, split_file="split.csv", cache_dir=tmp_path, num_workers=0).setup("fit")
 
 
-def test_groups_stay_together(tmp_path: Path) -> None:
+def test_groups_are_not_split(tmp_path: Path) -> None:
     root = tmp_path / "d"
     for place in range(5):
         for shot in range(3):
@@ -93,7 +93,7 @@ def test_groups_stay_together(tmp_path: Path) -> None:
     assert len(names(data, "val")) == 3
 
 
-def test_a_group_in_both_halves_of_a_split_file_is_named(tmp_path: Path) -> None:
+def test_group_in_both_parts_of_a_split_file_is_named(tmp_path: Path) -> None:
     root = folders(tmp_path / "d", count=2)
     (root / "split.csv").write_text("name,split\np0,train\np1,val\n")
     data = FolderDataModule(root=root, split_file="split.csv", group_pattern="^p", cache_dir=tmp_path, num_workers=0)
@@ -101,7 +101,7 @@ def test_a_group_in_both_halves_of_a_split_file_is_named(tmp_path: Path) -> None
         data.setup("fit")
 
 
-def test_a_group_in_both_folders_of_a_split_is_named(tmp_path: Path) -> None:
+def test_group_in_both_split_folders_is_named(tmp_path: Path) -> None:
     root = tmp_path / "d"
     for split in ("train", "val"):
         folders(root, count=1, images=f"{split}/images", masks=f"{split}/masks")
@@ -150,7 +150,7 @@ def test_several_classes_with_an_ignore_value(tmp_path: Path) -> None:
     assert data.class_names == ("sky", "road", "car")
 
 
-def test_a_value_that_is_no_class_is_named_with_its_files(tmp_path: Path) -> None:
+def test_value_without_class_is_named_with_its_files(tmp_path: Path) -> None:
     root = folders(tmp_path / "d", count=3)
     save(root / "masks" / "p1.png", np.full((HEIGHT, WIDTH), 9, np.uint8))
     data = FolderDataModule(root=root, classes=["a", "b"], ignore=255, cache_dir=tmp_path, num_workers=0)
@@ -184,7 +184,7 @@ def test_masks_beside_their_images(tmp_path: Path) -> None:
         ({"image_dir": "{split}/a", "mask_dir": "{split}/b", "split_file": "s.csv"}, "are two splits"),
     ],
 )
-def test_options_that_contradict_each_other(options: dict[str, object], message: str) -> None:
+def test_contradicting_options_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         FolderDataModule(root=Path(), **options)  # type: ignore[arg-type]
 
@@ -201,7 +201,7 @@ def test_two_layouts_at_once_are_refused(tmp_path: Path) -> None:
     # A half turn leaves the size as it is, so a mask drawn on the displayed image would have to carry the tag.
     [(1, "stored"), (3, "stored"), (6, "stored"), (8, "stored"), (6, "displayed"), (8, "displayed")],
 )
-def test_a_turned_image_and_its_mask_stay_together(tmp_path: Path, orientation: int, drawn_on: str) -> None:
+def test_exif_rotation_applies_to_image_and_mask(tmp_path: Path, orientation: int, drawn_on: str) -> None:
     """The mask is where the image is bright, whichever of the two it was drawn on."""
     stored = disc(5)
     quarter_turns = {1: 0, 3: 2, 6: -1, 8: 1}[orientation]  # np.rot90 turns against the clock
@@ -221,7 +221,7 @@ def test_a_turned_image_and_its_mask_stay_together(tmp_path: Path, orientation: 
 
 
 @needs(REAL)
-def test_the_real_street_scenes(tmp_path: Path) -> None:
+def test_real_street_scenes(tmp_path: Path) -> None:
     data = FolderDataModule(
         root=REAL,
         classes=CAMVID,

@@ -20,7 +20,7 @@ def distance(pixels: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("optimizer", "iterations"), [(lbfgs, 20), (adam, 150)])
-def test_finds_the_nearest_image_there_is(optimizer: Callable[[Tensor], Optimizer], iterations: int) -> None:
+def test_converges_to_the_minimum(optimizer: Callable[[Tensor], Optimizer], iterations: int) -> None:
     start = torch.full_like(TARGET, 0.5)
     seen: list[tuple[int, float]] = []
     done = optimize_pixels(
@@ -36,7 +36,7 @@ def test_finds_the_nearest_image_there_is(optimizer: Callable[[Tensor], Optimize
 
 
 @pytest.mark.parametrize("optimizer", [lbfgs, adam])
-def test_an_iteration_is_one_evaluation(optimizer: Callable[[Tensor], Optimizer]) -> None:
+def test_iteration_is_one_evaluation(optimizer: Callable[[Tensor], Optimizer]) -> None:
     calls = []
 
     def counted(pixels: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def test_an_iteration_is_one_evaluation(optimizer: Callable[[Tensor], Optimizer]
     assert len(calls) == 7
 
 
-def test_the_best_is_kept_where_the_loss_breaks() -> None:
+def test_best_image_is_kept_when_the_loss_becomes_non_finite() -> None:
     values = iter([5.0, 3.0, 4.0, float("nan"), 1.0])
     images = []
 
@@ -65,12 +65,12 @@ def test_the_best_is_kept_where_the_loss_breaks() -> None:
         optimize_pixels(distance, TARGET, iterations=0)
 
 
-def test_a_start_that_is_not_contiguous_works() -> None:
+def test_non_contiguous_start_works() -> None:
     done = optimize_pixels(distance, torch.full((1, 4, 5, 3), 0.5).permute(0, 3, 1, 2), iterations=20)
     torch.testing.assert_close(done.image, TARGET.clamp(0, 1), atol=2e-3, rtol=0)
 
 
-def test_style_comes_over_and_content_stays() -> None:
+def test_style_is_transferred_and_content_kept() -> None:
     """A gray disc after orange clouds: after 40 iterations the styles are far nearer, and the disc is still there."""
     generator = torch.Generator().manual_seed(1)
     place = torch.linspace(-1, 1, 32)

@@ -211,12 +211,12 @@ def assert_same_training(left: tuple[Any, Any], right: tuple[Any, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_two_processes_train_as_one(task: str, two: dict[str, Any], alone: dict[str, Any]) -> None:
+def test_two_processes_train_like_one(task: str, two: dict[str, Any], alone: dict[str, Any]) -> None:
     assert_same_training(alone[task], two[task])
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_accumulated_batches_train_as_one(task: str, alone: dict[str, Any], tmp_path: Path) -> None:
+def test_accumulated_batches_train_like_one(task: str, alone: dict[str, Any], tmp_path: Path) -> None:
     torch.manual_seed(0)
     start = dict(TASKS[task].module().state_dict())
     together = train(TASKS[task], tmp_path, accumulate=2)
@@ -226,12 +226,14 @@ def test_accumulated_batches_train_as_one(task: str, alone: dict[str, Any], tmp_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", ["accumulated", "static graph"])
-def test_options_that_change_nothing(options: str, two: dict[str, Any], alone: dict[str, Any]) -> None:
+def test_accumulation_and_static_graph_train_like_one_process(
+    options: str, two: dict[str, Any], alone: dict[str, Any]
+) -> None:
     assert_same_training(alone["sr"], two[options])
 
 
 @pytest.mark.slow
-def test_gradients_in_half_the_bytes_are_rounded(two: dict[str, Any]) -> None:
+def test_bf16_gradients_are_rounded(two: dict[str, Any]) -> None:
     exact, rounded = two["sr"][0][0], two["bf16"][0][0]  # of the first step, at the same weights
     largest = max(float(gradient.abs().max()) for gradient in exact.values())
     assert 0 < furthest(exact, rounded) < largest * 2**-7  # bfloat16 has eight bits

@@ -16,20 +16,20 @@ def test_gram_matrix_of_ones_is_one_over_the_channels(size: tuple[int, int]) -> 
     assert torch.equal(gram_matrix(torch.ones(2, 4, *size)), torch.full((2, 4, 4), 0.25))
 
 
-def test_value_by_numpy() -> None:
+def test_value_agrees_with_numpy() -> None:
     x = features(2, 3, 4, 5)
     expected = np.einsum("nchw,ndhw->ncd", x.numpy(), x.numpy()) / (3 * 4 * 5)
     torch.testing.assert_close(gram_matrix(x), torch.from_numpy(expected))
 
 
-def test_every_image_has_its_own() -> None:
+def test_gram_matrix_is_per_image() -> None:
     x = features(3, 4, 6, 6)
     other = torch.cat([x[:1], features(2, 4, 6, 6, seed=1)])
     torch.testing.assert_close(gram_matrix(x)[0], gram_matrix(other)[0])
     assert not torch.equal(gram_matrix(x)[1], gram_matrix(other)[1])
 
 
-def test_places_do_not_matter_and_size_neither() -> None:
+def test_gram_matrix_is_invariant_to_position_and_size() -> None:
     x = features(1, 3, 4, 6)
     shuffled = x.flatten(2)[..., torch.randperm(24, generator=torch.Generator().manual_seed(2))].view(1, 3, 8, 3)
     torch.testing.assert_close(gram_matrix(shuffled), gram_matrix(x))
@@ -40,7 +40,7 @@ def test_gradient_is_right() -> None:
     assert torch.autograd.gradcheck(gram_matrix, features(2, 3, 4, 2).double().requires_grad_())
 
 
-def test_bf16_autocast_adds_up_in_float32() -> None:
+def test_bf16_autocast_sums_in_float32() -> None:
     """4097 ones: bfloat16 would give 4096 even if it could hold the sum so far."""
     x = torch.ones(1, 2, 4097, 1, dtype=torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):

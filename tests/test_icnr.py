@@ -43,7 +43,7 @@ def test_layer_starts_as_nearest_neighbour(scale: int, with_weight_norm: bool) -
     assert is_nearest(layer)
 
 
-def test_kernels_differ_between_channels_and_are_kaimings() -> None:
+def test_kernels_differ_between_channels_with_kaiming_scale() -> None:
     conv = nn.Conv2d(64, 64 * 4, 3, padding=1)
     torch.manual_seed(0)
     icnr_(conv, 2)
@@ -53,7 +53,7 @@ def test_kernels_differ_between_channels_and_are_kaimings() -> None:
     assert conv.weight.requires_grad
 
 
-def test_blur_takes_out_checkerboards_and_keeps_the_place() -> None:
+def test_blur_removes_checkerboards_without_shift() -> None:
     """Kernels that disagree inside a square: one bright pixel in four, which alternates down and across."""
     layer = SubpixelUpsample(channels=1, blur=True)
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_blur_takes_out_checkerboards_and_keeps_the_place() -> None:
         assert layer(dot).sum() == 16
 
 
-def test_layer_still_learns_to_tell_its_pixels_apart() -> None:
+def test_subpixels_diverge_in_training() -> None:
     layer = SubpixelUpsample(channels=3)
     set_up(layer)
     target = torch.rand(1, 3, 10, 12)
@@ -81,7 +81,7 @@ def test_layer_still_learns_to_tell_its_pixels_apart() -> None:
     assert not is_nearest(layer)
 
 
-def test_all_blocks_of_the_net_are_started_and_given_weights_are_kept() -> None:
+def test_all_blocks_are_initialized_and_loaded_weights_kept() -> None:
     net = SrResnet(width=8, blocks=1)
     given = net.upsampling[0].conv.weight.clone()
     set_up(net, keep=("net.upsampling.0.conv.weight", "net.upsampling.0.conv.bias"))
@@ -99,12 +99,12 @@ def test_nothing_happens_outside_fit(stage: str) -> None:
     assert torch.equal(layer.conv.weight, before)
 
 
-def test_warns_where_there_is_nothing_to_start() -> None:
+def test_warns_without_a_layer_to_initialize() -> None:
     with pytest.warns(UserWarning, match="found no SubpixelUpsample in Wrapped"):
         set_up(nn.Conv2d(3, 3, 1))
 
 
-def test_what_cannot_work_is_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="10 output channels are no multiple of 2"):
         icnr_(nn.Conv2d(3, 10, 3), 2)
     with pytest.raises(ValueError, match="scale must be at least 2, not 1"):

@@ -40,7 +40,7 @@ def test_class_folders_are_split_by_name_alone(tmp_path: Path) -> None:
     assert names(data, "val") == names(again, "val") == names(data, "test")
 
 
-def test_the_lessons_share_validates(tmp_path: Path) -> None:
+def test_default_validation_fraction_is_the_lessons(tmp_path: Path) -> None:
     root = save_images(tmp_path / "images", 40, 16, 16)
     assert len(names(module(root), "val")) == 1  # 1 % of 40, at least one
     half = module(root, keep_pct=0.5)
@@ -49,7 +49,7 @@ def test_the_lessons_share_validates(tmp_path: Path) -> None:
     assert (len(names(tenth, "train")), len(names(tenth, "val"))) == (3, 1)  # a tenth of 4 is none, so one
 
 
-def test_own_folders_for_training_and_validation_are_kept(tmp_path: Path) -> None:
+def test_train_and_val_folders_are_kept(tmp_path: Path) -> None:
     save_images(tmp_path / "p" / "train", 3)
     save_images(tmp_path / "p" / "val", 2)
     data = module(tmp_path / "p")
@@ -60,7 +60,7 @@ def test_own_folders_for_training_and_validation_are_kept(tmp_path: Path) -> Non
         module(tmp_path / "p").load_splits()
 
 
-def test_the_low_patch_is_made_of_the_high_one(tmp_path: Path) -> None:
+def test_low_res_patch_is_computed_from_the_high_res_patch(tmp_path: Path) -> None:
     data = module(save_images(tmp_path / "images"), degrade=Degradation(kernel="area"), crops=3)
     patches = data.train_set(STAGE)
     assert len(patches) == 9 * 3  # type: ignore[arg-type]
@@ -81,7 +81,7 @@ def test_patches_follow_from_epoch_and_index_alone(tmp_path: Path) -> None:
     assert not torch.equal(first["high_res"], patches[Key(0, 0)]["high_res"])  # another crop of the same image
 
 
-def test_all_eight_symmetries_come_up_and_none_where_the_stage_says_so(tmp_path: Path) -> None:
+def test_all_eight_symmetries_occur_and_none_without_augmentation(tmp_path: Path) -> None:
     root = save_images(tmp_path / "images", 2, 16, 16)  # a patch is the whole image
     data = module(root, val_share=0.5)
     (name,) = names(data, "train")
@@ -103,7 +103,7 @@ def test_validation_is_the_middle_of_the_image(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pixels(sample["low_res"]), downscale(image, 2, "bicubic")[5:15, 10:20])
 
 
-def test_at_the_images_own_border_it_goes_on_mirrored(tmp_path: Path) -> None:
+def test_image_border_is_reflected(tmp_path: Path) -> None:
     root = save_images(tmp_path / "images", 2, 16, 16)  # a patch is the whole image
     sample = module(root, val_share=0.5).val_set(STAGE)[Key(0, 0)]
     image = cv2.cvtColor(cv2.imread(str(root / sample["name"])), cv2.COLOR_BGR2RGB)
@@ -112,7 +112,7 @@ def test_at_the_images_own_border_it_goes_on_mirrored(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pixels(sample["low_res"]), downscale(mirrored, 2, "bicubic")[4:12, 4:12])
 
 
-def test_the_whole_image_is_tested(tmp_path: Path) -> None:
+def test_test_uses_whole_images(tmp_path: Path) -> None:
     root = tmp_path / "images"
     for number in range(2):
         save(root / f"p{number}.png", noise(number, 41, 60 + number))
@@ -122,9 +122,7 @@ def test_the_whole_image_is_tested(tmp_path: Path) -> None:
     assert batch["low_res"][0].shape[1:] == (20, 30)
 
 
-def test_held_out_images_too_small_to_be_judged_are_counted_and_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_small_validation_images_are_skipped_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save_images(tmp_path / "p" / "train", 3)
     save_images(tmp_path / "p" / "val", 2, 15, 60)  # the smallest that 2x can judge is 16: even, and 11 + 2 x 2
     with pytest.raises(DataError, match="none of the 2 held-out images has the 15 px"):
@@ -134,7 +132,7 @@ def test_held_out_images_too_small_to_be_judged_are_counted_and_left_out(
     assert caplog.messages == ["2 of 3 held-out images are below 15 px and left out"]
 
 
-def test_squashing_takes_the_whole_image(tmp_path: Path) -> None:
+def test_squash_resizes_the_whole_image(tmp_path: Path) -> None:
     data = module(save_images(tmp_path / "images"), squash=True, degrade=Degradation(kernel="area"))
     sample = data.val_set(STAGE)[Key(0, 0)]
     image = cv2.cvtColor(cv2.imread(str(tmp_path / "images" / sample["name"])), cv2.COLOR_BGR2RGB)
@@ -142,7 +140,7 @@ def test_squashing_takes_the_whole_image(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pixels(sample["high_res"]), expected)
 
 
-def test_repairs_keep_the_size(tmp_path: Path) -> None:
+def test_restoration_keeps_the_size(tmp_path: Path) -> None:
     data = module(save_images(tmp_path / "images"), degrade=Degradation(after=[Noise(sigma=(30, 30))]))
     stage = Stage(name="repair", size=16, scale=1, batch_size=2, epochs=1, lr=1)
     sample = data.train_set(stage)[Key(0, 0)]
@@ -152,7 +150,7 @@ def test_repairs_keep_the_size(tmp_path: Path) -> None:
     torch.testing.assert_close(validation[Key(0, 0)]["low_res"], validation[Key(0, 0)]["low_res"], rtol=0, atol=0)
 
 
-def test_small_images_are_counted_and_left_out_or_enlarged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_small_images_are_skipped_or_enlarged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = save_images(tmp_path / "images", 6)
     for number in range(4):
         save(root / "small" / f"s{number}.png", noise(number, 10, 30))
@@ -215,7 +213,7 @@ def test_images_without_colors_can_be_skipped(tmp_path: Path, capsys: pytest.Cap
         module(root, gray="skip").load_splits()
 
 
-def test_a_check_is_remembered_until_an_image_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_result_is_reused_until_an_image_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = save_images(tmp_path / "images")
     module(root).load_splits()
     looked: list[Path] = []
@@ -227,7 +225,7 @@ def test_a_check_is_remembered_until_an_image_changes(tmp_path: Path, monkeypatc
     assert len(looked) == 10
 
 
-def test_folders_that_are_none_or_empty_are_refused(tmp_path: Path) -> None:
+def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is not a folder: name an existing one with --data\.root"):
         module(tmp_path / "gone").load_splits()
     (tmp_path / "empty").mkdir()
@@ -235,20 +233,20 @@ def test_folders_that_are_none_or_empty_are_refused(tmp_path: Path) -> None:
         module(tmp_path / "empty").load_splits()
 
 
-def test_a_stage_without_scale_is_refused(tmp_path: Path) -> None:
+def test_stage_without_scale_is_refused(tmp_path: Path) -> None:
     stage = Stage(name="plain", size=8, batch_size=1, epochs=1, lr=1)
     with pytest.raises(DataError, match="stage 'plain' has no scale"):
         module(save_images(tmp_path / "images")).train_set(stage)
 
 
-def test_patches_too_small_to_be_judged_are_refused(tmp_path: Path) -> None:
+def test_patches_too_small_for_the_metrics_are_refused(tmp_path: Path) -> None:
     stage = Stage(name="repair", size=12, scale=1, batch_size=1, epochs=1, lr=1)
     with pytest.raises(DataError, match=r"SSIM needs 13 .* raise --data\.val_size"):
         module(save_images(tmp_path / "images")).val_set(stage)
     assert module(tmp_path / "images", val_size=13).val_set(stage)[Key(0, 0)]["low_res"].shape == (3, 13, 13)
 
 
-def test_the_sample_is_there_without_data_and_holds_images_out_whole(tmp_path: Path) -> None:
+def test_sample_images_are_split_by_whole_images(tmp_path: Path) -> None:
     data = SuperResolutionDataModule(cache_dir=tmp_path, num_workers=0)
     assert names(data, "val") == ["val/chelsea.png", "val/coffee.png", "val/rocket.png"]
     assert len(names(data, "train")) == 7

@@ -24,15 +24,15 @@ def names(words: list[str], leave_out: Path | None = None) -> list[str]:
     return [listed.name for listed in list_images(words, leave_out=leave_out)]
 
 
-def test_a_folder_gives_the_images_below_it_in_order(images: Path) -> None:
+def test_folder_lists_its_images_in_order(images: Path) -> None:
     assert names(["a"]) == ["deep/y", "x"]
 
 
-def test_a_file_gives_its_own_name_whatever_its_suffix(images: Path) -> None:
+def test_file_with_any_suffix_is_listed(images: Path) -> None:
     assert names(["b/my car.v2.jpg", "a/notes.md"]) == ["my car.v2", "notes"]
 
 
-def test_a_pattern_keeps_the_place_below_its_fixed_part(images: Path) -> None:
+def test_pattern_keeps_the_path_below_its_fixed_part(images: Path) -> None:
     assert names(["a/**/*"]) == ["deep/y", "x"]
     assert names([str(images / "b" / "[xz].*")]) == ["x", "z"]
 
@@ -41,31 +41,31 @@ def test_same_names_in_two_folders_keep_their_folders(images: Path) -> None:
     assert names(["a", "b"]) == ["a/deep/y", "a/x", "b/my car.v2", "b/x", "b/z"]
 
 
-def test_same_names_side_by_side_are_numbered_around_names_that_are_taken(images: Path) -> None:
+def test_same_names_in_one_folder_are_numbered(images: Path) -> None:
     for name in ("x.jpg", "X.bmp", "x-2.png"):
         (images / "b" / name).touch()
     # Sorted: X.bmp, "my car", x-2.png, x.jpg, x.png, z.webp; names that differ only in case would share a file on macOS
     assert names(["b"]) == ["X", "my car.v2", "x-2", "x-3", "x-4", "z"]
 
 
-def test_an_image_named_twice_counts_once(images: Path) -> None:
+def test_image_named_twice_is_listed_once(images: Path) -> None:
     assert names(["a/x.jpg", "a", "b/../a/x.jpg"]) == ["x", "deep/y"]
 
 
 @pytest.mark.parametrize("word", ["@list.txt", "list.txt"])
-def test_a_list_counts_from_here_and_else_from_its_own_folder(images: Path, word: str) -> None:
+def test_list_file_paths_are_relative_to_cwd_or_the_list(images: Path, word: str) -> None:
     (images / "list.txt").write_text("# mine\n\na/x.jpg\nb/z.webp\n", encoding="utf-8")
     assert names([word]) == ["x", "z"]
     (images / "b" / "list.txt").write_text("my car.v2.jpg\r\n", encoding="utf-8-sig")
     assert names([word.replace("list", "b/list")]) == ["my car.v2"]
 
 
-def test_an_entry_of_a_list_that_is_missing_stays_to_be_reported(images: Path) -> None:
+def test_missing_entry_of_a_list_is_reported(images: Path) -> None:
     (images / "list.txt").write_text("a/x.jpg\na/gone.jpg\n", encoding="utf-8")
     assert names(["@list.txt"]) == ["x", "gone"]
 
 
-def test_results_inside_the_folder_are_not_images(images: Path) -> None:
+def test_results_inside_the_folder_are_ignored(images: Path) -> None:
     assert names(["."], leave_out=Path("a/deep")) == ["a/x", "b/my car.v2", "b/x", "b/z"]
 
 
@@ -79,7 +79,7 @@ def test_results_inside_the_folder_are_not_images(images: Path) -> None:
         ([], "no image to work on"),
     ],
 )
-def test_words_that_stand_for_nothing_are_refused_by_name(images: Path, words: list[str], message: str) -> None:
+def test_arguments_without_a_match_are_refused_by_name(images: Path, words: list[str], message: str) -> None:
     (images / "empty").mkdir()
     with pytest.raises(DataError, match=message):
         list_images(words)

@@ -31,7 +31,7 @@ def imported_modules(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_arrows_point_one_way(package: str) -> None:
+def test_imports_go_one_way(package: str) -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
         for path in sorted((ROOT / package).rglob("*.py"))
@@ -43,7 +43,7 @@ def test_arrows_point_one_way(package: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_models_need_nothing_but_torch_and_torchvision() -> None:
+def test_models_import_torch_and_torchvision_only() -> None:
     outside = {"lightning", "albumentations", "cv2", "PIL", "numpy", "matplotlib", "torchmetrics"}
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
@@ -86,7 +86,7 @@ def test_no_import_cycle(inside_functions: bool) -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_a_cycle_is_found(tmp_path: Path) -> None:
+def test_cycle_is_found(tmp_path: Path) -> None:
     a, b = tmp_path / "a.py", tmp_path / "b.py"
     a.write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from b import X\n")
     b.write_text("def late():\n    import a\n")

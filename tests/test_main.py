@@ -34,7 +34,7 @@ def run_script(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         (["predict", "a.jpg", "b.jpg", "--tta"], "predict", ["a.jpg", "b.jpg", "--tta"]),
     ],
 )
-def test_the_command_is_the_first_free_word(words: list[str], command: str, flags: list[str]) -> None:
+def test_command_is_the_first_positional_argument(words: list[str], command: str, flags: list[str]) -> None:
     assert take_command(words) == (command, flags)
 
 
@@ -58,7 +58,7 @@ def test_the_command_is_the_first_free_word(words: list[str], command: str, flag
         ([*SEGMENT, "--name", "a/b"], "without slashes"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(
+def test_mistake_is_one_line_and_exit_code_2(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == 2
@@ -89,7 +89,7 @@ def test_help_and_mistakes_need_no_torch(words: list[str]) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0
 
 
-def test_help_comes_at_once_from_any_folder(tmp_path: Path) -> None:
+def test_help_is_fast_from_any_folder(tmp_path: Path) -> None:
     start = time.monotonic()
     done = run_script("--task", "segment", "-h", cwd=tmp_path)
     assert time.monotonic() - start < 2  # 0.1 s on an idle machine
@@ -99,11 +99,11 @@ def test_help_comes_at_once_from_any_folder(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) < 50
 
 
-def test_the_script_gives_the_exit_code(tmp_path: Path) -> None:
+def test_script_returns_the_exit_code(tmp_path: Path) -> None:
     done = run_script("--task", "segmnt", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
 
 
-def test_an_unknown_name_that_resembles_nothing_gets_the_list() -> None:
+def test_unknown_name_gets_the_list_of_names() -> None:
     with pytest.raises(UsageError, match=r"unknown command 'zzz'\. There are: fit, validate, test"):
         read_arguments([*SEGMENT, "zzz"])

@@ -43,7 +43,7 @@ def pixels_of(image: Tensor, color: tuple[int, int, int]) -> int:
     return int((image == torch.tensor(color).view(3, 1, 1)).all(0).sum())
 
 
-def test_blend_mixes_by_opacity_and_leaves_the_rest_and_its_input() -> None:
+def test_blend_mixes_by_opacity_inside_the_mask_only() -> None:
     image = torch.full((3, 1, 2), 100, dtype=torch.uint8)
     mixed = overlay_color(image, torch.tensor([[True, False]]), (200, 0, 100), 0.25)
     assert mixed[:, 0, 0].tolist() == [125, 75, 100]  # 100 * 0.75 + color * 0.25
@@ -51,14 +51,14 @@ def test_blend_mixes_by_opacity_and_leaves_the_rest_and_its_input() -> None:
     assert image.unique().tolist() == [100]
 
 
-def test_contour_is_the_inner_rim() -> None:
+def test_contour_is_inside_the_mask() -> None:
     rim = contour(square(7, 1, 6), 1)
     assert rim.sum() == 16  # the 5 x 5 square less its 3 x 3 inside
     assert not rim[3, 3]
     assert contour(torch.ones(4, 4, dtype=torch.bool)).sum() == 0  # a border of the image is no rim
 
 
-def test_paint_has_a_firm_rim_and_a_translucent_inside() -> None:
+def test_painted_mask_has_a_solid_contour() -> None:
     image = torch.zeros(3, 20, 20, dtype=torch.uint8)
     painted = draw_mask(image, square(20, 4, 16), (100, 200, 50), alpha=0.5)
     assert painted[:, 4, 10].tolist() == [100, 200, 50]
@@ -66,7 +66,7 @@ def test_paint_has_a_firm_rim_and_a_translucent_inside() -> None:
     assert painted[:, 0, 0].tolist() == [0, 0, 0]
 
 
-def test_ignored_pixels_stay_bare() -> None:
+def test_ignored_pixels_are_not_painted() -> None:
     image = torch.full((3, 4, 4), 7, dtype=torch.uint8)
     classes = torch.full((4, 4), 255)
     classes[0] = 1
@@ -75,7 +75,7 @@ def test_ignored_pixels_stay_bare() -> None:
     assert (painted[:, 0] != 7).any()
 
 
-def test_shrinking_shows_every_wrong_pixel_and_keeps_class_numbers() -> None:
+def test_downscaling_keeps_wrong_pixels_and_class_numbers() -> None:
     lone = torch.zeros(1000, 1000, dtype=torch.bool)
     lone[501, 337] = True
     assert resize_any(lone, 100).sum() == 1
@@ -84,7 +84,7 @@ def test_shrinking_shows_every_wrong_pixel_and_keeps_class_numbers() -> None:
     assert resize_classes(classes, 200)[0, 150] == 7
 
 
-def test_an_image_keeps_its_values_where_it_keeps_its_size() -> None:
+def test_image_of_the_same_size_is_unchanged() -> None:
     image = torch.tensor([[0.0, 0.5], [1.0, 1.5]]).expand(3, 2, 2)
     assert resize_image(image, 2)[0].tolist() == [[0, 128], [255, 255]]
 
@@ -98,7 +98,7 @@ def gray(side: int, value: int) -> Tensor:
     return torch.full((3, side, side), value, dtype=torch.uint8)
 
 
-def test_a_grid_has_four_in_a_row_under_a_head_and_over_a_legend() -> None:
+def test_grid_has_four_columns_title_and_legend() -> None:
     panels = [Panel("", gray(SMALL, 40 * number)) for number in range(5)]
     drawn = draw_grid(panels, title="title", note="note", legend=[LegendEntry("car", (1, 2, 3))])
     assert drawn.dtype == torch.uint8
@@ -109,7 +109,7 @@ def test_a_grid_has_four_in_a_row_under_a_head_and_over_a_legend() -> None:
     assert pixels_of(drawn, (1, 2, 3)) > 100
 
 
-def test_a_comparison_has_three_small_images_and_a_large_one() -> None:
+def test_comparison_has_three_small_images_and_a_large_one() -> None:
     small = [Panel("", gray(SMALL, 40 * number)) for number in range(3)]
     drawn = draw_comparison(small, Panel("", gray(LARGE, 200)), title="title", note="note", legend=[])
     assert drawn.shape == (3, HEADER + 2 * 240 + 4, 4 * 240 + 3 * 4)
@@ -128,7 +128,7 @@ def test_labels_title_and_note_are_written() -> None:
     assert changed[-40:, 2 * 244 : 2 * 244 + 100].any()
 
 
-def test_a_long_legend_names_all_classes_and_stays_in_its_box() -> None:
+def test_long_legend_names_all_classes_within_its_box() -> None:
     names = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "person", "cyclist"]
     colors = [(number + 1, 200, 3) for number in range(len(names))]
     keys = [LegendEntry(name, color) for name, color in zip(names, colors, strict=True)]
@@ -139,7 +139,7 @@ def test_a_long_legend_names_all_classes_and_stays_in_its_box() -> None:
     assert drawn[:, HEADER:, :240].unique().tolist() == [100, 255]  # the gap between two images is white
 
 
-def test_long_names_lose_their_middle() -> None:
+def test_long_names_are_shortened_in_the_middle() -> None:
     font = ImageFont.load_default(20)
     short = shorten("a/very/long/folder/name/car_0001_16.jpg: Dice 0.993", font, 200)
     assert font.getlength(short) <= 200
@@ -148,7 +148,7 @@ def test_long_names_lose_their_middle() -> None:
     assert shorten("short", font, 200) == "short"
 
 
-def test_one_class_shows_what_is_missed_and_what_is_too_much() -> None:
+def test_one_class_shows_missed_and_surplus_pixels() -> None:
     image, target = torch.full((3, LARGE, LARGE), 0.5), square(LARGE, 100, 200)
 
     def drawn(preds: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ def test_several_classes_do_not_mark_ignored_pixels() -> None:
     assert ignored[middle].unique().numel() == 1  # gray
 
 
-def test_a_training_batch_is_drawn_with_every_mask() -> None:
+def test_training_batch_is_drawn_with_all_masks() -> None:
     images, masks = torch.rand(5, 3, 32, 32), torch.zeros(5, 32, 32)
     masks[:, 8:24, 8:24] = 1
     figures = SegmentationFigures(classes=("car",))

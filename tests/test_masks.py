@@ -58,7 +58,7 @@ def test_palette_with_a_transparent_index_gives_indices(tmp_path: Path) -> None:
         ([3, 3, 3, 7, 7, 7], [3, 7, 7, 3]),
     ],
 )
-def test_palettes_without_color_give_shades(name: str, palette: list[int], expected: list[int], tmp_path: Path) -> None:
+def test_gray_palettes_give_gray_values(name: str, palette: list[int], expected: list[int], tmp_path: Path) -> None:
     path = save_palette(tmp_path / name, [0, 1, 1, 0], palette)
     np.testing.assert_array_equal(read_mask_values(path), [expected])
 
@@ -85,7 +85,7 @@ def test_16_bit_class_numbers(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
-def test_whole_numbers_of_32_bits(dtype: type, tmp_path: Path) -> None:
+def test_integers_of_32_bits(dtype: type, tmp_path: Path) -> None:
     read = read_mask_values(save(tmp_path / "a.tif", np.array([[0, 7, 300]], dtype)))
     np.testing.assert_array_equal(read, [[0, 7, 300]])
 
@@ -136,7 +136,7 @@ def test_cmyk_mask_is_refused(tmp_path: Path) -> None:
     ("drawn_on", "orientation"),
     [*(("stored", o) for o in range(1, 9)), *(("displayed", o) for o in (5, 6, 7, 8))],  # else both have one size
 )
-def test_mask_of_a_rotated_image_lies_on_it(drawn_on: str, orientation: int, tmp_path: Path) -> None:
+def test_exif_rotation_of_the_image_applies_to_the_mask(drawn_on: str, orientation: int, tmp_path: Path) -> None:
     """Rotation is applied to neither or to both: the object stays on the object."""
     stored = np.zeros((16, 24), np.uint8)
     stored[2:5, 4:20] = 255
@@ -150,7 +150,7 @@ def test_mask_of_a_rotated_image_lies_on_it(drawn_on: str, orientation: int, tmp
     np.testing.assert_array_equal(read_mask_values(mask_path, orientation=turn), shown)
 
 
-def test_a_mask_with_its_own_exif_is_turned_once(tmp_path: Path) -> None:
+def test_mask_with_own_exif_is_rotated_once(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     pixels = np.zeros((16, 24), np.uint8)
@@ -180,7 +180,7 @@ def test_values_without_a_class_are_named_with_their_file() -> None:
         table.apply(np.array([[0, 255, 3]], np.uint8), Path("a.png"))
 
 
-def test_class_lists_that_cannot_be() -> None:
+def test_invalid_class_lists_are_refused() -> None:
     with pytest.raises(DataError, match="ignore value 2 is also one of the class numbers 0 to 2"):
         class_label_map(3, ignore=2)
     with pytest.raises(DataError, match="256 classes: there can be 1 to 255"):
@@ -207,7 +207,7 @@ def test_binary_masks_are_0_and_1_or_0_and_255() -> None:
         (tuple(range(256)), r"0, 1, 2, .* 11, \.\.\. \(256 in all\)"),
     ],
 )
-def test_binary_masks_that_are_not(values: tuple[int, ...], message: str) -> None:
+def test_other_values_are_no_binary_mask(values: tuple[int, ...], message: str) -> None:
     with pytest.raises(DataError, match=message):
         binary_label_map(found(*values))
 
@@ -256,7 +256,7 @@ def test_check_names_every_bad_mask_up_to_twenty(workers: int, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png"])
-def test_prepare_refuses_palettes_that_number_their_colors_anew(
+def test_prepare_refuses_inconsistent_palettes(
     suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each file numbers only the colors that it holds: index 1 is green in one mask and blue in another."""
@@ -278,7 +278,7 @@ def test_prepare_refuses_palettes_that_number_their_colors_anew(
     assert re.search(rf"index \d is the color \(.*\) in masks/p\d\{suffix} but \(.*\) here", message)
 
 
-def test_two_palettes_with_opposite_numbering_are_refused_and_one_is_not(tmp_path: Path) -> None:
+def test_opposite_palettes_are_refused_and_one_palette_is_not(tmp_path: Path) -> None:
     pairs = save_pairs(tmp_path, 2)
     red_first, blue_first = [255, 0, 0, 0, 0, 255], [0, 0, 255, 255, 0, 0]
     save_palette(pairs[0].mask, [0, 1, 1], red_first)

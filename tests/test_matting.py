@@ -28,19 +28,19 @@ def half_and_half(height: int = 40, width: int = 60) -> tuple[NDArray[np.uint8],
     return image, alpha
 
 
-def test_probabilities_grow_linearly_between_pixel_centres() -> None:
+def test_probabilities_are_interpolated_between_pixel_centers() -> None:
     prob = np.array([[0.0, 1.0]], np.float32)
     # Centres of 4 pixels over 2 lie at -0.25, 0.25, 0.75, 1.25 of the source.
     np.testing.assert_allclose(resize_probability(prob, (1, 4)), [[0, 0.25, 0.75, 1]], atol=1e-6)
 
 
-def test_shrinking_loses_no_thin_line() -> None:
+def test_downscaling_keeps_thin_lines() -> None:
     prob = np.zeros((64, 64), np.float32)
     prob[:, 31] = 1
     assert resize_probability(prob, (8, 8)).sum() == pytest.approx(64 / 64, rel=0.05)
 
 
-def test_likeliest_class_decides_after_scaling_and_ties_go_to_the_lower() -> None:
+def test_argmax_is_taken_after_scaling() -> None:
     probs = np.array([[[0.9, 0.2]], [[0.1, 0.8]], [[0.0, 0.0]]], np.float32)
     # Class 0 falls 0.9 .725 .375 .2 and class 1 rises 0.1 .275 .625 .8
     np.testing.assert_array_equal(likeliest_class(probs, (1, 4)), [[0, 0, 1, 1]])
@@ -48,7 +48,7 @@ def test_likeliest_class_decides_after_scaling_and_ties_go_to_the_lower() -> Non
 
 
 @pytest.mark.parametrize("magnification", [4, 15])
-def test_an_edge_of_one_net_pixel_becomes_two_image_pixels_wide(magnification: int) -> None:
+def test_soft_edge_is_scaled_with_the_image(magnification: int) -> None:
     step = np.arange(magnification, dtype=np.float32) / magnification  # 0 to 1 over one net pixel
     prob = np.concatenate([np.zeros(20, np.float32), step, np.ones(20, np.float32)])[None]
     alpha = soft_alpha(prob, magnification=magnification)
@@ -57,17 +57,17 @@ def test_an_edge_of_one_net_pixel_becomes_two_image_pixels_wide(magnification: i
     assert soft_alpha(np.full((1, 1), 0.5, np.float32), magnification=magnification) == pytest.approx(0.5)
 
 
-def test_an_image_no_larger_than_the_net_keeps_its_probabilities() -> None:
+def test_image_at_network_size_keeps_its_probabilities() -> None:
     prob = np.linspace(0, 1, 11, dtype=np.float32)[None]
     np.testing.assert_allclose(soft_alpha(prob, magnification=0.5), prob, atol=1e-6)
 
 
-def test_middle_moves_the_edge_to_the_threshold() -> None:
+def test_edge_is_centered_at_the_threshold() -> None:
     alpha = soft_alpha(np.array([[0.2, 0.3, 0.4]], np.float32), magnification=20, middle=0.3)
     np.testing.assert_allclose(alpha, [[0, 0.5, 1]], atol=1e-6)
 
 
-def test_the_old_background_leaves_the_edge() -> None:
+def test_background_color_is_removed_from_the_edge() -> None:
     image, alpha = half_and_half()
     assert abs(int(image[20, 29, 1]) - RED[1]) > 50  # the mixed pixel is visibly green before
     colors = foreground_colors(image, alpha)
@@ -75,7 +75,7 @@ def test_the_old_background_leaves_the_edge() -> None:
         np.testing.assert_allclose(colors[20, column], RED, atol=5)
 
 
-def test_stripes_of_the_foreground_come_through_in_the_edge() -> None:
+def test_foreground_texture_is_kept_in_the_edge() -> None:
     _, alpha = half_and_half()
     stripes = np.full((40, 60, 3), 100.0)
     stripes[::4] = stripes[1::4] = 160
@@ -87,7 +87,7 @@ def test_stripes_of_the_foreground_come_through_in_the_edge() -> None:
     assert abs(edge - stripes[8:32, 29]).mean() == pytest.approx(30 - 13, abs=2)
 
 
-def test_inside_the_foreground_nothing_is_changed() -> None:
+def test_foreground_interior_is_unchanged() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (50, 70, 3), np.uint8)
     alpha = np.zeros((50, 70), np.float32)
@@ -97,7 +97,7 @@ def test_inside_the_foreground_nothing_is_changed() -> None:
     np.testing.assert_array_equal(cutout[..., 3], alpha.astype(np.uint8) * 255)
 
 
-def test_far_from_the_foreground_no_old_pixel_survives() -> None:
+def test_background_pixels_are_replaced() -> None:
     image = np.full((200, 200, 3), 77, np.uint8)
     alpha = np.zeros((200, 200), np.float32)
     alpha[:10, :10] = 1
@@ -106,7 +106,7 @@ def test_far_from_the_foreground_no_old_pixel_survives() -> None:
     assert not cutout[:, 60:].any()
 
 
-def test_nothing_found_gives_an_empty_cut_out() -> None:
+def test_empty_mask_gives_an_empty_cut_out() -> None:
     assert not cut_out(np.full((8, 9, 3), 200, np.uint8), np.zeros((8, 9), np.float32)).any()
 
 
@@ -118,7 +118,7 @@ def test_composite_mixes_by_opacity() -> None:
     np.testing.assert_array_equal(composite(cutout, background), [[[100, 100, 100], [120, 100, 80], [200, 100, 0]]])
 
 
-def test_a_cut_out_on_its_own_wall_is_the_image_again() -> None:
+def test_cut_out_on_its_own_background_restores_the_image() -> None:
     image, alpha = half_and_half()
     wall = np.broadcast_to(np.array(GREEN, np.uint8), image.shape)
     difference = composite(cut_out(image, alpha), np.ascontiguousarray(wall)).astype(int) - image
@@ -126,7 +126,7 @@ def test_a_cut_out_on_its_own_wall_is_the_image_again() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 100), (100, 40), (40, 40), (300, 7)])
-def test_cover_leaves_no_edge_and_keeps_proportions(height: int, width: int) -> None:
+def test_cover_fills_the_frame_and_keeps_the_aspect_ratio(height: int, width: int) -> None:
     background = np.zeros((60, 80, 3), np.uint8)
     background[:, :, 0] = np.arange(80) * 3  # left to right
     background[:, :, 1] = np.arange(60)[:, None] * 4  # top to bottom
@@ -142,7 +142,7 @@ def test_cover_leaves_no_edge_and_keeps_proportions(height: int, width: int) -> 
     assert covered[height // 2, width // 2, 1] == pytest.approx(29.5 * 4, abs=4 + 4 / factor)
 
 
-def test_overlay_leaves_the_background_and_outlines_inside() -> None:
+def test_overlay_keeps_the_background_and_outlines_the_mask() -> None:
     image = np.full((30, 30, 3), 100, np.uint8)
     classes = np.zeros((30, 30), np.uint8)
     classes[10:20, 10:20] = 1

@@ -32,7 +32,7 @@ def random_images(height: int, width: int, *, channels: int = 3, count: int = 2)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 99), (98, 71)])
-def test_gives_one_logit_per_pixel_at_any_size(net: Any, size: tuple[int, int]) -> None:
+def test_one_logit_per_pixel_at_any_size(net: Any, size: tuple[int, int]) -> None:
     logits = net.eval()(random_images(*size))
     assert logits.shape == (2, 1, *size)
     assert logits.dtype == torch.float32
@@ -66,7 +66,7 @@ def test_every_weight_learns_and_is_in_exactly_one_group(net: Any) -> None:
     assert sorted(grouped) == sorted(id(p) for p in net.parameters())
 
 
-def test_groups_lie_from_the_image_outwards(net: Any) -> None:
+def test_layer_groups_are_ordered_from_input_to_output(net: Any) -> None:
     """What the first group says depends on the image alone, so a change of the last group leaves it alone."""
     first, second, last = net.layer_groups()
     conv = next(m for module in first for m in module.modules() if isinstance(m, nn.Conv2d))
@@ -76,7 +76,7 @@ def test_groups_lie_from_the_image_outwards(net: Any) -> None:
     assert not any(id(p) in encoder for module in last for p in module.parameters())
 
 
-def test_eval_repeats_itself_and_leaves_the_images_alone(net: Any) -> None:
+def test_eval_is_deterministic_and_does_not_modify_images(net: Any) -> None:
     net.eval()
     images = random_images(64, 96)
     before = images.clone()
@@ -86,7 +86,7 @@ def test_eval_repeats_itself_and_leaves_the_images_alone(net: Any) -> None:
     torch.testing.assert_close(net(images[:1]), first[:1], rtol=1e-4, atol=1e-5)
 
 
-def test_a_state_dict_is_enough_to_have_the_net_again(net: Any, request: pytest.FixtureRequest) -> None:
+def test_state_dict_restores_the_net(net: Any, request: pytest.FixtureRequest) -> None:
     net.eval()
     file = io.BytesIO()
     torch.save(net.state_dict(), file)

@@ -33,9 +33,7 @@ def weights(place: Path, name: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.filterwarnings("ignore:max_epochs=11")  # stands for an interruption
-def test_a_task_of_one_file_is_fitted_resumed_tested_and_applied(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_task_of_one_file_is_fitted_resumed_tested_and_applied(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*INVERT, "--name", "whole"]) == 0
     assert main([*INVERT, "--name", "cut", "--trainer.max_epochs", "11"]) == 0
     assert main([*INVERT, "--resume", "runs/invert/cut", "--trainer.max_epochs", "15"]) == 0
@@ -69,7 +67,7 @@ def test_a_task_of_one_file_is_fitted_resumed_tested_and_applied(
     assert "score 0.0" in capsys.readouterr().out
 
 
-def test_the_help_lists_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--task", "invert", "--help"]) == 0
     assert "invert images" in capsys.readouterr().out
 

@@ -41,14 +41,14 @@ def stopped(folder: Path, task: TinyTask, **options: Any) -> str:
     return str(caught.value)
 
 
-def test_a_gradient_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+def test_non_finite_gradient_stops_the_run(tmp_path: Path) -> None:
     said = stopped(tmp_path, Explodes(gradient=True))
     assert said.startswith("the loss is finite and its gradient is not at step 6, on the images image ")
     assert said.count("image ") == 4  # a batch
     assert "start from the last checkpoint with --init_from and a lower lr" in said
 
 
-def test_accumulated_batches_are_judged_together(tmp_path: Path) -> None:
+def test_accumulated_batches_are_checked_together(tmp_path: Path) -> None:
     said = stopped(tmp_path, Explodes(gradient=False), accumulate_grad_batches=2)
     assert said.startswith("the loss is nan at step 6, on the images image ")
     assert said.count("image ") == 4
@@ -63,7 +63,7 @@ def on_two(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_two_processes_stop_together_and_say_the_same(tmp_path: Path) -> None:
+def test_two_ranks_stop_together_with_one_message(tmp_path: Path) -> None:
     first, second = on_ranks(2, on_two, tmp_path)
     assert first == second
     loss, gradient = first

@@ -38,7 +38,7 @@ def test_names_with_spaces_dots_and_unicode(tmp_path: Path) -> None:
     assert problems == []
 
 
-def test_two_spellings_of_an_accent_are_one_name(tmp_path: Path) -> None:
+def test_unicode_normal_forms_are_one_name(tmp_path: Path) -> None:
     composed, decomposed = unicodedata.normalize("NFC", "ö"), unicodedata.normalize("NFD", "ö")
     touch(tmp_path, f"images/{composed}.jpg", f"masks/{decomposed}.png")
     names, problems = pair(tmp_path)
@@ -46,7 +46,7 @@ def test_two_spellings_of_an_accent_are_one_name(tmp_path: Path) -> None:
     assert problems == []
 
 
-def test_orphans_on_both_sides_are_all_named(tmp_path: Path) -> None:
+def test_unpaired_files_on_both_sides_are_named(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.jpg", "images/x.jpg", "images/s/y.jpg", "masks/a.png", "masks/z.png")
     names, problems = pair(tmp_path)
     assert names == ["a|images/a.jpg|masks/a.png"]
@@ -57,7 +57,7 @@ def test_orphans_on_both_sides_are_all_named(tmp_path: Path) -> None:
     ]
 
 
-def test_the_same_stem_in_another_folder_is_no_partner(tmp_path: Path) -> None:
+def test_same_stem_in_another_folder_does_not_pair(tmp_path: Path) -> None:
     touch(tmp_path, "images/left/a.jpg", "masks/right/a.png")
     assert [problem.split(":")[0] for problem in pair(tmp_path)[1]] == ["images/left/a.jpg", "masks/right/a.png"]
 
@@ -85,14 +85,14 @@ def test_masks_beside_their_images(tmp_path: Path) -> None:
     assert problems == []
 
 
-def test_hidden_files_are_left_out_and_links_are_followed_once(tmp_path: Path) -> None:
+def test_hidden_files_are_skipped_and_links_followed_once(tmp_path: Path) -> None:
     touch(tmp_path, "set/a.jpg", "set/._a.jpg", "set/.thumbs/a.jpg", "elsewhere/b.jpg")
     (tmp_path / "set/linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (tmp_path / "set/round").symlink_to(tmp_path / "set", target_is_directory=True)
     assert [p.name for p in list_images(tmp_path / "set")] == ["a.jpg", "b.jpg"]
 
 
-def test_an_error_names_twenty_and_counts_all(tmp_path: Path) -> None:
+def test_error_names_twenty_and_counts_all(tmp_path: Path) -> None:
     problems = [Problem("image without a mask", f"{n:02}.jpg") for n in range(21)] + [Problem("torn", "x.jpg")]
     with pytest.raises(DataError) as error:
         raise_problems(tmp_path, problems, "mend them")

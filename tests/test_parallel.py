@@ -31,19 +31,19 @@ def test_results_and_errors_keep_their_places(workers: int) -> None:
         raise_together(outcomes)
 
 
-def test_one_error_is_said_as_it_is_and_none_is_none() -> None:
+def test_one_error_keeps_its_message() -> None:
     with pytest.raises(DataError, match=r"^3: is odd$"):
         raise_together([1, DataError("3: is odd"), None])
     raise_together([1, None])
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_our_own_mistakes_are_not_taken_for_bad_data(workers: int) -> None:
+def test_internal_errors_are_not_reported_as_bad_data(workers: int) -> None:
     with pytest.raises(ZeroDivisionError):
         map_files(fail, range(50), workers=workers, title="failing")
 
 
-def test_a_pool_starts_beside_the_threads_of_opencv() -> None:
+def test_pool_starts_while_opencv_threads_run() -> None:
     """``cv2.setNumThreads(1)`` in a forked process waits for ever for threads that the fork did not bring along."""
     code = (
         "import cv2, numpy, time; from datamodules.loading.parallel import map_files\n"

@@ -21,7 +21,7 @@ def net(*, seed: int, max_scale: int = 2, **options: Any) -> SrResnet:
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "net.", "module.net.", "model._orig_mod."])
-def test_a_2x_checkpoint_starts_a_4x_net(prefix: str) -> None:
+def test_2x_checkpoint_starts_a_4x_net(prefix: str) -> None:
     small, large = net(seed=0), net(seed=1, max_scale=4)
     fresh = {name: value.clone() for name, value in large.state_dict().items()}
     result = load_matching_(large, {prefix + name: value for name, value in small.state_dict().items()})
@@ -33,7 +33,7 @@ def test_a_2x_checkpoint_starts_a_4x_net(prefix: str) -> None:
     assert torch.equal(large(IMAGES), small(IMAGES))
 
 
-def test_what_does_not_fit_is_left_with_its_reason() -> None:
+def test_tensors_that_do_not_fit_are_skipped_with_a_reason() -> None:
     wide, narrow = net(seed=0, tail_norm=True), SrResnet(width=4, blocks=2, max_scale=2)
     weights = dict(wide.state_dict()) | {"tail.weight": torch.zeros(3, 8, 3, 3), "tail.bias": torch.zeros(3).int()}
     result = load_matching_(narrow, weights | {"module.head.bias": torch.zeros(4)})
@@ -51,7 +51,7 @@ def test_what_does_not_fit_is_left_with_its_reason() -> None:
     assert torch.equal(narrow.head.bias, wide.head.bias)
 
 
-def test_the_account_names_every_tensor() -> None:
+def test_account_names_every_tensor() -> None:
     result = PartialLoad(
         loaded=("head.weight",),
         unused={"old": "the net has no such tensor"},
@@ -76,7 +76,7 @@ def test_half_precision_weights_are_taken_as_float32() -> None:
     assert torch.equal(other.head.weight, small.head.weight.half().float())
 
 
-def test_nothing_that_fits_and_damaged_weights_are_errors_that_change_nothing() -> None:
+def test_no_match_and_damaged_weights_are_errors_without_changes() -> None:
     target = net(seed=0)
     before = {name: value.clone() for name, value in target.state_dict().items()}
     with pytest.raises(WeightsError, match=r"none of the 1 tensors fits SrResnet \(fc.weight: the net has no such"):
@@ -88,7 +88,7 @@ def test_nothing_that_fits_and_damaged_weights_are_errors_that_change_nothing() 
     assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
 
 
-def test_files_of_other_laboratories_open(tmp_path: Path) -> None:
+def test_checkpoints_of_other_libraries_are_read(tmp_path: Path) -> None:
     """BasicSR stores its state dict under "params", and the averaged one, if there is one, under "params_ema"."""
     plain, averaged = dict(net(seed=0).state_dict()), dict(net(seed=1).state_dict())
     path = tmp_path / "edsr.pth"

@@ -44,13 +44,13 @@ def test_default_layers_are_the_activations_before_the_first_three_pools() -> No
     assert all(isinstance(features[number], nn.ReLU) for number in PerceptualLoss().layers)
 
 
-def test_only_the_layers_needed_are_there() -> None:
+def test_unused_layers_are_dropped() -> None:
     held = VggFeatures(layers=(5, 12), weights="none")._held[0]
     assert len(held) == 1 + 13
     assert isinstance(held[-1], nn.ReLU)
 
 
-def test_loss_is_the_plain_computation(tmp_path: Path) -> None:
+def test_loss_agrees_with_a_direct_computation(tmp_path: Path) -> None:
     plain = theirs("vgg16_bn", up_to=22)
     loss = PerceptualLoss(weights=file_of(plain, tmp_path))
     preds, target = images(1), images(2)
@@ -83,7 +83,7 @@ def test_gradient_is_right() -> None:
     assert torch.autograd.gradcheck(lambda x: torch.stack(list(loss(x, target).values())).sum(), preds, atol=1e-4)
 
 
-def test_vgg_is_a_measure_and_no_part_of_what_is_trained() -> None:
+def test_vgg_is_frozen_and_not_in_parameters() -> None:
     """Not in what is saved, trained, averaged or synchronised; and train() does not wake its batch norm."""
     loss = PerceptualLoss(weights="none")
     loss.load()
@@ -126,7 +126,7 @@ def test_copies_and_checkpoints_work() -> None:
     loss.load_state_dict({})
 
 
-def test_random_features_are_the_same_at_every_start_and_follow_their_seed() -> None:
+def test_random_features_depend_on_their_seed_only() -> None:
     torch.manual_seed(1)
     state = torch.random.get_rng_state()
     first = VggFeatures(weights="none")
@@ -152,7 +152,7 @@ def test_bf16_runs_the_network_and_compares_in_float32() -> None:
 
 
 @pytest.mark.usefixtures("no_weights")
-def test_auto_without_weights_trains_by_pixels_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_without_weights_falls_back_to_pixels_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     loss = PerceptualLoss()
     with caplog.at_level(logging.WARNING, logger="darkroom"):
         parts = loss(images(1), images(2))
@@ -178,7 +178,7 @@ def test_features_without_weights(caplog: pytest.LogCaptureFixture) -> None:
         PerceptualLoss(weights="nowhere.pth").load()
 
 
-def test_making_the_loss_loads_nothing() -> None:
+def test_constructor_loads_no_weights() -> None:
     loss = PerceptualLoss(weights="nowhere.pth")
     assert loss.features is None
     assert loss.weights_origin == "not loaded"
@@ -193,7 +193,7 @@ def test_making_the_loss_loads_nothing() -> None:
         ({"name": "resnet18"}, "'resnet18' is no VGG of torchvision"),
     ],
 )
-def test_layers_and_names_that_are_none_are_refused(options: dict[str, object], message: str) -> None:
+def test_unknown_layers_and_names_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         VggFeatures(**options, weights="none")  # type: ignore[arg-type]
 
@@ -220,7 +220,7 @@ def test_pixel_losses_by_hand() -> None:
 
 
 @pytest.mark.parametrize("loss", [MSELoss(), L1Loss(), CharbonnierLoss()], ids=lambda loss: type(loss).__name__)
-def test_pixel_losses_are_float32_with_a_finite_gradient_even_where_images_agree(loss: nn.Module) -> None:
+def test_pixel_losses_are_float32_with_finite_gradients(loss: nn.Module) -> None:
     preds = torch.full((1, 3, 4, 4), 0.5, dtype=torch.bfloat16, requires_grad=True)
     part = loss(preds, torch.full_like(preds, 0.5))["pixel"]
     part.backward()

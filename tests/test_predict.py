@@ -39,7 +39,7 @@ def predict(*words: str) -> int:
     return main([*TASK, "predict", *words])
 
 
-def test_a_folder_with_defaults_lands_in_the_run(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_default_output_is_the_run_folder(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(trained / "mine" / "wide.jpg", noise(1, 20, 70))
     save(trained / "mine" / "deep" / "tall.png", noise(2, 60, 30))
     assert predict("mine") == 0
@@ -60,7 +60,9 @@ def test_a_folder_with_defaults_lands_in_the_run(trained: Path, capsys: pytest.C
     assert "existing results of 2 images were replaced" in capsys.readouterr().out
 
 
-def test_what_cannot_be_read_is_listed_and_the_rest_is_done(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_files_are_listed_and_the_rest_is_processed(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     save(trained / "mixed" / "good.jpg", noise(3))
     (trained / "mixed" / "empty.png").touch()
     (trained / "mixed" / "torn.jpg").write_bytes((trained / "mixed" / "good.jpg").read_bytes()[:500])
@@ -73,7 +75,7 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_done(trained: Path, capsy
     assert "torn.jpg: is damaged or cut short" in told
 
 
-def test_the_submission_holds_the_masks_that_were_written(trained: Path) -> None:
+def test_submission_equals_the_written_masks(trained: Path) -> None:
     assert predict("cars/train/*.jpg", "--out", "kaggle", "--outputs", "mask,submission") == 0
     with (trained / "kaggle/submission.csv").open(newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file))
@@ -98,7 +100,7 @@ def test_mirrored_images_give_mirrored_masks_with_flip_only(trained: Path) -> No
     assert mismatch("plain") > 50
 
 
-def test_a_background_adds_composites(trained: Path) -> None:
+def test_background_adds_composites(trained: Path) -> None:
     save(trained / "sky.png", noise(5, 9, 9))
     assert predict("cars/train/car0_01.jpg", "--out", "composed", "--background", "sky.png") == 0
     with Image.open(trained / "composed/composite/car0_01.jpg") as image:
@@ -147,7 +149,7 @@ def test_show_needs_no_checkpoint(trained: Path) -> None:
 
 
 @needs(real("carvana"))
-def test_a_real_car_is_written_at_its_own_size(trained: Path) -> None:
+def test_real_car_is_written_at_its_own_size(trained: Path) -> None:
     (car, *_) = sorted((real("carvana") / "train").glob("*.jpg"))
     assert predict(str(car), "--out", "real") == 0
     for path in (trained / "real").rglob("*.*"):

@@ -74,7 +74,7 @@ def images(tmp_path: Path) -> list[Path]:
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
 
-def test_every_kind_is_written_at_the_images_own_size(tmp_path: Path, images: list[Path]) -> None:
+def test_every_output_has_the_size_of_its_image(tmp_path: Path, images: list[Path]) -> None:
     out = tmp_path / "out"
     kinds = ("mask", "cutout", "overlay", "composite", "probability")
     background = np.full((5, 5, 3), (0, 255, 0), np.uint8)
@@ -128,7 +128,7 @@ def test_several_classes_are_written_as_numbers_with_a_palette(tmp_path: Path) -
     assert np.asarray(Image.open(tmp_path / "probability/car/street.png"))[0, 7] == round(0.6 * 65535)
 
 
-def test_a_cut_out_of_several_classes_keeps_those_named(tmp_path: Path) -> None:
+def test_cut_out_keeps_the_selected_classes(tmp_path: Path) -> None:
     probs = np.zeros((3, 4, 4), np.float32)
     probs[1], probs[2] = 0.5, 0.5  # neither alone is certain, both together are
     some = files(tmp_path, "cutout", classes=("sky", "road", "car"), colors=np.zeros((3, 3), np.uint8), cut=(1, 2))
@@ -136,7 +136,7 @@ def test_a_cut_out_of_several_classes_keeps_those_named(tmp_path: Path) -> None:
     assert np.asarray(Image.open(tmp_path / "cutout/x.png"))[..., 3].min() == 255
 
 
-def test_the_table_holds_each_image_once_in_the_listed_order(tmp_path: Path, images: list[Path]) -> None:
+def test_table_holds_each_image_once_in_order(tmp_path: Path, images: list[Path]) -> None:
     table = Table(path=tmp_path / "out" / "submission.csv", header="img,rle_mask")
     odd = tmp_path / "in" / 'a, "b".png'  # needs quoting
     Image.fromarray(red_left_half(2, 4)).save(odd)
@@ -161,7 +161,7 @@ def test_ranks_share_the_images_and_write_the_same_table(tmp_path: Path) -> None
     assert mine == [1, 3]
 
 
-def test_masks_alone_do_not_need_the_whole_image(images: list[Path]) -> None:
+def test_masks_alone_do_not_read_the_image(images: list[Path]) -> None:
     listed = [Listed(path=path, name=path.stem) for path in images]
     light = PredictDataset(images=listed, size=8, keep_originals=False)[2]
     full = PredictDataset(images=listed, size=8, keep_originals=True)[2]
@@ -172,7 +172,7 @@ def test_masks_alone_do_not_need_the_whole_image(images: list[Path]) -> None:
     assert torch.equal(light.image, full.image)
 
 
-def test_a_rotated_image_gets_an_upright_mask(tmp_path: Path) -> None:
+def test_rotated_image_gets_an_upright_mask(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # stored on its side: 90 degrees clockwise to be seen upright
     Image.fromarray(red_left_half(24, 40)).save(tmp_path / "side.jpg", exif=exif, quality=95, subsampling=0)
@@ -185,7 +185,7 @@ def test_a_rotated_image_gets_an_upright_mask(tmp_path: Path) -> None:
     assert np.asarray(Image.open(tmp_path / "out/cutout/side.png"))[5, 12, 0] > 240
 
 
-def test_a_full_disk_leaves_the_file_before_it_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_keeps_the_previous_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "mask.png"
     save_png(target, np.zeros((4, 4), np.uint8))
     before = target.read_bytes()
@@ -200,7 +200,7 @@ def test_a_full_disk_leaves_the_file_before_it_whole(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_file_is_replaced_and_not_written_into(tmp_path: Path) -> None:
+def test_existing_file_is_replaced_atomically(tmp_path: Path) -> None:
     target = tmp_path / "mask.png"
     save_png(target, np.zeros((4, 4), np.uint8))
     with target.open("rb") as reader:
@@ -210,7 +210,7 @@ def test_a_file_is_replaced_and_not_written_into(tmp_path: Path) -> None:
     assert np.asarray(Image.open(target)).all()
 
 
-def test_a_kill_in_the_middle_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
+def test_kill_leaves_no_partial_file(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "x.png"
     with pytest.raises(KeyboardInterrupt), output_file(target) as file:  # noqa: PT012
         file.write(b"half")
@@ -218,7 +218,7 @@ def test_a_kill_in_the_middle_leaves_nothing_under_the_final_name(tmp_path: Path
     assert list(target.parent.iterdir()) == []
 
 
-def test_a_failed_write_stops_the_run_and_takes_the_share_of_the_table_away(tmp_path: Path, images: list[Path]) -> None:
+def test_failed_write_stops_the_run_and_removes_the_partial_table(tmp_path: Path, images: list[Path]) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mask").write_text("a file where the folder should be")
     table = Table(path=tmp_path / "out" / "submission.csv", header="img,rle_mask")

@@ -83,7 +83,7 @@ def test_old_file_format_of_the_hub(weights: dict[str, Tensor], tmp_path: Path) 
     assert_has(load(tmp_path / "old.pth"), weights)
 
 
-def test_a_resnet_without_a_trunk_name(tmp_path: Path) -> None:
+def test_resnet_file_without_prefix(tmp_path: Path) -> None:
     torch.manual_seed(7)
     weights = torchvision.models.resnet18(weights=None).state_dict()
     encoder = load(saved(tmp_path, {k: v for k, v in weights.items() if not k.startswith("fc.")}), "resnet18")
@@ -117,7 +117,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_file_is_refused_by_the_first_tensor(case: str, weights: dict[str, Tensor], tmp_path: Path) -> None:
+def test_wrong_file_is_refused_naming_the_first_tensor(case: str, weights: dict[str, Tensor], tmp_path: Path) -> None:
     change, message = WRONG[case]
     with pytest.raises(WeightsError, match=message) as error:
         load(saved(tmp_path, change(weights)))
@@ -161,7 +161,7 @@ def test_imagenet_is_taken_from_the_hubs_cache(weights: dict[str, Tensor], hub: 
 
 
 @pytest.mark.usefixtures("no_network")
-def test_imagenet_names_the_three_ways(hub: Path) -> None:
+def test_imagenet_error_names_the_three_sources(hub: Path) -> None:
     with pytest.raises(WeightsError) as error:
         load("imagenet")
     message = str(error.value)
@@ -173,7 +173,7 @@ def test_imagenet_names_the_three_ways(hub: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_network", "hub")
-def test_auto_goes_on_with_one_loud_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_continues_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="darkroom"):
         encoder = load("auto")
     assert [r.levelname for r in caplog.records] == ["WARNING"]
@@ -191,7 +191,7 @@ def test_auto_does_not_hide_a_damaged_file_in_the_cache(hub: Path) -> None:
         load("auto")
 
 
-def test_a_network_that_never_answers_costs_seconds(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_times_out(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
 
     def silent(*_args: object, **_kwargs: object) -> None:

@@ -21,7 +21,7 @@ def styles(images: Tensor) -> list[Tensor]:
     return [gram_matrix(x) for x in VggFeatures(name="vgg11", layers=LAYERS, weights="none")(images)]
 
 
-def test_every_channel_has_mean_0_and_deviation_1_on_photographic_noise() -> None:
+def test_channels_have_mean_0_and_deviation_1_on_natural_noise() -> None:
     layers = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1))
     layers = draw_random_filters_(layers, 3)
     with torch.no_grad():
@@ -31,7 +31,7 @@ def test_every_channel_has_mean_0_and_deviation_1_on_photographic_noise() -> Non
             torch.testing.assert_close(seen.std((0, 2, 3)), torch.ones(seen.shape[1]), atol=1e-4, rtol=0)
 
 
-def test_noise_is_mostly_brightness_and_mostly_coarse() -> None:
+def test_noise_is_dominated_by_coarse_luminance() -> None:
     noise = natural_noise(16, 64, torch.Generator().manual_seed(0))
     red, green, blue = noise.unbind(1)
     assert torch.corrcoef(torch.stack([red.flatten(), blue.flatten()]))[0, 1] > 0.7
@@ -40,7 +40,7 @@ def test_noise_is_mostly_brightness_and_mostly_coarse() -> None:
     assert green.var() > 0.5
 
 
-def test_directions_are_told_apart_and_places_are_not() -> None:
+def test_features_distinguish_directions_and_not_positions() -> None:
     """At every layer, turned stripes are farther away in style than stripes that are only moved."""
     grams = [styles(x) for x in (stripes(0), stripes(0, phase=2.0), stripes(90), stripes(45))]
     for here, moved, turned, slanted in zip(*grams, strict=True):
@@ -49,7 +49,7 @@ def test_directions_are_told_apart_and_places_are_not() -> None:
         assert (here - slanted).square().sum() > 10 * distance
 
 
-def test_colors_are_told_apart() -> None:
+def test_features_distinguish_colors() -> None:
     color = torch.tensor([0.3, 0.5, 1.0]).view(1, 3, 1, 1)
     for gray, blue, moved in zip(
         styles(stripes(0)), styles(stripes(0) * color), styles(stripes(0, phase=2.0)), strict=True
@@ -57,6 +57,6 @@ def test_colors_are_told_apart() -> None:
         assert (gray - blue).square().sum() > 10 * (gray - moved).square().sum()
 
 
-def test_a_flat_image_is_flat_to_its_borders_at_every_layer() -> None:
+def test_flat_image_has_flat_features_up_to_the_border() -> None:
     for seen in VggFeatures(name="vgg11", layers=LAYERS, weights="none")(torch.full((1, 3, 24, 24), 0.1)):
         torch.testing.assert_close(seen, seen[..., :1, :1].expand_as(seen), atol=1e-4, rtol=0)

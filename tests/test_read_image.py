@@ -41,7 +41,7 @@ def test_rgb_of_lossless_formats_is_exact(name: str, corners: NDArray[np.uint8],
 
 
 @pytest.mark.parametrize("name", ["with space.png", "a.b.c.png", "Żółw 車.png", "upper.PNG", "wrong_suffix.jpg"])
-def test_names_do_not_matter(name: str, corners: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_suffix_does_not_matter(name: str, corners: NDArray[np.uint8], tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(save(tmp_path / name, corners, format="PNG")), corners)
 
 
@@ -120,7 +120,7 @@ def test_16_bit_rgb_png_is_read_at_8_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparency_is_laid_on_white(mode: str, tmp_path: Path) -> None:
+def test_transparency_is_composited_on_white(mode: str, tmp_path: Path) -> None:
     image = Image.new("RGBA", (3, 1), (0, 0, 0, 255))
     image.putpixel((1, 0), (0, 0, 0, 0))
     if mode == "P":
@@ -154,7 +154,7 @@ def test_32_bit_integers_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.png", "a.tif", "a.webp"])
-def test_first_frame_of_many(name: str, tmp_path: Path) -> None:
+def test_first_frame_of_an_animation(name: str, tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), color) for color in (RED, BLUE)]
     options = {"lossless": True} if name.endswith("webp") else {}
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **options)
@@ -185,13 +185,13 @@ def test_quarter_turn_by_hand() -> None:
     )  # clockwise
 
 
-def test_a_camera_that_does_not_know_its_orientation(corners: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_invalid_exif_orientation_is_ignored(corners: NDArray[np.uint8], tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 0
     np.testing.assert_array_equal(read_image(save(tmp_path / "a.png", corners, exif=exif)), corners)
 
 
-def test_jpeg_is_decoded_at_the_smallest_fraction_that_fits(tmp_path: Path) -> None:
+def test_jpeg_is_decoded_at_the_smallest_sufficient_fraction(tmp_path: Path) -> None:
     ramp = np.tile(np.linspace(0, 255, 640).astype(np.uint8)[None, :, None], (320, 1, 3))
     path = save(tmp_path / "a.jpg", ramp, quality=95)
     shapes = {at: read_image(path, min_side=at).shape[:2] for at in (320, 161, 160, 80, 41, 40, 39, 10)}
@@ -204,7 +204,7 @@ def test_jpeg_is_decoded_at_the_smallest_fraction_that_fits(tmp_path: Path) -> N
     assert image_size(path) == (320, 640)
 
 
-def test_jpeg_whose_sides_do_not_divide_is_not_squeezed(tmp_path: Path) -> None:
+def test_jpeg_with_indivisible_sides_keeps_its_aspect_ratio(tmp_path: Path) -> None:
     path = save(tmp_path / "a.jpg", np.zeros((320, 638, 3), np.uint8))  # 638 / 4 is no whole number
     assert read_image(path, min_side=40).shape == (160, 319, 3)
 
@@ -266,7 +266,7 @@ def test_bad_files_are_refused_by_name(spoil: Callable[[Path], None], message: s
 
 
 @pytest.mark.parametrize("suffix", ["png", "gif", "tif", "bmp", "webp", "jpg"])
-def test_every_format_notices_that_it_is_cut(suffix: str, tmp_path: Path) -> None:
+def test_truncation_is_detected_in_every_format(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
     content = jpeg(path)
     path.write_bytes(content[: len(content) * 2 // 3])
@@ -275,7 +275,7 @@ def test_every_format_notices_that_it_is_cut(suffix: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("side", [20_000, 10_000])  # the first is over what Pillow refuses, the second what it warns of
-def test_a_small_file_with_a_huge_image_is_refused_unread(side: int, tmp_path: Path) -> None:
+def test_decompression_bomb_is_refused_before_decoding(side: int, tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
     Image.new("1", (side, side)).save(path)
     assert path.stat().st_size < 60_000
@@ -284,7 +284,7 @@ def test_a_small_file_with_a_huge_image_is_refused_unread(side: int, tmp_path: P
             read(path)
 
 
-def test_odd_metadata_warns_nobody(corners: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_invalid_metadata_does_not_warn(corners: NDArray[np.uint8], tmp_path: Path) -> None:
     path = save(
         tmp_path / "a.jpg", corners, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x63\0\0\0\xff\0\0"
     )

@@ -51,12 +51,12 @@ def words_for(settings: Settings) -> list[str]:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_task_has_its_default_recipe_first(task: str) -> None:
+def test_default_recipe_is_listed_first(task: str) -> None:
     assert TASKS[task].recipe_names()[0] == TASKS[task].recipe == "sample"
 
 
 @pytest.mark.parametrize(("task", "recipe"), RECIPES)
-def test_a_recipe_says_where_it_is_from(task: str, recipe: str) -> None:
+def test_recipe_head_is_complete(task: str, recipe: str) -> None:
     lines = head(task, recipe)
     assert lines[0].endswith(".")  # what the help shows
     for entry in HEAD:
@@ -64,7 +64,7 @@ def test_a_recipe_says_where_it_is_from(task: str, recipe: str) -> None:
 
 
 @pytest.mark.parametrize(("task", "recipe"), RECIPES)
-def test_the_command_in_its_head_is_its_own(task: str, recipe: str) -> None:
+def test_recipe_command_runs_the_recipe(task: str, recipe: str) -> None:
     (command,) = [line.removeprefix("Command:") for line in head(task, recipe) if line.startswith("Command:")]
     program, script, *words = shlex.split(command)
     assert (program, script) == ("python", "experiments/run.py")
@@ -74,7 +74,7 @@ def test_the_command_in_its_head_is_its_own(task: str, recipe: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("task", "recipe"), RECIPES)
-def test_a_recipe_trains_one_batch(
+def test_recipe_trains_one_batch(
     task: str, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its own network, losses and schedule; only the images, their size and their number are small."""

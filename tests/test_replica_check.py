@@ -65,7 +65,7 @@ def stories(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_all_ranks_stop_with_the_first_name_that_differs(tmp_path: Path) -> None:
+def test_all_ranks_stop_naming_the_first_tensor_that_differs(tmp_path: Path) -> None:
     first, second = on_ranks(2, stories, tmp_path)
     assert first == second
     weight, stage_end, counter, statistics, thawed = first
@@ -86,7 +86,7 @@ class SharedNorm(nn.Module):
         self.register_buffer("grams", torch.zeros(3))
 
 
-def test_everything_but_the_statistics_of_a_process_own_images_is_compared() -> None:
+def test_all_tensors_but_local_batch_statistics_are_compared() -> None:
     assert [name for name, _ in replicated_tensors(SharedNorm())] == [
         *("net.0.weight", "net.0.bias", "net.1.weight", "net.1.bias", "grams", "net.0.num_batches_tracked"),
         *("net.1.running_mean", "net.1.running_var", "net.1.num_batches_tracked"),
@@ -94,7 +94,7 @@ def test_everything_but_the_statistics_of_a_process_own_images_is_compared() -> 
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.int64, torch.uint8, torch.bool])
-def test_one_value_changes_the_sum_of_any_type_and_layout(dtype: torch.dtype) -> None:
+def test_checksum_detects_one_changed_value_in_any_dtype_and_layout(dtype: torch.dtype) -> None:
     values = torch.arange(24).remainder(2).reshape(2, 3, 2, 2).to(dtype)
     changed = values.clone()
     changed[1, 2, 0, 0] = 1

@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 from datamodules.io.resize import resize_classes, resize_coverage, resize_image
 
 
-def test_shrinking_an_image_takes_means_over_areas() -> None:
+def test_downscaling_takes_area_means() -> None:
     image = np.zeros((4, 8, 3), np.uint8)
     image[:2, :4] = 80
     image[0, 0] = 0  # one of eight pixels: 70 left
     np.testing.assert_array_equal(resize_image(image, 2)[..., 0], [[70, 0], [0, 0]])
 
 
-def test_shrinking_by_a_fraction_weighs_pixels_by_their_share() -> None:
+def test_downscaling_by_a_fraction_weights_pixels_by_area() -> None:
     image = np.repeat(np.array([[30, 60, 90]], np.uint8), 3, axis=0)[..., None].repeat(3, axis=2)
     np.testing.assert_array_equal(resize_image(image, 2)[0, :, 0], [40, 80])  # (30 + 60 / 2) / 1.5, (60 / 2 + 90) / 1.5
 
 
-def test_one_side_shrinks_while_the_other_grows() -> None:
+def test_one_side_is_reduced_and_the_other_enlarged() -> None:
     image = np.zeros((2, 9, 3), np.uint8)
     image[:, 4:5] = 90  # the middle third holds a third of 90
     out = resize_image(image, 3)
@@ -28,24 +28,24 @@ def test_one_side_shrinks_while_the_other_grows() -> None:
     np.testing.assert_array_equal(out[..., 0], [[0, 30, 0]] * 3)
 
 
-def test_an_image_of_the_right_size_is_left_alone() -> None:
+def test_image_of_the_right_size_is_unchanged() -> None:
     image = np.random.default_rng(0).integers(0, 256, (5, 5, 3), np.uint8)
     np.testing.assert_array_equal(resize_image(image, 5), image)
 
 
-def test_growing_keeps_a_flat_image_flat() -> None:
+def test_enlarging_keeps_a_flat_image_flat() -> None:
     np.testing.assert_array_equal(resize_image(np.full((3, 5, 3), 255, np.uint8), 16), np.full((16, 16, 3), 255))
 
 
 @pytest.mark.parametrize("size", [3, 4, 7, 12, 20])
-def test_classes_are_those_at_the_centres(size: int) -> None:
+def test_classes_are_sampled_at_pixel_centers(size: int) -> None:
     mask = np.random.default_rng(0).integers(0, 255, (11, 17), np.uint8)  # odd sides: no centre lies between two
     rows = np.floor((np.arange(size) + 0.5) * 11 / size).astype(int)
     columns = np.floor((np.arange(size) + 0.5) * 17 / size).astype(int)
     np.testing.assert_array_equal(resize_classes(mask, size), mask[np.ix_(rows, columns)])
 
 
-def test_coverage_is_the_share_of_the_pixel() -> None:
+def test_coverage_is_the_covered_fraction_of_the_pixel() -> None:
     mask = np.zeros((4, 4), np.uint8)
     mask[:2, :2] = 1
     mask[0, 2] = 1
@@ -74,7 +74,7 @@ def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 
 @pytest.mark.parametrize(("size", "area", "exact"), [(128, 0.96, 0.93), (512, 0.993, 0.985)])
-def test_round_trip_at_full_size_area_beats_exact_beats_the_usual_nearest(size: int, area: float, exact: float) -> None:
+def test_round_trip_error_area_exact_nearest(size: int, area: float, exact: float) -> None:
     """A mask to ``size`` and back, as a network that has learnt it perfectly would give it."""
     mask = thin_structures()
 

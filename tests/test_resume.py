@@ -95,22 +95,22 @@ def assert_resumes(tmp_path: Path, cut: int, *, extra: Any = tuple, workers: int
 
 
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS.keys())
-def test_resumed_run_is_the_same_run(tmp_path: Path, cut: int) -> None:
+def test_resumed_run_equals_the_uninterrupted_run(tmp_path: Path, cut: int) -> None:
     assert_resumes(tmp_path, cut)
 
 
 @pytest.mark.parametrize("cut", [3, 8])
-def test_with_workers(tmp_path: Path, cut: int) -> None:
+def test_resume_with_workers(tmp_path: Path, cut: int) -> None:
     assert_resumes(tmp_path, cut, workers=2)
 
 
 @pytest.mark.parametrize("cut", [3, 8])
-def test_with_accumulation(tmp_path: Path, cut: int) -> None:
+def test_resume_with_accumulation(tmp_path: Path, cut: int) -> None:
     assert_resumes(tmp_path, cut, accumulate_grad_batches=2)
 
 
 @pytest.mark.parametrize("cut", [3, 8])
-def test_with_averaged_weights(tmp_path: Path, cut: int) -> None:
+def test_resume_with_averaged_weights(tmp_path: Path, cut: int) -> None:
     assert_resumes(tmp_path, cut, extra=lambda: [StageWeightAveraging(STAGES, decay=0.9)])
 
 

@@ -26,14 +26,14 @@ def test_empty_full_and_last_pixel(value: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("dtype", [np.uint8, np.bool_])
-def test_slow_decoder_gives_the_mask_back(seed: int, dtype: type) -> None:
+def test_reference_decoder_restores_the_mask(seed: int, dtype: type) -> None:
     rng = np.random.default_rng(seed)
     height, width = rng.integers(1, 40, 2)
     mask = (rng.random((height, width)) < rng.random()).astype(dtype)
     np.testing.assert_array_equal(decode_rle(encode_rle(mask), height, width), mask)
 
 
-def test_a_mask_that_is_a_view_is_numbered_by_rows() -> None:
+def test_non_contiguous_mask_is_numbered_by_rows() -> None:
     mask = np.arange(12).reshape(3, 4).T % 5 == 0  # not contiguous
     np.testing.assert_array_equal(decode_rle(encode_rle(mask), 4, 3), mask)
 

@@ -36,7 +36,7 @@ def trained(name: str, *, age: int = 0) -> Path:
     return folder
 
 
-def test_a_run_is_called_after_its_recipe_and_counted() -> None:
+def test_run_is_named_after_its_recipe_and_numbered() -> None:
     assert new_run(request(), {}).path == Path("runs/segment/sample")
     trained("sample")
     assert new_run(request(), {}).path == Path("runs/segment/sample-2")
@@ -46,7 +46,7 @@ def test_a_run_is_called_after_its_recipe_and_counted() -> None:
     assert new_run(request("--runs", "elsewhere"), {}).path == Path("elsewhere/segment/sample")
 
 
-def test_a_folder_without_a_run_is_taken() -> None:
+def test_existing_folder_without_a_run_is_used() -> None:
     Path("runs/segment/sample").mkdir(parents=True)
     Path("runs/segment/sample/lr_find.png").write_bytes(b"x")
     assert new_run(request(), {}).path.name == "sample"
@@ -54,7 +54,7 @@ def test_a_folder_without_a_run_is_taken() -> None:
     assert new_run(request("--name", "sample"), {}).path.name == "sample"
 
 
-def test_what_a_killed_run_left_is_removed() -> None:
+def test_remains_of_a_killed_run_are_removed() -> None:
     folder = RunFolder(Path("runs/segment/sample"))
     (folder.figures).mkdir(parents=True)
     half, log, other = folder.path / ".config.yaml.7.partial", folder.path / "events.out.tfevents.1", folder.path / "x"
@@ -70,7 +70,7 @@ def test_what_a_killed_run_left_is_removed() -> None:
     assert log.exists()
 
 
-def test_a_name_that_is_taken_is_refused() -> None:
+def test_used_name_is_refused() -> None:
     trained("mine")
     with pytest.raises(UsageError, match=r"runs/segment/mine already holds a run: .* --resume runs/segment/mine"):
         new_run(request("--name", "mine"), {})
@@ -85,7 +85,7 @@ def test_resume_finds_the_newest_run_a_name_and_a_folder() -> None:
     assert find_run(request(), str(Path("runs/segment/older").resolve()), {}).path.name == "older"
 
 
-def test_resume_says_what_is_missing() -> None:
+def test_resume_names_what_is_missing() -> None:
     with pytest.raises(UsageError, match="there is no run of segment in runs/segment yet"):
         find_run(request(), NEWEST, {})
     trained("mine")
@@ -96,7 +96,7 @@ def test_resume_says_what_is_missing() -> None:
         find_run(request(), "empty", {})
 
 
-def test_processes_that_lightning_starts_read_the_first_ones_decision() -> None:
+def test_launched_ranks_use_the_folder_of_rank_zero() -> None:
     first = new_run(request(), os.environ)
     share_with_ranks(first)
     trained("sample")  # the first process has begun to write
@@ -116,11 +116,11 @@ def test_processes_that_lightning_starts_read_the_first_ones_decision() -> None:
         ({"TORCHELASTIC_RUN_ID": "none", "LOCAL_RANK": "0"}, "sample"),
     ],
 )
-def test_under_a_scheduler_a_run_is_called_after_its_job(environ: dict[str, str], name: str) -> None:
+def test_run_is_named_after_its_slurm_job(environ: dict[str, str], name: str) -> None:
     assert new_run(request(), environ).path.name == name
 
 
-def test_a_restarted_job_goes_on_with_its_run() -> None:
+def test_requeued_job_resumes_its_run() -> None:
     job = {"SLURM_JOB_ID": "42", "SLURM_PROCID": "0"}
     assert restarted_run(request(), job) is None
     assert restarted_run(request(), {**job, "SLURM_RESTART_COUNT": "1"}) is None  # nothing was saved before
@@ -131,21 +131,21 @@ def test_a_restarted_job_goes_on_with_its_run() -> None:
     assert found.path.name == "sample-42"
 
 
-def test_last_comes_before_links_of_equal_age() -> None:
+def test_last_checkpoint_precedes_links_of_equal_age() -> None:
     assert [file.name for file in RunFolder(trained("a")).checkpoint_files] == ["last.ckpt", "best.ckpt"]
 
 
-def test_a_checkpoints_run_is_the_folder_above() -> None:
+def test_run_folder_of_a_checkpoint() -> None:
     assert folder_of_checkpoint(Path("x/checkpoints/best.ckpt"), request("test")).path == Path("x")
     assert folder_of_checkpoint(Path("downloads/cars.ckpt"), request("test")).path == Path("runs/segment/cars")
 
 
-def test_paths_are_shown_as_one_would_type_them(tmp_path: Path) -> None:
+def test_paths_are_printed_relative_to_cwd(tmp_path: Path) -> None:
     assert relative_to_here(tmp_path / "a" / "b") == Path("a/b")
     assert relative_to_here(tmp_path.parent / "b") == tmp_path.parent / "b"
 
 
-def test_the_newest_run_is_doubted_when_the_clock_was_set_back(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ambiguous_newest_run_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     trained("old", age=100)
     find_run(request(), NEWEST, {})
     assert capsys.readouterr().out == ""

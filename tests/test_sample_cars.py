@@ -28,7 +28,7 @@ def contents(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-def test_layout_is_kaggles(small_set: Path) -> None:
+def test_layout_is_that_of_carvana(small_set: Path) -> None:
     images = sorted((small_set / "train").iterdir())
     assert [path.name[12:] for path in images] == ["_01.jpg", "_02.jpg"]
     int(images[0].name[:12], 16)
@@ -44,7 +44,7 @@ def test_layout_is_kaggles(small_set: Path) -> None:
     assert list(rows[0]) == ["id", "year", "make", "model", "trim1", "trim2"]
 
 
-def test_runs_in_the_list_decode_to_the_masks(small_set: Path) -> None:
+def test_csv_decodes_to_the_masks(small_set: Path) -> None:
     with (small_set / "train_masks.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
@@ -57,7 +57,7 @@ def test_runs_in_the_list_decode_to_the_masks(small_set: Path) -> None:
             assert np.array_equal(decoded.reshape(1280, 1918), np.asarray(mask))
 
 
-def test_a_set_that_was_cut_off_is_finished_with_the_same_bytes(small_set: Path, tmp_path: Path) -> None:
+def test_interrupted_set_is_completed_with_the_same_bytes(small_set: Path, tmp_path: Path) -> None:
     whole = contents(small_set)
     again = tmp_path / small_set.name
     for name in ("train", "train_masks"):
@@ -68,13 +68,13 @@ def test_a_set_that_was_cut_off_is_finished_with_the_same_bytes(small_set: Path,
     assert contents(again) == whole
 
 
-def test_a_complete_set_is_not_drawn_again(small_set: Path) -> None:
+def test_complete_set_is_not_rendered_again(small_set: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in small_set.rglob("*")}
     assert ensure_sample_cars(small_set.parent, cars=1, views=2, seed=3) == small_set
     assert {path: path.stat().st_mtime_ns for path in small_set.rglob("*")} == before
 
 
-def test_nothing_to_draw_is_refused(tmp_path: Path) -> None:
+def test_zero_cars_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cars=0"):
         ensure_sample_cars(tmp_path, cars=0)
 
@@ -94,11 +94,11 @@ def test_camera_looks_down_on_the_turntable() -> None:
 
 
 @pytest.mark.parametrize(("view", "nose"), [(1, (0, -1, 0)), (5, (-1, 0, 0)), (9, (0, 1, 0)), (13, (1, 0, 0))])
-def test_the_car_turns_clockwise_from_the_front(view: int, nose: tuple[int, int, int]) -> None:
+def test_car_turns_clockwise_from_the_front(view: int, nose: tuple[int, int, int]) -> None:
     assert turn(heading(view, 16)) @ [1.0, 0.0, 0.0] == pytest.approx(nose, abs=1e-12)
 
 
-def test_mask_is_one_piece_and_stands_on_the_turntable() -> None:
+def test_mask_is_connected_and_on_the_turntable() -> None:
     mask = draw_car(0, 6)[1]
     count, _, stats, _ = cv2.connectedComponentsWithStats(mask)
     assert stats[1:, cv2.CC_STAT_AREA].max() > 0.999 * mask.sum(), count
@@ -114,7 +114,7 @@ def seen_by_opencv(points: np.ndarray) -> np.ndarray:
     return cv2.projectPoints(points.astype(np.float64), rotation, -AXES @ EYE, inner, None)[0][:, 0]
 
 
-def test_mask_reaches_as_far_as_the_projected_car() -> None:
+def test_mask_extent_equals_the_projected_car() -> None:
     design = replace(design_car(0, 2), yaw=0.0, off_centre=(0.0, 0.0))
     mask = render_view(design, 6, views=16, grain=np.random.default_rng(0))[1]
     points = np.concatenate([part.mesh.points[part.mesh.faces.reshape(-1)] for part in build_car(design).outer])
@@ -124,7 +124,7 @@ def test_mask_reaches_as_far_as_the_projected_car() -> None:
     assert [columns[-1] + 1, rows[-1] + 1] == pytest.approx(pixels.max(axis=0), abs=3)
 
 
-def test_paint_changes_nothing_outside_the_mask() -> None:
+def test_paint_changes_only_pixels_of_the_mask() -> None:
     design = design_car(0, 1)
     images = [
         render_view(replace(design, paint=PAINTS[name]), 3, views=16, grain=np.random.default_rng(0))
@@ -169,7 +169,7 @@ def test_curve_agrees_with_scipys_between_the_ends() -> None:
     assert monotone_cubic(knots, [-1.0, 9.0]) == pytest.approx([0.2, 1.0])
 
 
-def test_a_round_pod_is_a_sphere_turned_outwards() -> None:
+def test_round_pod_is_a_sphere_with_outward_normals() -> None:
     ball = superellipsoid((0.5, 0.5, 0.5), 2.0, (0.0, 0.0), steps=24)
     a, b, c = (ball.points[ball.faces[:, k]] for k in range(3))
     volume = np.einsum("ij,ij->", a, np.cross(b, c)) / 6
@@ -177,7 +177,7 @@ def test_a_round_pod_is_a_sphere_turned_outwards() -> None:
     assert (ball.normals * ball.points / 0.5).sum(axis=1).min() > 0.98
 
 
-def test_a_set_shows_every_shape_and_never_the_same_paint_twice() -> None:
+def test_set_has_every_shape_and_no_paint_twice() -> None:
     designs = [design_car(5, car) for car in range(12)]
     assert {design.shape.name for design in designs} == {shape.name for shape in SHAPES}
     assert len({design.paint_name for design in designs}) == 12
@@ -185,7 +185,7 @@ def test_a_set_shows_every_shape_and_never_the_same_paint_twice() -> None:
 
 
 @pytest.mark.slow
-def test_several_workers_draw_the_same_bytes(tmp_path: Path) -> None:
+def test_workers_render_the_same_bytes(tmp_path: Path) -> None:
     one = ensure_sample_cars(tmp_path / "one", cars=2, views=6, seed=9, workers=1)
     two = ensure_sample_cars(tmp_path / "two", cars=2, views=6, seed=9, workers=2)
     assert contents(one) == contents(two)

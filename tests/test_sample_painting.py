@@ -21,17 +21,17 @@ def night() -> Pixels:
     return paint_night(0)
 
 
-def test_it_is_an_image_of_its_size(night: Pixels) -> None:
+def test_painting_has_its_size(night: Pixels) -> None:
     assert night.shape == (800, 1024, 3)
     assert night.dtype == np.uint8
 
 
-def test_its_pixels_are_the_same_on_every_machine(night: Pixels) -> None:
+def test_painting_is_the_same_on_every_machine(night: Pixels) -> None:
     # Also with numpy 2.0, OpenCV 4.10, and without AVX; where it is meant to change, PAINTING has to be raised.
     assert sha256(night.tobytes()).hexdigest().startswith("ed21be6c19231d25213266f2a774bb56")
 
 
-def test_it_has_the_colors_of_a_night(night: Pixels) -> None:
+def test_painting_has_the_colors_of_a_night(night: Pixels) -> None:
     hue, saturation, value = np.moveaxis(cv2.cvtColor(night, cv2.COLOR_RGB2HSV), 2, 0)
     strong = (saturation > 90) & (value > 60)
     blue = strong & (hue > 100) & (hue < 125)  # of 180
@@ -44,7 +44,7 @@ def test_it_has_the_colors_of_a_night(night: Pixels) -> None:
     assert np.percentile(night, 2) < 25
 
 
-def test_its_texture_runs_along_strokes_and_is_no_noise(night: Pixels) -> None:
+def test_texture_follows_the_strokes(night: Pixels) -> None:
     gray = cv2.cvtColor(night, cv2.COLOR_RGB2GRAY).astype(np.float64) / 255
     small = cv2.resize(gray, (327, 256), interpolation=cv2.INTER_AREA)  # as the loss sees it
     for image, window in ((gray, 12), (small, 4)):
@@ -60,9 +60,7 @@ def test_its_texture_runs_along_strokes_and_is_no_noise(night: Pixels) -> None:
         assert np.median(np.hypot(xx - yy, 2 * xy) / (xx + yy)) < 0.2
 
 
-def test_the_same_seed_gives_the_same_file_and_it_is_painted_once(
-    night: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_same_seed_gives_the_same_file_once(night: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = ensure_sample_painting(tmp_path / "one")
     np.testing.assert_array_equal(np.asarray(Image.open(first)), night)
     assert [path.name for path in first.parent.iterdir()] == [first.name]  # nothing half-written is left
@@ -70,7 +68,7 @@ def test_the_same_seed_gives_the_same_file_and_it_is_painted_once(
     assert ensure_sample_painting(tmp_path / "one") == first
 
 
-def test_a_cut_off_painting_is_painted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, night: Pixels) -> None:
+def test_truncated_painting_is_painted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, night: Pixels) -> None:
     def cut_off(seed: int, *, progress: bool) -> Pixels:
         raise KeyboardInterrupt
 
@@ -83,14 +81,14 @@ def test_a_cut_off_painting_is_painted_again(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.slow
-def test_another_seed_is_another_night(night: Pixels) -> None:
+def test_another_seed_gives_another_painting(night: Pixels) -> None:
     other = paint_night(1)
     assert np.abs(other.astype(int) - night).mean() > 10
     np.testing.assert_allclose(other.mean((0, 1)), night.mean((0, 1)), atol=15)  # of the same kind
 
 
 @pytest.mark.parametrize(("flow", "long", "short"), [(horizontal, 1, 0), (vertical, 0, 1)])
-def test_a_stroke_follows_its_flow(flow: object, long: int, short: int) -> None:
+def test_stroke_follows_its_flow(flow: object, long: int, short: int) -> None:
     canvas = Canvas(100, 100, (0, 0, 0))
     brush = Brush(width=10, length=60, hair=2)
     canvas.strokes(np.random.default_rng(0), np.array([[50.0, 50.0]]), np.array([[200.0, 100.0, 50.0]]), flow, brush)  # type: ignore[arg-type]

@@ -11,14 +11,14 @@ def batches(**options: int) -> list[list[int]]:
     return [[key.index for key in batch] for batch in TrainBatches(**settings)]
 
 
-def test_an_epoch_has_every_full_batch_and_no_image_twice() -> None:
+def test_epoch_has_every_full_batch_and_no_image_twice() -> None:
     found = batches()
     assert [len(batch) for batch in found] == [8] * 6
     assert len({index for batch in found for index in batch}) == 48
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(8, 1), (4, 2), (2, 4), (1, 8), (1, 1)])
-def test_each_step_sees_the_same_images_however_it_is_shared_out(world: int, accumulate: int) -> None:
+def test_global_batch_does_not_depend_on_the_ranks(world: int, accumulate: int) -> None:
     shares = [batches(rank=rank, world=world, accumulate=accumulate) for rank in range(world)]
     steps = len(shares[0]) // accumulate
     seen = [
@@ -28,7 +28,7 @@ def test_each_step_sees_the_same_images_however_it_is_shared_out(world: int, acc
     assert seen == [sorted(batch) for batch in batches()]
 
 
-def test_starts_at_any_batch_once() -> None:
+def test_start_batch_is_used_once() -> None:
     sampler = TrainBatches(length=50, batch_size=8, seed=1, epoch=4, start=3)
     assert len(sampler) == 6
     whole = list(TrainBatches(length=50, batch_size=8, seed=1, epoch=4))
@@ -48,7 +48,7 @@ def test_evaluation_shares_are_a_partition() -> None:
     assert shares[0][0] == Key(0, 0)
 
 
-def test_a_batch_that_cannot_be_is_refused() -> None:
+def test_invalid_batch_size_is_refused() -> None:
     with pytest.raises(DataError, match="batch_size 51 is larger than the training set of 50 images"):
         batches(batch_size=51)
     with pytest.raises(DataError, match="cannot be divided among 3 processes x 1 accumulated batches"):

@@ -13,14 +13,14 @@ MACHINE = Machine(
 )  # fmt: skip
 
 
-def test_the_exchange_is_a_ring_in_the_node_and_one_over_nodes() -> None:
+def test_all_reduce_is_a_ring_per_node_and_one_over_nodes() -> None:
     assert exchange_seconds(64.0, MACHINE, processes=1) == 0
     assert exchange_seconds(64.0, MACHINE, processes=2) == pytest.approx(2 * 0.5 * 2 + 2 * 0.25)
     # four of a node: 3/4 of 64 bytes twice at 32 a second and 6 hops; two nodes: 1/2 twice at 16 a second and 2 hops
     assert exchange_seconds(64.0, MACHINE, processes=8) == pytest.approx((3.0 + 1.5) + (4.0 + 0.5))
 
 
-def test_a_step_hides_part_of_the_exchange_and_loads_beside_it() -> None:
+def test_step_overlaps_all_reduce_and_loading() -> None:
     alone = step(WORK, MACHINE, processes=1, batch=8)
     assert (alone.compute, alone.load, alone.exchange) == (26.0, 40.0, 0.0)
     assert (alone.seconds, alone.bound) == (40.0, "loading")
@@ -30,7 +30,7 @@ def test_a_step_hides_part_of_the_exchange_and_loads_beside_it() -> None:
     assert eight.bound == "network"
 
 
-def test_an_epoch_is_its_whole_batches_its_validation_and_a_pause() -> None:
+def test_epoch_is_full_batches_validation_and_pause() -> None:
     # one batch of 64 waits 40 s for its images; each of eight validates two images, a third of 3 s each
     assert epoch_seconds(WORK, MACHINE, processes=8, batch=64) == pytest.approx(1 * 40.0 + 2 * 1.0 + 7.0)
 
@@ -50,7 +50,7 @@ def test_operations_are_those_of_the_layers() -> None:
 
 
 @pytest.mark.parametrize("task", STAGES)
-def test_what_is_looked_at_is_there(task: str) -> None:
+def test_stages_of_the_tables_exist(task: str) -> None:
     recipe, stages, _, _ = STAGES[task]
     text = TASKS[task].recipe_file(recipe).read_text(encoding="utf-8")
     assert all(f"name: {stage}," in text for stage in stages)

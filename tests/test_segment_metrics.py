@@ -29,7 +29,7 @@ def random_masks(seed: int, classes: int, images: int = 5) -> tuple[Tensor, Tens
     return preds, target
 
 
-def test_hand_numbers_of_one_image() -> None:
+def test_values_of_one_image_by_hand() -> None:
     preds = torch.tensor([[[1, 1, 1, 0], [0, 0, 0, 0]]])
     target = torch.tensor([[[1, 1, 0, 1], [1, 0, 0, 0]]])
     table = count(preds, target, classes=1)
@@ -40,7 +40,7 @@ def test_hand_numbers_of_one_image() -> None:
 
 
 @pytest.mark.parametrize(("preds", "target", "dice"), [(EMPTY, EMPTY, 1.0), (FULL, EMPTY, 0.0), (EMPTY, FULL, 0.0)])
-def test_empty_masks_score_as_kaggle_has_it(preds: Tensor, target: Tensor, dice: float) -> None:
+def test_empty_masks_score_as_on_kaggle(preds: Tensor, target: Tensor, dice: float) -> None:
     table = count(preds, target, classes=1)
     assert image_dice(table, classes=1).item() == dice
     assert image_iou(table, classes=1).item() == dice
@@ -59,7 +59,7 @@ def test_dice_is_the_mean_over_images_and_iou_is_pooled() -> None:
     assert set(found) == {"loss", "dice", "iou", "accuracy"}
 
 
-def test_a_short_last_batch_weighs_by_its_images() -> None:
+def test_short_last_batch_is_weighted_by_images() -> None:
     preds, target = random_masks(0, 1)
     whole, cut = SegmentScores(classes=("car",)), SegmentScores(classes=("car",))
     whole.update(count(preds, target, classes=1), torch.tensor(1.4))
@@ -116,7 +116,7 @@ def test_dice_of_several_classes_agrees_with_torchmetrics() -> None:
     assert image_dice(table, classes=3).mean().item() == pytest.approx(peer.compute().item())
 
 
-def test_a_class_that_never_occurs_is_left_out_of_the_mean() -> None:
+def test_absent_class_is_left_out_of_the_mean() -> None:
     preds, target = torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 1, 0]]])
     scores = SegmentScores(classes=("sky", "road", "car"))
     scores.update(count(preds, target, classes=3))
@@ -125,7 +125,7 @@ def test_a_class_that_never_occurs_is_left_out_of_the_mean() -> None:
     assert math.isnan(found["iou/car"].item())
 
 
-def test_the_table_has_plain_numbers() -> None:
+def test_table_has_plain_numbers() -> None:
     table = count(torch.tensor([[[1, 1]], [[0, 0]]]), torch.tensor([[[1, 0]], [[0, 0]]]), classes=1)
     assert score_table(["a.jpg", "b.jpg"], table, ("car",)) == [
         {"name": "a.jpg", "dice": pytest.approx(2 / 3), "iou": 0.5, "accuracy": 0.5},
@@ -133,7 +133,7 @@ def test_the_table_has_plain_numbers() -> None:
     ]
 
 
-def test_counting_needs_no_more_memory_where_algorithms_must_be_deterministic() -> None:
+def test_deterministic_counting_needs_no_extra_memory() -> None:
     # torchmetrics' confusion matrix would take 480 x 360 x 121 x 8 bytes = 167 MB an image here.
     preds, target = torch.randint(0, 11, (1, 360, 480)), torch.randint(0, 11, (1, 360, 480))
     torch.use_deterministic_algorithms(True)

@@ -56,7 +56,7 @@ def test_edge_weight_by_hand() -> None:
     assert bce(logits, target, edge=3.0).item() == pytest.approx((1 + 3) * miss / (4 * 4 + 4 * 1))
 
 
-def test_outline_follows_the_share() -> None:
+def test_edge_weight_depends_on_the_coverage() -> None:
     assert outline(torch.tensor([[[0.0, 0.0, 0.0, 0.25]]]), radius=1).tolist() == [[[0.0, 0.0, 0.25, 0.25]]]
 
 
@@ -66,7 +66,7 @@ def test_dice_by_hand() -> None:
     assert binary_dice_loss(logits, torch.tensor([[[1.0, 0.0, 1.0]]])).item() == pytest.approx(7 / 13)
 
 
-def test_dice_is_least_where_the_shares_are_met() -> None:
+def test_dice_loss_is_minimal_at_the_target_coverage() -> None:
     shares = torch.tensor([[[0.2, 0.7], [0.5, 0.9]]])
     exact = binary_dice_loss(torch.logit(shares).unsqueeze(1), shares)
     assert exact.item() == pytest.approx(0, abs=1e-6)
@@ -82,7 +82,7 @@ def test_dice_agrees_with_segmentation_models_pytorch(binary: tuple[Tensor, Tens
     torch.testing.assert_close(binary_dice_loss(logits, target), expected)
 
 
-def test_an_empty_image_has_no_dice_loss_and_no_gradient(binary: tuple[Tensor, Tensor]) -> None:
+def test_empty_image_has_no_dice_loss_and_no_gradient(binary: tuple[Tensor, Tensor]) -> None:
     logits, target = binary
     target[1] = 0
     logits.requires_grad_()
@@ -127,7 +127,7 @@ def test_cross_entropy_agrees_with_torch_image_by_image(several: tuple[Tensor, T
     torch.testing.assert_close(cross_entropy(logits, target), torch.stack(expected).mean())
 
 
-def test_nothing_but_ignored_pixels_is_zero_not_nan() -> None:
+def test_only_ignored_pixels_give_zero() -> None:
     logits = torch.randn(2, 3, 4, 4, requires_grad=True)
     parts = class_losses(logits, torch.full((2, 4, 4), IGNORE), dice=1.0)
     assert {name: part.item() for name, part in parts.items()} == {"cross_entropy": 0.0, "dice": 0.0}

@@ -92,7 +92,7 @@ def test_fit_moves_the_weights_and_logs_the_parts() -> None:
     assert fit.callback_metrics["val/dice"] > 0.8
 
 
-def test_a_test_judges_each_image_at_its_own_size() -> None:
+def test_test_scores_images_at_their_original_size() -> None:
     images = torch.zeros(2, 3, 4, 4)
     images[:, :, :, :2] = 1  # the left half is car
     wide, square = torch.zeros(6, 16, dtype=torch.uint8), torch.zeros(4, 4, dtype=torch.uint8)
@@ -112,7 +112,7 @@ def test_a_test_judges_each_image_at_its_own_size() -> None:
     }
 
 
-def test_several_classes_are_told_apart_and_named() -> None:
+def test_classes_are_separated_and_named() -> None:
     image = torch.zeros(1, 3, 2, 2)
     image[0, 0, 0], image[0, 1, 1] = 1, 1  # upper row sky, lower row road
     mask = torch.tensor([[[0, 0], [1, 255]]])
@@ -124,7 +124,7 @@ def test_several_classes_are_told_apart_and_named() -> None:
     assert found["val/loss"] < 1e-3
 
 
-def test_the_step_hands_probabilities_to_the_figures() -> None:
+def test_step_returns_probabilities_for_figures() -> None:
     seen = []
 
     class Look(Callback):
@@ -158,13 +158,13 @@ def test_flip_averages_the_image_and_its_mirror_image() -> None:
     assert both.tolist() == pytest.approx([(left + right).item() / 2] * 2)
 
 
-def test_threshold_decides() -> None:
+def test_threshold_is_applied() -> None:
     probs = torch.tensor([[[[0.3, 0.6]]]])
     assert module().decide(probs).tolist() == [[[False, True]]]
     assert module(threshold=0.25).decide(probs).tolist() == [[[True, True]]]
 
 
-def test_probabilities_grow_by_half_pixel_rules_and_shrink_without_aliasing() -> None:
+def test_probabilities_are_resized_without_shift_or_aliasing() -> None:
     # Twice the size: samples lie a quarter of a pixel from the old centres.
     assert resize_probs(torch.tensor([[[[0.0, 1.0]]]]), (1, 4)).flatten().tolist() == pytest.approx([0, 0.25, 0.75, 1])
     # One pixel in eight is lit. Sampled without a filter, all of them would fall between the places looked at.

@@ -31,25 +31,25 @@ def test_best_and_worst_come_from_all_batches() -> None:
     assert extremes.total / extremes.validated == pytest.approx(4.05 / 7)
 
 
-def test_where_less_is_better_the_smallest_is_the_best() -> None:
+def test_smallest_is_best_for_losses() -> None:
     extremes = observed([0.5, 0.9, 0.1, 0.7], count=2, mode="min")
     assert [seen.name for seen in extremes.best] == ["2", "0"]
     assert [seen.name for seen in extremes.worst] == ["1", "3"]
 
 
-def test_few_images_and_equal_scores_are_in_one_list_only() -> None:
+def test_few_images_are_not_listed_twice() -> None:
     extremes = observed([0.5, 0.5, 0.5, 0.5, 0.5], count=9)
     names = [seen.name for seen in (*extremes.best, *extremes.worst)]
     assert sorted(names) == ["0", "1", "2", "3", "4"]
     assert len(extremes.worst) == 3
 
 
-def test_what_is_kept_does_not_hold_its_whole_batch() -> None:
+def test_kept_samples_do_not_hold_their_batch_in_memory() -> None:
     (seen, *_) = observed([0.5, 0.9, 0.1], count=1).worst
     assert seen.inputs["image"].untyped_storage().nbytes() == 3 * 4 * 4 * 4
 
 
-def test_the_callback_hears_every_batch_of_a_validation() -> None:
+def test_callback_gets_every_validation_batch() -> None:
     extremes = BestAndWorst(count=1, mode="max")
     batch = SegmentBatch(image=torch.zeros(1, 3, 4, 4), mask=torch.zeros(1, 4, 4), name=["x"])
     output = SegmentOutput(loss=torch.tensor(0.0), probs=torch.zeros(1, 1, 4, 4), score=torch.tensor([0.4]))
@@ -83,7 +83,7 @@ def test_missed_and_surplus_pixels_have_their_own_colors() -> None:
     assert EXTRA not in colors_in(missed)
 
 
-def test_ignored_pixels_are_never_wrong() -> None:
+def test_ignored_pixels_are_not_marked_as_errors() -> None:
     mask = torch.full((64, 64), 255)
     probs = torch.zeros(2, 64, 64)
     probs[1] = 1
@@ -106,7 +106,7 @@ def mended(side: int, *, scale: int) -> Sample:
     )
 
 
-def test_enlarged_images_stand_in_rows_of_four_and_mended_ones_in_rows_of_three() -> None:
+def test_rows_of_four_for_enlarging_and_three_for_restoring() -> None:
     def red_at(kept: Sample) -> list[int]:
         sheet = SuperResolutionFigures().draw_scored([kept, kept], title="t", note="n")
         assert sheet.shape == (3, 92 + 2 * 244, 972)

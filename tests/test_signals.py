@@ -54,7 +54,7 @@ def again(run: RealRun) -> list[str]:
         (signal.SIGUSR1, "lightning"),
     ],
 )
-def test_before_training_it_leaves_at_once(place: Path, number: signal.Signals, moment: str) -> None:
+def test_signal_before_training_ends_at_once(place: Path, number: signal.Signals, moment: str) -> None:
     words = [*WORDS, "--name", "early"]
     with RealRun(place, *words, interpreter=TELLING) as run:
         run.wait_for(moment)
@@ -65,7 +65,7 @@ def test_before_training_it_leaves_at_once(place: Path, number: signal.Signals, 
     assert "Traceback" not in run.said
 
 
-def test_a_terminals_interrupt_saves_and_the_line_goes_on(place: Path) -> None:
+def test_interrupt_saves_and_prints_a_working_resume_command(place: Path) -> None:
     """Ctrl-C reaches the loaders too; the second time a stop is asked for, validation is just under way."""
     with RealRun(place, *WORDS, *LONG, *HELD, "--name", "cut") as run:
         run.wait_for(saved(place, "cut").exists)
@@ -83,7 +83,7 @@ def test_a_terminals_interrupt_saves_and_the_line_goes_on(place: Path) -> None:
     assert again(run) == ["--task", "segment", "--resume", "runs/segment/cut"]
 
 
-def test_a_second_interrupt_does_not_wait(place: Path) -> None:
+def test_second_interrupt_ends_at_once(place: Path) -> None:
     with RealRun(place, *WORDS, *LONG, *HELD, "--name", "held") as run:
         run.wait_for(saved(place, "held").exists)
         (place / "hold").write_text("training", encoding="utf-8")
@@ -95,7 +95,7 @@ def test_a_second_interrupt_does_not_wait(place: Path) -> None:
     assert again(run)[-2:] == ["--resume", "runs/segment/held"]
 
 
-def test_the_second_process_is_told_before_training(place: Path) -> None:
+def test_signal_to_rank_1_before_training(place: Path) -> None:
     with RealRun(place, *WORDS, *TWO, "--name", "two") as run:
         run.wait_for(lambda: bool(run.ranks()))
         (other,) = run.ranks()
@@ -106,7 +106,7 @@ def test_the_second_process_is_told_before_training(place: Path) -> None:
     assert "Traceback" not in run.said
 
 
-def test_the_second_process_ends_with_the_first_one(place: Path) -> None:
+def test_rank_1_ends_with_rank_0(place: Path) -> None:
     with RealRun(place, *WORDS, *TWO, "--name", "two") as run:
         run.wait_for(lambda: bool(run.ranks()))
         run.wait_for_handlers(run.ranks()[0])
@@ -115,7 +115,7 @@ def test_the_second_process_ends_with_the_first_one(place: Path) -> None:
     assert run.said.rstrip().endswith("run.py: process 0 has ended, so this process ends too")
 
 
-def test_the_second_process_is_told_in_training(place: Path) -> None:
+def test_signal_to_rank_1_during_training(place: Path) -> None:
     with RealRun(place, *WORDS, *LONG, *TWO, "--name", "two") as run:
         run.wait_for(saved(place, "two").exists)
         (other,) = run.ranks()
@@ -126,7 +126,7 @@ def test_the_second_process_is_told_in_training(place: Path) -> None:
     assert steps(place, "two") < 200
 
 
-def test_under_torchrun(place: Path) -> None:
+def test_signal_under_torchrun(place: Path) -> None:
     with RealRun(place, *WORDS, *LONG, *TWO, "--name", "two", interpreter=TORCHRUN) as run:
         run.wait_for(saved(place, "two").exists)
         run.send(signal.SIGTERM, run.children()[-1])

@@ -50,7 +50,7 @@ def wait_for_state(cluster: Slurm, job: str, *states: str) -> str:
     return cluster.state(job)["JobState"]
 
 
-def test_a_job_that_is_stopped_and_preempted_ends_as_an_undisturbed_run(cluster: Slurm, here: Path) -> None:
+def test_stopped_and_preempted_job_equals_an_undisturbed_run(cluster: Slurm, here: Path) -> None:
     code, said = finished(program("--name", "whole", "--trainer.devices", "2"), here)
     assert code == 0, said[-3000:]
     job = submit(cluster, here, *SLOW, "--name", "job", MASTER_ADDR="127.0.0.1")
@@ -70,14 +70,14 @@ def test_a_job_that_is_stopped_and_preempted_ends_as_an_undisturbed_run(cluster:
     assert_same_end(last(here, "whole"), last(here, "job"))
 
 
-def test_a_name_that_does_not_resolve_ends_the_job_at_once(cluster: Slurm, here: Path) -> None:
+def test_unresolvable_host_name_ends_the_job_at_once(cluster: Slurm, here: Path) -> None:
     job = submit(cluster, here)
     assert wait_for_state(cluster, job, "COMPLETED", "FAILED") == "FAILED"
     assert "the name of node 'n1' does not resolve" in log(here, job)
     assert not (here / "runs/segment" / f"sample-{job}").exists()
 
 
-def test_a_process_that_fails_ends_the_job_and_is_said_last(cluster: Slurm, here: Path) -> None:
+def test_failing_rank_ends_the_job_and_is_reported_last(cluster: Slurm, here: Path) -> None:
     broken = breaking(rank=1, step=1, how="raise")
     job = submit(cluster, here, *broken, "--name", "broken", MASTER_ADDR="127.0.0.1")
     assert wait_for_state(cluster, job, "COMPLETED", "FAILED") == "FAILED"

@@ -23,26 +23,26 @@ def pairs_of(*keys: str) -> list[Pair]:
     return [Pair(key, f"images/{key}.jpg", Path(f"images/{key}.jpg"), Path(f"masks/{key}.png")) for key in keys]
 
 
-def test_the_full_set_holds_out_63_cars() -> None:
+def test_full_carvana_holds_out_63_cars() -> None:
     assert len(held_out(CARS, share=0.2)) == 63
 
 
-def test_the_held_out_groups_never_change() -> None:
+def test_held_out_groups_are_stable() -> None:
     # The order of `printf 42:NAME | sha256sum` over the five names, taken from a shell.
     assert held_out(["a", "b", "c", "d", "e"], share=0.4) == {"c", "a"}
 
 
-def test_the_order_of_the_files_does_not_matter() -> None:
+def test_order_of_the_files_does_not_matter() -> None:
     shuffled = CARS.copy()
     random.Random(1).shuffle(shuffled)
     assert held_out(shuffled, share=0.2) == held_out(CARS, share=0.2)
 
 
-def test_another_seed_holds_out_others() -> None:
+def test_another_seed_changes_the_split() -> None:
     assert held_out(CARS, share=0.2, seed=1) != held_out(CARS, share=0.2, seed=2)
 
 
-def test_one_more_group_changes_at_most_one_place() -> None:
+def test_new_group_changes_at_most_one_assignment() -> None:
     before, after = held_out(CARS, share=0.2), held_out([*CARS, "one more"], share=0.2)
     assert len(before - after) <= 1
 
@@ -58,7 +58,7 @@ def test_one_group_cannot_be_split() -> None:
 
 
 @pytest.mark.parametrize("share", [0, 1, 1.5, -0.1])
-def test_share_out_of_range(share: float) -> None:
+def test_fraction_out_of_range(share: float) -> None:
     with pytest.raises(DataError, match="val_share must be between 0 and 1"):
         held_out(CARS, share=share)
 
@@ -79,7 +79,7 @@ def test_names_without_the_pattern_are_named() -> None:
     ]
 
 
-def test_a_broken_pattern_is_named() -> None:
+def test_invalid_pattern_is_named() -> None:
     with pytest.raises(DataError, match=r"group_pattern '\(' is not a regular expression"):
         group_pairs([], "(")
 
@@ -106,7 +106,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_split_file_may_name_images_in_four_ways(tmp_path: Path) -> None:
+def test_split_file_may_name_images_in_four_ways(tmp_path: Path) -> None:
     file = write(
         tmp_path / "split.csv",
         "\ufeffname,split,remark\na,train,x\nb.c.jpg,val,\nimages/d.jpg, test ,\nimages/s/e ö,train,\n",
@@ -121,7 +121,7 @@ def test_a_split_file_may_name_images_in_four_ways(tmp_path: Path) -> None:
     assert problems == []
 
 
-def test_everything_wrong_with_a_split_file_is_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_a_split_file_are_reported_together(tmp_path: Path) -> None:
     file = write(
         tmp_path / "split.csv",
         "name,split\na,train\na,val\n../secret.jpg,train\n/etc/x.jpg,val\nC:\\x.jpg,val\nghost,train\nb,training\n",
@@ -138,14 +138,14 @@ def test_everything_wrong_with_a_split_file_is_told_at_once(tmp_path: Path) -> N
     ]
 
 
-def test_a_split_file_without_the_column(tmp_path: Path) -> None:
+def test_split_file_without_the_column(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no column split in its heading \['name', 'fold'\]"):
         read_split_file(write(tmp_path / "s.csv", "name,fold\n"), [])
     with pytest.raises(DataError, match=r"s\.csv: no column name, split in its heading None"):
         read_split_file(write(tmp_path / "s.csv", ""), [])
 
 
-def test_a_split_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+def test_missing_or_binary_split_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv does not exist"):
         read_split_file(tmp_path / "nowhere.csv", [])
     (tmp_path / "b.csv").write_bytes(b"name,split\n\xff\xfe\xff,train\n")
@@ -163,7 +163,7 @@ def test_points_inside(name: str) -> None:
     assert not is_outside_root(name)
 
 
-def test_a_group_in_two_splits_is_named() -> None:
+def test_group_in_two_splits_is_named() -> None:
     groups = {"a_1": "a", "a_2": "a", "b_1": "b", "b_2": "b", "c_1": "c"}
     found = groups_across_splits(groups, {"a_1": "train", "a_2": "train", "b_1": "train", "b_2": "val"})
     assert [str(problem) for problem in found] == ["b: group in more than one split (b_1 in train, b_2 in val)"]

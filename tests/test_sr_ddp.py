@@ -39,7 +39,7 @@ def judged(folder: Path, command: str, *words: str) -> dict[str, Any]:
     return dict(json.loads((folder / f"runs/sr/tiny/{command}.json").read_text(encoding="utf-8")))
 
 
-def test_scores_do_not_depend_on_how_images_are_shared_out(tmp_path: Path) -> None:
+def test_scores_do_not_depend_on_the_number_of_ranks(tmp_path: Path) -> None:
     save_images(tmp_path / "images", 12, 60, 80)  # five of them validate: three on one process, two on the other
     for number in range(3):
         save(tmp_path / f"bench/p{number}.png", noise(number, 40 + 8 * number, 60))

@@ -27,7 +27,7 @@ def pair(seed: int = 0, height: int = 40, width: int = 52) -> tuple[NDArray[np.u
 
 @needs_set5
 @pytest.mark.parametrize(("scale", "decibels", "similarity"), [(2, 33.66, 0.930), (4, 28.42, 0.810)])
-def test_bicubic_on_set5_is_what_the_papers_say(scale: int, decibels: float, similarity: float) -> None:
+def test_bicubic_on_set5_matches_published_values(scale: int, decibels: float, similarity: float) -> None:
     """33.66 dB / 0.9299 and 28.42 dB / 0.8104, as in the tables of SRCNN, EDSR and all since."""
     scores = SrScores()
     for path in sorted((SET5 / f"x{scale}").glob("*_HR.png")):
@@ -40,14 +40,14 @@ def test_bicubic_on_set5_is_what_the_papers_say(scale: int, decibels: float, sim
     assert result["ssim"].item() == pytest.approx(similarity, abs=0.002)
 
 
-def test_brightness_is_the_y_of_scikit_image() -> None:
+def test_luminance_equals_scikit_image_y() -> None:
     image, _ = pair()
     expected = torch.from_numpy(color.rgb2ycbcr(image)[..., 0]).float()
     torch.testing.assert_close(luma(tensor(image))[0, 0], expected, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("border", [0, 2, 4])
-def test_scores_are_scikit_images_on_the_inner_part(border: int) -> None:
+def test_scores_equal_scikit_image_without_the_border(border: int) -> None:
     preds, target = pair()
     inner = slice(border, 40 - border), slice(border, 52 - border)
     a, b = (color.rgb2ycbcr(image)[..., 0][inner] for image in (preds, target))
@@ -59,7 +59,7 @@ def test_scores_are_scikit_images_on_the_inner_part(border: int) -> None:
     assert ssim(tensor(preds), tensor(target), border=border).item() == pytest.approx(expected_ssim, abs=1e-4)
 
 
-def test_results_are_judged_as_they_would_be_saved() -> None:
+def test_results_are_scored_after_rounding_to_8_bits() -> None:
     _, image = pair()
     target = tensor(image)
     assert psnr(target + 0.4 / 255, target, border=2).item() == 100
@@ -74,7 +74,7 @@ def test_one_gray_level_off_is_49_decibels() -> None:
     assert psnr(target + 1 / 255, target, border=2).item() == pytest.approx(49.4529, abs=1e-3)
 
 
-def test_what_is_in_the_border_does_not_count() -> None:
+def test_border_is_excluded() -> None:
     _, image = pair()
     target = tensor(image)
     preds = target.clone()
@@ -84,7 +84,7 @@ def test_what_is_in_the_border_does_not_count() -> None:
     assert psnr(preds, target, border=1).item() < 30
 
 
-def test_mean_is_over_images_however_they_come() -> None:
+def test_mean_is_over_images_regardless_of_batches() -> None:
     images = [pair(seed) for seed in range(5)]
     preds, target = (torch.cat([tensor(p[i]) for p in images]) for i in (0, 1))
     singly = [psnr(preds[i : i + 1], target[i : i + 1], border=2).item() for i in range(5)]
@@ -101,7 +101,7 @@ def test_bad_shapes_are_refused() -> None:
         ssim(torch.rand(1, 3, 14, 16), torch.rand(1, 3, 14, 16), border=2)
 
 
-def test_colors_are_judged_by_all_three_channels() -> None:
+def test_color_scores_use_all_three_channels() -> None:
     preds, target = pair()
     inner = slice(2, 38), slice(2, 50)
     expected = metrics.peak_signal_noise_ratio(target[inner], preds[inner], data_range=255)
@@ -110,7 +110,7 @@ def test_colors_are_judged_by_all_three_channels() -> None:
     assert psnr(tensor(swapped), tensor(target), border=2, color=True) < psnr(tensor(swapped), tensor(target), border=2)
 
 
-def test_scores_do_not_depend_on_the_precision_that_the_net_runs_in() -> None:
+def test_scores_do_not_depend_on_the_precision() -> None:
     generator = torch.Generator().manual_seed(0)
     target = torch.rand(1, 3, 40, 40, generator=generator)
     preds = target + 0.02 * torch.randn(1, 3, 40, 40, generator=generator)

@@ -27,14 +27,14 @@ def blurred(sigma: float) -> Tensor:
     return tensor(filters.gaussian(image(), sigma, channel_axis=-1))
 
 
-def test_the_more_blurred_the_higher() -> None:
+def test_blur_score_increases_with_blur() -> None:
     figures = blur(torch.cat([tensor(image()), blurred(1), blurred(2), blurred(4)]), border=2)
     assert figures == sorted(figures)
     assert 0 < figures[0] < figures[1] - 0.1
     assert figures[3] < 1
 
 
-def test_flat_images_are_not_sharp_and_what_is_in_the_border_does_not_count() -> None:
+def test_flat_images_score_as_blurred_and_the_border_is_excluded() -> None:
     flat = torch.full((1, 3, 40, 50), 0.4)
     assert blur(flat, border=0) == [1.0]
     framed = flat.clone()
@@ -43,7 +43,7 @@ def test_flat_images_are_not_sharp_and_what_is_in_the_border_does_not_count() ->
     assert blur(framed, border=0)[0] < 0.9
 
 
-def test_lpips_is_that_of_alexnet_where_weights_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lpips_uses_alexnet_if_weights_are_available(monkeypatch: pytest.MonkeyPatch) -> None:
     alexnet = torchvision.models.alexnet
     torch.manual_seed(0)
     net = alexnet(weights=None)
@@ -63,7 +63,9 @@ def test_lpips_is_that_of_alexnet_where_weights_can_be_had(monkeypatch: pytest.M
     assert lpips(truth[..., :63], truth[..., :63]) == 0
 
 
-def test_without_weights_one_line_says_so(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_lpips_weights_are_reported_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def nowhere(name: str) -> None:
         raise WeightsError(f"no ImageNet weights for {name}")
 
@@ -76,14 +78,14 @@ def test_without_weights_one_line_says_so(monkeypatch: pytest.MonkeyPatch, caplo
     assert lpips(tensor(image()), tensor(image())) is None
 
 
-def test_none_looks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lpips_none_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sr_metrics, "imagenet_file", lambda name: pytest.fail("looked"))
     lpips = Lpips("none")
     lpips.load(torch.device("cpu"))
     assert lpips(tensor(image()), tensor(image())) is None
 
 
-def test_the_table_has_a_column_for_what_was_measured() -> None:
+def test_table_has_a_column_per_measured_metric() -> None:
     row = {"name": "a.png", "psnr": 30.0, "bicubic_psnr": 28.0, "ssim": 0.9, "bicubic_ssim": 0.8}
     row |= {"blur": 0.3, "bicubic_blur": 0.5, "target_blur": 0.25}
     small = row | {"name": "small.png", "psnr": 20.0}

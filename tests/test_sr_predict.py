@@ -55,7 +55,7 @@ def differences(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> int:
     return int(abs(ours.astype(int) - theirs.astype(int)).max())
 
 
-def test_an_untrained_network_enlarges_as_bicubic_does(capsys: pytest.CaptureFixture[str]) -> None:
+def test_untrained_network_equals_bicubic(capsys: pytest.CaptureFixture[str]) -> None:
     image = noise(1, 31, 45)
     save(Path("mine/deep/odd.png"), image)
     assert predict("mine", "--out", "out") == 0
@@ -111,7 +111,7 @@ def test_16_bits_are_kept() -> None:
         np.testing.assert_allclose(made[20, 4:-4, 2], gray[20, 4:-4], atol=2)
 
 
-def test_tiffs_keep_what_they_have_but_not_how_they_are_stored() -> None:
+def test_tiff_metadata_is_kept_except_storage_tags() -> None:
     ramp = np.tile(np.linspace(500, 65000, 40).astype(np.uint16), (24, 1))
     Path("tiff").mkdir(exist_ok=True)
     cv2.imwrite("tiff/color.tif", np.dstack([ramp // 2, ramp, ramp]))
@@ -148,7 +148,7 @@ def test_profile_and_exif_of_16_bit_colors_are_kept() -> None:
     assert cv2.imread("profile-out/result/a.png", cv2.IMREAD_UNCHANGED).dtype == np.uint16
 
 
-def test_what_is_read_in_full() -> None:
+def test_images_read_at_full_depth() -> None:
     save(Path("full/a.jpg"), noise(7, 10, 12))
     assert read_native_depth(Path("full/a.jpg")).dtype == np.uint8
     assert read_extras(Path("full/a.jpg")) == (False, None, None, None)
@@ -169,7 +169,7 @@ def test_strips_show_input_result_and_target() -> None:
     assert np.asarray(Image.open("strips/strip/b.png")).shape == (60, 2 * 60 + 8, 3)
 
 
-def test_large_images_go_through_in_tiles_and_the_ensemble_agrees() -> None:
+def test_tiled_inference_agrees_with_the_ensemble() -> None:
     image = noise(9, 340, 400)
     save(Path("large/a.png"), image)
     assert predict("large", "--out", "large-out") == 0
@@ -179,7 +179,7 @@ def test_large_images_go_through_in_tiles_and_the_ensemble_agrees() -> None:
     assert differences(np.asarray(result("ensemble", "a")), enlarge(noise(9, 40, 60), 2)) <= 1
 
 
-def test_what_cannot_be_read_is_listed_and_the_rest_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_files_are_listed_and_the_rest_is_processed(capsys: pytest.CaptureFixture[str]) -> None:
     save(Path("mixed/good.jpg"), noise(3))
     Path("mixed/empty.png").touch()
     Path("mixed/video.jpg").write_bytes(b"RIFF video")
@@ -213,7 +213,7 @@ def test_mistakes_are_one_line_before_the_first_image(
 
 
 @needs(real("set5"))
-def test_a_real_image_is_enlarged() -> None:
+def test_real_image_is_enlarged() -> None:
     (image, *_) = sorted((real("set5") / "x2").glob("*_LR.png"))
     assert predict(str(image), "--out", "real") == 0
     with Image.open(image) as small, Image.open(f"real/result/{image.stem}.png") as large:

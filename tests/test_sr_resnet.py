@@ -39,7 +39,7 @@ def test_enlarges_any_size_by_the_active_scale(scale: int, size: tuple[int, int]
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_untrained_it_is_bicubic_and_without_the_skip_it_is_not(scale: int) -> None:
+def test_untrained_net_is_bicubic_only_with_the_image_skip(scale: int) -> None:
     images = random_images(12, 15)
     net = small_net()
     net.active_scale = scale
@@ -50,7 +50,7 @@ def test_untrained_it_is_bicubic_and_without_the_skip_it_is_not(scale: int) -> N
 
 
 @pytest.mark.parametrize("scale", [2, 4])
-def test_bicubic_is_pillows(scale: int) -> None:
+def test_bicubic_agrees_with_pillow(scale: int) -> None:
     """Pillow's kernel has a = -0.5 as MATLAB's; on single-channel float images it does not round."""
     plane = random_images(13, 10, count=1)[0, 0]
     theirs = Image.fromarray(plane.numpy(), mode=None).resize((10 * scale, 13 * scale), Image.Resampling.BICUBIC)
@@ -90,7 +90,7 @@ def test_feature_skip_goes_around_the_body() -> None:
     torch.testing.assert_close(difference, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_each_scale_trains_its_own_blocks_and_the_names_stay() -> None:
+def test_each_scale_trains_its_own_blocks_with_stable_names() -> None:
     """What takes no part must take no gradient either: DDP waits for every parameter that does."""
     net = learnt_net()
     names = set(net.state_dict())
@@ -121,7 +121,7 @@ def test_only_the_upsampling_part_trains_when_one_group_is_frozen() -> None:
     assert {name.partition(".")[0] for name, p in net.named_parameters() if p.requires_grad} == {"norm", "tail"}
 
 
-def test_a_second_scale_starts_from_the_tail_of_the_first() -> None:
+def test_second_scale_starts_from_the_tail_of_the_first() -> None:
     net = learnt_net()
     net.active_scale = 2
     before = {name: value.clone() for name, value in net.state_dict().items()}
@@ -130,7 +130,7 @@ def test_a_second_scale_starts_from_the_tail_of_the_first() -> None:
     assert all(p.requires_grad for p in net.parameters())
 
 
-def test_far_pixels_have_no_say_so_tiles_can_be_cut() -> None:
+def test_receptive_field_is_bounded_for_tiled_inference() -> None:
     """Radius in input pixels: one per convolution before the first shuffle, at most one more after it, two bicubic."""
     net = learnt_net(max_scale=2).eval()
     images = random_images(40, 40, count=1)
@@ -140,7 +140,7 @@ def test_far_pixels_have_no_say_so_tiles_can_be_cut() -> None:
     assert 4 <= reach <= (1 + 2 * 2 + 1 + 1) + 1
 
 
-def test_state_dict_is_enough_and_images_stay_as_they_are() -> None:
+def test_state_dict_restores_the_net_and_images_are_not_modified() -> None:
     net, images = learnt_net(tail_norm=True).eval(), random_images(10, 11)
     before = images.clone()
     file = io.BytesIO()
@@ -152,7 +152,7 @@ def test_state_dict_is_enough_and_images_stay_as_they_are() -> None:
     assert torch.equal(images, before)
 
 
-def test_bf16_autocast_keeps_the_image_exact_to_float32() -> None:
+def test_bf16_autocast_keeps_the_image_skip_in_float32() -> None:
     """Only the correction is computed in bf16; the enlarged image it is added to is not."""
     net, images = small_net().eval(), random_images(10, 11)
     with torch.autocast("cpu", torch.bfloat16):
@@ -179,7 +179,7 @@ def test_exports_with_free_height_and_width() -> None:
 
 
 @pytest.mark.parametrize("scale", [0, 3, 6, -2])
-def test_scales_that_are_no_power_of_two_are_refused(scale: int) -> None:
+def test_scales_other_than_powers_of_two_are_refused(scale: int) -> None:
     with pytest.raises(ValueError, match=rf"1, 2, 4, 8, ..., not {scale}"):
         doublings(scale)
     with pytest.raises(ValueError, match=rf"not {scale}"):

@@ -52,12 +52,12 @@ def watch(tmp_path: Path) -> Watch:
     return seen
 
 
-def test_training_and_validation_grow_together(watch: Watch) -> None:
+def test_training_and_validation_size_follow_the_stage(watch: Watch) -> None:
     assert watch.train_sizes == [8, 8, 8, 8, 12, 12]
     assert watch.val_sizes == [8, 8, 8, 8, 12, 12]
 
 
-def test_a_frozen_body_stands_still_and_a_thawed_one_moves(watch: Watch) -> None:
+def test_frozen_layers_do_not_change_and_thawed_ones_do(watch: Watch) -> None:
     start = tiny_task().net.body[0].weight
     assert torch.equal(watch.body[1], start)
     assert not torch.equal(watch.body[2], watch.body[1])
@@ -68,11 +68,11 @@ def test_frozen_batch_norm_keeps_its_statistics_until_the_last_stage(watch: Watc
     assert watch.means[4].ne(0).all()
 
 
-def test_every_stage_has_its_own_rates_and_frozen_groups_have_none(watch: Watch) -> None:
+def test_each_stage_has_its_learning_rates_and_frozen_groups_none(watch: Watch) -> None:
     assert [peaks[:] for peaks in watch.peaks] == [[1e-2]] * 2 + [[1e-3, 1e-2]] * 2 + [[5e-3, 5e-3]] * 2
 
 
-def test_a_dry_run_leaves_no_trace(tmp_path: Path) -> None:
+def test_dry_run_changes_nothing(tmp_path: Path) -> None:
     module = tiny_task()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     generator = torch.get_rng_state()
@@ -94,7 +94,7 @@ def test_a_dry_run_leaves_no_trace(tmp_path: Path) -> None:
     assert seen == [(2, 3, 12, 12), (4, 3, 8, 8)]
 
 
-def test_a_stage_that_does_not_fit_is_named(tmp_path: Path) -> None:
+def test_stage_out_of_memory_is_named(tmp_path: Path) -> None:
     class Greedy(TinyTask):
         def losses(self, batch: Any) -> dict[str, torch.Tensor]:
             if batch["image"].shape[-1] == 12:
@@ -105,7 +105,7 @@ def test_a_stage_that_does_not_fit_is_named(tmp_path: Path) -> None:
         tiny_trainer(tmp_path).fit(Greedy(net=TinyNet()), datamodule=TinyData(seed=SEED, num_workers=0))
 
 
-def test_a_size_that_the_net_refuses_is_said_before_the_first_step(tmp_path: Path) -> None:
+def test_size_refused_by_the_net_is_reported_before_the_first_step(tmp_path: Path) -> None:
     class Fussy(TinyTask):
         def losses(self, batch: Any) -> dict[str, torch.Tensor]:
             if batch["image"].shape[-1] < 12:
@@ -121,7 +121,7 @@ def test_a_size_that_the_net_refuses_is_said_before_the_first_step(tmp_path: Pat
 @pytest.mark.parametrize(
     ("field", "value"), [("size", 0), ("batch_size", 0), ("epochs", -1), ("lr", 0.0), ("warmup", 1.0), ("frozen", -1)]
 )
-def test_a_wrong_field_is_named_with_its_stage(field: str, value: float) -> None:
+def test_invalid_field_is_named_with_its_stage(field: str, value: float) -> None:
     fields: dict[str, Any] = {"name": "first", "size": 8, "batch_size": 2, "epochs": 1, "lr": 0.1} | {field: value}
     with pytest.raises(ValueError, match=f"stage 'first': {field} must be"):
         Stage(**fields)

@@ -37,7 +37,7 @@ def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
     return state
 
 
-def test_a_run_of_two_stages_shows_parts_scores_and_images(trained: Path) -> None:
+def test_two_stages_log_loss_parts_scores_and_images(trained: Path) -> None:
     run = trained / "runs/style/both"
     events = read_events(run)
     scalars = set(events.Tags()["scalars"])
@@ -53,7 +53,7 @@ def test_a_run_of_two_stages_shows_parts_scores_and_images(trained: Path) -> Non
     assert not torch.equal(first["net.tail.weight"], last["net.tail.weight"])
 
 
-def test_test_prints_every_image_beside_the_untouched_one(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_test_table_compares_with_untouched_images(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*TASK, "test", "--name=both"]) == 0
     told = capsys.readouterr().out
     assert "untouched" in told
@@ -63,14 +63,14 @@ def test_test_prints_every_image_beside_the_untouched_one(trained: Path, capsys:
     assert rows[0]["relative"] == pytest.approx(rows[0]["loss"] / rows[0]["untouched"], rel=1e-4)
 
 
-def test_validate_gives_what_the_run_had_at_its_best(trained: Path) -> None:
+def test_validate_repeats_the_best_score_of_the_run(trained: Path) -> None:
     assert main([*TASK, "validate", "--name=both"]) == 0
     report = json.loads((trained / "runs/style/both/validate.json").read_text())
     logged = [event.value for event in read_events(trained / "runs/style/both").Scalars("val/relative")]
     assert report["scores"]["val/relative"] == pytest.approx(logged[-1], rel=1e-4)  # the best is of the last stage
 
 
-def test_a_resumed_run_ends_as_a_whole_one(trained: Path) -> None:
+def test_resumed_run_equals_the_uninterrupted_run(trained: Path) -> None:
     with pytest.warns(UserWarning, match="ends the run before its stages do"):
         assert main([*FIT, f"--stages=[{SMALL}, {LARGE}]", "--name=cut", "--trainer.max_epochs=1"]) == 0
     assert main([*TASK, "--resume", "runs/style/cut", "--trainer.max_epochs=2"]) == 0
@@ -79,9 +79,7 @@ def test_a_resumed_run_ends_as_a_whole_one(trained: Path) -> None:
         torch.testing.assert_close(cut[name], value, rtol=0, atol=0)
 
 
-def test_another_painting_starts_from_the_weights_of_the_first(
-    trained: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_new_painting_starts_from_existing_weights(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--init_from=runs/style/both/checkpoints/last.ckpt", "--data.style_image=other.png", "--name=moved"]
     assert main([*FIT, *words, f"--stages=[{SMALL.replace('0.001', '1e-12')}]"]) == 0
     assert "weights from runs/style/both/checkpoints/last.ckpt" in capsys.readouterr().out
@@ -93,7 +91,7 @@ def test_another_painting_starts_from_the_weights_of_the_first(
             assert not torch.equal(moved[name], value)
 
 
-def test_predict_repaints_at_the_image_s_own_size(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predict_keeps_the_image_size(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(trained / "odd.png", noise(7, 61, 83))
     assert main([*TASK, "predict", "--name=both", "--out=painted", "odd.png"]) == 0
     (file,) = (trained / "painted").rglob("odd.png")
@@ -102,7 +100,7 @@ def test_predict_repaints_at_the_image_s_own_size(trained: Path, capsys: pytest.
     assert "painted by a network that learned from random features" in capsys.readouterr().out
 
 
-def test_gatys_paints_after_a_run_s_painting(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gatys_uses_the_painting_of_a_run(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(trained / "odd.png", noise(7, 61, 83))
     words = ["gatys", "--ckpt_path=runs/style/both/checkpoints/last.ckpt", "--content=odd.png"]
     assert main([*TASK, *words, "--size=48", "--iterations=20"]) == 0
@@ -117,12 +115,12 @@ def test_gatys_paints_after_a_run_s_painting(trained: Path, capsys: pytest.Captu
         assert image.size == (65, 48)
 
 
-def test_lr_find_measures_the_loss_by_itself(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lr_find_calibrates_the_loss(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*FIT, "lr-find", "--name=finder", f"--stages=[{SMALL}]", "--steps=15"]) == 0
     assert "curve: runs/style/finder/lr_find.png" in capsys.readouterr().out
 
 
-def test_show_draws_the_batches_and_what_was_made_of_the_held_out_image(trained: Path) -> None:
+def test_show_draws_batches_and_validation_results(trained: Path) -> None:
     assert main([*TASK, "show", "--name=both", "--ckpt_path=best", "--out=drawn"]) == 0
     drawn = {path.name for path in (trained / "drawn").iterdir()}
     assert drawn == {"batch-1-small.png", "batch-2-large.png", "worst.png"}  # one image is held out

@@ -48,7 +48,9 @@ def fit(module: StyleModule, data: NoiseData, folder: Path, *extra: Callback, ck
     trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
 
 
-def test_units_are_those_of_the_given_images_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_normalization_is_measured_on_the_given_images_and_logged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     module, data = task(tv_weight=0.5)
     fit(module, data, tmp_path, StyleCalibration(count=3))
     expected = task(tv_weight=0.5)[0].loss
@@ -64,7 +66,7 @@ def test_units_are_those_of_the_given_images_and_reported(tmp_path: Path, capsys
     assert rows["loss"] == ["1.5"]  # two styles of 0.5, and 0.5 for total variation
 
 
-def test_a_table_of_bare_parts_says_what_they_are() -> None:
+def test_table_of_unnormalized_parts_is_labeled() -> None:
     module, data = task(balance=False, style_weight=100.0)
     module.loss.set_style(data.style())
     units = module.loss.calibrate(data.calibration_images(2))
@@ -75,7 +77,7 @@ def test_a_table_of_bare_parts_says_what_they_are() -> None:
     assert float(lines[5].split()[1]) == pytest.approx(50 * (units["style_1"] + units["style_4"]), rel=1e-3)
 
 
-def test_a_resumed_run_keeps_its_units_and_a_new_one_takes_its_own(
+def test_resume_keeps_the_normalization_and_a_new_run_measures_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module, data = task()
@@ -94,7 +96,7 @@ def test_a_resumed_run_keeps_its_units_and_a_new_one_takes_its_own(
     assert not torch.equal(started.loss.units, ran["loss.units"])
 
 
-def test_an_average_that_has_not_begun_validates_by_the_same_loss(tmp_path: Path) -> None:
+def test_averaged_weights_use_the_same_loss_before_averaging_starts(tmp_path: Path) -> None:
     """Averaged weights are copied with all buffers in their own setup, and validated before they are renewed."""
     module, data = task()
     average = EMAWeightAveraging(decay=0.9, update_starting_at_step=10**6)
@@ -126,7 +128,7 @@ def looked_at(folder: Path) -> dict[str, Tensor]:
     return look.seen
 
 
-def test_two_processes_have_one_painting_and_one_unit(tmp_path: Path) -> None:
+def test_two_ranks_share_style_and_normalization(tmp_path: Path) -> None:
     first, second = on_ranks(2, looked_at, tmp_path)
     assert set(first) == {"loss.gram_1", "loss.gram_4", "loss.gram_color", "loss.style_origin", "loss.units"}
     assert all(torch.equal(value, second[name]) for name, value in first.items())
@@ -135,7 +137,7 @@ def test_two_processes_have_one_painting_and_one_unit(tmp_path: Path) -> None:
     assert torch.equal(first["loss.gram_4"], expected.get_buffer("gram_4"))
 
 
-def test_what_cannot_be_calibrated_is_said(tmp_path: Path) -> None:
+def test_calibration_failures_are_reported(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="StyleCalibration found no StyleLoss in TinyTask"):
         StyleCalibration().setup(tiny_trainer(tmp_path), TinyTask(net=TinyNet()), "fit")
     module, _ = task()

@@ -32,7 +32,7 @@ def read(path: Path) -> np.ndarray:  # type: ignore[type-arg]
     return np.asarray(Image.open(path))
 
 
-def test_patches_have_the_stages_size_and_come_from_their_images(tmp_path: Path) -> None:
+def test_patches_have_the_stage_size_and_come_from_their_images(tmp_path: Path) -> None:
     data = module(tmp_path, crops=3)
     patches = data.train_set(PLAIN)
     assert len(patches) == 9 * 3  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def test_patches_follow_from_epoch_and_index_alone(tmp_path: Path) -> None:
     assert not torch.equal(patches[Key(0, 0)]["content"], patches[Key(0, 1)]["content"])  # another crop of the same
 
 
-def test_images_are_mirrored_but_never_upside_down(tmp_path: Path) -> None:
+def test_images_are_flipped_horizontally_only(tmp_path: Path) -> None:
     save_images(tmp_path / "images", 2, 16, 16)  # a patch is the whole image
     data = module(tmp_path, val_share=0.5, style_image=save(tmp_path / "p.png", noise(1, 50, 50)))
     shown = read(tmp_path / "images" / data.load_splits().splits["train"][0].name)
@@ -64,7 +64,7 @@ def test_images_are_mirrored_but_never_upside_down(tmp_path: Path) -> None:
     assert {pixels(plain[Key(epoch, 0)]["content"]).tobytes() for epoch in range(9)} == {shown.tobytes()}
 
 
-def test_validation_and_test_look_at_the_middle(tmp_path: Path) -> None:
+def test_validation_and_test_use_the_center_crop(tmp_path: Path) -> None:
     data = module(tmp_path)
     for patches in (data.val_set(STAGE), data.test_set(STAGE)):
         sample = patches[Key(5, 0)]
@@ -72,7 +72,7 @@ def test_validation_and_test_look_at_the_middle(tmp_path: Path) -> None:
         np.testing.assert_array_equal(pixels(sample["content"]), shown[12:28, 22:38])
 
 
-def test_the_painting_is_taken_at_its_own_size(tmp_path: Path) -> None:
+def test_style_image_keeps_its_size(tmp_path: Path) -> None:
     data = module(tmp_path)
     style = data.style()
     assert style.shape == (3, 40, 60)  # 80 x 120 with the shorter side 40
@@ -84,7 +84,7 @@ def test_the_painting_is_taken_at_its_own_size(tmp_path: Path) -> None:
     torch.testing.assert_close(square, style[:, :, 10:50], rtol=0, atol=0)
 
 
-def test_what_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_style_image_crop_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module(tmp_path).prepare([STAGE])
     assert f"style: {tmp_path / 'painting.png'}, 120 x 80 px, resized to 60 x 40" in capsys.readouterr().out
     gray = save(tmp_path / "gray.jpg", np.repeat(noise(3, 60, 60)[..., :1], 3, axis=2))
@@ -95,7 +95,7 @@ def test_what_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "RGBA", "P", "1", "I;16"])
-def test_any_mode_will_do(tmp_path: Path, mode: str) -> None:
+def test_style_image_of_any_mode(tmp_path: Path, mode: str) -> None:
     image = Image.fromarray(noise(5, 60, 60))
     if mode == "I;16":
         image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
@@ -109,7 +109,7 @@ def test_any_mode_will_do(tmp_path: Path, mode: str) -> None:
     assert taken.pixels.std() > 10
 
 
-def test_a_painting_that_cannot_be_used_is_refused_before_the_images_are_looked_at(tmp_path: Path) -> None:
+def test_unusable_style_image_is_refused_before_the_images_are_checked(tmp_path: Path) -> None:
     module(tmp_path)
     save(tmp_path / "small.png", noise(1, 30, 50))
     (tmp_path / "torn.png").write_bytes((tmp_path / "painting.png").read_bytes()[:200])
@@ -129,7 +129,7 @@ def test_a_painting_that_cannot_be_used_is_refused_before_the_images_are_looked_
         module(tmp_path, style_size=31)
 
 
-def test_it_prepares_and_runs_without_any_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sample_data_is_prepared_without_a_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     painting = save(tmp_path / "sample_painting" / "night.png", noise(1, 50, 50))
     asked: list[Path] = []
     monkeypatch.setattr(
@@ -142,7 +142,7 @@ def test_it_prepares_and_runs_without_any_data(tmp_path: Path, monkeypatch: pyte
     assert len(data.val_set(STAGE)) == 3  # type: ignore[arg-type]
 
 
-def test_calibration_images_are_spread_over_the_training_images(tmp_path: Path) -> None:
+def test_calibration_images_are_spread_over_the_training_set(tmp_path: Path) -> None:
     data = module(tmp_path, crops=4)
     images = data.calibration_images(9)
     assert images.shape == (9, 3, 16, 16)
@@ -155,7 +155,7 @@ def test_calibration_images_are_spread_over_the_training_images(tmp_path: Path) 
     assert len(data.calibration_images(100)) == 36
 
 
-def test_validation_may_have_a_size_of_its_own(tmp_path: Path) -> None:
+def test_validation_size_can_differ(tmp_path: Path) -> None:
     data = module(tmp_path, val_size=24)
     assert data.val_set(STAGE)[Key(0, 0)]["content"].shape == (3, 24, 24)
     assert data.test_set(STAGE)[Key(0, 0)]["content"].shape == (3, 24, 24)

@@ -57,7 +57,7 @@ def fit(folder: Path) -> None:
     trainer.fit(module, data)
 
 
-def test_a_fit_shows_the_painting_once_and_the_images_every_time(tmp_path: Path) -> None:
+def test_fit_draws_the_style_image_once_and_images_every_time(tmp_path: Path) -> None:
     fit(tmp_path)
     events = read_events(tmp_path)
     assert {tag: [event.step for event in events.Images(tag)] for tag in events.Tags()["images"]} == FIGURES
@@ -76,7 +76,7 @@ def figures_of(style: Tensor, *, random: bool = False) -> StyleFigures:
     return StyleFigures(style=lambda: style, random_features=lambda: random)
 
 
-def test_content_style_and_result_are_drawn_where_they_belong() -> None:
+def test_positions_of_content_style_and_result() -> None:
     corner = gray(0.8, 128, 128)
     corner[:, :60, :60] = 0.4
     style = gray(0.0, 300, 500)
@@ -91,7 +91,7 @@ def test_content_style_and_result_are_drawn_where_they_belong() -> None:
     assert result[:, 300, 300].tolist() == [204] * 3
 
 
-def test_results_of_random_features_are_labeled_so() -> None:
+def test_results_of_random_features_are_labeled() -> None:
     sample = styled(gray(0.2), gray(0.6))
     plain, random = (figures_of(gray(0.4), random=random) for random in (False, True))
     plates = [(one.draw_sample(sample, note="n")[0, HEADER:, 2 * STEP :] == 20).sum() for one in (plain, random)]
@@ -102,7 +102,7 @@ def test_results_of_random_features_are_labeled_so() -> None:
     torch.testing.assert_close(sheets[0][:, HEADER:], sheets[1][:, HEADER:], rtol=0, atol=0)
 
 
-def test_the_loss_decides_whether_features_are_random() -> None:
+def test_loss_decides_whether_features_are_random() -> None:
     module, data = gray_task()
     figures = SPEC.figures(module, data)
     for random in (True, False):
@@ -125,7 +125,7 @@ def test_training_patches_are_drawn_four_in_a_row() -> None:
     assert [shade(sheet, place * STEP, 0)[0] for place in range(4)] == [0, 51, 102, 153]
 
 
-def test_the_painting_is_shown_with_its_own_pixels() -> None:
+def test_style_image_is_drawn_unscaled() -> None:
     painting = torch.rand(3, 20, 300, generator=torch.Generator().manual_seed(0))
     sheet = draw_style_image(painting)
     assert sheet.shape == (3, HEADER + 60, WIDTH)  # three times as large
@@ -136,7 +136,7 @@ def test_the_painting_is_shown_with_its_own_pixels() -> None:
     assert draw_style_image(gray(0.5, 2 * WIDTH, 40)).shape == (3, HEADER + WIDTH, WIDTH)
 
 
-def test_the_charts_of_style() -> None:
+def test_charts_of_style() -> None:
     tags = ["train/loss", "val/loss", "val/relative", "train/loss/content", "train/loss/style_12", "val/loss/tv"]
     assert set(layout(tags)["quality"]) == {
         "loss",

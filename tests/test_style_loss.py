@@ -44,7 +44,7 @@ def gram(features: Tensor) -> Tensor:
     return torch.einsum("nchw,ndhw->ncd", features, features) / features[0].numel()
 
 
-def test_value_is_the_plain_computation_with_the_lessons_weights(tmp_path: Path) -> None:
+def test_value_agrees_with_a_direct_computation(tmp_path: Path) -> None:
     plain = theirs("vgg16_bn", up_to=42)
     weights = (0.025, 0.275, 5.0, 0.2)
     loss = StyleLoss(
@@ -66,13 +66,13 @@ def test_value_is_the_plain_computation_with_the_lessons_weights(tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "layers"), [("vgg16_bn", (12, 22, 32, 42)), ("vgg16", (8, 15, 22, 29)), ("vgg19", (8, 17, 26, 35))]
 )
-def test_a_network_brings_its_own_layers(name: Any, layers: tuple[int, ...]) -> None:
+def test_default_layers_depend_on_the_network(name: Any, layers: tuple[int, ...]) -> None:
     loss = StyleLoss(name=name)
     assert loss.layers == layers
     assert loss.content_layer == layers[2]
 
 
-def test_an_image_against_itself_is_exactly_0() -> None:
+def test_loss_of_an_image_with_itself_is_0() -> None:
     loss = tiny(luminance_weight=1.0, color_weight=1.0, tv_weight=0.0)
     image = random_images(count=1)
     loss.set_style(image[0])
@@ -80,7 +80,7 @@ def test_an_image_against_itself_is_exactly_0() -> None:
     assert [part.item() for part in loss(image, image).values()] == [0.0] * 7
 
 
-def test_untouched_images_are_1_in_every_style_and_replaced_by_their_average_1_in_content() -> None:
+def test_balanced_parts_are_1_on_untouched_images() -> None:
     loss = tiny(
         layer_weights=(0.1, 0.2, 0.3, 0.4),
         style_weight=10,
@@ -102,14 +102,14 @@ def test_untouched_images_are_1_in_every_style_and_replaced_by_their_average_1_i
     assert loss.units[0].item() == pytest.approx(alike.item(), rel=1e-4)
 
 
-def test_light_is_the_images() -> None:
+def test_luminance_part_compares_with_the_content() -> None:
     image = torch.linspace(0, 1, 64).expand(1, 3, 48, 64)
     loss = ready(luminance_weight=3.0)
     assert loss(0.2 + 0.5 * image, image)["luminance"].item() == pytest.approx(0, abs=0.01)
     assert loss(1 - image, image)["luminance"].item() == pytest.approx(3 * 2, rel=0.01)
 
 
-def test_colors_by_hand_and_wherever_they_are() -> None:
+def test_color_part_by_hand_is_independent_of_position() -> None:
     loss = tiny(color_weight=1.0, balance=False)
     loss.set_style(torch.zeros(3, 24, 32))
     red = torch.zeros(1, 3, 24, 32)
@@ -124,7 +124,7 @@ def test_colors_by_hand_and_wherever_they_are() -> None:
     assert found["style_4"].item() != pytest.approx(expected["style_4"].item(), rel=1e-3)
 
 
-def test_colors_agree_where_means_and_covariances_do() -> None:
+def test_color_part_is_0_for_equal_means_and_covariances() -> None:
     """NumPy's covariances and means of an image, put back together."""
     image = random_images(1, count=1) ** 2
     colors = image[0].flatten(1).double().numpy()
@@ -153,7 +153,7 @@ def test_balanced_parts_do_not_depend_on_the_scale_of_the_weights(tmp_path: Path
     assert found["large", False] > 50 * found["plain", False]
 
 
-def test_a_painting_that_is_the_image_and_a_flat_image_stay_finite() -> None:
+def test_style_equal_to_content_and_flat_images_stay_finite() -> None:
     loss = tiny(tv_weight=1.0)
     loss.set_style(random_images(1)[0])
     for image in (random_images(1)[:1], torch.full((1, 3, 24, 24), 0.5)):
@@ -166,7 +166,7 @@ def test_a_painting_that_is_the_image_and_a_flat_image_stay_finite() -> None:
         assert preds.grad.isfinite().all()
 
 
-def test_halves_of_a_batch_swapped_change_nothing_and_each_image_answers_for_itself() -> None:
+def test_loss_is_per_image_and_independent_of_batch_order() -> None:
     loss = ready()
     preds, content = random_images(1, count=4), random_images(2, count=4)
     each = loss.per_image(preds, content)
@@ -208,7 +208,7 @@ def test_bf16_runs_the_network_and_compares_in_float32() -> None:
         assert part.item() == pytest.approx(full[name].item(), rel=0.05)
 
 
-def test_checkpoints_hold_style_and_units_and_no_vgg() -> None:
+def test_checkpoint_holds_style_and_normalization_without_vgg() -> None:
     loss = ready(tv_weight=0.1)
     state = loss.state_dict()
     assert set(state) == {*(f"gram_{layer}" for layer in LAYERS), "gram_color", "units", "style_origin"}
@@ -225,7 +225,7 @@ def test_checkpoints_hold_style_and_units_and_no_vgg() -> None:
     assert again(random_images(1), random_images(2)) == loss(random_images(1), random_images(2))
 
 
-def test_making_the_loss_loads_nothing() -> None:
+def test_constructor_loads_no_weights() -> None:
     loss = StyleLoss(weights="nowhere.pth")
     assert loss.features is None
     assert loss.weights_origin == "not loaded"
@@ -233,7 +233,7 @@ def test_making_the_loss_loads_nothing() -> None:
         loss.load()
 
 
-def test_a_style_seen_with_other_weights_is_refused(tmp_path: Path) -> None:
+def test_style_computed_with_other_weights_is_refused(tmp_path: Path) -> None:
     state = ready().state_dict()
     for other in (tiny(seed=1), tiny(weights=file_of(theirs("vgg11", up_to=9), tmp_path))):
         other.load_state_dict(state)
@@ -243,7 +243,7 @@ def test_a_style_seen_with_other_weights_is_refused(tmp_path: Path) -> None:
         other.load()
 
 
-def test_a_new_style_forgets_the_old_units() -> None:
+def test_new_style_resets_the_normalization() -> None:
     loss = ready()
     before = loss.state_dict()["gram_4"].clone()
     loss.set_style(random_images(11)[0])
@@ -253,7 +253,7 @@ def test_a_new_style_forgets_the_old_units() -> None:
         loss(random_images(1), random_images(2))
 
 
-def test_what_is_missing_is_said() -> None:
+def test_missing_style_and_calibration_are_reported() -> None:
     loss = tiny()
     with pytest.raises(RuntimeError, match=r"call set_style\(image\)"):
         loss(random_images(1), random_images(2))
@@ -276,7 +276,7 @@ def test_what_is_missing_is_said() -> None:
         ({"name": "resnet18"}, "'resnet18' is no VGG of torchvision"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         tiny(**options)
 
@@ -287,7 +287,7 @@ def test_total_variation_by_hand() -> None:
     assert total_variation(torch.full((2, 3, 4, 4), 0.3)).tolist() == [0.0, 0.0]
 
 
-def test_auto_without_weights_says_so_once(caplog: pytest.LogCaptureFixture, no_weights: None) -> None:
+def test_auto_without_weights_warns_once(caplog: pytest.LogCaptureFixture, no_weights: None) -> None:
     loss = tiny(weights="auto")
     with caplog.at_level(logging.WARNING, logger="darkroom"):
         loss.load()

@@ -37,7 +37,7 @@ def batch_of(image: Tensor) -> ImageBatch:
     return cast(ImageBatch, {"image": image})
 
 
-def test_validation_means_are_exact_although_the_last_batch_is_short() -> None:
+def test_validation_mean_is_exact_with_a_short_last_batch() -> None:
     module, data = gray_task()
     (scores,) = quiet_trainer().validate(module, data, verbose=False)
     content, styled, untouched = (sum(values) / 5 for values in (CONTENT, STYLED, UNTOUCHED))
@@ -49,7 +49,7 @@ def test_validation_means_are_exact_although_the_last_batch_is_short() -> None:
     }
 
 
-def test_the_table_has_every_image_beside_the_untouched_one_the_worst_first() -> None:
+def test_table_lists_every_image_worst_first() -> None:
     module, data = gray_task()
     (scores,) = quiet_trainer().test(module, data, verbose=False)
     ours = [content + styled for content, styled in zip(CONTENT, STYLED, strict=True)]
@@ -62,7 +62,7 @@ def test_the_table_has_every_image_beside_the_untouched_one_the_worst_first() ->
     assert rows["gray 3.png"]["relative"] == float("inf")  # as light as the painting: nothing is left to be gained
 
 
-def test_a_step_gives_every_images_own_score() -> None:
+def test_step_returns_a_score_per_image() -> None:
     module, data = gray_task()
     module.loss.set_style(data.style())
     output = module.validation_step(next(iter(data.val_dataloader())))
@@ -83,7 +83,7 @@ def test_training_moves_the_net_and_logs_every_part() -> None:
     assert module.net.factor.weight.item() != 0.5  # type: ignore[union-attr]
 
 
-def test_the_loss_is_shown_the_painting_once_and_not_for_predictions() -> None:
+def test_style_is_set_once_and_not_for_predict() -> None:
     module, data = gray_task()
     loss = cast(Any, module.loss)
     trainer = quiet_trainer()
@@ -106,7 +106,7 @@ def test_data_without_a_painting_are_refused() -> None:
 
 
 @torch.no_grad()
-def test_tiles_of_batch_norm_are_the_whole_image() -> None:
+def test_tiled_inference_with_batch_norm_equals_the_whole_image() -> None:
     image = torch.rand(1, 3, 203, 318, generator=torch.Generator().manual_seed(1))
     net = painter()
     assert net.reach == 28
@@ -136,7 +136,7 @@ def test_tiles_share_the_statistics_of_instance_norm() -> None:
 @pytest.mark.parametrize(
     ("dtype", "top", "saved"), [(torch.uint8, 255, torch.uint8), (torch.int32, 65535, torch.uint16)]
 )
-def test_a_prediction_is_as_deep_as_the_image(dtype: torch.dtype, top: int, saved: torch.dtype) -> None:
+def test_prediction_keeps_the_bit_depth(dtype: torch.dtype, top: int, saved: torch.dtype) -> None:
     image = torch.arange(12).reshape(1, 3, 2, 2) * (top // 11)
     made = module_of(Halving()).predict_step(batch_of(image.to(dtype)))
     assert made.dtype == saved
@@ -144,7 +144,7 @@ def test_a_prediction_is_as_deep_as_the_image(dtype: torch.dtype, top: int, save
     assert (made.long() - image / 2).abs().max() <= 0.5
 
 
-def test_a_float_image_is_taken_as_it_is() -> None:
+def test_float_image_is_used_unchanged() -> None:
     image = torch.rand(1, 3, 5, 7)
     with torch.no_grad():
         torch.testing.assert_close(module_of(Halving())(image), image / 2)
@@ -163,7 +163,7 @@ def test_bad_settings_are_refused() -> None:
         module_of(blind)
 
 
-def test_the_origin_of_the_weights_names_the_measure() -> None:
+def test_weights_origin_is_part_of_the_metric_name() -> None:
     assert module_of(Halving()).weights_origin == "random weights; features of the loss: none"
 
 
@@ -176,7 +176,7 @@ def judge_on_two() -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_two_processes_with_three_and_two_images_score_as_one() -> None:
+def test_two_ranks_with_uneven_images_score_like_one() -> None:
     first, second = on_ranks(2, judge_on_two)
     assert first == second
     module, data = gray_task()

@@ -90,7 +90,7 @@ def test_videos_and_images_of_one_folder(capsys: pytest.CaptureFixture[str]) -> 
     assert "flicker" in told
 
 
-def test_a_cut_video_is_kept_as_far_as_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_truncated_video_is_stylized_up_to_the_damage(capsys: pytest.CaptureFixture[str]) -> None:
     cut_inside_frame(video(Path("cut/a.mp4"), 20, sound=None, options={"movflags": "faststart"}), 10)
     assert predict("cut/a.mp4", "--out", "cut-out") == 1
     assert len(list(VideoReader(Path("cut-out/result/a.mp4")))) == 10

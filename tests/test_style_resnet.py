@@ -34,7 +34,7 @@ def random_images(height: int, width: int, *, count: int = 2) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("norm", "upsample"), KINDS)
-def test_any_size_gives_the_same_size_in_the_range_of_colors(norm: str, upsample: str) -> None:
+def test_output_has_the_input_size_and_range(norm: str, upsample: str) -> None:
     net = small_net(norm=norm, upsample=upsample).eval()
     for side in range(1, 71):
         result = net(random_images(side, 71 - side, count=1))
@@ -44,7 +44,7 @@ def test_any_size_gives_the_same_size_in_the_range_of_colors(norm: str, upsample
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 40), (41, 90)])
-def test_the_border_is_numpys_reflection(size: tuple[int, int]) -> None:
+def test_border_agrees_with_numpy_reflection(size: tuple[int, int]) -> None:
     images = random_images(*size)
     height, width = (max(8, -(-length // 4) * 4) for length in size)
     below, right = height - size[0], width - size[1]
@@ -52,7 +52,7 @@ def test_the_border_is_numpys_reflection(size: tuple[int, int]) -> None:
     assert np.array_equal(reflect(images, 40, least=8, multiple=4).numpy(), expected)
 
 
-def test_the_shortcut_is_cropped_in_the_middle() -> None:
+def test_shortcut_is_center_cropped() -> None:
     """By hand: first convolution the middle pixel times 2, second its left neighbour times 3, norms untrained."""
     block = UnpaddedBlock(width=1, norm="batch").eval()
     for conv, place, factor in ((block.conv1, (1, 1), 2.0), (block.conv2, (1, 0), 3.0)):
@@ -72,7 +72,7 @@ def test_parameters_counted_by_hand() -> None:
 
 
 @pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
-def test_inside_it_is_the_plain_computation_without_any_padding(upsample: str) -> None:
+def test_interior_agrees_with_an_unpadded_computation(upsample: str) -> None:
     """What is far from the rim is what torch's functions make of it with no padding at all."""
     net = learnt_net(upsample=upsample)
     images = random_images(100, 112)
@@ -100,7 +100,7 @@ def test_inside_it_is_the_plain_computation_without_any_padding(upsample: str) -
 
 
 @pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
-def test_reach_is_as_far_as_it_sees(upsample: str) -> None:
+def test_reach_is_the_receptive_field(upsample: str) -> None:
     net = learnt_net(upsample=upsample)
     images = random_images(100, 100, count=1).double()
     net.double()
@@ -111,7 +111,7 @@ def test_reach_is_as_far_as_it_sees(upsample: str) -> None:
     assert net.reach - 8 < far <= net.reach
 
 
-def test_batch_norm_keeps_images_apart_from_far_pixels_and_instance_norm_does_not() -> None:
+def test_only_instance_norm_depends_on_far_pixels() -> None:
     images = random_images(160, 160, count=1)
     changed = images.clone()
     changed[..., :8] = 0
@@ -120,7 +120,7 @@ def test_batch_norm_keeps_images_apart_from_far_pixels_and_instance_norm_does_no
         assert torch.equal(net(images)[..., 80:], net(changed)[..., 80:]) == apart
 
 
-def test_flat_images_stay_flat_up_to_the_rim() -> None:
+def test_flat_images_stay_flat_up_to_the_border() -> None:
     """Maps continued by zeros would show as a frame; continued by reflection they do not show at all."""
     for norm, upsample in KINDS:
         result = learnt_net(norm=norm, upsample=upsample)(torch.full((1, 3, 60, 61), 0.6))
@@ -141,7 +141,7 @@ def test_every_weight_learns_and_is_in_exactly_one_group(norm: str) -> None:
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])
-def test_eval_repeats_itself_and_a_state_dict_is_enough(norm: str) -> None:
+def test_eval_is_deterministic_and_state_dict_restores_the_net(norm: str) -> None:
     net, images = learnt_net(norm=norm), random_images(18, 23)
     before, first = images.clone(), net(images)
     assert torch.equal(first, net(images))

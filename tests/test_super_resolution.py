@@ -36,7 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def test_a_run_grows_from_2x_to_4x_and_shows_it(trained: Path) -> None:
+def test_two_stages_from_2x_to_4x_log_images(trained: Path) -> None:
     run = trained / "runs/sr/both"
     events = read_events(run)
     scalars = set(events.Tags()["scalars"])
@@ -54,7 +54,7 @@ def test_a_run_grows_from_2x_to_4x_and_shows_it(trained: Path) -> None:
     assert not any(name.startswith("net.blocks") for name in moved)  # frozen in the second stage
 
 
-def test_test_prints_every_image_beside_bicubic(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_test_table_compares_with_bicubic(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*TASK, "test", "--ckpt_path", "best"]) == 0
     told = capsys.readouterr().out
     assert "image" in told
@@ -66,7 +66,7 @@ def test_test_prints_every_image_beside_bicubic(trained: Path, capsys: pytest.Ca
     assert 0 < row["target_blur"] <= report["scores"]["test/bicubic_blur"] <= 1
 
 
-def test_a_benchmark_takes_pairs_and_images(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_benchmark_takes_pairs_and_images(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(2):
         high = noise(number, 48, 64)
         save(trained / f"bench/x4/p{number}_HR.png", high)
@@ -101,7 +101,7 @@ def test_mistakes_are_one_line_before_the_first_step(
     assert message in told
 
 
-def test_a_benchmark_whose_sizes_do_not_fit_is_refused(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_benchmark_with_wrong_sizes_is_refused(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(trained / "misfit/a_HR.png", noise(1, 48, 64))
     save(trained / "misfit/a_LR.png", noise(1, 24, 32))
     save(trained / "misfit/b_HR.png", noise(1, 48, 64))
@@ -126,7 +126,7 @@ def test_a_benchmark_whose_sizes_do_not_fit_is_refused(trained: Path, capsys: py
     assert "--data.benchmark nowhere is not a folder" in capsys.readouterr().err
 
 
-def test_weights_move_into_another_net_with_an_account(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_from_prints_which_tensors_were_loaded(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     checkpoint = torch.load(trained / "runs/sr/both/checkpoints/stage-1.ckpt", weights_only=True)
     others = {name.replace("net.", "module."): value for name, value in checkpoint["state_dict"].items()}
     del others["module.upsampling.1.conv.weight"], others["module.upsampling.1.conv.bias"]
@@ -152,7 +152,7 @@ def test_saved_figures_are_images(trained: Path) -> None:
         assert image.size[0] == 972
 
 
-def test_show_draws_the_pairs_of_every_stage_and_the_best_and_worst(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_draws_pairs_of_every_stage_and_best_and_worst(capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         main([*TASK, *QUIET, "show", "--ckpt_path", "best", "--name", "both", "--out", "drawn", "--data.val_share=0.2"])
         == 0
@@ -166,7 +166,7 @@ def test_show_draws_the_pairs_of_every_stage_and_the_best_and_worst(capsys: pyte
     assert sum(scores) / 2 == pytest.approx(float(mean), abs=0.011)
 
 
-def test_a_resumed_run_ends_as_a_whole_one(trained: Path) -> None:
+def test_resumed_run_equals_the_uninterrupted_run(trained: Path) -> None:
     whole = [*TASK, *DATA, *NET, *QUIET, f"--stages=[{TWO}, {FOUR}]"]
     assert main([*whole, "--name=whole"]) == 0
     with pytest.warns(UserWarning, match="ends the run before its stages do"):

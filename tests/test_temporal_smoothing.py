@@ -18,7 +18,7 @@ def flat(*levels: int, size: int = 40) -> Frame:
     return np.tile(np.array(levels, np.uint8), (size, size, 1))
 
 
-def test_strength_goes_from_the_image_to_the_painting() -> None:
+def test_strength_interpolates_between_image_and_result() -> None:
     old, new = flat(100, 0, 200), flat(200, 50, 0)
     for strength, color in ((0, (100, 0, 200)), (0.25, (125, 12, 150)), (0.5, (150, 25, 100)), (1, (200, 50, 0))):
         mixed = blend(new, old, strength=strength, keep_colors=False)
@@ -26,7 +26,7 @@ def test_strength_goes_from_the_image_to_the_painting() -> None:
         assert mixed.dtype == np.uint8
 
 
-def test_kept_colors_are_those_of_the_image_by_pillow() -> None:
+def test_kept_colors_agree_with_pillow() -> None:
     old, new = noise(1), (noise(2) // 2 + 60).astype(np.uint8)
     old = (old // 2 + 60).astype(np.uint8)  # far from black and white, where colors are cut off
     mixed = np.asarray(Image.fromarray(blend(new, old, strength=1, keep_colors=True)).convert("YCbCr")).astype(int)
@@ -46,14 +46,14 @@ def test_kept_colors_at_half_strength_keep_the_hue() -> None:
     assert hues[0] == pytest.approx(hues[1])
 
 
-def test_16_bits_stay_16_bits_and_white_stays_white() -> None:
+def test_16_bits_and_white_are_kept() -> None:
     old, new = np.full((4, 4, 3), 65000, np.uint16), np.full((4, 4, 3), 1001, np.uint16)
     assert (blend(new, old, strength=0.5, keep_colors=False) == 33000).all()  # 33000.5, to even
     bright = blend(np.full((2, 2, 3), 255, np.uint8), flat(250, 200, 200, size=2), strength=1, keep_colors=True)
     assert tuple(bright[0, 0]) == (255, 240, 240)  # 215 to 255 of brightness: 40 more, 290 is cut off
 
 
-def test_flicker_counts_where_the_video_stands_still() -> None:
+def test_flicker_is_measured_in_static_regions() -> None:
     flicker = Flicker()
     source, result = flat(100, 100, 100), flat(50, 50, 50)
     flicker.add(source, result)
@@ -68,7 +68,7 @@ def test_flicker_counts_where_the_video_stands_still() -> None:
     assert flicker.of_source == pytest.approx(1)
 
 
-def test_flicker_of_enlarged_frames_and_of_videos_without_rest() -> None:
+def test_flicker_of_enlarged_frames_and_without_static_regions() -> None:
     flicker = Flicker()
     assert flicker.of_result is None
     flicker.add(flat(0, 0, 0, size=8), flat(10, 10, 10, size=16))
@@ -80,7 +80,7 @@ def test_flicker_of_enlarged_frames_and_of_videos_without_rest() -> None:
     assert restless.of_result is None
 
 
-def test_stillness_goes_from_one_to_nothing() -> None:
+def test_stillness_is_between_1_and_0() -> None:
     before = flat(100, 100, 100)
     for change, share in ((0, 1.0), (3, 1.0), (12, 0.0), (60, 0.0), (6, 2 / 3)):  # falls from 3 to 12
         after = before.copy()
@@ -88,13 +88,13 @@ def test_stillness_goes_from_one_to_nothing() -> None:
         assert stillness(after, before)[20, 20] == pytest.approx(share, abs=1e-6)
 
 
-def test_what_stands_still_is_smoothed_exponentially() -> None:
+def test_static_regions_are_smoothed_exponentially() -> None:
     smooth, source = Smoother(0.5), flat(100, 100, 100)
     levels = [smooth(source, flat(level, level, level))[0, 0, 0] for level in (80, 120, 80, 80)]
     assert levels == [80, 100, 90, 85]
 
 
-def test_small_changes_arrive_in_the_end() -> None:
+def test_small_changes_converge() -> None:
     smooth, source = Smoother(0.9), flat(100, 100, 100)
     smooth(source, flat(80, 80, 80))
     for _ in range(60):
@@ -102,7 +102,7 @@ def test_small_changes_arrive_in_the_end() -> None:
     assert last[0, 0, 0] == 84  # rounded each time, it would stay at 80
 
 
-def test_what_moves_leaves_no_trail_and_a_cut_is_a_cut() -> None:
+def test_motion_leaves_no_trail_and_scene_cuts_are_kept() -> None:
     smooth = Smoother(0.9)
     smooth(flat(100, 100, 100), flat(20, 20, 20))
     source = flat(100, 100, 100)
@@ -113,7 +113,7 @@ def test_what_moves_leaves_no_trail_and_a_cut_is_a_cut() -> None:
     assert (smooth(flat(0, 0, 0), flat(7, 7, 7)) == 7).all()
 
 
-def test_smoothing_takes_flicker_away() -> None:
+def test_smoothing_removes_flicker() -> None:
     source = noise(1, 60, 80)
     random = np.random.default_rng(0)
     rough, calm, smooth = Flicker(), Flicker(), Smoother(0.8)

@@ -19,7 +19,7 @@ def random_image(height: int, width: int) -> Tensor:
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_tiles_of_a_local_network_are_the_whole(scale: int) -> None:
+def test_tiles_equal_the_whole_image_for_a_local_net(scale: int) -> None:
     image = random_image(67, 90)
 
     def net(tile: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def test_tiles_of_a_local_network_are_the_whole(scale: int) -> None:
     torch.testing.assert_close(made, net(image), rtol=0, atol=1e-6)
 
 
-def test_no_seam_beyond_a_gray_level() -> None:
+def test_seams_are_below_a_gray_level() -> None:
     torch.manual_seed(0)
     net = SrResnet(width=16, max_scale=2).eval()
     for parameter in net.tail.parameters():  # starts at zero: a net whose body counts is wanted
@@ -43,7 +43,7 @@ def test_no_seam_beyond_a_gray_level() -> None:
     torch.testing.assert_close(exact, whole, rtol=0, atol=1e-5)  # 21 pixels are left out; the net sees 20
 
 
-def test_tiles_bound_what_the_network_is_given() -> None:
+def test_tile_size_is_bounded() -> None:
     seen: list[tuple[int, ...]] = []
 
     def net(tile: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def test_tiles_bound_what_the_network_is_given() -> None:
     assert seen == [(40, 30)] * 3
 
 
-def test_tiles_cover_everything_and_share_enough() -> None:
+def test_tiles_cover_the_image_with_enough_overlap() -> None:
     for length in range(1, 300):
         starts = tile_starts(length, 64, 16)
         ends = [start + min(64, length) for start in starts]
@@ -63,7 +63,7 @@ def test_tiles_cover_everything_and_share_enough() -> None:
         assert all(end - start >= 16 for end, start in zip(ends[:-1], starts[1:], strict=True))
 
 
-def test_tiles_that_begin_on_the_grid_of_a_strided_net_are_the_whole() -> None:
+def test_aligned_tiles_equal_the_whole_image_for_a_strided_net() -> None:
     torch.manual_seed(0)
     net = StyleResnet(width=4, blocks=1).eval()
     torch.nn.init.normal_(net.tail.weight, std=0.5)  # contrast as that of a trained net
@@ -77,7 +77,7 @@ def test_tiles_that_begin_on_the_grid_of_a_strided_net_are_the_whole() -> None:
         assert (off - whole).abs().max() > 1 / 255
 
 
-def test_tiles_on_a_grid_cover_everything_and_share_enough() -> None:
+def test_aligned_tiles_cover_the_image_with_enough_overlap() -> None:
     for length in range(1, 300):
         starts = tile_starts(length, 64, 16, 4)
         ends = [min(start + 64, length) for start in starts]
@@ -89,12 +89,12 @@ def test_tiles_on_a_grid_cover_everything_and_share_enough() -> None:
         tiled_inference(lambda tile: tile, random_image(80, 80), scale=1, tile=64, overlap=18, multiple=4)
 
 
-def test_an_overlap_as_large_as_the_tile_is_refused() -> None:
+def test_overlap_as_large_as_the_tile_is_refused() -> None:
     with pytest.raises(ValueError, match="below the tile's side of 16, not 16"):
         tiled_inference(lambda tile: tile, random_image(20, 20), scale=1, tile=16, overlap=16)
 
 
-def test_the_ensemble_asks_in_all_eight_ways_and_turns_back() -> None:
+def test_ensemble_uses_all_eight_symmetries_and_inverts_them() -> None:
     seen: list[Tensor] = []
     image = random_image(8, 12)
 
@@ -106,7 +106,7 @@ def test_the_ensemble_asks_in_all_eight_ways_and_turns_back() -> None:
     assert len({tuple(one.flatten().tolist()) for one in seen}) == 8
 
 
-def test_the_ensemble_cancels_what_prefers_a_direction() -> None:
+def test_ensemble_cancels_directional_bias() -> None:
     ramp = torch.linspace(-1, 1, 6).expand(1, 3, 6, 6)
     made = self_ensemble(lambda images: images + ramp, torch.zeros(1, 3, 6, 6))
     torch.testing.assert_close(made, torch.zeros(1, 3, 6, 6), rtol=0, atol=1e-6)

@@ -11,7 +11,7 @@ def maps(seed: int, *size: int) -> torch.Tensor:
     return 3 + 2 * torch.randn(*size, generator=torch.Generator().manual_seed(seed))
 
 
-def test_by_itself_it_is_torchs() -> None:
+def test_untiled_instance_norm_equals_torch() -> None:
     ours, own = TiledInstanceNorm2d(4), nn.InstanceNorm2d(4, affine=True)
     nn.init.normal_(ours.weight)
     own.load_state_dict(ours.state_dict())
@@ -19,7 +19,7 @@ def test_by_itself_it_is_torchs() -> None:
 
 
 @torch.no_grad()
-def test_tiles_are_normalised_as_the_whole() -> None:
+def test_tiles_use_statistics_of_the_whole_image() -> None:
     """Two layers, each of a reach of one pixel, measured at full size: what torch makes of the whole image."""
     whole = maps(1, 1, 4, 6, 10)
     whole[..., 5:] *= 10
@@ -33,7 +33,7 @@ def test_tiles_are_normalised_as_the_whole() -> None:
     assert set(net[0].state_dict()) == {"weight", "bias"}
 
 
-def test_it_is_measured_at_the_size_that_is_wanted() -> None:
+def test_statistics_are_measured_at_the_given_size() -> None:
     met = []
 
     class Norm(TiledInstanceNorm2d):
@@ -49,7 +49,7 @@ def test_it_is_measured_at_the_size_that_is_wanted() -> None:
     assert met == [(1, 3, 20, 50)]
 
 
-def test_an_error_leaves_nothing_behind() -> None:
+def test_error_resets_the_state() -> None:
     norm = TiledInstanceNorm2d(4)
     image = maps(2, 1, 4, 5, 5)
     with pytest.raises(ArithmeticError), shared_statistics(norm, norm, image, side=5):

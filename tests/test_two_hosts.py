@@ -39,7 +39,7 @@ def hosts() -> Iterator[list[str]]:
         yield names
 
 
-def test_two_hosts_with_a_cable(tmp_path: Path, hosts: list[str]) -> None:
+def test_two_hosts_train_like_one(tmp_path: Path, hosts: list[str]) -> None:
     here = place(tmp_path)
     code, said = finished(program("--name", "whole", "--trainer.devices", "2"), here)
     assert code == 0, said[-3000:]

@@ -16,7 +16,7 @@ def count(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def test_unet34_has_the_lessons_parameters() -> None:
+def test_unet34_has_the_parameters_of_the_lesson() -> None:
     # block: transposed 2x2 convolution in * 128 * 4 + 128; 1x1 convolution skip * 128 + 128; batch norm 2 * 256
     block1 = 512 * 128 * 4 + 128 + 256 * 128 + 128 + 512
     block2 = 256 * 128 * 4 + 128 + 128 * 128 + 128 + 512
@@ -26,13 +26,13 @@ def test_unet34_has_the_lessons_parameters() -> None:
     assert count(UNet34(pretrained="none")) == RESNET34 + block1 + block2 + block3 + block4 + head == 22_009_665
 
 
-def test_simple_decoder_has_the_lessons_parameters() -> None:
+def test_simple_decoder_has_the_parameters_of_the_lesson() -> None:
     first = 512 * 256 * 4 + 256 + 512
     others = 3 * (256 * 256 * 4 + 256 + 512)
     assert count(SimpleSegmenter(pretrained="none")) == RESNET34 + first + others + 256 * 4 + 1 == 22_599_489
 
 
-def test_unet34_computes_what_the_lesson_does() -> None:
+def test_unet34_agrees_with_the_lessons_network() -> None:
     """Written out by functions, on torchvision's layers, at a multiple of 32 as in the lesson."""
     torch.manual_seed(0)
     net = UNet34(pretrained="none").eval()
@@ -52,7 +52,7 @@ def test_unet34_computes_what_the_lesson_does() -> None:
     torch.testing.assert_close(net(images), expected)
 
 
-def test_simple_decoder_computes_what_the_lesson_does() -> None:
+def test_simple_decoder_agrees_with_the_lessons_network() -> None:
     torch.manual_seed(0)
     net = SimpleSegmenter(pretrained="none").eval()
     norms = [m for m in net.upsampling.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -70,11 +70,11 @@ def test_simple_decoder_computes_what_the_lesson_does() -> None:
 
 
 @pytest.mark.parametrize("build", [SimpleSegmenter, UNet34, UNet])
-def test_says_where_its_weights_came_from(build: type[SimpleSegmenter | UNet34 | UNet]) -> None:
+def test_weights_origin_is_reported(build: type[SimpleSegmenter | UNet34 | UNet]) -> None:
     assert build(pretrained="none").weights_origin == "random weights"
 
 
-def test_unet_follows_the_image_to_the_pixel() -> None:
+def test_unet_is_equivariant_to_the_pixel() -> None:
     """Every pixel of the logits depends on its own pixel of the image, corners of odd sizes included."""
     torch.manual_seed(0)
     net = UNet(encoder="mobilenet_v2", pretrained="none").eval()
@@ -112,18 +112,18 @@ def test_unet_settings() -> None:
 
 @pytest.mark.parametrize("encoder", ["alexnet", "inception_v3", "densenet121", "squeezenet1_0"])
 @pytest.mark.parametrize("image_width", [0, 16])
-def test_unet_on_encoders_whose_maps_are_no_exact_halves(encoder: str, image_width: int) -> None:
+def test_unet_on_encoders_with_odd_feature_sizes(encoder: str, image_width: int) -> None:
     net = UNet(encoder=encoder, pretrained="none", image_width=image_width).eval()
     assert net(torch.rand(1, 3, 97, 130)).shape == (1, 1, 97, 130)
 
 
 @pytest.mark.parametrize("wrong", [{"widths": ()}, {"widths": (8, 0)}, {"classes": 0}, {"image_width": -1}])
-def test_unet_refuses_senseless_settings(wrong: dict[str, int | tuple[int, ...]]) -> None:
+def test_unet_refuses_invalid_settings(wrong: dict[str, int | tuple[int, ...]]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         UNet(encoder="resnet18", pretrained="none", **wrong)  # type: ignore[arg-type]
 
 
-def test_same_seed_same_net() -> None:
+def test_same_seed_gives_the_same_net() -> None:
     def logits() -> torch.Tensor:
         torch.manual_seed(3)
         net = UNet(encoder="mobilenet_v3_small", pretrained="none").eval()
@@ -139,7 +139,7 @@ def test_up_block_reduces_first_only_when_it_has_more() -> None:
     assert [m.in_channels for m in narrow.modules() if isinstance(m, nn.Conv2d)] == [12, 8]
 
 
-def test_resize_keeps_corners_and_crop_cuts_the_far_ends() -> None:
+def test_resize_keeps_corners_and_crop_cuts_bottom_right() -> None:
     x = torch.tensor([[[[0.0, 4.0]]]])
     # bilinear with pixel centres: samples at 0.25 - 0.5 -> 0, 0.25, 0.75, 1 of the way, ends clamped
     assert resize_to(x, torch.empty(1, 9, 1, 4)).flatten().tolist() == [0.0, 1.0, 3.0, 4.0]

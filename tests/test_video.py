@@ -38,7 +38,7 @@ def distance(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(abs(ours.astype(int) - theirs.astype(int)).mean())
 
 
-def test_frames_come_in_order_in_their_colors_and_in_time(tmp_path: Path) -> None:
+def test_frames_have_order_colors_and_times(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", 12)
     frames = frames_of(path)
     assert [frame.time for frame in frames] == [number / NTSC for number in range(12)]
@@ -48,18 +48,18 @@ def test_frames_come_in_order_in_their_colors_and_in_time(tmp_path: Path) -> Non
     assert all(distance(frame.pixels, capture.read()[1][..., ::-1]) < 3 for frame in frames)
 
 
-def test_a_video_can_be_read_again(tmp_path: Path) -> None:
+def test_video_can_be_read_again(tmp_path: Path) -> None:
     reader = VideoReader(video(tmp_path / "a.mp4", 5))
     assert len(list(reader)) == len(list(reader)) == 5
     assert reader.info.frames == 5
 
 
-def test_milliseconds_become_the_beat_again(tmp_path: Path) -> None:
+def test_frame_rate_is_recovered_from_milliseconds(tmp_path: Path) -> None:
     frames = frames_of(video(tmp_path / "a.mkv", 12))
     assert [frame.time for frame in frames] == [number / NTSC for number in range(12)]
 
 
-def test_a_turned_video_is_upright(tmp_path: Path) -> None:
+def test_rotated_video_is_read_upright(tmp_path: Path) -> None:
     path = turned(video(tmp_path / "a.mp4", 3, options={"movflags": "faststart"}))
     for number, frame in enumerate(frames_of(path)):
         assert frame.pixels.shape == (64, 48, 3)
@@ -106,7 +106,7 @@ def test_uneven_times_are_kept(tmp_path: Path) -> None:
     np.testing.assert_allclose([float(time) for time in ours], [float(time) for time in times], atol=1e-4)
 
 
-def test_odd_sizes_and_silence_are_kept(tmp_path: Path) -> None:
+def test_odd_sizes_and_missing_sound_are_kept(tmp_path: Path) -> None:
     images = [ramp(number, 45, 63) for number in range(4)]
     source = video(tmp_path / "a.webm", images, codec="libvpx-vp9", sound=None)
     (frame, *_) = frames_of(copy(source, tmp_path / "out"))
@@ -114,7 +114,7 @@ def test_odd_sizes_and_silence_are_kept(tmp_path: Path) -> None:
     assert distance(frame.pixels, images[0]) < 4
 
 
-def test_the_result_says_what_its_colors_are(tmp_path: Path) -> None:
+def test_result_has_color_metadata(tmp_path: Path) -> None:
     with av.open(str(copy(video(tmp_path / "a.mp4", 3), tmp_path / "out"))) as made:
         context = made.streams.video[0].codec_context
         assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
@@ -134,7 +134,7 @@ def test_animations_are_videos_and_other_gifs_are_not(tmp_path: Path) -> None:
     assert "cut short" in reader.problems[0]
 
 
-def test_the_good_part_of_a_video_that_ends_in_a_frame_is_read(tmp_path: Path) -> None:
+def test_truncated_video_is_read_up_to_the_damage(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", 30, sound=None, options={"movflags": "faststart"})
     reader = VideoReader(cut_inside_frame(path, 20))
     frames = list(reader)
@@ -145,7 +145,7 @@ def test_the_good_part_of_a_video_that_ends_in_a_frame_is_read(tmp_path: Path) -
     assert all(problem.startswith(str(path)) for problem in reader.problems)
 
 
-def test_cut_matroska_and_avi_are_noticed(tmp_path: Path) -> None:
+def test_truncated_matroska_and_avi_are_detected(tmp_path: Path) -> None:
     for name, codec in (("a.mkv", "libx264"), ("a.avi", "mpeg4")):
         path = video(tmp_path / name, 30, codec=codec, sound="aac" if codec == "libx264" else "libmp3lame")
         whole = VideoReader(path)
@@ -157,7 +157,7 @@ def test_cut_matroska_and_avi_are_noticed(tmp_path: Path) -> None:
         assert "cut short" in reader.problems[0]
 
 
-def test_a_damaged_frame_is_left_out(tmp_path: Path) -> None:
+def test_damaged_frame_is_skipped(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", 30, sound=None)
     with av.open(str(path)) as container:
         packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
@@ -181,7 +181,7 @@ def test_a_damaged_frame_is_left_out(tmp_path: Path) -> None:
         ("text.mp4", b"no video at all", "is not a video that can be read"),
     ],
 )
-def test_what_is_no_video_is_refused_by_name(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+def test_other_files_are_refused_by_name(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=f"{name}: .*{message}"):
@@ -196,7 +196,7 @@ def test_sound_alone_is_refused(tmp_path: Path) -> None:
         VideoReader(tmp_path / "song.mp4")
 
 
-def test_a_video_is_whole_or_not_there(tmp_path: Path) -> None:
+def test_video_is_written_atomically(tmp_path: Path) -> None:
     source, target = video(tmp_path / "a.mp4", 3), tmp_path / "out/a.mp4"
     target.parent.mkdir()
     target.write_bytes(b"the one before")
@@ -212,7 +212,7 @@ def test_a_video_is_whole_or_not_there(tmp_path: Path) -> None:
     assert target.read_bytes() == b"the one before"
 
 
-def test_a_full_disk_is_said(tmp_path: Path) -> None:
+def test_full_disk_is_reported(tmp_path: Path) -> None:
     source, target = video(tmp_path / "a.mp4", 3), tmp_path / "out/a.mp4"
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -233,7 +233,7 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_unwritable_folder_is_reported(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 1)
     (tmp_path / "out").write_bytes(b"a file where the folder should be")
     with (

@@ -18,7 +18,7 @@ from tests.helpers.inverted_video import invert_videos, trainer
 from tests.helpers.tiny_videos import NTSC, cut_inside_frame, ramp, sound_packets, video
 
 
-def test_every_frame_is_repainted_and_the_sound_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_frame_is_processed_and_the_sound_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = video(tmp_path / "a.mp4", 12)
     account = invert_videos(source, out=tmp_path / "out", progress=True)
     made = tmp_path / "out/result/deep/a.mp4"
@@ -37,7 +37,7 @@ def test_every_frame_is_repainted_and_the_sound_kept(tmp_path: Path, capsys: pyt
     assert "12/12" in bar
 
 
-def test_videos_of_all_sizes_follow_each_other(tmp_path: Path) -> None:
+def test_videos_of_different_sizes(tmp_path: Path) -> None:
     videos = [
         video(tmp_path / "a.mp4", 3),
         video(tmp_path / "b.mkv", [ramp(0, 32, 40)] * 4, sound=None),
@@ -49,14 +49,14 @@ def test_videos_of_all_sizes_follow_each_other(tmp_path: Path) -> None:
     assert sum("sound copied" in line for line in account.lines) == 1
 
 
-def test_frames_are_finished_with_the_videos_own(tmp_path: Path) -> None:
+def test_postprocessing_gets_the_original_frame(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 3)
     invert_videos(source, out=tmp_path / "out", look=VideoFinish(finish=lambda result, original: original))
     for ours, theirs in zip(VideoReader(tmp_path / "out/result/deep/a.mp4"), VideoReader(source), strict=True):
         assert abs(ours.pixels.astype(int) - theirs.pixels.astype(int)).mean() < 2
 
 
-def test_what_is_there_of_a_cut_video_is_done_and_said(tmp_path: Path) -> None:
+def test_truncated_video_is_processed_up_to_the_damage_and_reported(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 30, sound=None, options={"movflags": "faststart"})
     (tmp_path / "b.mp4").write_bytes(b"no video")
     account = invert_videos(tmp_path / "b.mp4", cut_inside_frame(source, 20), out=tmp_path / "out")
@@ -66,7 +66,7 @@ def test_what_is_there_of_a_cut_video_is_done_and_said(tmp_path: Path) -> None:
     assert any("a.mp4: is cut short" in problem for problem in account.problems)
 
 
-def test_a_video_without_a_whole_frame_leaves_nothing(tmp_path: Path) -> None:
+def test_video_without_a_complete_frame_writes_nothing(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 10, sound=None, options={"movflags": "faststart"})
     account = invert_videos(cut_inside_frame(source, 0), out=tmp_path / "out")
     assert len(account.problems) == 1
@@ -75,13 +75,13 @@ def test_a_video_without_a_whole_frame_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("out/**/*.*"))
 
 
-def test_a_second_run_replaces_and_says_so(tmp_path: Path) -> None:
+def test_second_run_replaces_the_file_and_reports_it(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 2)
     assert "replaced" not in "".join(invert_videos(source, out=tmp_path / "out").lines)
     assert "the existing file was replaced" in "".join(invert_videos(source, out=tmp_path / "out").lines)
 
 
-def test_an_error_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+def test_error_in_the_middle_leaves_no_file(tmp_path: Path) -> None:
     calls: list[int] = []
 
     def fail(result: NDArray[np.uint8], original: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -36,14 +36,14 @@ def fit(folder: Path, decay: float) -> tuple[list[torch.Tensor], torch.Tensor]:
     return weights.steps, flat(torch.load(folder / "last.ckpt", weights_only=True)["state_dict"])
 
 
-def test_a_long_memory_is_the_mean_of_the_stage(tmp_path: Path) -> None:
+def test_high_decay_gives_the_mean_of_the_stage(tmp_path: Path) -> None:
     steps, average = fit(tmp_path, decay=0.999)
     assert len(steps) == sum(STEPS)
     torch.testing.assert_close(average, torch.stack(steps[-STEPS[-1] :]).mean(0), rtol=1e-5, atol=1e-6)
     assert not torch.allclose(average, torch.stack(steps).mean(0), rtol=1e-3, atol=1e-4)  # not that of the whole run
 
 
-def test_a_short_memory_forgets(tmp_path: Path) -> None:
+def test_low_decay_follows_the_weights(tmp_path: Path) -> None:
     """A decay of 0.5: the mean of the first two steps, then half of what was and half of what is."""
     steps, average = fit(tmp_path, decay=0.5)
     first, second, *later = steps[-STEPS[-1] :]
