@@ -1,4 +1,4 @@
-"""Settings every test shares."""
+"""Settings and fixtures of all tests."""
 
 import os
 import urllib.error
@@ -19,14 +19,14 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
-def undecided(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Takes back what a run decides for the processes it starts, so that the next test has a run of its own."""
+def no_run_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resets the run folder that a run sets for its ranks, so that the next test has its own."""
     monkeypatch.setenv("DARKROOM_RUN_FOLDER", "")
 
 
 @pytest.fixture
 def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty cache of torch hub, and no network."""
+    """An empty torch hub cache and no network connection."""
 
     def fail(*_args: object, **_kwargs: object) -> None:
         raise urllib.error.URLError("no network here")

@@ -1,4 +1,4 @@
-"""Augmentation: what moves with the mask, what leaves it alone, and what one seed means."""
+"""Augmentation: which changes apply to the mask, and how results depend on the seed."""
 
 import warnings
 
@@ -14,7 +14,7 @@ from datamodules.segmentation.augment import Augment
 
 
 def random_image(seed: int = 0, size: int = 64) -> NDArray[np.uint8]:
-    """Smooth, so that interpolation can be compared."""
+    """A smooth image, so that interpolation can be compared."""
     noise = np.random.default_rng(seed).integers(60, 180, (8, 8, 3), dtype=np.uint8)
     return cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
 
@@ -66,7 +66,7 @@ def test_flip_mirrors_image_and_mask_with_probability_half() -> None:
 
 
 def test_rotation_moves_a_coverage_mask_exactly_like_the_image() -> None:
-    """A disc drawn into the image itself stays under the mask's disc."""
+    """A disc in the image stays aligned with the disc of the mask."""
     image = np.repeat(disc(128, (24, 30))[..., None], 3, axis=2)
     turn = Augment(rotate=4, flip=False, light=0, coverage=True)
     for seed in range(20):
@@ -93,7 +93,7 @@ def centre(mask: NDArray[np.uint8]) -> tuple[float, float]:
 
 
 def test_rotation_angle_is_bounded() -> None:
-    """The disc's centre is 40 pixels from the middle; 4 degrees move it by at most 2.8 pixels."""
+    """The center of the disc is 40 pixels from that of the image; 4 degrees move it by at most 2.8 pixels."""
     turn = Augment(rotate=4, flip=False, light=0, coverage=True)
     shifts = []
     for seed in range(200):
@@ -104,7 +104,7 @@ def test_rotation_angle_is_bounded() -> None:
 
 
 def test_corners_are_filled_by_reflection() -> None:
-    """No black wedges: a white image stays white and a full mask stays full."""
+    """A white image stays white and a full mask stays full."""
     turn = Augment(rotate=4, flip=False, light=0, coverage=True)
     for seed in range(10):
         image, mask = turn(np.full((32, 32, 3), 255, np.uint8), np.full((32, 32), 255, np.uint8), seed=seed)
@@ -186,7 +186,7 @@ def test_upstream_still_starts_all_transforms_on_one_stream() -> None:
 
 
 class _Plain(Dataset[int]):
-    """albumentations as its documentation uses it."""
+    """The transforms, used as in albumentations' documentation."""
 
     def __init__(self) -> None:
         self.light = A.Compose([A.RandomBrightnessContrast(0.5, 0, p=1)])

@@ -1,4 +1,4 @@
-"""What bad data gets: one error before the first step that names the files and says what to do."""
+"""Bad data raises one error before the first step that names the files and a remedy."""
 
 from pathlib import Path
 
@@ -136,7 +136,7 @@ def test_batch_larger_than_the_data_set(root: Path, tmp_path: Path) -> None:
 
 
 def test_all_supported_formats_are_read(root: Path, tmp_path: Path) -> None:
-    """CMYK, gray, 16-bit and alpha are no bad data."""
+    """CMYK, gray, 16-bit images and alpha are accepted."""
     image = Image.fromarray(noise(0))
     (root / "images" / "p0.png").unlink()
     image.convert("CMYK").save(root / "images" / "p0.jpg")

@@ -1,11 +1,12 @@
-"""A process that raises, is killed or hangs: the others end within a minute, and the first error is said last."""
+"""If a rank raises, is killed or hangs, the others end within a minute and the first error is printed last."""
 
 import time
 from pathlib import Path
 
 import pytest
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
 
-from tests.helpers.clusters import ROOT, WORDS, breaking, finished, free_port, place, program
+from tests.helpers.clusters import ROOT, WORDS, breaking, finished, place, program
 
 pytestmark = pytest.mark.cluster
 #: Minutes that processes wait for one that hangs: longer than a step on a busy machine.
@@ -46,7 +47,7 @@ def test_all_ranks_end_and_the_first_error_is_printed_last(here: Path, rank: int
 def test_torchrun_prints_the_first_error_last(here: Path) -> None:
     command = ["bash", str(ROOT / "experiments" / "cluster" / "torchrun.sh"), *WORDS]
     words = breaking(rank=1, step=3, how="raise", once=here / "torchrun")
-    code, said = finished([*command, *words], here, DEVICES="2", RESTARTS="0", PORT=str(free_port()))
+    code, said = finished([*command, *words], here, DEVICES="2", RESTARTS="0", PORT=str(find_free_network_port()))
     assert code == 1
     summary = said[said.index("Root Cause (first observed failure)") :]
     assert "rank      : 1 " in summary

@@ -1,4 +1,4 @@
-"""Copies are what decoding gives, are made once, survive damage, and are never seen half-written."""
+"""Cached images equal decoded ones, are written once and atomically, and are recreated when damaged."""
 
 import logging
 import os
@@ -50,7 +50,7 @@ def cache(tmp_path: Path) -> ImageCache:
 
 @dataclass(frozen=True)
 class Refused:
-    """An encoding that decodes nothing: pixels can only come from the cache."""
+    """An encoding that fails to decode, so pixels can only come from the cache."""
 
     label: str = "image"
 
@@ -227,7 +227,7 @@ def test_full_disk_leaves_no_partial_file(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_stale_temporary_files_are_removed(cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once where the process that wrote one is known to be dead; after a day where it may be elsewhere."""
+    """At once if their process is known to have ended; after a day if it may run on another host."""
     cache.folder.mkdir()
     old, young = cache.folder / "x-1-elsewhere-0.part", cache.folder / "y-1-elsewhere-0.part"
     for half in (old, young):
@@ -277,7 +277,7 @@ def test_killed_fill_leaves_no_process_and_continues_later(cache: ImageCache, tm
 
 
 def test_two_processes_fill_while_a_third_reads(tmp_path: Path) -> None:
-    """Both succeed, and a reader sees whole cache files or none."""
+    """Both succeed, and a reader sees complete cache files or none."""
     paths = draw(tmp_path, 60, side=200)
     fillers = [start_to_fill(tmp_path, 64) for _ in range(2)]
     sizes = set()

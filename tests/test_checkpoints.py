@@ -1,4 +1,4 @@
-"""Checkpoint files: whole or absent, read without running code, and the right ones kept."""
+"""Checkpoint files: atomic, read without running code, and the right ones are kept."""
 
 import errno
 import os
@@ -123,7 +123,7 @@ def test_temporary_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
 
 
 class Explodes(TinyTask):
-    """Loses its number at one step."""
+    """Has a non-finite loss at one step."""
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, torch.Tensor]:
         loss = self.losses(batch)["loss"]

@@ -1,6 +1,6 @@
-"""Processes that look after each other: none outlives a failure, and what failed first is said last.
+"""Supervision of ranks: all end after a failure, and the first error is printed last.
 
-Each case is a program of its own, since such a program ends with it.
+Each case is a separate program, because the supervision acts when its program ends.
 """
 
 import os
@@ -42,7 +42,7 @@ RAISES = (
 
 
 def run(body: str, folder: Path) -> tuple[int, str]:
-    """Runs such a program; gives exit code and all that was said."""
+    """Runs such a program; returns exit code and output."""
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = [{str(ROOT)!r}]{HEAD}{body}"],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,

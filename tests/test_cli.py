@@ -1,4 +1,4 @@
-"""The commands through the real command line: settings, runs, checkpoints, errors, exit codes."""
+"""Commands through the real command line: settings, runs, checkpoints, errors, exit codes."""
 
 import json
 import os
@@ -81,7 +81,7 @@ def test_saved_configuration_repeats_the_run(tiny: TinyRuns) -> None:
 
 
 def test_settings_are_merged_in_order(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
-    """Recipe < the user's files in their order < flags, wherever on the line they stand."""
+    """Recipe < the user's files in their order < flags, in any position."""
     first = write(tiny.place / "1.yaml", {"trainer": {"max_epochs": 11, "max_steps": 12}, "data": {"rotate": 2.0}})
     second = write(tiny.place / "2.yaml", {"trainer": {"max_epochs": 21}})
     config = printed_config(
@@ -105,7 +105,7 @@ def test_settings_are_merged_in_order(tiny: TinyRuns, capsys: pytest.CaptureFixt
 
 
 def test_stages_of_a_file_replace_those_of_the_recipe(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
-    """A stage that does not say ``frozen`` is not frozen, even where the recipe's stage of that place is."""
+    """A stage without ``frozen`` is not frozen, even if the recipe's stage at that index is."""
     mine = [{"name": "mine", "size": 16, "batch_size": 2, "epochs": 1, "lr": 1e-3}]
     config = printed_config(tiny, capsys, "--config", write(tiny.place / "mine.yaml", {"stages": mine}))
     (stage,) = config["stages"]
@@ -150,7 +150,7 @@ def test_damaged_last_checkpoint_is_skipped_with_a_warning(tiny: TinyRuns, capsy
 
 
 def test_network_is_restored_from_the_checkpoint_alone(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither the recipe named nor the one that trained it is needed; pretrained weights are not looked for."""
+    """No recipe is needed, and pretrained weights are not loaded."""
     assert tiny.run() == 0
     checkpoint = tiny.place / "moved.ckpt"
     checkpoint.write_bytes((tiny.folder() / "checkpoints/best.ckpt").read_bytes())
@@ -202,7 +202,7 @@ def test_pretrained_weights_are_loaded_only_when_used(tiny: TinyRuns, monkeypatc
 
 
 def test_averaged_weights(tiny: TinyRuns) -> None:
-    """What is saved and measured is the average, and a decay of 1, which would never leave the start, is refused."""
+    """The average is saved and scored; a decay of 1, which would keep the initial weights, is refused."""
     assert tiny.run("--ema.decay", "1.0") == 2
     assert tiny.run("--ema.decay", "0.99") == 0
     saved = torch.load(tiny.folder() / "checkpoints" / "stage-2.ckpt", weights_only=True)
@@ -333,7 +333,7 @@ def test_non_finite_loss_ends_with_exit_code_1(
 
 @pytest.mark.slow
 def test_trust_config_allows_other_packages(tiny: TinyRuns) -> None:
-    """In a process of its own: what may be imported is decided once for a process."""
+    """In a separate process, because allowed imports are set once per process."""
     (tiny.place / "elsewhere.py").write_text(
         "from tests.helpers.tiny_segment import DiscNet as Net\n", encoding="utf-8"
     )

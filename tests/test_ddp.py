@@ -1,4 +1,4 @@
-"""Two real processes: they stay equal while layers thaw, resume as one does, and score as one does."""
+"""Two real ranks stay equal while layers thaw, and resume and score like one process."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ from tests.helpers.tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trai
 def fit(
     folder: Path, *, world: int = 2, kill: int = -1, resume: bool = False, ema: bool = False, **options: Any
 ) -> dict[str, Any]:
-    """Trains the tiny task on this process of ``world``; every step is followed by a look at all weights."""
+    """Trains the tiny task on this rank; records all weights after every step."""
     extra: list[Callback] = [KillBefore(kill), ReplicaCheck(STAGES, every_n_steps=1)]
     extra += [StageWeightAveraging(STAGES, decay=0.9)] if ema else []
     with use_run_ddp(Ddp(**options), training=True):
@@ -52,7 +52,7 @@ def fit(
 
 
 def cut_and_whole(folder: Path) -> list[list[Any]]:
-    """Trains whole, cut inside the second stage without an average, on the boundary to the third with one."""
+    """Trains uninterrupted, interrupted in the second stage, and at the boundary to the third with averaged weights."""
     ends = []
     for name, kill, ema in (("plain", 5, False), ("ema", 8, True)):
         whole, cut = fit(folder / name / "whole", ema=ema), fit(folder / name / "cut", kill=kill, ema=ema)
@@ -114,7 +114,7 @@ class OneNoise(Noise):
 
 
 class OneImage(NoiseData):
-    """A single pair to judge."""
+    """A single validation pair."""
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         return OneNoise(stage.size, 2)
@@ -123,7 +123,7 @@ class OneImage(NoiseData):
 
 
 class OneDisc(DiscData):
-    """A single disc to judge."""
+    """A single validation disc."""
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         return Discs(1, stage.size, 100)
@@ -132,7 +132,7 @@ class OneDisc(DiscData):
 
 
 def judge_one(folder: Path, world: int, states: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Trains with validations and figures, or takes trained weights; then validates and tests."""
+    """Trains with validation and figures, or loads trained weights; then validates and tests."""
     ends = {}
     net = SrResnet(width=8, blocks=1, max_scale=2, tail_norm=True)  # with batch norm, whose buffers DDP sends
     for name, module, data, figures in (

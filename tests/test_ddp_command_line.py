@@ -1,4 +1,4 @@
-"""Everything a user types, on two processes."""
+"""All commands of a user on two ranks."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ FIT = ("--ema.decay", "0.9", "--stages.all.epochs", "2", "--trainer.log_every_n_
 
 
 def type_all(place: Path, lines: list[list[str]]) -> list[int]:
-    """Runs command lines one after the other, as from one shell."""
+    """Runs command lines one after the other."""
     os.chdir(place)
     codes = []
     for words in lines:

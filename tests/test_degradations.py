@@ -1,4 +1,4 @@
-"""Spoiling images: each step by its effect, the shrinking against MATLAB's files."""
+"""Degradations by their effect, and downscaling against files of MATLAB."""
 
 from collections.abc import Callable
 
@@ -57,7 +57,7 @@ def test_area_gives_the_mean_of_each_square() -> None:
 
 @pytest.mark.parametrize("kernel", ["bicubic", "area"])
 def test_downscaling_does_not_alias_or_shift(kernel: str) -> None:
-    """Stripes finer than the new pixels become even gray; a ramp stays the same ramp, at the new pixels' centres."""
+    """Stripes finer than the new pixels become uniform gray; a ramp stays the same ramp at the new pixel centers."""
     stripes = np.tile(np.array([0, 255], np.uint8)[None, :, None], (16, 8, 3))
     gray = downscale(stripes, 4, kernel)  # type: ignore[arg-type]
     assert np.abs(gray[:, 1:-1].astype(int) - 128).max() <= 2

@@ -1,4 +1,4 @@
-"""The same image in two splits is found by its bytes, whatever it is called."""
+"""The same image in two splits is found by its content."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ STAGE = Stage(name="2x", size=8, scale=2, batch_size=2, epochs=1, lr=1e-3)
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Six images to train on, three to validate; two of these train under other names too."""
+    """Six training and three validation images, two of which are also in the training set under other names."""
     root = tmp_path / "images"
     for number in range(6):
         save(root / "train" / f"t{number}.png", noise(number, 40, 40))

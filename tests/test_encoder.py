@@ -41,7 +41,7 @@ def test_feature_maps_are_found_by_a_forward_pass(
 
 
 def test_resnet_skips_are_relu_and_layers() -> None:
-    """The same maps as the network's own forward gives, watched by hooks at the layers the lesson names."""
+    """The maps equal those of the network's forward, recorded by hooks at the layers of the lesson."""
     torch.manual_seed(0)
     classifier = torchvision.models.resnet18(weights=None).eval()
     net = encoder("resnet18").eval()

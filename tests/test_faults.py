@@ -1,4 +1,4 @@
-"""What the machine and other people do to a run: each time one clear line, and what was saved before is whole."""
+"""Faults of the machine and concurrent runs: one clear line each, and saved files stay valid."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def in_step(step: int, do: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has something happen in the training step after ``step`` steps, once."""
+    """Calls ``do`` once in the training step after ``step`` steps."""
     train, done = SegmentationModule.training_step, []
 
     def disturbed(self: SegmentationModule, batch: Any) -> Tensor:
@@ -42,14 +42,14 @@ def in_step(step: int, do: Callable[[], None], monkeypatch: pytest.MonkeyPatch) 
 
 
 def complaint(capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line that a run said at its end."""
+    """The error line of a run."""
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("run.py: ")]
     return line
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB of its own."""
+    """A separate file system of 1 MB."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True)
@@ -60,7 +60,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def holder(folder: Path) -> subprocess.Popen[str]:
-    """Another process that holds a run's folder."""
+    """Another process that locks a run folder."""
     code = (
         "import sys; from pathlib import Path; from experiments.runs.lock import RunLock\n"
         f"with RunLock(Path({str(folder)!r})): print('held', flush=True); sys.stdin.read()"
@@ -267,7 +267,7 @@ def test_full_disk_for_the_log_is_one_line(
 
 
 def crowd(root: Path, *, cars: int = 100) -> Path:
-    """Just so many images that one of them is one in a hundred."""
+    """100 images, so that one is one percent."""
     for car in range(cars):
         name = f"car{car}_01"
         save(root / "train" / f"{name}.png", noise(car, 16, 16))

@@ -22,7 +22,7 @@ FIGURES = {
 
 
 class Remember(Figures):
-    """Draws nothing and remembers which samples it was given."""
+    """Draws nothing and records the samples it gets."""
 
     def __init__(self) -> None:
         self.drawn: list[Sample] = []

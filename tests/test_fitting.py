@@ -1,4 +1,4 @@
-"""A checkpoint that does not go with what is asked for is refused in one line, before an image is read."""
+"""A checkpoint that does not match the request is refused in one line, before an image is read."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.helpers.tiny_run import TinyRuns, interrupt_at
 
 @pytest.fixture
 def cut(tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run stopped in its second stage, whose images are gone."""
+    """A run stopped in its second stage, whose images have been removed."""
     with monkeypatch.context() as patch:
         interrupt_at(4, patch)
         assert tiny.run("--name", "cut") == 75

@@ -1,4 +1,4 @@
-"""The options of the command line are frozen: one that is renamed or gone breaks somebody's scripts."""
+"""The options of the command line are frozen, because renaming or removing one breaks scripts of users."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ FROZEN = Path(__file__).with_name("flags.txt")
 
 
 def leaves(settings: dict[str, Any], above: str = "") -> list[str]:
-    """Dotted names of all settings; what stands inside ``init_args`` is typed without it."""
+    """Dotted names of all settings, without ``init_args``."""
     names: list[str] = []
     for key, value in settings.items():
         name = above if key == "init_args" else f"{above}.{key}".lstrip(".")
@@ -24,7 +24,7 @@ def leaves(settings: dict[str, Any], above: str = "") -> list[str]:
 
 
 def current_flags(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """All options but the Trainer's, which are Lightning's to change."""
+    """All options except those of Lightning's Trainer."""
     front = [option for action in make_parser()._actions for option in action.option_strings]
     lines = [f"front {option}" for option in front]
     for task, row in TASKS.items():
@@ -45,6 +45,6 @@ def current_flags(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_flags_are_frozen(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where this fails on purpose, put the change into tests/flags.txt and say it in the commit message."""
+    """After an intended change, update tests/flags.txt and name the change in the commit message."""
     current, frozen = set(current_flags(capsys)), set(FROZEN.read_text(encoding="utf-8").splitlines())
     assert current == frozen, f"new: {sorted(current - frozen)}; gone: {sorted(frozen - current)}"

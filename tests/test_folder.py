@@ -1,4 +1,4 @@
-"""The data module for people's own folders: layouts, splits, class lists."""
+"""The data module for folders of images and masks: layouts, splits, class lists."""
 
 from pathlib import Path
 
@@ -202,7 +202,7 @@ def test_two_layouts_at_once_are_refused(tmp_path: Path) -> None:
     [(1, "stored"), (3, "stored"), (6, "stored"), (8, "stored"), (6, "displayed"), (8, "displayed")],
 )
 def test_exif_rotation_applies_to_image_and_mask(tmp_path: Path, orientation: int, drawn_on: str) -> None:
-    """The mask is where the image is bright, whichever of the two it was drawn on."""
+    """The mask covers the bright pixels, whether it was drawn on the stored or the displayed image."""
     stored = disc(5)
     quarter_turns = {1: 0, 3: 2, 6: -1, 8: 1}[orientation]  # np.rot90 turns against the clock
     shown = np.ascontiguousarray(np.rot90(stored, quarter_turns))

@@ -1,4 +1,4 @@
-"""Optimised pixels: on a loss whose answer is known, and on the loss of style."""
+"""Pixel optimization on a loss with a known minimum and on the style loss."""
 
 from collections.abc import Callable
 
@@ -71,7 +71,7 @@ def test_non_contiguous_start_works() -> None:
 
 
 def test_style_is_transferred_and_content_kept() -> None:
-    """A gray disc after orange clouds: after 40 iterations the styles are far nearer, and the disc is still there."""
+    """A gray disc in the style of orange clouds: 40 iterations reduce the style loss and keep the disc."""
     generator = torch.Generator().manual_seed(1)
     place = torch.linspace(-1, 1, 32)
     disc = (place[:, None] ** 2 + place**2 < 0.4).float().expand(1, 3, 32, 32)

@@ -1,4 +1,4 @@
-"""A batch means the same on any number of processes: one of 8, two of 4, and 4 twice make the same step."""
+"""The global batch: one process with 8 images, two with 4, and 4 images twice take the same step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Noise(Dataset[dict[str, Any]]):
 
 
 class Patchy(Dataset[dict[str, Any]]):
-    """Three classes; how much of an image is ignored differs from image to image."""
+    """Three classes; the ignored fraction differs between images."""
 
     def __len__(self) -> int:
         return 16
@@ -78,7 +78,7 @@ class NoiseData(DiscData):
 
 
 class ImageSplits(Dataset[dict[str, Any]]):
-    """The images of ``Noise`` as content."""
+    """The images of ``Noise`` as content images."""
 
     def __len__(self) -> int:
         return 16
@@ -89,7 +89,7 @@ class ImageSplits(Dataset[dict[str, Any]]):
 
 
 class ImageData(DiscData):
-    """Sixteen of them and a painting."""
+    """Sixteen content images and a style image."""
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         return ImageSplits()
@@ -148,7 +148,7 @@ TASKS = {
 
 
 class Gradients(Callback):
-    """Keeps the gradients of every step."""
+    """Records the gradients of every step."""
 
     def __init__(self) -> None:
         self.steps: list[dict[str, Tensor]] = []
@@ -159,7 +159,7 @@ class Gradients(Callback):
 
 
 def train(row: Row, folder: Path, *, world: int = 1, accumulate: int = 1, **options: Any) -> tuple[Any, Any]:
-    """Trains on this process of ``world``; gives the gradients of every step and the weights at the end."""
+    """Trains on this rank; returns the gradients of every step and the final weights."""
     gradients, stages = Gradients(), row.stages()
     torch.manual_seed(0)
     module = row.module()

@@ -1,4 +1,4 @@
-"""ICNR judged by what it is for: what comes out of the layer right after it."""
+"""ICNR by its effect: the output of the layer right after initialization."""
 
 import warnings
 
@@ -25,7 +25,7 @@ def set_up(net: nn.Module, *, stage: str = "fit", keep: tuple[str, ...] = ()) ->
 
 
 def is_nearest(layer: SubpixelUpsample) -> bool:
-    """Whether the enlarged maps equal their own corner samples, repeated."""
+    """Whether the enlarged maps equal their corner samples repeated."""
     maps = layer(torch.rand(2, layer.conv.in_channels, 5, 6, generator=torch.Generator().manual_seed(1)))
     corners = maps[..., :: layer.scale, :: layer.scale]
     repeated = corners.repeat_interleave(layer.scale, -1).repeat_interleave(layer.scale, -2)

@@ -1,4 +1,4 @@
-"""Folders of images to pairs: what is found, how it is split, what a patch is."""
+"""Image folders for super-resolution: files, splits and patches."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Files, folders, patterns and lists to one list of images with names of their own."""
+"""Files, folders, patterns and lists become one list of images with unique names."""
 
 from pathlib import Path
 

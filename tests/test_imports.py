@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source with ``ast``."""
+"""Which package may import which, read from the source with ``ast``."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter

@@ -1,4 +1,4 @@
-"""The part of light: against NumPy's correlation, cases by hand, and what it must not care about."""
+"""The luminance loss: against NumPy's correlation, by hand, and its invariances."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The front of the command line: fast, forgiving, and clear about what does not exist."""
+"""The entry point of the command line: fast help, and clear messages for unknown names."""
 
 import subprocess
 import sys
@@ -77,7 +77,7 @@ def test_resume_takes_a_folder_or_nothing() -> None:
 
 
 def test_options_are_not_abbreviated() -> None:
-    """``--res`` must not become ``--resume``: jsonargparse gets to see it and says that there is no such key."""
+    """``--res`` is not completed to ``--resume``; jsonargparse reports that there is no such key."""
     assert read_arguments([*SEGMENT, "--res=1"]).flags == ("--res=1",)
 
 

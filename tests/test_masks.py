@@ -1,4 +1,4 @@
-"""Masks as people have them: the numbers that are stored, and which class each stands for."""
+"""Mask formats: the values read from a file, and the class of each value."""
 
 import re
 from pathlib import Path
@@ -137,7 +137,7 @@ def test_cmyk_mask_is_refused(tmp_path: Path) -> None:
     [*(("stored", o) for o in range(1, 9)), *(("displayed", o) for o in (5, 6, 7, 8))],  # else both have one size
 )
 def test_exif_rotation_of_the_image_applies_to_the_mask(drawn_on: str, orientation: int, tmp_path: Path) -> None:
-    """Rotation is applied to neither or to both: the object stays on the object."""
+    """Rotation is applied to both or to neither."""
     stored = np.zeros((16, 24), np.uint8)
     stored[2:5, 4:20] = 255
     exif = Image.Exif()

@@ -1,4 +1,4 @@
-"""Edges, colors and backgrounds of cut-outs, worked out by hand."""
+"""Edges, colors and backgrounds of cut-outs, computed by hand."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ RED, GREEN = (200, 20, 20), (20, 180, 40)
 
 
 def half_and_half(height: int = 40, width: int = 60) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """A red thing left of a green wall; the two columns between are mixed, 2/3 and 1/3 red."""
+    """A red object left of a green background; the two columns between are mixed, 2/3 and 1/3 red."""
     alpha = np.zeros((height, width), np.float32)
     alpha[:, : width // 2 - 1] = 1
     alpha[:, width // 2 - 1 : width // 2 + 1] = (2 / 3, 1 / 3)

@@ -1,4 +1,4 @@
-"""What every segmentation net promises."""
+"""The contract of all segmentation networks."""
 
 import io
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def test_every_weight_learns_and_is_in_exactly_one_group(net: Any) -> None:
 
 
 def test_layer_groups_are_ordered_from_input_to_output(net: Any) -> None:
-    """What the first group says depends on the image alone, so a change of the last group leaves it alone."""
+    """The output of the first group depends on the image alone, and not on weights of the last group."""
     first, second, last = net.layer_groups()
     conv = next(m for module in first for m in module.modules() if isinstance(m, nn.Conv2d))
     assert conv.in_channels == 3

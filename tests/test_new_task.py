@@ -1,4 +1,4 @@
-"""A task that is added from outside the packages is trained, resumed, tested and applied like the others."""
+"""A task added from outside the packages is trained, resumed, tested and applied."""
 
 import json
 from pathlib import Path

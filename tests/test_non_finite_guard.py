@@ -1,4 +1,4 @@
-"""A loss or a gradient that is no number stops the run, on all processes, before anything of it is saved."""
+"""A non-finite loss or gradient stops the run on all ranks before it is saved."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tests.helpers.tiny_task import SEED, STAGES, TinyData, TinyNet, TinyTask, t
 
 
 class Explodes(TinyTask):
-    """Loses its number in the step after five, on process ``rank``: in the loss, or in its gradient alone."""
+    """Has a non-finite loss or gradient in the step after five, on rank ``rank``."""
 
     def __init__(self, *, gradient: bool, rank: int = 0) -> None:
         super().__init__(net=TinyNet())
@@ -30,7 +30,7 @@ class Explodes(TinyTask):
 
 
 def stopped(folder: Path, task: TinyTask, **options: Any) -> str:
-    """Trains until the guard stops it, and gives what it says."""
+    """Trains until the guard stops the run, and returns its message."""
     extra = [ReplicaCheck(STAGES, every_n_steps=1)]
     trainer = tiny_trainer(folder, every_n_steps=10_000, extra=extra, **options)
     with pytest.raises(NonFiniteError) as caught:
@@ -55,7 +55,7 @@ def test_accumulated_batches_are_checked_together(tmp_path: Path) -> None:
 
 
 def on_two(folder: Path) -> list[str]:
-    """Loses the number on one process of two."""
+    """Has a non-finite loss on one rank of two."""
     return [
         stopped(folder / name, Explodes(gradient=name == "gradient", rank=1), devices=2)
         for name in ("loss", "gradient")

@@ -1,4 +1,4 @@
-"""Pairing by stem: what matches, and what is named when nothing does."""
+"""Pairing by stem, and the messages for files without a partner."""
 
 import unicodedata
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Many files in a pool: results in order, every error named, and a pool that ends."""
+"""Processing files in a pool: results in order, and every error named."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def test_internal_errors_are_not_reported_as_bad_data(workers: int) -> None:
 
 
 def test_pool_starts_while_opencv_threads_run() -> None:
-    """``cv2.setNumThreads(1)`` in a forked process waits for ever for threads that the fork did not bring along."""
+    """``cv2.setNumThreads(1)`` in a forked process would wait for threads that do not exist after the fork."""
     code = (
         "import cv2, numpy, time; from datamodules.loading.parallel import map_files\n"
         "cv2.setNumThreads(2); cv2.resize(numpy.zeros((999, 999, 3), numpy.uint8), (3000, 3000)); time.sleep(0.5)\n"

@@ -1,4 +1,4 @@
-"""Weights of one net in another: what fits is taken, and every tensor is accounted for."""
+"""Loading weights of another network: tensors that fit are taken, and every tensor is listed."""
 
 from pathlib import Path
 from typing import Any

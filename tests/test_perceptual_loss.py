@@ -1,4 +1,4 @@
-"""VGG features and the losses on them, against plain use of torchvision's networks."""
+"""VGG features and perceptual losses, against direct use of torchvision's networks."""
 
 import copy
 import io
@@ -26,7 +26,7 @@ def images(seed: int = 1, size: tuple[int, int] = (24, 33)) -> Tensor:
     [("vgg16_bn", (5, 12, 22)), ("vgg16", (3, 8, 15)), ("vgg19", (0, 3, 26)), ("vgg16_bn", (0, 1, 3, 4, 6))],
 )
 def test_features_are_those_of_torchvision(name: str, layers: tuple[int, ...], tmp_path: Path) -> None:
-    """Convolutions and batch norms too, whose output torchvision's in-place ReLU overwrites."""
+    """Including convolutions and batch norms, whose output torchvision's in-place ReLU overwrites."""
     plain = theirs(name, up_to=layers[-1])
     features = VggFeatures(name=name, layers=layers, weights=file_of(plain, tmp_path))  # type: ignore[arg-type]
     found = features(images())
@@ -84,7 +84,7 @@ def test_gradient_is_right() -> None:
 
 
 def test_vgg_is_frozen_and_not_in_parameters() -> None:
-    """Not in what is saved, trained, averaged or synchronised; and train() does not wake its batch norm."""
+    """It is not saved, trained, averaged or synchronized, and ``train()`` keeps its batch norm in eval mode."""
     loss = PerceptualLoss(weights="none")
     loss.load()
     module = nn.Sequential(nn.Conv2d(3, 3, 1), loss)
@@ -167,7 +167,7 @@ def test_auto_without_weights_falls_back_to_pixels_with_a_warning(caplog: pytest
 
 @pytest.mark.usefixtures("no_weights")
 def test_features_without_weights(caplog: pytest.LogCaptureFixture) -> None:
-    """Where features are asked for by themselves, auto falls back on random ones; imagenet does not."""
+    """For features alone, ``auto`` falls back to random weights; ``imagenet`` does not."""
     with caplog.at_level(logging.WARNING, logger="darkroom"):
         features = VggFeatures()
     assert features.random

@@ -20,7 +20,7 @@ TASK = ["--task", "segment"]
 
 @pytest.fixture(scope="module", autouse=True)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a run of one step: its checkpoint is all that later commands are given."""
+    """A folder with a run of one step; later commands use only its checkpoint."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -1,4 +1,4 @@
-"""What lies in the output folder after a prediction, and that nothing half-written ever does."""
+"""Files written by ``predict``; no partial file is ever left."""
 
 import csv
 import errno
@@ -27,7 +27,7 @@ BLUE = np.array([[0, 0, 255]], np.uint8)
 
 
 class RedIsForeground(LightningModule):
-    """Stands for a trained net: the red channel is the probability."""
+    """A network whose probability is the red channel."""
 
     def predict_step(self, batch: PredictBatch, _index: int) -> Tensor:
         return batch["image"][:, :1]

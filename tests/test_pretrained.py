@@ -50,7 +50,7 @@ def saved(tmp_path: Path, content: Any) -> Path:
 
 
 def assert_has(encoder: Encoder, weights: dict[str, Tensor]) -> None:
-    """All tensors of the trunk, in order, whatever they are called."""
+    """Compares all encoder tensors in order, regardless of names."""
     ours = [v for k, v in encoder.state_dict().items() if k.startswith("stages.")]
     theirs = [v for k, v in weights.items() if k.startswith("features.")]
     assert len(ours) == len(theirs) > 100
@@ -209,7 +209,7 @@ def test_download_times_out(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_download_is_checked_and_kept(
     weights: dict[str, Tensor], hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From a file:// address, which goes through the same code as https; a wrong checksum leaves nothing behind."""
+    """From a file:// URL, which uses the same code as https; a wrong checksum leaves no file."""
     torch.save(weights, tmp_path / "served")
     digest = pretrained._digest(tmp_path / "served")
     good, bad = tmp_path / f"net-{digest}.pth", tmp_path / "net-00000000.pth"

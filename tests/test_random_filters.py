@@ -1,4 +1,4 @@
-"""Random weights that see textures and colors."""
+"""Random VGG weights that distinguish textures and colors."""
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,7 @@ def test_noise_is_dominated_by_coarse_luminance() -> None:
 
 
 def test_features_distinguish_directions_and_not_positions() -> None:
-    """At every layer, turned stripes are farther away in style than stripes that are only moved."""
+    """At every layer, rotated stripes differ more in style than shifted ones."""
     grams = [styles(x) for x in (stripes(0), stripes(0, phase=2.0), stripes(90), stripes(45))]
     for here, moved, turned, slanted in zip(*grams, strict=True):
         distance = (here - moved).square().sum()

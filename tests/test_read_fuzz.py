@@ -1,4 +1,4 @@
-"""Damaged files give an image of the stated form or a ``DataError``: no other exception, no warning, no output."""
+"""Damaged files give an image of the documented form or a ``DataError``: no other exception, warning or output."""
 
 import resource
 import sys
@@ -20,7 +20,7 @@ EVERYDAY, THOROUGH = 200, 2000
 
 
 def wholes() -> list[bytes]:
-    """One small file of every kind, with EXIF and several modes among them."""
+    """One small file per format, some with EXIF, in several modes."""
     ramp = np.linspace(0, 255, 48 * 32).astype(np.uint8).reshape(32, 48)
     color = np.stack([ramp, ramp.T.reshape(32, 48), ramp[::-1]], axis=2)
     rgb, gray, bits = Image.fromarray(color), Image.fromarray(ramp), Image.fromarray(ramp > 99)
@@ -81,7 +81,7 @@ def drop(content: bytearray, generator: np.random.Generator) -> bytearray:
 
 
 def swap(content: bytearray, generator: np.random.Generator) -> bytearray:
-    """Two pieces change places."""
+    """Swaps two parts of the file."""
     first, second = sorted(int(place) for place in generator.integers(0, len(content), 2))
     length = int(generator.integers(1, 32))
     one, other = content[first : first + length], content[second : second + length]
@@ -127,7 +127,7 @@ def outcome(read: Callable[[Path], None], path: Path) -> str:
 
 @pytest.fixture
 def _a_gigabyte() -> Iterator[None]:
-    """What this process may take beyond what it has."""
+    """Limits the additional memory of this process."""
     limits = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 1_000_000_000, limits[1]))

@@ -1,4 +1,4 @@
-"""Images as people have them are read as a viewer shows them, and bad files are refused by name."""
+"""Images of all formats are read as a viewer shows them, and bad files are refused by name."""
 
 import struct
 import zlib
@@ -24,7 +24,7 @@ def save(path: Path, pixels: NDArray[np.generic], **options: object) -> Path:
 
 @pytest.fixture
 def corners() -> NDArray[np.uint8]:
-    """4 rows, 6 columns; every corner block has its own color."""
+    """4 rows, 6 columns; every corner block has a different color."""
     pixels = np.zeros((4, 6, 3), np.uint8)
     pixels[:2, :3], pixels[:2, 3:], pixels[2:, :3], pixels[2:, 3:] = RED, GREEN, BLUE, WHITE
     return pixels

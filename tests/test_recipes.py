@@ -1,4 +1,4 @@
-"""The shipped recipes: each says where it is from, and trains one batch through the command line."""
+"""The shipped recipes have a complete head and train one batch through the command line."""
 
 import shlex
 from pathlib import Path
@@ -39,7 +39,7 @@ def images_for(data_class: str, root: Path) -> Path:
 
 
 def words_for(settings: Settings) -> list[str]:
-    """No downloads, and patches that fit into the images."""
+    """Options that avoid downloads and make patches fit the images."""
     if not settings["data"]["class_path"].endswith(FLAT):
         return ["--stages.all.size", "64", "--model.net.pretrained", "none"]
     sees = settings["model"]["loss"]["class_path"].endswith(("PerceptualLoss", "StyleLoss"))
@@ -77,7 +77,7 @@ def test_recipe_command_runs_the_recipe(task: str, recipe: str) -> None:
 def test_recipe_trains_one_batch(
     task: str, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its own network, losses and schedule; only the images, their size and their number are small."""
+    """With the recipe's network, losses and schedule; only the images are small and few."""
     monkeypatch.chdir(tmp_path)
     settings = read_settings(TASKS[task].recipe_file(recipe))
     root = images_for(settings["data"]["class_path"], tmp_path / "images")

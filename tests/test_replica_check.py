@@ -1,4 +1,4 @@
-"""Processes that drift apart are stopped, and wrapping the module anew keeps them from it."""
+"""Ranks whose weights differ are stopped, and wrapping the module again keeps them equal."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.helpers.tiny_task import SEED, STAGES, TinyData, tiny_task, tiny_trai
 
 
 class Nudge(Callback):
-    """Moves one tensor of process 1 in step ``step``."""
+    """Changes one tensor of rank 1 in step ``step``."""
 
     def __init__(self, step: int, name: str) -> None:
         self.step, self.name = step, name
@@ -29,7 +29,7 @@ class Nudge(Callback):
 
 
 def stopped(folder: Path, every_n_steps: int, *before: Callback) -> str:
-    """Trains on two processes until the guard stops them, and says what it said."""
+    """Trains on two ranks until the guard stops them, and returns its message."""
     guard = ReplicaCheck(STAGES, every_n_steps=every_n_steps)
     trainer = tiny_trainer(folder, devices=2, extra=before)
     # as in a fit: before the module is wrapped anew
@@ -42,7 +42,7 @@ def stopped(folder: Path, every_n_steps: int, *before: Callback) -> str:
 
 
 def stories(folder: Path) -> list[str]:
-    """Drifting apart in five ways, one after the other on the same two processes."""
+    """Five kinds of differences, one after the other on the same two ranks."""
     told = [
         stopped(folder / "weight", 2, Nudge(3, "net.head.weight")),
         stopped(folder / "stage end", 0, Nudge(1, "net.body.0.weight")),

@@ -1,4 +1,4 @@
-"""A run that was cut and resumed ends as the whole one does, to the last bit."""
+"""An interrupted and resumed run ends with the same bits as an uninterrupted one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,11 +26,11 @@ CUTS = {
 
 
 class KilledError(Exception):
-    """Stands for kill -9: nothing is saved on the way out."""
+    """Ends the run like SIGKILL, without saving."""
 
 
 class KillBefore(Callback):
-    """Dies when step ``step`` is about to begin."""
+    """Ends the run before step ``step``."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -41,7 +41,7 @@ class KillBefore(Callback):
 
 
 class Trace(Callback):
-    """Writes down what every step saw and lost."""
+    """Records the batch and the loss of every step."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[int, tuple[str, ...], float]] = []

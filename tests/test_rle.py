@@ -1,4 +1,4 @@
-"""Run lengths against a worked example, a slow decoder and pycocotools."""
+"""Run lengths against a worked example, a reference decoder and pycocotools."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Where a run lives, and that all of its processes agree on it."""
+"""The folder of a run, which all of its processes agree on."""
 
 import os
 from pathlib import Path

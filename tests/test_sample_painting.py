@@ -1,4 +1,4 @@
-"""The painting that the project paints itself: an image worth learning from, the same everywhere."""
+"""The generated sample painting: usable for style transfer and the same on every machine."""
 
 from hashlib import sha256
 from pathlib import Path

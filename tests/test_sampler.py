@@ -1,4 +1,4 @@
-"""Batches of one process: the same for every division of the work, startable anywhere, never padded."""
+"""Batches do not depend on the number of ranks, can start anywhere, and are never padded."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The cost model's sums and counts, against sums by hand."""
+"""The cost model against values computed by hand."""
 
 import pytest
 

@@ -75,7 +75,7 @@ def test_dice_loss_is_minimal_at_the_target_coverage() -> None:
 
 
 def test_dice_agrees_with_segmentation_models_pytorch(binary: tuple[Tensor, Tensor]) -> None:
-    """Theirs pools the images of a batch, so it is asked for one image at a time."""
+    """smp pools the images of a batch, so it is called per image."""
     logits, target = binary
     theirs = smp.losses.DiceLoss("binary", smooth=0.0)
     expected = torch.stack([theirs(logits[i : i + 1], target[i : i + 1, None]) for i in range(3)]).mean()
@@ -108,7 +108,7 @@ def test_extreme_logits_stay_finite(value: float, truth: float) -> None:
 
 
 def test_class_dice_agrees_with_one_class_at_a_time(several: tuple[Tensor, Tensor]) -> None:
-    """smp, one image and one class at a time, ignored pixels cut out beforehand; only classes that are shown."""
+    """smp per image and class, without ignored pixels and absent classes."""
     logits, target = several
     expected = []
     for scores, truth in zip(logits, target, strict=True):
@@ -163,7 +163,7 @@ def test_gradients_of_several_classes(loss: Callable[[Tensor, Tensor], Tensor]) 
 
 
 def test_float32_under_autocast(binary: tuple[Tensor, Tensor], several: tuple[Tensor, Tensor]) -> None:
-    """bf16 logits count as their float32 copies would: no sum is taken in bf16, where 256 + 1 is 256."""
+    """bf16 logits give the loss of their float32 copies; in bf16, 256 + 1 is 256."""
     for losses, (logits, target) in ((binary_losses, binary), (class_losses, several)):
         rough = logits.bfloat16()
         with torch.autocast("cpu", torch.bfloat16):

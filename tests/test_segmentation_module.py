@@ -14,7 +14,7 @@ from models.segmentation.blocks import resize_probs
 
 
 class Echo(nn.Module):
-    """Gives back what it sees, as logits: bright is foreground. ``shift`` is there so that something can train."""
+    """Returns the image as logits; ``shift`` is a trainable parameter."""
 
     def __init__(self, classes: int = 1) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Best and worst images of a validation, and the sheets they are drawn on."""
+"""Best and worst images of a validation, and the figures they are drawn in."""
 
 import pytest
 import torch
@@ -93,7 +93,7 @@ def test_ignored_pixels_are_not_marked_as_errors() -> None:
 
 
 def mended(side: int, *, scale: int) -> Sample:
-    """A gray image that came out red, at a target of ``side`` px."""
+    """A gray image with a red prediction, ``side`` pixels wide."""
     gray = torch.full((3, side, side), 0.5)
     red = torch.zeros(3, side, side)
     red[0] = 1

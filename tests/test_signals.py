@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGUSR1 to any process of a run, from its first line to its last."""
+"""SIGTERM, SIGINT and SIGUSR1 to any process of a run, at any time."""
 
 import shlex
 import signal
@@ -39,7 +39,7 @@ def steps(place: Path, name: str) -> int:
 
 
 def again(run: RealRun) -> list[str]:
-    """The words of the command that the run said at its end."""
+    """The command that the run printed at its end."""
     lines = [line for line in run.said.splitlines() if line.startswith("  ") and str(RUN) in line]
     assert len(lines) == 1, run.said[-3000:]
     words = shlex.split(lines[0])
@@ -66,7 +66,7 @@ def test_signal_before_training_ends_at_once(place: Path, number: signal.Signals
 
 
 def test_interrupt_saves_and_prints_a_working_resume_command(place: Path) -> None:
-    """Ctrl-C reaches the loaders too; the second time a stop is asked for, validation is just under way."""
+    """Ctrl-C reaches the loader processes too; the second one arrives during validation."""
     with RealRun(place, *WORDS, *LONG, *HELD, "--name", "cut") as run:
         run.wait_for(saved(place, "cut").exists)
         run.send_to_all(signal.SIGINT)

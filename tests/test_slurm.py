@@ -14,7 +14,7 @@ SLOW = ("--trust-config", "--trainer.callbacks+=tests.helpers.failing.Slow", "--
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with images and the sbatch file, its block edited for nodes without GPUs."""
+    """A folder with images and the sbatch file, with settings for nodes without GPUs."""
     folder = place(tmp_path_factory.mktemp("job"))
     text = (ROOT / "experiments" / "cluster" / "slurm.sbatch").read_text(encoding="utf-8")
     for asked, wanted in {
@@ -31,7 +31,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
-    """A Slurm that runs."""
+    """A running Slurm cluster."""
     with slurm(tmp_path_factory.mktemp("slurm") / "etc") as running:
         yield running
 

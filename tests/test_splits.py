@@ -1,4 +1,4 @@
-"""Splits: whole groups, the same everywhere, and what a split file may say."""
+"""Splits: groups stay together, splits are stable, and the format of split files."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two real processes judge images as one does, each image once, through the real command."""
+"""Two real ranks score like one process, each image once, through the real command line."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""PSNR and SSIM against the field's published figures, scikit-image and hand numbers."""
+"""PSNR and SSIM against published values, scikit-image and values by hand."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def pair(seed: int = 0, height: int = 40, width: int = 52) -> tuple[NDArray[np.u
 @needs_set5
 @pytest.mark.parametrize(("scale", "decibels", "similarity"), [(2, 33.66, 0.930), (4, 28.42, 0.810)])
 def test_bicubic_on_set5_matches_published_values(scale: int, decibels: float, similarity: float) -> None:
-    """33.66 dB / 0.9299 and 28.42 dB / 0.8104, as in the tables of SRCNN, EDSR and all since."""
+    """33.66 dB / 0.9299 and 28.42 dB / 0.8104, as published in the tables of SRCNN and EDSR."""
     scores = SrScores()
     for path in sorted((SET5 / f"x{scale}").glob("*_HR.png")):
         high = np.array(Image.open(path).convert("RGB"))

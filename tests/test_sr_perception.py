@@ -1,4 +1,4 @@
-"""Blur and LPIPS: by their effect, by hand numbers, and without weights."""
+"""Blur and LPIPS: by their effect, by hand, and without weights."""
 
 import logging
 

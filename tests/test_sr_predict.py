@@ -1,4 +1,4 @@
-"""``predict`` for super-resolution: what an image has besides colors is in its result."""
+"""``predict`` for super-resolution keeps alpha, bit depth, profile and EXIF."""
 
 import io
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 @pytest.fixture(scope="module", autouse=True)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a 2x run whose rate is so small that its network still is bicubic enlargement."""
+    """A folder with a 2x run with a learning rate so small that the network is still bicubic."""
     folder = tmp_path_factory.mktemp("sr")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -169,7 +169,7 @@ def test_strips_show_input_result_and_target() -> None:
     assert np.asarray(Image.open("strips/strip/b.png")).shape == (60, 2 * 60 + 8, 3)
 
 
-def test_tiled_inference_agrees_with_the_ensemble() -> None:
+def test_tiled_inference_and_ensemble_of_an_untrained_net_are_bicubic() -> None:
     image = noise(9, 340, 400)
     save(Path("large/a.png"), image)
     assert predict("large", "--out", "large-out") == 0

@@ -1,4 +1,4 @@
-"""SrResnet: its promises as a network, and what its scales, skips and sizes mean."""
+"""SrResnet: the contract of a network, and the effect of scales, skips and sizes."""
 
 import io
 
@@ -17,7 +17,7 @@ def small_net(**options: object) -> SrResnet:
 
 
 def learnt_net(**options: object) -> SrResnet:
-    """A tail as training leaves it: not zero."""
+    """A net with a random last layer instead of zeros."""
     net = small_net(**options)
     nn.init.normal_(net.tail.weight, std=0.05)
     return net
@@ -91,7 +91,7 @@ def test_feature_skip_goes_around_the_body() -> None:
 
 
 def test_each_scale_trains_its_own_blocks_with_stable_names() -> None:
-    """What takes no part must take no gradient either: DDP waits for every parameter that does."""
+    """Unused blocks must not require gradients, because DDP waits for all parameters that do."""
     net = learnt_net()
     names = set(net.state_dict())
     assert isinstance(net, LayerGroups)

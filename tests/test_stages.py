@@ -1,4 +1,4 @@
-"""What a stage does to sizes, rates, frozen layers and batch norm, seen from outside."""
+"""The effect of a stage on sizes, learning rates, frozen layers and batch norm."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tests.helpers.tiny_task import SEED, STAGES, TinyData, TinyNet, TinyTask, t
 
 
 class Watch(Callback):
-    """Notes sizes and, at each epoch's end, weights, statistics and rates."""
+    """Records sizes and, at the end of each epoch, weights, statistics and learning rates."""
 
     def __init__(self) -> None:
         self.train_sizes: list[int] = []

@@ -1,4 +1,4 @@
-"""Style through the real command line: runs, scores, resuming, other weights, bad input."""
+"""Style through the real command line: runs, scores, resume, other weights, bad input."""
 
 import json
 import re

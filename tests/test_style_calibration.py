@@ -1,4 +1,4 @@
-"""Style and units are set before anything is copied or restored, and are the same after a resume."""
+"""Style and normalization are set before weights are copied or restored, and are the same after a resume."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ def noise(seed: int, *size: int) -> Tensor:
 
 
 class NoiseData(GrayData):
-    """Gray images to train on, noise to calibrate by and to paint after."""
+    """Gray training images, and noise for calibration and style."""
 
     painting = 1
 
@@ -110,7 +110,7 @@ def test_averaged_weights_use_the_same_loss_before_averaging_starts(tmp_path: Pa
 
 
 class Look(Callback):
-    """Notes what others would copy, before DDP makes all processes alike."""
+    """Records the buffers before DDP synchronizes the ranks."""
 
     seen: dict[str, Tensor]
 
@@ -119,7 +119,7 @@ class Look(Callback):
 
 
 def looked_at(folder: Path) -> dict[str, Tensor]:
-    """The second process sees another painting, as if its graphics card rounded very badly."""
+    """Rank 1 has a different style image, as an exaggerated rounding difference."""
     module, data = task()
     data.painting += int(os.environ["LOCAL_RANK"])
     look = Look()

@@ -1,4 +1,4 @@
-"""The data of style transfer: patches of images, and one painting of any kind."""
+"""Data of style transfer: patches of images, and one style image of any kind."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The figures of style: what stands where on a sheet, and when it is drawn."""
+"""Figures of style: the layout, and when they are drawn."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,7 @@ def gray(value: float, height: int = 8, width: int = 8) -> Tensor:
 
 
 def shade(sheet: Tensor, left: int, top: int) -> list[int]:
-    """The color in the middle of a small panel whose corner is given, clear of its label."""
+    """The color in the middle of a panel, away from its label."""
     color: list[int] = sheet[:, HEADER + top + SMALL // 2, left + SMALL // 2].tolist()
     return color
 

@@ -1,4 +1,4 @@
-"""The loss of style transfer: its value by plain use of torchvision, and its properties."""
+"""The style loss: its value by direct use of torchvision, and its properties."""
 
 import copy
 import io
@@ -29,7 +29,7 @@ def tiny(**options: Any) -> StyleLoss:
 
 
 def ready(**options: Any) -> StyleLoss:
-    """The same with style and units."""
+    """The same with style and normalization."""
     loss = tiny(**options)
     loss.set_style(random_images(7, (30, 20))[0])
     loss.calibrate(random_images(8))
@@ -125,7 +125,7 @@ def test_color_part_by_hand_is_independent_of_position() -> None:
 
 
 def test_color_part_is_0_for_equal_means_and_covariances() -> None:
-    """NumPy's covariances and means of an image, put back together."""
+    """Color statistics of an image, computed with NumPy."""
     image = random_images(1, count=1) ** 2
     colors = image[0].flatten(1).double().numpy()
     means = np.append(colors.mean(1), 1)

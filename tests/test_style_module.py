@@ -1,4 +1,4 @@
-"""StyleModule: what it asks of loss and data, its scores against figures by hand, its tiles against the image."""
+"""StyleModule: use of loss and data, scores against values by hand, tiled inference against whole images."""
 
 from typing import Any, cast
 
@@ -115,7 +115,7 @@ def test_tiled_inference_with_batch_norm_equals_the_whole_image() -> None:
 
 @torch.no_grad()
 def test_tiles_share_the_statistics_of_instance_norm() -> None:
-    """An image beside a flat wall, each tile of which would by itself be stretched to an image's contrast."""
+    """An image beside a flat area, whose tiles instance norm would stretch to full contrast."""
     image = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None, :, :320, :320] / 255
     wall = 0.5 + 0.01 * torch.rand(1, 3, 320, 320, generator=torch.Generator().manual_seed(1))
     image = torch.cat([wall, image], dim=3)
@@ -163,7 +163,7 @@ def test_bad_settings_are_refused() -> None:
         module_of(blind)
 
 
-def test_weights_origin_is_part_of_the_metric_name() -> None:
+def test_weights_origin_names_the_loss_features() -> None:
     assert module_of(Halving()).weights_origin == "random weights; features of the loss: none"
 
 

@@ -1,4 +1,4 @@
-"""StyleResnet: its promises as a network, its border against NumPy's reflection, its blocks against a case by hand."""
+"""StyleResnet: the contract of a network, its border against NumPy, its blocks against a case by hand."""
 
 import io
 
@@ -20,7 +20,7 @@ def small_net(**options: object) -> StyleResnet:
 
 
 def learnt_net(**options: object) -> StyleResnet:
-    """With statistics and scales as training leaves them: not zero and one."""
+    """A net with random norm statistics and scales."""
     net = small_net(**options)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -73,7 +73,7 @@ def test_parameters_counted_by_hand() -> None:
 
 @pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
 def test_interior_agrees_with_an_unpadded_computation(upsample: str) -> None:
-    """What is far from the rim is what torch's functions make of it with no padding at all."""
+    """The interior equals the result of torch's functions without padding."""
     net = learnt_net(upsample=upsample)
     images = random_images(100, 112)
 
@@ -121,7 +121,7 @@ def test_only_instance_norm_depends_on_far_pixels() -> None:
 
 
 def test_flat_images_stay_flat_up_to_the_border() -> None:
-    """Maps continued by zeros would show as a frame; continued by reflection they do not show at all."""
+    """Zero padding would be visible as a frame; reflection is not."""
     for norm, upsample in KINDS:
         result = learnt_net(norm=norm, upsample=upsample)(torch.full((1, 3, 60, 61), 0.6))
         spread = result.amax((2, 3)) - result.amin((2, 3))

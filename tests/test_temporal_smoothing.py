@@ -1,4 +1,4 @@
-"""Mixing with the image, measuring flicker and smoothing it: values worked out by hand."""
+"""Blending with the image, measuring flicker and smoothing it: values computed by hand."""
 
 import colorsys
 

@@ -1,4 +1,4 @@
-"""Tiles and symmetries: the network's answer for an image does not depend on how it was cut."""
+"""Tiled inference and self-ensemble: the result does not depend on how the image is divided."""
 
 from itertools import pairwise
 

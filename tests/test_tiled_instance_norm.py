@@ -1,4 +1,4 @@
-"""Instance norm over tiles: torch's own by itself, and the statistics of the whole image while they are held."""
+"""Instance norm over tiles: equal to torch's without tiles, with statistics of the whole image otherwise."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def test_untiled_instance_norm_equals_torch() -> None:
 
 @torch.no_grad()
 def test_tiles_use_statistics_of_the_whole_image() -> None:
-    """Two layers, each of a reach of one pixel, measured at full size: what torch makes of the whole image."""
+    """Two layers with a reach of one pixel, measured at full size, equal torch on the whole image."""
     whole = maps(1, 1, 4, 6, 10)
     whole[..., 5:] *= 10
     net = nn.Sequential(TiledInstanceNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 1), TiledInstanceNorm2d(5))

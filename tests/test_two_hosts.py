@@ -1,4 +1,4 @@
-"""Two hosts with an address each, in network namespaces: what works on loopback by luck fails here."""
+"""Two hosts in network namespaces with one address each; finds what works on loopback only."""
 
 import os
 import shutil

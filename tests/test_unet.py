@@ -33,7 +33,7 @@ def test_simple_decoder_has_the_parameters_of_the_lesson() -> None:
 
 
 def test_unet34_agrees_with_the_lessons_network() -> None:
-    """Written out by functions, on torchvision's layers, at a multiple of 32 as in the lesson."""
+    """The lesson's network written with functions on torchvision's layers, at a multiple of 32."""
     torch.manual_seed(0)
     net = UNet34(pretrained="none").eval()
     for block in net.blocks:  # a fresh batch norm does nothing, and would not tell its place from the ReLU's
@@ -74,7 +74,7 @@ def test_weights_origin_is_reported(build: type[SimpleSegmenter | UNet34 | UNet]
     assert build(pretrained="none").weights_origin == "random weights"
 
 
-def test_unet_is_equivariant_to_the_pixel() -> None:
+def test_each_logit_depends_on_its_own_pixel() -> None:
     """Every pixel of the logits depends on its own pixel of the image, corners of odd sizes included."""
     torch.manual_seed(0)
     net = UNet(encoder="mobilenet_v2", pretrained="none").eval()
@@ -86,7 +86,7 @@ def test_unet_is_equivariant_to_the_pixel() -> None:
 
 
 def test_unet_learns_a_line_one_pixel_wide() -> None:
-    """Without the image's skip and the sub-pixel head in their places, a line at stride 2 would blur."""
+    """Without the image skip and the sub-pixel head, the line would be blurred at stride 2."""
     torch.manual_seed(0)
     net = UNet(encoder="mobilenet_v3_small", pretrained="none", widths=(16, 16, 16, 16))
     images = torch.full((2, 3, 33, 64), 0.5)

@@ -1,4 +1,4 @@
-"""Videos are read frame by frame, upright, in time; and what is written is whole, with the sound as it was."""
+"""Videos are read upright frame by frame with their times, and written atomically with their sound."""
 
 import resource
 import signal

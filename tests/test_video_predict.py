@@ -1,4 +1,4 @@
-"""Videos through a trainer: frames are finished, counted and written, and memory does not grow with the length."""
+"""Videos through a trainer: frames are processed, counted and written in constant memory."""
 
 import subprocess
 import sys
@@ -120,7 +120,7 @@ print(peak.split()[1])
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
-    """600 frames of 320 x 240 are 138 MB of pixels, and as much again repainted; 60 frames fill x264's look-ahead."""
+    """600 frames of 320 x 240 are 138 MB, and as much again processed; 60 frames fill x264's look-ahead."""
     peaks = []
     for length in (60, 600):
         source = video(tmp_path / f"{length}.mp4", length, draw=lambda number: ramp(number, 240, 320))

@@ -1,4 +1,4 @@
-"""The average of the weights is that of its own stage's steps."""
+"""The weight average covers the steps of its own stage."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ STEPS = (4, 4, 10)
 
 
 class Weights(Callback):
-    """Writes down all weights after every step."""
+    """Records all weights after every step."""
 
     def __init__(self) -> None:
         self.steps: list[torch.Tensor] = []
@@ -44,7 +44,7 @@ def test_high_decay_gives_the_mean_of_the_stage(tmp_path: Path) -> None:
 
 
 def test_low_decay_follows_the_weights(tmp_path: Path) -> None:
-    """A decay of 0.5: the mean of the first two steps, then half of what was and half of what is."""
+    """A decay of 0.5: the mean of the first two steps, then the mean of the average and the weights."""
     steps, average = fit(tmp_path, decay=0.5)
     first, second, *later = steps[-STEPS[-1] :]
     expected = (first + second) / 2

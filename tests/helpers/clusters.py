@@ -1,9 +1,8 @@
-"""Real runs on several processes, for the tests marked ``cluster``: a tiny segmentation that any launcher can start."""
+"""Runs on several processes for the tests marked ``cluster``: a tiny segmentation that any launcher can start."""
 
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,20 +27,20 @@ STEPS = 8
 
 
 def place(folder: Path) -> Path:
-    """Draws the images of the runs; gives the folder they are to be started in."""
+    """Writes the images of the runs and returns their working directory."""
     tiny_images.carvana(folder / "cars", cars=6)
     return folder
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Gives the surroundings of a run: this Python, nothing of a scheduler or a test, one thread, tests' callbacks."""
+    """Environment of a run: this Python, one thread, no variables of a scheduler or a test."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "TORCHELASTIC", "PYTEST", "DARKROOM"))}
     plain["PATH"] = f"{Path(sys.executable).parent}:{plain['PATH']}"
     return plain | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | more
 
 
 def breaking(*, rank: int, step: int, how: str, once: Path | None = None) -> list[str]:
-    """Words that break a process of a run."""
+    """Options that make a rank fail."""
     words = ["--trust-config", "--trainer.callbacks+=tests.helpers.failing.Failing", f"--trainer.callbacks.rank={rank}"]
     words += [f"--trainer.callbacks.step={step}", f"--trainer.callbacks.how={how}"]
     return [*words, *([f"--trainer.callbacks.once={once}"] if once else [])]
@@ -49,7 +48,7 @@ def breaking(*, rank: int, step: int, how: str, once: Path | None = None) -> lis
 
 @contextlib.contextmanager
 def started(command: list[str], folder: Path, **more: str) -> Iterator["subprocess.Popen[str]"]:
-    """Starts a command in a group of its own; at the end nothing of it is left."""
+    """Starts a command in its own process group, which is killed at the end."""
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -70,7 +69,7 @@ def started(command: list[str], folder: Path, **more: str) -> Iterator["subproce
 
 
 def finished(command: list[str], folder: Path, *, seconds: float = 900, **more: str) -> tuple[int, str]:
-    """Runs a command to its end; gives its exit code and all it said."""
+    """Runs a command; returns its exit code and output."""
     with started(command, folder, **more) as process:
         said, _ = process.communicate(timeout=seconds)
         return process.returncode, said
@@ -82,12 +81,12 @@ def program(*words: str) -> list[str]:
 
 
 def last(folder: Path, name: str) -> dict[str, Any]:
-    """Reads what a run ended with."""
+    """The last checkpoint of a run."""
     return dict(torch.load(folder / "runs/segment" / name / "checkpoints/last.ckpt", weights_only=True))
 
 
 def assert_same_end(one: dict[str, Any], other: dict[str, Any]) -> None:
-    """Compares two ends to the last bit."""
+    """Compares the last checkpoints of two runs bit by bit."""
     assert one["global_step"] == other["global_step"] == STEPS
     for name, tensor in one["state_dict"].items():
         assert torch.equal(tensor, other["state_dict"][name]), name
@@ -97,16 +96,9 @@ def wait_for(condition: Callable[[], bool], *, seconds: float, what: str) -> Non
     """Waits until ``condition`` holds.
 
     Raises:
-        AssertionError: naming ``what`` did not come.
+        AssertionError: if it does not hold in time.
     """
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds:g} s"
         time.sleep(0.1)
-
-
-def free_port() -> int:
-    """Finds a port nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

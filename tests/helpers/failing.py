@@ -1,4 +1,4 @@
-"""Callbacks that tests give to real runs by ``--trainer.callbacks``: they break a process, or slow a run down."""
+"""Callbacks for real runs (``--trainer.callbacks``) that make a rank fail or slow it down."""
 
 import os
 import signal
@@ -10,13 +10,13 @@ from lightning import Callback, LightningModule, Trainer
 
 
 class Failing(Callback):
-    """Breaks process ``rank`` before step ``step``.
+    """Makes a rank fail before a step.
 
     Args:
-        rank: which process.
-        step: optimiser steps that are done by then.
-        how: raise an error, be killed, hang in Python, or be stopped where it is.
-        once: a file that is made on the way, and keeps it from happening again.
+        rank: the rank.
+        step: number of optimizer steps before the failure.
+        how: raise an error, be killed, hang in Python, or be stopped by SIGSTOP.
+        once: a file created at the failure; while it exists, there is no further one.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class Failing(Callback):
         self.rank, self.step, self.how, self.once = rank, step, how, once
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Breaks it."""
+        """Fails."""
         if trainer.global_rank != self.rank or trainer.global_step != self.step:
             return
         if self.once is not None:
@@ -40,7 +40,7 @@ class Failing(Callback):
 
 
 class Slow(Callback):
-    """Lets every step last ``seconds`` longer."""
+    """Makes every step ``seconds`` longer."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

@@ -1,4 +1,4 @@
-"""A network that stands still while a file is there, so that a test can choose the moment of a signal."""
+"""A network that waits while a file exists, so that a test can choose the moment of a signal."""
 
 import time
 from pathlib import Path
@@ -12,7 +12,7 @@ HELD = Path("held")
 
 
 class HeldNet(DiscNet):
-    """Touches ``held`` and waits, as long as ``hold`` is there. Training steps only where ``hold`` holds that word."""
+    """Creates ``held`` and waits while ``hold`` exists; if ``hold`` contains a word, in training steps only."""
 
     def forward(self, image: Tensor) -> Tensor:
         while HOLD.exists() and self.training == (HOLD.read_text(encoding="utf-8") != "validation"):

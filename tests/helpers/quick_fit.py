@@ -1,4 +1,4 @@
-"""A trainer with nothing around it, no logger and no files, and a fit of one stage with it."""
+"""A trainer without logger and files, and a fit of one stage with it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from lightning_modules.base import ImageTask
 
 
 def quiet_trainer(*, devices: int = 1, **options: Any) -> Trainer:
-    """A trainer on the CPU that writes and shows nothing."""
+    """A CPU trainer without logger, checkpoints and progress bar."""
     return Trainer(
         accelerator="cpu",
         devices=devices,

@@ -1,8 +1,7 @@
-"""Runs a function of a test on several processes at once, as a scheduler does; run as a program it is one of them."""
+"""Calls a function of a test on several ranks; run as a program it is one of them."""
 
 import os
 import pickle
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,27 +11,34 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
+
 TESTS = Path(__file__).parents[1]
 
 
 def on_ranks(world: int, function: Callable[..., Any], *words: Any, seconds: float = 540) -> list[Any]:
-    """Calls ``function(*words)`` on ``world`` processes that Lightning takes for its own.
+    """Calls ``function(*words)`` on ``world`` processes that Lightning treats as its ranks.
 
     Args:
         world: number of processes; each builds its ``Trainer`` with ``devices=world`` and ``accelerator="cpu"``.
-        function: stands at the top of a test's file.
-        words: whatever can be pickled.
-        seconds: after which all are killed.
+        function: a module-level function of a test file.
+        words: arguments that can be pickled.
+        seconds: time limit.
 
     Returns:
-        What each returned, process 0 first.
+        The return values, rank 0 first.
 
     Raises:
-        AssertionError: if one failed, with what it said; the others are killed.
+        AssertionError: if a rank fails, with its output; the others are killed.
     """
     # Nothing of a scheduler or of the test's own process may be taken for these processes' place.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "TORCHELASTIC", "PYTEST"))}
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NODE_RANK": "0", "WORLD_SIZE": str(world)}
+    place = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(find_free_network_port()),
+        "NODE_RANK": "0",
+        "WORLD_SIZE": str(world),
+    }
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "call").write_bytes(pickle.dumps((function.__module__, function.__qualname__, words)))
@@ -61,21 +67,15 @@ def on_ranks(world: int, function: Callable[..., Any], *words: Any, seconds: flo
 
 
 def _wait(ranks: list[subprocess.Popen[bytes]], deadline: float) -> None:
-    """Waits until all are done, one has failed, or the time is over."""
+    """Waits until all have ended, one has failed, or the deadline has passed."""
     while any(process.poll() is None for process in ranks) and not any(process.returncode for process in ranks):
         if time.monotonic() > deadline:
             return
         time.sleep(0.05)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def main() -> None:
-    """Calls the function and leaves what it returned in the folder."""
+    """Calls the function and writes its return value to the folder."""
     folder = Path(sys.argv[1])
     sys.path[:0] = [str(TESTS.parent), str(TESTS)]
     import torch

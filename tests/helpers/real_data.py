@@ -1,4 +1,4 @@
-"""Real images for the tests that want them: they lie in the folder that ``DARKROOM_DATA`` names, if it names one."""
+"""Real images for tests, from the folder that ``DARKROOM_DATA`` names."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ import pytest
 
 
 def real(folder: str) -> Path:
-    """A folder of them; a path that does not exist where there are none."""
+    """A folder of real images; the path does not exist if there are none."""
     return Path(os.environ.get("DARKROOM_DATA") or "/nonexistent") / folder
 
 
 def needs(folder: Path) -> pytest.MarkDecorator:
-    """Skips a test, by name, where the folder is not there."""
+    """Skips a test if its folder does not exist."""
     return pytest.mark.skipif(not folder.is_dir(), reason=f"DARKROOM_DATA names no folder with {folder.name}/ in it")

@@ -1,4 +1,4 @@
-"""Runs of the real command line in processes of their own, followed by what they say and do, never by the clock."""
+"""Runs of the real command line in separate processes, synchronized by their output and not by time."""
 
 import os
 import signal
@@ -33,13 +33,13 @@ WORDS = (
 
 
 class RealRun:
-    """A running command whose output is read as it comes.
+    """A running command whose output is read line by line.
 
     Args:
         place: its working directory.
-        words: the command line behind the program's name.
-        interpreter: words in front of the program's name.
-        environment: variables that are added.
+        words: arguments of run.py.
+        interpreter: the command in front of run.py.
+        environment: additional variables.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RealRun:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leaves nothing running, and no pipe open, however the test ended."""
+        """Kills all processes and closes the pipes."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -79,7 +79,7 @@ class RealRun:
         self.process.stdout.close()
 
     def wait_for(self, event: str | Callable[[], bool]) -> None:
-        """Waits until the run has said ``event``, or it holds."""
+        """Waits until the run prints ``event``, or until the condition ``event`` holds."""
         happened = event if callable(event) else lambda: event in self.said
         end = time.monotonic() + PATIENCE
         while not happened():
@@ -89,30 +89,30 @@ class RealRun:
             time.sleep(0.001)
 
     def wait_for_handlers(self, pid: int | None = None) -> None:
-        """Waits until a process answers SIGTERM itself: the first lines of ``run.py`` are done."""
+        """Waits until a process has installed its SIGTERM handler."""
         self.wait_for(lambda: _in_mask(self.process.pid if pid is None else pid, "SigCgt", signal.SIGTERM))
 
     def children(self) -> list[int]:
-        """Processes this one started, that run a Python of ours."""
+        """Child processes that run Python."""
         return [pid for pid in _all() if _parent(pid) == self.process.pid]
 
     def ranks(self) -> list[int]:
-        """The other processes of a run on several devices, once they are there."""
+        """The other ranks of a run, once they have started."""
         return [pid for pid in self.children() if b"run.py" in _command(pid) and b"LOCAL_RANK=" in _environment(pid)]
 
     def send(self, number: signal.Signals, pid: int | None = None) -> None:
-        """Sends a signal to the first process, or to another one, and waits until the kernel has delivered it."""
+        """Sends a signal to rank 0 or to another process, and waits until it is delivered."""
         pid = self.process.pid if pid is None else pid
         os.kill(pid, number)
         self.wait_for(lambda: self.process.poll() is not None or not _in_mask(pid, "ShdPnd", number))
 
     def send_to_all(self, number: signal.Signals) -> None:
-        """Sends a signal as a terminal does: to every process of the run, loaders too."""
+        """Sends a signal to the process group, as a terminal does."""
         os.killpg(self.process.pid, number)
         self.wait_for(lambda: self.process.poll() is not None or not _in_mask(self.process.pid, "ShdPnd", number))
 
     def finish(self) -> int:
-        """Waits for the end, of everything that was started too, and gives the exit code."""
+        """Waits for the end of all processes and returns the exit code."""
         self.process.wait(timeout=PATIENCE)
         self._reader.join(timeout=PATIENCE)  # the pipe closes when the last process of the run is gone
         assert not self._reader.is_alive(), f"processes of the run outlived it:\n{self.said[-3000:]}"
@@ -150,7 +150,7 @@ def _environment(pid: int) -> bytes:
 
 
 def _in_mask(pid: int, mask: str, number: signal.Signals) -> bool:
-    """Whether a mask of /proc/PID/status holds a signal: ``SigCgt`` those answered, ``ShdPnd`` those under way."""
+    """Whether a mask of /proc/PID/status holds a signal: ``SigCgt`` handled, ``ShdPnd`` pending."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""A Slurm of one's own: controller and two nodes on this host, with their files in one folder and gone at the end."""
+"""A temporary Slurm cluster: controller and two nodes on this host, with all files in one folder."""
 
 import contextlib
 import os
@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.helpers.clusters import environment, free_port, wait_for
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
+
+from tests.helpers.clusters import environment, wait_for
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel", "sinfo")
 
 
 def missing() -> str:
-    """Says why there can be no Slurm here; nothing if there can."""
+    """Why Slurm cannot be started here; empty if it can."""
     if os.geteuid() != 0:
         return "slurmd needs root"
     return ", ".join(program for program in PROGRAMS if shutil.which(program) is None)
@@ -23,16 +25,16 @@ def missing() -> str:
 
 @dataclass(frozen=True)
 class Slurm:
-    """A cluster that runs.
+    """A running cluster.
 
     Args:
-        folder: of its files.
+        folder: folder of its files.
     """
 
     folder: Path
 
     def call(self, *words: str, folder: Path | None = None, **more: str) -> str:
-        """Runs one of Slurm's programs; gives what it printed.
+        """Runs one of Slurm's programs and returns its output.
 
         Raises:
             AssertionError: if it failed.
@@ -50,12 +52,12 @@ class Slurm:
         return done.stdout.strip()
 
     def state(self, job: str) -> dict[str, str]:
-        """What ``scontrol show job`` says, by its keys."""
+        """The fields of ``scontrol show job``."""
         words = self.call("scontrol", "--oneliner", "show", "job", job).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
     def logs(self) -> str:
-        """The ends of the daemons' logs."""
+        """The last lines of the daemons' logs."""
         return "".join(f"\n--- {log.name}\n{log.read_text()[-1500:]}" for log in sorted(self.folder.glob("*.log")))
 
 
@@ -63,8 +65,8 @@ class Slurm:
 def slurm(folder: Path) -> Iterator[Slurm]:
     """Starts a cluster of the nodes n1 and n2, two processors each, in partitions ``low`` and ``high``.
 
-    A job in ``high`` preempts those in ``low``, which are queued again. No accounts and no keys: it listens at the
-    loopback interface only, for the time of a test.
+    A job in ``high`` preempts those in ``low``, which are requeued. There is no authentication; the daemons
+    listen on the loopback interface only.
     """
     folder.mkdir()
     (folder / "slurm.conf").write_text(_configuration(folder), encoding="utf-8")
@@ -116,7 +118,7 @@ def _configuration(folder: Path) -> str:
     return f"""
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={free_port()}
+SlurmctldPort={find_free_network_port()}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/none
@@ -141,8 +143,8 @@ PreemptMode=REQUEUE
 KillWait=60
 ReturnToService=2
 SlurmdParameters=config_overrides
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={free_port()} CPUs=2
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={free_port()} CPUs=2
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={find_free_network_port()} CPUs=2
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={find_free_network_port()} CPUs=2
 PartitionName=low Nodes=n1,n2 Default=YES PriorityTier=1 PreemptMode=REQUEUE MaxTime=INFINITE State=UP
 PartitionName=high Nodes=n1,n2 PriorityTier=2 PreemptMode=OFF MaxTime=INFINITE State=UP
 """

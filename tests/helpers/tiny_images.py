@@ -1,4 +1,4 @@
-"""Tiny data sets in the layouts people have, drawn for the tests."""
+"""Tiny data sets in common layouts."""
 
 from pathlib import Path
 
@@ -24,14 +24,14 @@ def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
 
 
 def disc(seed: int, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:
-    """A mask of 0 and 1 with one disc somewhere in it."""
+    """A mask of 0 and 1 with one disc at a random position."""
     row, column = np.random.default_rng(seed).integers(10, (height - 10, width - 10))
     rows, columns = np.mgrid[:height, :width]
     return (((rows - row) ** 2 + (columns - column) ** 2) < 64).astype(np.uint8)
 
 
 def save(path: Path, pixels: NDArray[np.uint8]) -> Path:
-    """Writes an image, its folders too."""
+    """Writes an image and creates its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, quality=95, subsampling=0)  # both for JPEG only
     return path

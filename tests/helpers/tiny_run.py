@@ -26,7 +26,7 @@ QUIET = (
 
 
 class PretrainedNet(DiscNet):
-    """Notes what it was asked to start from."""
+    """Records its argument ``pretrained``."""
 
     asked: ClassVar[list[str]] = []
 
@@ -36,10 +36,10 @@ class PretrainedNet(DiscNet):
 
 
 class TinyRuns:
-    """A working directory with images and a configuration, and the words that run it.
+    """A working directory with images and a configuration, and the command lines that use it.
 
     Args:
-        place: an empty folder, which is the working directory.
+        place: an empty folder, the working directory.
     """
 
     def __init__(self, place: Path) -> None:
@@ -69,7 +69,7 @@ class TinyRuns:
         return ["--task", "segment", "--config", str(self.config), *words, *QUIET]
 
     def run(self, *words: str) -> int:
-        """Runs it and gives the exit code."""
+        """Runs it and returns the exit code."""
         return main(self.words(*words))
 
     def folder(self, name: str = "sample") -> Path:

@@ -1,4 +1,4 @@
-"""Segmentation small enough to fit in a test: bright discs on a dark ground, found by a net of one convolution."""
+"""Tiny segmentation: bright discs on a dark background, found by a network of one convolution."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ STAGES = [
 
 
 class Discs(Dataset[dict[str, Any]]):
-    """One disc an image; its place follows from the index."""
+    """One disc per image; its position depends on the index."""
 
     def __init__(self, length: int, size: int, first: int) -> None:
         self.length, self.size, self.first = length, size, first
@@ -88,7 +88,7 @@ def fit_discs(
     checkpoint: Path | None = None,
     **options: Any,
 ) -> Trainer:
-    """Trains both stages, or what is left of them after ``checkpoint``, with a TensorBoard log in ``folder``."""
+    """Trains both stages, or the rest after ``checkpoint``, with a TensorBoard log in ``folder``."""
     torch.manual_seed(0)
     settings: dict[str, Any] = {
         "max_epochs": 3,
@@ -113,7 +113,7 @@ def disc_figures(folder: Path | None, **settings: Any) -> FigureLogger:
 
 
 def read_events(folder: Path) -> EventAccumulator:
-    """Reads the event files back, all of them and not a sample."""
+    """Reads all events of the event files, without subsampling."""
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0, "tensors": 0})
     events.Reload()
     return events

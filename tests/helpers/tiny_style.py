@@ -1,4 +1,4 @@
-"""Style small enough to be worked out by hand: gray images, a net that darkens them, a loss of two means."""
+"""Style small enough to compute by hand: gray images, a network that darkens them, a loss of two means."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +32,7 @@ class Grays(Dataset[dict[str, Any]]):
 
 
 class GrayData(ImageDataModule):
-    """The same five images for everything, and a light gray painting."""
+    """The same five images for all splits, and a light gray style image."""
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         return Grays(stage.size)
@@ -50,7 +50,7 @@ class GrayData(ImageDataModule):
 
 
 class Halving(nn.Module):
-    """Halves the brightness; sees one pixel."""
+    """Halves the brightness of each pixel."""
 
     reach, multiple = 0, 1
 
@@ -67,7 +67,7 @@ class Halving(nn.Module):
 
 
 class Means(nn.Module):
-    """Twice the squared distance of the mean from the image's, and once that from the painting's."""
+    """Twice the squared difference to the mean of the content, plus that to the mean of the style image."""
 
     part_names = ("content", "style_1")
     weights_origin = "none"
@@ -109,7 +109,7 @@ class Means(nn.Module):
 
 
 def gray_task() -> tuple[StyleModule, GrayData]:
-    """A module and its data, the stage set."""
+    """A module and its data, with the stage set."""
     data = GrayData(num_workers=0)
     data.set_stage(STAGE)
     return StyleModule(net=Halving(), loss=Means()), data  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A task small enough to train many times in a test: noise in, its mean out, with batch norm and dropout."""
+"""A task small enough to train many times in a test: predict the mean of noise, with batch norm and dropout."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ STAGES = [
 
 
 class TinySet(Dataset[dict[str, Any]]):
-    """Images drawn from (seed, epoch, index): stands for augmentation."""
+    """Images drawn from (seed, epoch, index), in place of augmentation."""
 
     def __init__(self, length: int, size: int, seed: int) -> None:
         self.length, self.size, self.seed = length, size, seed
@@ -104,7 +104,7 @@ def tiny_trainer(
     extra: Sequence[Callback] = (),
     **options: Any,
 ) -> Trainer:
-    """A trainer as ``fit`` builds it, without logger and bar."""
+    """A trainer like that of ``fit``, without logger and progress bar."""
     checkpoint = RunCheckpoint(
         folder, stages=stages, monitor="val/loss", mode="min", every_n_steps=every_n_steps, record={"task": "tiny"}
     )

@@ -1,4 +1,4 @@
-"""Plain use of torchvision's VGG, to compare ours with."""
+"""Direct use of torchvision's VGG, for comparison."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def theirs(name: str, *, up_to: int) -> nn.Sequential:
-    """The first layers of a VGG as torchvision builds it, with batch norm that has seen something."""
+    """The first layers of torchvision's VGG, with batch norm statistics that are not the initial ones."""
     with torch.device("meta"):
         vgg = torchvision.models.get_model(name, weights=None)
     torch.manual_seed(5)
@@ -29,7 +29,7 @@ def file_of(layers: nn.Sequential, tmp_path: Path) -> str:
 
 
 def plainly(layers: nn.Sequential, wanted: Sequence[int], images: Tensor) -> list[Tensor]:
-    """Every activation, copied before the next layer could overwrite it."""
+    """Every activation, copied before the next in-place layer."""
     transform = torchvision.transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     x, found = transform(images), []
     for number, layer in enumerate(layers):

@@ -1,4 +1,4 @@
-"""Tiny videos with a tone, made for the tests."""
+"""Tiny videos with a tone."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -13,7 +13,7 @@ NTSC = Fraction(30000, 1001)
 
 
 def ramp(number: int, height: int = 48, width: int = 64) -> Frame:
-    """An image of soft colors that wanders with ``number``."""
+    """A smooth image that moves with ``number``."""
     rows, columns = np.mgrid[:height, :width]
     channels = [60 + columns + number, 200 - rows - number, np.full((height, width), 100 + number)]
     return np.stack(channels, axis=-1).astype(np.uint8)
@@ -34,15 +34,15 @@ def video(
     """Writes a video.
 
     Args:
-        path: its suffix says the container.
-        frames: images, or how many of ``draw`` to take.
-        draw: gives an image for a number.
-        rate: frames a second.
-        codec: of the image.
-        sound: codec of a tone of 440 Hz, ``None`` for a silent video.
-        sound_rate: samples a second.
-        times: of the frames, in seconds; without it they follow ``rate``.
-        options: of the container.
+        path: the suffix selects the container.
+        frames: images, or the number of images drawn by ``draw``.
+        draw: draws the image of a frame number.
+        rate: frames per second.
+        codec: video codec.
+        sound: codec of a tone of 440 Hz; ``None`` for no sound.
+        sound_rate: samples per second.
+        times: times of the frames in seconds; default: from ``rate``.
+        options: container options.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     images = [draw(number) for number in range(frames)] if isinstance(frames, int) else frames
@@ -81,13 +81,13 @@ def _tone(samples: int, rate: int, *, whole: bool) -> list[av.AudioFrame]:
 
 
 def sound_packets(path: Path) -> list[bytes]:
-    """The coded sound of a video, packet by packet."""
+    """The encoded sound packets of a video."""
     with av.open(str(path)) as container:
         return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
 
 
 def turned(path: Path) -> Path:
-    """Marks an MP4 as filmed with the camera held upright: to be shown turned by 90 degrees clockwise."""
+    """Sets the display rotation of an MP4 to 90 degrees clockwise."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 40  # the matrix of the first track, which is the image's
     one = 1 << 16
@@ -98,7 +98,7 @@ def turned(path: Path) -> Path:
 
 
 def cut_inside_frame(path: Path, number: int) -> Path:
-    """Cuts a video in the middle of its coded frame ``number``."""
+    """Truncates a video in the middle of its encoded frame ``number``."""
     with av.open(str(path)) as container:
         packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
     position, size = packets[number]
