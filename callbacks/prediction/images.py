@@ -80,28 +80,39 @@ class ImageFiles:
         return self.folder / kind / f"{name}.png"
 
 
-def encode(pixels: Pixels, extras: ImageExtras) -> bytes:
-    """Makes a PNG of enlarged colors and the extras of the original.
+def add_extras(pixels: Pixels, extras: ImageExtras) -> Pixels:
+    """Makes a result gray if the original is, and adds the original's alpha channel.
 
     Args:
         pixels: (H, W, 3) RGB.
-        extras: of the original; its alpha is enlarged to (H, W).
+        extras: of the original; its alpha is resized to (H, W).
+
+    Returns:
+        (H, W) or (H, W, 2) if gray, (H, W, 3) or (H, W, 4) if not.
+    """
+    alpha = None if extras.alpha is None else _enlarged(extras.alpha, pixels)
+    if extras.gray:
+        pixels = pixels.mean(axis=2, dtype=np.float32).round().astype(pixels.dtype)
+    return pixels if alpha is None else np.dstack([pixels, alpha])
+
+
+def encode(pixels: Pixels, extras: ImageExtras) -> bytes:
+    """Encodes a result as PNG, with the extras of the original.
+
+    Args:
+        pixels: (H, W, 3) RGB.
+        extras: of the original; its alpha is resized to (H, W).
 
     Returns:
         The bytes of the file.
     """
-    deep = pixels.dtype == np.uint16
-    alpha = None if extras.alpha is None else _enlarged(extras.alpha, pixels)
-    if extras.gray:
-        pixels = pixels.mean(axis=2, dtype=np.float32).round().astype(pixels.dtype)
-    if deep and (pixels.ndim == 3 or alpha is not None):  # Pillow has no 16-bit colors
-        colors = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-        channels = colors if alpha is None else np.dstack([colors, alpha])
+    channels = add_extras(pixels, extras)
+    if channels.dtype == np.uint16 and channels.ndim == 3:  # Pillow has no 16-bit colors
+        if channels.shape[2] == 2:
+            channels = channels[..., [0, 0, 0, 1]]
         return _encode_deep(channels, extras)
-    if alpha is not None:
-        pixels = np.dstack([pixels, alpha])
     buffer = BytesIO()
-    Image.fromarray(pixels).save(
+    Image.fromarray(channels).save(
         buffer, "PNG", compress_level=_PNG_LEVEL, icc_profile=extras.icc, exif=extras.exif or b""
     )
     return buffer.getvalue()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from datamodules.errors import DataError
-from datamodules.io.image_file import apply_orientation, decode_image, read_header
+from datamodules.io.image_file import apply_orientation, decode_image, orientation_of, read_header
 
 _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 _WHITE_IS_ZERO = 0
@@ -43,6 +43,37 @@ def read_image(path: Path, *, min_side: int | None = None) -> NDArray[np.uint8]:
     return apply_orientation(_to_rgb(image, path), orientation)
 
 
+def pillow_to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Converts an image that Pillow opened, by the rules of ``read_image``.
+
+    Returns:
+        ``(H, W, 3)`` RGB, a fresh array, with its EXIF orientation applied.
+
+    Raises:
+        DataError: if its mode has no fixed black and white, or its pixels cannot be decoded.
+    """
+    image, orientation = load_pillow(image)
+    return apply_orientation(_to_rgb(image, _name(image)), orientation)
+
+
+def load_pillow(image: Image.Image) -> tuple[Image.Image, int]:
+    """Decodes an image that Pillow opened, and returns it with the EXIF orientation that is still to be applied.
+
+    Raises:
+        DataError: if its pixels cannot be decoded.
+    """
+    orientation = orientation_of(image)
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{_name(image)}: its pixels cannot be decoded ({error})") from error
+    return image, orientation
+
+
+def _name(image: Image.Image) -> str:
+    return str(getattr(image, "filename", "") or "the image")
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Reads the displayed height and width from the header.
 
@@ -52,7 +83,7 @@ def image_size(path: Path) -> tuple[int, int]:
     return read_header(path).displayed
 
 
-def _to_rgb(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+def _to_rgb(image: Image.Image, path: Path | str) -> NDArray[np.uint8]:
     if image.mode.startswith("I;16"):
         return _gray_to_rgb(_scale_16_bit(image))
     if image.mode == "F":
@@ -88,7 +119,7 @@ def _scale_16_bit(image: Image.Image) -> NDArray[np.uint8]:
     return scaled
 
 
-def _scale_float(values: NDArray[np.float32], path: Path) -> NDArray[np.uint8]:
+def _scale_float(values: NDArray[np.float32], path: Path | str) -> NDArray[np.uint8]:
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 1):  # this form refuses nan too
         raise DataError(

@@ -70,12 +70,17 @@ def decode_image(path: Path, *, min_side: int | None = None) -> tuple[Image.Imag
         DataError: as ``open_image``, or if the pixels are damaged.
     """
     with open_image(path) as image:
-        orientation = _header(image).orientation
+        orientation = orientation_of(image)
         if min_side is not None:
             image.draft(None, _draft_size(image.size, min_side))  # no effect unless it is a JPEG
         image.load()
-        # Pillow applies the orientation while it loads a TIFF, and only then.
-        return image, 1 if isinstance(image, TiffImagePlugin.TiffImageFile) else orientation
+        return image, orientation
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Returns the EXIF orientation (1 to 8) that is to be applied to the pixels once they are decoded."""
+    # Pillow applies the orientation while it loads a TIFF, and only then.
+    return 1 if isinstance(image, TiffImagePlugin.TiffImageFile) else _header(image).orientation
 
 
 def apply_orientation(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:

@@ -9,7 +9,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from datamodules.batches import ImageExtras
 from datamodules.errors import DataError
-from datamodules.io.image import read_image
+from datamodules.io.image import load_pillow, pillow_to_rgb, read_image
 from datamodules.io.image_file import apply_orientation, decode_image, open_image
 
 NativePixels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -40,8 +40,38 @@ def read_native_depth(path: Path) -> NativePixels:
     image, orientation = decode_image(path)
     if _is_16_bit(path) and (deep := _decode_16_bit(path)) is not None:
         return apply_orientation(deep[..., :3], orientation)
-    if image.mode == "F" or image.mode.startswith(_GRAY_16) or image.mode in ("I", "LAB", "HSV"):
+    if _needs_scaling(image):
         return read_image(path)
+    return _stored_colors(image, orientation)
+
+
+def pillow_colors(image: Image.Image) -> NDArray[np.uint8]:
+    """Converts an image that Pillow opened by the rules of ``read_native_depth``, always to 8 bits.
+
+    Returns:
+        ``(H, W, 3)`` RGB.
+
+    Raises:
+        DataError: as ``pillow_to_rgb``.
+    """
+    image, orientation = load_pillow(image)
+    return pillow_to_rgb(image) if _needs_scaling(image) else _stored_colors(image, orientation)
+
+
+def pillow_extras(image: Image.Image) -> ImageExtras:
+    """As ``read_extras``, for an image that Pillow opened.
+
+    Raises:
+        DataError: if its pixels cannot be decoded.
+    """
+    return _extras(*load_pillow(image))
+
+
+def _needs_scaling(image: Image.Image) -> bool:
+    return image.mode == "F" or image.mode.startswith(_GRAY_16) or image.mode in ("I", "LAB", "HSV")
+
+
+def _stored_colors(image: Image.Image, orientation: int) -> NDArray[np.uint8]:
     if image.has_transparency_data:
         image = image.convert("RGBA")
     return apply_orientation(np.array(image.convert("RGB") if image.mode != "RGBA" else image)[..., :3], orientation)
@@ -56,10 +86,15 @@ def read_extras(path: Path) -> ImageExtras:
         DataError: as ``read_image``.
     """
     image, orientation = decode_image(path)
-    alpha: NativePixels | None = None
+    extras = _extras(image, orientation)
     if _is_16_bit(path) and (deep := _decode_16_bit(path)) is not None:
-        alpha = apply_orientation(deep[..., 3], orientation) if deep.shape[2] == 4 else None
-    elif image.has_transparency_data:
+        return extras._replace(alpha=apply_orientation(deep[..., 3], orientation) if deep.shape[2] == 4 else None)
+    return extras
+
+
+def _extras(image: Image.Image, orientation: int) -> ImageExtras:
+    alpha: NativePixels | None = None
+    if image.has_transparency_data:
         alpha = apply_orientation(np.array(image.convert("RGBA"))[..., 3], orientation)
     gray = image.mode in _GRAY or image.mode.startswith(_GRAY_16)
     icc = image.info.get("icc_profile") if image.mode != "CMYK" else None

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
 from lightning import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -18,6 +17,7 @@ from experiments.cli.arguments import OPTIONS
 from experiments.cli.errors import constructor_errors, describe_error
 from experiments.cli.parser_errors import describe_parser_error
 from experiments.cli.plan import Plan
+from experiments.cli.settings import disable_pretrained
 from experiments.cli.trainer import TRAINER_DEFAULTS, add_plugins, command_settings
 from experiments.cli.usage import UsageError
 from experiments.commands.fit_callbacks import Averaging, Saving, fit_callbacks
@@ -206,10 +206,3 @@ def build_context(plan: Plan) -> RunContext:
         CheckpointError: if the checkpoint does not match the network or the stages.
     """
     return DarkroomCLI(plan).context()
-
-
-def disable_pretrained(settings: Namespace) -> None:
-    """Sets every ``pretrained`` to ``"none"``, in place."""
-    for key in list(settings.keys()):
-        if key.rpartition(".")[2] == "pretrained":
-            settings[key] = "none"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import get_loader
+from jsonargparse import Namespace, get_loader
 
 from datamodules.stage import Stage
 from experiments.cli.usage import UsageError, unknown
@@ -146,3 +146,10 @@ def _parse_stages(value: Any) -> list[dict[str, Any]]:
     if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
         raise UsageError("stages: expected a list like [{name: a, size: 128, batch_size: 8, epochs: 4, lr: 1e-2}]")
     return stages
+
+
+def disable_pretrained(settings: Namespace) -> None:
+    """Sets every ``pretrained`` to ``"none"``, in place."""
+    for key in list(settings.keys()):
+        if key.rpartition(".")[2] == "pretrained":
+            settings[key] = "none"

@@ -60,8 +60,12 @@ def checkpoint_record(task: str, model: ImageTask, config_text: str) -> dict[str
     }
 
 
-def load_checkpoint(path: Path, task: str) -> LoadedCheckpoint:
-    """Reads a checkpoint of ``task``.
+def load_checkpoint(path: Path, task: str | None = None) -> LoadedCheckpoint:
+    """Reads a checkpoint.
+
+    Args:
+        path: the file.
+        task: the task that it must belong to; ``None`` accepts every task.
 
     Raises:
         CheckpointError: if it is missing, damaged, not written by Darkroom, or of another format or task.
@@ -184,7 +188,7 @@ def stage_from(values: dict[str, Any]) -> Stage:
     return Stage(**values)
 
 
-def _interpret(path: Path, content: dict[str, Any], task: str) -> LoadedCheckpoint:
+def _interpret(path: Path, content: dict[str, Any], task: str | None) -> LoadedCheckpoint:
     record = content.get("darkroom")
     shown = relative_to_here(path)
     if not isinstance(record, dict) or "task" not in record:
@@ -193,7 +197,7 @@ def _interpret(path: Path, content: dict[str, Any], task: str) -> LoadedCheckpoi
         raise CheckpointError(
             f"{shown} has format {record.get('format')!r}, this version of Darkroom reads format {FORMAT}"
         )
-    if record["task"] != task:
+    if task is not None and record["task"] != task:
         raise CheckpointError(f"{shown} is a checkpoint of the task '{record['task']}': use --task {record['task']}")
     return LoadedCheckpoint(
         path=path,

@@ -1,0 +1,1 @@
+"""Inference from Python: a trained network as a function of images."""

@@ -1,0 +1,219 @@
+"""A trained network as a function: images in, masks or images out, at their own size."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from os import PathLike
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from callbacks.prediction.images import add_extras
+from datamodules.batches import ImageExtras
+from datamodules.errors import DataError
+from datamodules.io.image import image_size, pillow_to_rgb, read_image
+from datamodules.io.native_depth import pillow_colors, pillow_extras, read_extras, read_native_depth
+from datamodules.io.resize import resize_image
+from datamodules.io.tensors import image_tensor
+from experiments.inference.inputs import ImageInput, as_path, check_array, check_tensor, to_uint8
+from experiments.inference.results import Segmentation
+from experiments.runs.checkpoint import load_checkpoint
+from experiments.runs.trained_module import build_module
+from lightning_modules.base import ImageTask
+from lightning_modules.segmentation import SegmentationModule
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Result = Segmentation | Image.Image | NDArray[Any] | Tensor
+_AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+def load(
+    checkpoint: str | PathLike[str],
+    *,
+    device: str | torch.device = "auto",
+    precision: Precision = "32-true",
+    trust_config: bool = False,
+) -> "Predictor":
+    """Loads a trained network for inference. Writes no files, needs no configuration and no data.
+
+    Args:
+        checkpoint: a checkpoint of a run, for example ``runs/segment/sample/checkpoints/best.ckpt``.
+        device: as torch names it; ``"auto"`` takes an accelerator if there is one.
+        precision: as ``--trainer.precision`` of the command line.
+        trust_config: whether the checkpoint may name classes of other packages, whose code then runs.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, none of Darkroom's, or its network cannot be built.
+        ValueError: if device or precision is unknown.
+    """
+    loaded = load_checkpoint(Path(checkpoint).expanduser())
+    module = build_module(loaded, trust_config=trust_config)
+    task = str(loaded.record["task"])
+    return Predictor(module, task=task, size=loaded.stage.size, device=device, precision=precision)
+
+
+class Predictor:
+    """Applies a network to images, as ``predict`` does.
+
+    The result has the size of the image, times the scale of super-resolution, and the kind of the input:
+
+    ===========================================  ===================  ========================================
+    input                                        segment              sr, style
+    ===========================================  ===================  ========================================
+    file, PIL image                              ``Segmentation``     PIL image with alpha, profile and EXIF
+    array (H, W, 3) uint8                        ``Segmentation``     array of the same dtype
+    tensor (N, 3, H, W) in [0, 1]                list of N            tensor float32 on the tensor's device
+    list or tuple of these                       list                 list
+    ===========================================  ===================  ========================================
+
+    A file gives the same pixels as the file that ``predict`` writes for it. Pillow has no 16-bit colors: such files
+    give 8 bits here; give their pixels as a uint16 array to get 16. Threads may share one predictor: they take turns
+    at the network, and prepare images and results at the same time.
+
+    Args:
+        module: in eval mode, its stage set.
+        task: its task.
+        size: side of the square that a segmentation network sees, in pixels.
+        device: as torch names it; ``"auto"`` takes an accelerator if there is one.
+        precision: as ``--trainer.precision`` of the command line.
+
+    Raises:
+        ValueError: if device or precision is unknown.
+    """
+
+    def __init__(
+        self,
+        module: ImageTask,
+        *,
+        task: str,
+        size: int,
+        device: str | torch.device = "auto",
+        precision: Precision = "32-true",
+    ) -> None:
+        if precision != "32-true" and precision not in _AUTOCAST:
+            raise ValueError(f"precision {precision!r}: must be 32-true, {' or '.join(_AUTOCAST)}")
+        self._device = _device(device)
+        self._autocast_dtype = _AUTOCAST.get(precision)
+        self._module = module.requires_grad_(False).to(self._device)
+        self._lock = Lock()  # tiles of instance norm share statistics, which are kept in the module
+        self.task, self.size, self.precision = task, size, precision
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names of a segmentation network; empty for other tasks."""
+        return tuple(getattr(self._module, "classes", ()))
+
+    @property
+    def scale(self) -> int:
+        """How many times larger the result is than the image."""
+        return int(getattr(self._module, "scale", 1))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self._device
+
+    @overload
+    def __call__(self, images: Sequence[ImageInput]) -> list[Any]: ...
+
+    @overload
+    def __call__(self, images: ImageInput) -> Any: ...
+
+    def __call__(self, images: ImageInput | Sequence[ImageInput]) -> Any:
+        """Applies the network to an image, or to each of a list.
+
+        Args:
+            images: see the class.
+
+        Raises:
+            DataError: if an image cannot be read, or has another form than those above.
+        """
+        if isinstance(images, list | tuple):
+            return [self(image) for image in images]
+        if not isinstance(images, Image.Image | str | PathLike | np.ndarray | Tensor):
+            raise DataError(
+                f"{type(images).__name__} is no image: give a path, a PIL image, an array (H, W, 3) uint8, a tensor "
+                "(N, 3, H, W) in [0, 1], or a list of these"
+            )
+        if isinstance(images, Tensor):
+            check_tensor(images)
+        module = self._module
+        return self._segment(images, module) if isinstance(module, SegmentationModule) else self._map_image(images)
+
+    def __repr__(self) -> str:
+        what = f"classes: {', '.join(self.classes)}" if self.classes else f"{self.scale}x"
+        return f"Predictor({self.task}, {what}, {self.device}, {self.precision})"
+
+    def _segment(self, image: ImageInput, module: SegmentationModule) -> Segmentation | list[Segmentation]:
+        if isinstance(image, Tensor):
+            return [self._segment_array(array, array.shape[:2], module) for array in to_uint8(image)]
+        if (path := as_path(image)) is not None:
+            return self._segment_array(read_image(path, min_side=self.size), image_size(path), module)
+        if isinstance(image, Image.Image):
+            array = pillow_to_rgb(image)
+        else:
+            array = np.asarray(image)
+            check_array(array, dtypes=(np.uint8,))
+        return self._segment_array(array, array.shape[:2], module)
+
+    def _segment_array(
+        self, array: NDArray[np.uint8], size: tuple[int, ...], module: SegmentationModule
+    ) -> Segmentation:
+        batch = image_tensor(resize_image(array, self.size))[None]
+        (probs,) = self._run(batch).float().numpy()
+        return Segmentation(probs, size=(size[0], size[1]), classes=module.classes, threshold=module.threshold)
+
+    def _map_image(self, image: ImageInput) -> Image.Image | NDArray[Any] | Tensor:
+        """Super-resolution and style: from an image to an image of the same kind."""
+        if isinstance(image, Tensor):
+            results = [self._run(one[None].float()).clamp(0, 1) for one in image]
+            return torch.cat(results).to(image.device)
+        if (path := as_path(image)) is not None:
+            return _to_pillow(self._map_array(read_native_depth(path)), read_extras(path))
+        if isinstance(image, Image.Image):
+            return _to_pillow(self._map_array(pillow_colors(image)), pillow_extras(image))
+        array = np.asarray(image)
+        check_array(array, dtypes=(np.uint8, np.uint16))
+        return self._map_array(array)
+
+    def _map_array(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Maps (H, W, 3) to (scale * H, scale * W, 3) of the same dtype, rounded."""
+        white = np.iinfo(array.dtype).max
+        integers = array if array.dtype == np.uint8 else array.astype(np.int32)  # torch cannot compute with uint16
+        batch = torch.from_numpy(np.ascontiguousarray(integers.transpose(2, 0, 1)))[None]
+        levels = self._run(batch)[0].clamp_(0, 1).mul_(white).round_()
+        return np.ascontiguousarray(levels.permute(1, 2, 0).numpy().astype(array.dtype))
+
+    def _run(self, images: Tensor) -> Tensor:
+        """Maps images to the module's result, float32 on the CPU."""
+        with self._lock, torch.no_grad(), self._autocast():
+            result: Tensor = self._module(images.to(self._device))
+            return result.float().cpu()
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self._autocast_dtype is None:
+            return nullcontext()
+        return torch.autocast(self._device.type, self._autocast_dtype)
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if device == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device {device!r}: {str(error).splitlines()[0]}") from error
+
+
+def _to_pillow(pixels: NDArray[Any], extras: ImageExtras) -> Image.Image:
+    channels = add_extras(pixels, extras)
+    if channels.dtype == np.uint16 and channels.ndim == 3:
+        channels = (channels // 257).astype(np.uint8)
+    image = Image.fromarray(channels)
+    image.info |= {key: value for key, value in (("icc_profile", extras.icc), ("exif", extras.exif)) if value}
+    return image
