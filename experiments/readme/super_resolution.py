@@ -80,14 +80,14 @@ def row(path: Path, corner: tuple[int, int] | None, modules: dict[str, SuperReso
     left, top = corner or ((width - SHOWN) // 2, (height - SHOWN) // 2)
     part = slice(max(0, top), top + SHOWN), slice(max(0, left), left + SHOWN)
     shown = [
-        Panel(f"{name} {scores[name]:.2f} dB", resize_pixels(image[0][:, *part], SMALL)) for name, image in made.items()
+        Panel(f"{name} {scores[name]:.2f}", resize_pixels(image[0][:, *part], SMALL)) for name, image in made.items()
     ]
     return [*shown, Panel("image", resize_pixels(high[0][:, *part], SMALL))]
 
 
 def sheet(panels: Sequence[Panel], title: str) -> np.ndarray:
     """Rows of four panels under a title, (H, W, 3) uint8."""
-    drawn: Tensor = draw_grid(panels, title=title, note="PSNR of the whole image; each pixel is drawn as 2 x 2")
+    drawn: Tensor = draw_grid(panels, title=title, note="PSNR in dB of the whole image; each pixel is drawn as 2 x 2")
     return np.ascontiguousarray(drawn.permute(1, 2, 0).numpy())
 
 
