@@ -21,13 +21,14 @@ from lightning_modules.typed_trainer import ends_step, typed
 class RunCheckpoint(Checkpoint):
     """Keeps ``last.ckpt``, ``best.ckpt`` and ``stage-<n>.ckpt`` in one folder.
 
-    ``best.ckpt`` is the best epoch of the current stage, so at the end it is the best epoch of the last stage. Each
-    epoch writes one file; the other names are hard links to it.
+    ``best.ckpt`` has the weights with the best validation score of the current stage; only weights that were validated
+    can become it. Each epoch writes one file; the other names are hard links to it. A validation inside an epoch
+    (``val_check_interval``) writes ``best.ckpt`` at once if it is the best.
 
     Args:
         folder: where the files are written.
         stages: the stages of the run.
-        monitor: name of the metric that decides which epoch is the best.
+        monitor: name of the validation metric that decides which weights are the best.
         mode: whether a larger (``"max"``) or a smaller value is better.
         every_n_steps: number of optimizer steps after which ``last.ckpt`` is also written inside an epoch.
         record: plain values that describe the run (task, network, classes), saved under ``"darkroom"``.
@@ -46,6 +47,7 @@ class RunCheckpoint(Checkpoint):
         self.folder, self.stages, self.monitor = folder, list(stages), monitor
         self.every_n_steps, self.record = every_n_steps, record or {}
         self.best_epoch = BestEpoch(mode=mode)
+        self._score: float | None = None  # of the current weights, validated after the last batch of the epoch
 
     @property
     def last(self) -> Path:
@@ -74,18 +76,25 @@ class RunCheckpoint(Checkpoint):
         if due and batch_idx + 1 < trainer.num_training_batches:
             self.save_last(trainer)
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes the score of the current weights; inside an epoch they are saved at once if they are the best."""
+        score = trainer.callback_metrics.get(self.monitor)
+        if score is None or trainer.sanity_checking or trainer.state.fn != "fit" or typed(trainer).fast_dev_run:
+            return
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            self._score = float(score)
+        elif self._is_best(trainer, float(score)):
+            trainer.save_checkpoint(self.best)
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves the epoch after its validation, under every name that applies."""
         if typed(trainer).fast_dev_run:
             return
         epoch = trainer.current_epoch
-        stage = stage_index(self.stages, epoch)
-        score = trainer.callback_metrics.get(self.monitor)
-        names = []
-        if score is not None and self.best_epoch.update(float(score), epoch=epoch, stage=stage):
-            names.append(self.best)
+        score, self._score = self._score, None
+        names = [self.best] if score is not None and self._is_best(trainer, score) else []
         if epoch + 1 in stage_ends(self.stages):
-            names.append(self.stage_end(stage))
+            names.append(self.stage_end(stage_index(self.stages, epoch)))
         # `last` is written last: a run killed before it resumes from the epoch before and writes the others again.
         first, *others = [*names, self.last]
         trainer.save_checkpoint(first)
@@ -93,6 +102,10 @@ class RunCheckpoint(Checkpoint):
             for other in others:
                 _link(first, other)
         trainer.strategy.barrier("RunCheckpoint")
+
+    def _is_best(self, trainer: Trainer, score: float) -> bool:
+        epoch = trainer.current_epoch
+        return self.best_epoch.update(score, epoch=epoch, stage=stage_index(self.stages, epoch))
 
     def save_last(self, trainer: Trainer) -> None:
         """Writes ``last.ckpt`` now."""

@@ -38,6 +38,7 @@ class ProgressiveResizing(Callback):
             raise ValueError("stages is empty: a run needs at least one, see the shipped recipes")
         self.stages = list(stages)
         self.dry_run = dry_run
+        self._validated = True  # since the loaders of the stage were requested
 
     @property
     def epochs(self) -> int:
@@ -75,17 +76,24 @@ class ProgressiveResizing(Callback):
         """Reports the current stage."""
         self._report(stage_index(self.stages, trainer.current_epoch))
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Notes that the validation loader was rebuilt."""
+        self._validated = True
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the next stage after the last epoch of one."""
         done = trainer.current_epoch + 1
-        # Not earlier: in the first epoch of a stage the validation loader is rebuilt only when validation starts.
-        typed(trainer).reload_dataloaders_every_n_epochs = 0
+        # Not earlier: the validation loader of a stage is rebuilt when its first validation starts, which may be
+        # several epochs after its first (check_val_every_n_epoch).
+        if self._validated or trainer.limit_val_batches == 0:
+            typed(trainer).reload_dataloaders_every_n_epochs = 0
         if done not in stage_ends(self.stages)[:-1]:
             return
         index = stage_index(self.stages, done)
         self._start_stage(trainer, pl_module, index)
         # Makes Lightning rebuild the train and validation loaders for the next epoch.
         typed(trainer).reload_dataloaders_every_n_epochs = 1
+        self._validated = False
         # DDP's hooks are on the parameters that were trained when it wrapped the module. Unless it is wrapped again,
         # layers thawed since then are never synchronized, and the ranks diverge silently.
         _wrap_in_ddp_again(trainer)
