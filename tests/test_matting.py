@@ -5,13 +5,13 @@ import pytest
 from numpy.typing import NDArray
 
 from callbacks.prediction.matting import (
+    argmax_classes,
     composite,
-    cover,
-    cut_out,
+    draw_overlay,
     foreground_colors,
-    likeliest_class,
-    overlay,
+    make_cutout,
     resize_probability,
+    resize_to_cover,
     soft_alpha,
 )
 
@@ -43,8 +43,8 @@ def test_downscaling_keeps_thin_lines() -> None:
 def test_argmax_is_taken_after_scaling() -> None:
     probs = np.array([[[0.9, 0.2]], [[0.1, 0.8]], [[0.0, 0.0]]], np.float32)
     # Class 0 falls 0.9 .725 .375 .2 and class 1 rises 0.1 .275 .625 .8
-    np.testing.assert_array_equal(likeliest_class(probs, (1, 4)), [[0, 0, 1, 1]])
-    assert likeliest_class(np.full((3, 1, 1), 1 / 3, np.float32), (2, 2)).max() == 0
+    np.testing.assert_array_equal(argmax_classes(probs, (1, 4)), [[0, 0, 1, 1]])
+    assert argmax_classes(np.full((3, 1, 1), 1 / 3, np.float32), (2, 2)).max() == 0
 
 
 @pytest.mark.parametrize("magnification", [4, 15])
@@ -63,7 +63,7 @@ def test_image_at_network_size_keeps_its_probabilities() -> None:
 
 
 def test_edge_is_centered_at_the_threshold() -> None:
-    alpha = soft_alpha(np.array([[0.2, 0.3, 0.4]], np.float32), magnification=20, middle=0.3)
+    alpha = soft_alpha(np.array([[0.2, 0.3, 0.4]], np.float32), magnification=20, threshold=0.3)
     np.testing.assert_allclose(alpha, [[0, 0.5, 1]], atol=1e-6)
 
 
@@ -92,7 +92,7 @@ def test_foreground_interior_is_unchanged() -> None:
     image = rng.integers(0, 256, (50, 70, 3), np.uint8)
     alpha = np.zeros((50, 70), np.float32)
     alpha[10:40, 10:50] = 1
-    cutout = cut_out(image, alpha)
+    cutout = make_cutout(image, alpha)
     np.testing.assert_array_equal(cutout[10:40, 10:50, :3], image[10:40, 10:50])
     np.testing.assert_array_equal(cutout[..., 3], alpha.astype(np.uint8) * 255)
 
@@ -101,13 +101,13 @@ def test_background_pixels_are_replaced() -> None:
     image = np.full((200, 200, 3), 77, np.uint8)
     alpha = np.zeros((200, 200), np.float32)
     alpha[:10, :10] = 1
-    cutout = cut_out(image, alpha)
+    cutout = make_cutout(image, alpha)
     assert not cutout[60:].any()
     assert not cutout[:, 60:].any()
 
 
-def test_empty_mask_gives_an_empty_cut_out() -> None:
-    assert not cut_out(np.full((8, 9, 3), 200, np.uint8), np.zeros((8, 9), np.float32)).any()
+def test_empty_mask_gives_an_empty_make_cutout() -> None:
+    assert not make_cutout(np.full((8, 9, 3), 200, np.uint8), np.zeros((8, 9), np.float32)).any()
 
 
 def test_composite_mixes_by_opacity() -> None:
@@ -121,7 +121,7 @@ def test_composite_mixes_by_opacity() -> None:
 def test_cut_out_on_its_own_background_restores_the_image() -> None:
     image, alpha = half_and_half()
     wall = np.broadcast_to(np.array(GREEN, np.uint8), image.shape)
-    difference = composite(cut_out(image, alpha), np.ascontiguousarray(wall)).astype(int) - image
+    difference = composite(make_cutout(image, alpha), np.ascontiguousarray(wall)).astype(int) - image
     assert abs(difference).max() <= 3
 
 
@@ -130,7 +130,7 @@ def test_cover_fills_the_frame_and_keeps_the_aspect_ratio(height: int, width: in
     background = np.zeros((60, 80, 3), np.uint8)
     background[:, :, 0] = np.arange(80) * 3  # left to right
     background[:, :, 1] = np.arange(60)[:, None] * 4  # top to bottom
-    covered = cover(background, (height, width)).astype(float)
+    covered = resize_to_cover(background, (height, width)).astype(float)
     assert covered.shape == (height, width, 3)
     # One step of the source is `factor` pixels in both directions, and the middle stays the middle.
     factor = max(height / 60, width / 80)
@@ -146,7 +146,7 @@ def test_overlay_keeps_the_background_and_outlines_the_mask() -> None:
     image = np.full((30, 30, 3), 100, np.uint8)
     classes = np.zeros((30, 30), np.uint8)
     classes[10:20, 10:20] = 1
-    shown = overlay(image, classes, np.array([[0, 0, 0], [255, 0, 0]], np.uint8), untouched=0)
+    shown = draw_overlay(image, classes, np.array([[0, 0, 0], [255, 0, 0]], np.uint8), background=0)
     np.testing.assert_array_equal(shown[classes == 0], image[classes == 0])
     np.testing.assert_array_equal(shown[10, 10:20], [[255, 0, 0]] * 10)
     np.testing.assert_array_equal(shown[15, 15], [162, 60, 60])  # 0.6 * 100 + 0.4 * 255 and 0.6 * 100

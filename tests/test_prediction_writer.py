@@ -17,7 +17,7 @@ from torch import Tensor
 from callbacks.errors import OutputError
 from callbacks.output_file import output_file, save_png
 from callbacks.prediction.segmentation import SegmentationFiles
-from callbacks.prediction.writer import PredictionWriter, Source, Table
+from callbacks.prediction.writer import PredictionWriter, SourceImage, Table
 from datamodules.batches import PredictBatch
 from datamodules.io.rle import encode_rle
 from datamodules.prediction.datamodule import PredictDataModule, PredictDataset
@@ -114,7 +114,7 @@ def test_several_classes_are_written_as_numbers_with_a_palette(tmp_path: Path) -
     probs[0], probs[2, :, 2:] = 0.4, 0.6
     colors = np.array([[10, 20, 30], [1, 1, 1], [200, 100, 50]], np.uint8)
     some = files(tmp_path, "mask", "probability", classes=("sky", "road", "car"), colors=colors)
-    some.write(probs, Source(name="street", path="street.jpg", size=(8, 8), pixels=None))
+    some.write(probs, SourceImage(name="street", path="street.jpg", size=(8, 8), pixels=None))
     with Image.open(tmp_path / "mask/street.png") as image:
         assert image.mode == "P"
         np.testing.assert_array_equal(np.unique(np.asarray(image)), [0, 2])
@@ -131,8 +131,10 @@ def test_several_classes_are_written_as_numbers_with_a_palette(tmp_path: Path) -
 def test_cut_out_keeps_the_selected_classes(tmp_path: Path) -> None:
     probs = np.zeros((3, 4, 4), np.float32)
     probs[1], probs[2] = 0.5, 0.5  # neither alone is certain, both together are
-    some = files(tmp_path, "cutout", classes=("sky", "road", "car"), colors=np.zeros((3, 3), np.uint8), cut=(1, 2))
-    some.write(probs, Source(name="x", path="x.jpg", size=(8, 8), pixels=np.full((8, 8, 3), 9, np.uint8)))
+    some = files(
+        tmp_path, "cutout", classes=("sky", "road", "car"), colors=np.zeros((3, 3), np.uint8), cutout_classes=(1, 2)
+    )
+    some.write(probs, SourceImage(name="x", path="x.jpg", size=(8, 8), pixels=np.full((8, 8, 3), 9, np.uint8)))
     assert np.asarray(Image.open(tmp_path / "cutout/x.png"))[..., 3].min() == 255
 
 

@@ -60,8 +60,8 @@ def test_strength_and_colors_of_images(capsys: pytest.CaptureFixture[str]) -> No
     assert inside.mean() > 0.5
     assert abs(own[..., 1:].astype(int) - old[..., 1:])[inside].max() <= 2
     told = capsys.readouterr().out
-    assert "repainted, at a strength of 0.5" in told
-    assert "in the image's own colors" in told
+    assert "stylized, blended with the original at strength 0.5" in told
+    assert "with the colors of the original" in told
 
 
 def test_alpha_and_16_bits_are_kept() -> None:

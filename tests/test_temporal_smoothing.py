@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from callbacks.prediction.blend import blend
-from callbacks.prediction.temporal_smoothing import Flicker, Smoother, stillness
+from callbacks.prediction.images import blend
+from callbacks.prediction.temporal_smoothing import Flicker, TemporalSmoother, stillness
 from tests.helpers.tiny_images import noise
 
 Frame = NDArray[np.uint8]
@@ -89,13 +89,13 @@ def test_stillness_is_between_1_and_0() -> None:
 
 
 def test_static_regions_are_smoothed_exponentially() -> None:
-    smooth, source = Smoother(0.5), flat(100, 100, 100)
+    smooth, source = TemporalSmoother(0.5), flat(100, 100, 100)
     levels = [smooth(source, flat(level, level, level))[0, 0, 0] for level in (80, 120, 80, 80)]
     assert levels == [80, 100, 90, 85]
 
 
 def test_small_changes_converge() -> None:
-    smooth, source = Smoother(0.9), flat(100, 100, 100)
+    smooth, source = TemporalSmoother(0.9), flat(100, 100, 100)
     smooth(source, flat(80, 80, 80))
     for _ in range(60):
         last = smooth(source, flat(84, 84, 84))
@@ -103,7 +103,7 @@ def test_small_changes_converge() -> None:
 
 
 def test_motion_leaves_no_trail_and_scene_cuts_are_kept() -> None:
-    smooth = Smoother(0.9)
+    smooth = TemporalSmoother(0.9)
     smooth(flat(100, 100, 100), flat(20, 20, 20))
     source = flat(100, 100, 100)
     source[:, :20] = 200
@@ -116,7 +116,7 @@ def test_motion_leaves_no_trail_and_scene_cuts_are_kept() -> None:
 def test_smoothing_removes_flicker() -> None:
     source = noise(1, 60, 80)
     random = np.random.default_rng(0)
-    rough, calm, smooth = Flicker(), Flicker(), Smoother(0.8)
+    rough, calm, smooth = Flicker(), Flicker(), TemporalSmoother(0.8)
     for _ in range(20):
         result = random.integers(80, 120, source.shape, dtype=np.uint8)
         rough.add(source, result)

@@ -1,40 +1,37 @@
-"""The files that ``predict`` writes for super-resolution and repairs: nothing of the original but its size is lost."""
+"""The files that ``predict`` writes for super-resolution, restoration and style transfer."""
 
-import struct
-import zlib
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from callbacks.output_file import output_file, save_png
-from callbacks.prediction.writer import Source
+from callbacks.prediction.png import encode_png
+from callbacks.prediction.writer import SourceImage
 from datamodules.batches import ImageExtras
 
 Pixels = NDArray[Any]  # uint8 or uint16
 
-_PNG_LEVEL = 4
-_HEADER = 8 + 25  # bytes of PNG's signature and of its first chunk
+#: Largest side of a panel of the comparison strip, and the gap between two panels, in pixels.
 STRIP_SIDE, STRIP_GAP = 480, 8
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in JPEG
 
 
 class ImageFiles:
     """Writes ``result/NAME.png`` and, if wanted, ``strip/NAME.png``.
 
-    The result has the alpha channel, the 16 bits, the color profile and the EXIF of the original, and is gray where
-    that was. The strip shows the middle of the image: input enlarged by bicubic interpolation, result and, where it
-    is known, the target.
+    The result keeps the alpha channel, the 16 bits, the color profile and the EXIF of the original, and is gray if the
+    original is. The strip compares the center of the image: the input upsampled by bicubic interpolation, the result
+    and, if known, the target.
 
     Args:
-        folder: where the folders are made.
-        scale: how many times larger results are.
-        extras: reads what a file has besides colors.
-        target: gives the true image (H, W, 3) of a name, or ``None``; without it there are no strips.
+        folder: where the folders are created.
+        scale: magnification of the results.
+        extras: reads what a file has besides its colors.
+        target: returns the true image (H, W, 3) of a name, or ``None``. Without this function there are no strips.
     """
 
     def __init__(
@@ -47,129 +44,134 @@ class ImageFiles:
     ) -> None:
         self.folder, self.scale, self.extras, self.target = folder, scale, extras, target
 
-    def write(self, prediction: Pixels, image: Source) -> None:
+    def write(self, prediction: Pixels, image: SourceImage) -> None:
         """Writes the files of one image.
 
         Args:
             prediction: (3, scale * H, scale * W) RGB, uint8 or uint16.
-            image: the image; its pixels must be there if strips are wanted.
+            image: the image. Strips need its pixels.
 
         Raises:
-            OutputError: if a file could not be written.
+            OutputError: if a file cannot be written.
         """
         extras = self.extras(Path(image.path))
         pixels: Pixels = np.ascontiguousarray(prediction.transpose(1, 2, 0))
         with output_file(self._path("result", image.name)) as file:
-            file.write(encode(pixels, extras))
+            file.write(encode_png(pixels, extras))
         if self.target is not None and image.pixels is not None:
-            shown = pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8)
-            drawn = strip(image.pixels, shown, self.target(image.name), scale=self.scale)
-            save_png(self._path("strip", image.name), drawn)
+            result = pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8)
+            strip = comparison_strip(image.pixels, result, self.target(image.name), scale=self.scale)
+            save_png(self._path("strip", image.name), strip)
 
     def paths(self, name: str) -> list[Path]:
-        """The files of the image whose results are called ``name``."""
+        """The files that are written for the image ``name``."""
         return [self._path("result", name), *([self._path("strip", name)] if self.target is not None else [])]
 
-    def described(self) -> list[str]:
-        """A line for each kind of file."""
-        lines = [f"result/  PNG, {self.scale} times as large" if self.scale > 1 else "result/  PNG, mended"]
-        shown = f"the middle: {'bicubic' if self.scale > 1 else 'input'}, result, target where there is one"
-        return [*lines, *([f"strip/  PNG, {shown}"] if self.target is not None else [])]
+    def describe(self) -> list[str]:
+        """One line per kind of file."""
+        lines = [f"result/  PNG, {self.scale} times as large" if self.scale > 1 else "result/  PNG, restored"]
+        panels = f"the center: {'bicubic' if self.scale > 1 else 'input'}, result, target if there is one"
+        return [*lines, *([f"strip/  PNG, {panels}"] if self.target is not None else [])]
 
     def _path(self, kind: str, name: str) -> Path:
         return self.folder / kind / f"{name}.png"
 
 
-def add_extras(pixels: Pixels, extras: ImageExtras) -> Pixels:
-    """Makes a result gray if the original is, and adds the original's alpha channel.
+class StylizedFiles(ImageFiles):
+    """Blends stylized images with their originals and writes ``result/NAME.png``.
 
     Args:
-        pixels: (H, W, 3) RGB.
-        extras: of the original; its alpha is resized to (H, W).
-
-    Returns:
-        (H, W) or (H, W, 2) if gray, (H, W, 3) or (H, W, 4) if not.
+        folder: where the folder is created.
+        extras: reads what a file has besides its colors.
+        original: reads an image (H, W, 3) at the bit depth that the network was given.
+        strength: see ``blend``.
+        keep_colors: see ``blend``.
     """
-    alpha = None if extras.alpha is None else _enlarged(extras.alpha, pixels)
-    if extras.gray:
-        pixels = pixels.mean(axis=2, dtype=np.float32).round().astype(pixels.dtype)
-    return pixels if alpha is None else np.dstack([pixels, alpha])
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        extras: Callable[[Path], ImageExtras],
+        original: Callable[[Path], Pixels],
+        strength: float = 1.0,
+        keep_colors: bool = False,
+    ) -> None:
+        super().__init__(folder=folder, scale=1, extras=extras)
+        self.original, self.strength, self.keep_colors = original, strength, keep_colors
+
+    def write(self, prediction: Pixels, image: SourceImage) -> None:
+        """Writes the file of one image.
+
+        Args:
+            prediction: (3, H, W) RGB, uint8 or uint16.
+            image: the image.
+
+        Raises:
+            OutputError: if the file cannot be written.
+        """
+        if self.strength < 1 or self.keep_colors:
+            original = self.original(Path(image.path))  # read again: originals in the queue would fill the memory
+            stylized = np.ascontiguousarray(prediction.transpose(1, 2, 0))
+            blended = blend(stylized, original, strength=self.strength, keep_colors=self.keep_colors)
+            prediction = blended.transpose(2, 0, 1)
+        super().write(prediction, image)
+
+    def describe(self) -> list[str]:
+        """One line per kind of file."""
+        strength = f", blended with the original at strength {self.strength:g}" if self.strength < 1 else ""
+        colors = ", with the colors of the original" if self.keep_colors else ""
+        return [f"result/  PNG, stylized{strength}{colors}"]
 
 
-def encode(pixels: Pixels, extras: ImageExtras) -> bytes:
-    """Encodes a result as PNG, with the extras of the original.
+def blend(stylized: Pixels, original: Pixels, *, strength: float, keep_colors: bool) -> Pixels:
+    """Blends a stylized image with its original.
+
+    With ``keep_colors`` the result has the luma of ``stylized`` and both color differences of ``original``. In YCbCr
+    this adds the change of luma to all three channels (Gatys et al. 2016, "Preserving color in neural artistic style
+    transfer", do the same in YIQ). Values out of range are clipped.
 
     Args:
-        pixels: (H, W, 3) RGB.
-        extras: of the original; its alpha is resized to (H, W).
+        stylized: (H, W, 3) RGB.
+        original: (H, W, 3) RGB of the same bit depth.
+        strength: weight of the stylized image, 0 to 1.
+        keep_colors: whether to keep the colors of ``original``.
 
     Returns:
-        The bytes of the file.
+        (H, W, 3) of the same bit depth; ``stylized`` itself if there is nothing to blend.
     """
-    channels = add_extras(pixels, extras)
-    if channels.dtype == np.uint16 and channels.ndim == 3:  # Pillow has no 16-bit colors
-        if channels.shape[2] == 2:
-            channels = channels[..., [0, 0, 0, 1]]
-        return _encode_deep(channels, extras)
-    buffer = BytesIO()
-    Image.fromarray(channels).save(
-        buffer, "PNG", compress_level=_PNG_LEVEL, icc_profile=extras.icc, exif=extras.exif or b""
-    )
-    return buffer.getvalue()
+    if strength == 1 and not keep_colors:
+        return stylized
+    old = original.astype(np.float32)
+    new = stylized.astype(np.float32)
+    change = ((new - old) @ _LUMA)[..., None] if keep_colors else new - old
+    blended = (old + strength * change).round()
+    return blended.clip(0, np.iinfo(stylized.dtype).max).astype(stylized.dtype)
 
 
-def strip(
+def comparison_strip(
     image: NDArray[np.uint8], result: NDArray[np.uint8], target: NDArray[np.uint8] | None, *, scale: int
 ) -> NDArray[np.uint8]:
-    """Puts the middle of the enlarged input, the result and the target side by side, pixel for pixel.
+    """Places the centers of the upsampled input, the result and the target side by side, at full resolution.
 
     Args:
-        image: (H, W, 3) the input.
+        image: (H, W, 3), the input.
         result: (scale * H, scale * W, 3).
-        target: about the same size, or ``None``.
-        scale: how many times larger the result is.
+        target: of about the same size, or ``None``.
+        scale: magnification of the result.
 
     Returns:
-        (h, w, 3), ``h`` at most ``STRIP_SIDE``.
+        (h, w, 3), with ``h`` at most ``STRIP_SIDE``.
     """
     height, width = result.shape[:2]
     bicubic = np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
-    shown = [bicubic if scale > 1 else image, result, *([target] if target is not None else [])]
-    side = min(STRIP_SIDE, *(min(panel.shape[:2]) for panel in shown))
+    panels = [bicubic if scale > 1 else image, result, *([target] if target is not None else [])]
+    side = min(STRIP_SIDE, *(min(panel.shape[:2]) for panel in panels))
     gap = np.full((side, STRIP_GAP, 3), 255, np.uint8)
-    parts = [part for panel in shown for part in (_middle(panel, side), gap)]
+    parts = [part for panel in panels for part in (_center(panel, side), gap)]
     return np.hstack(parts[:-1])
 
 
-def _middle(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def _center(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     top, left = ((length - side) // 2 for length in image.shape[:2])
     return image[top : top + side, left : left + side]
-
-
-def _enlarged(alpha: Pixels, pixels: Pixels) -> Pixels:
-    """Alpha at the size and depth of ``pixels``."""
-    height, width = pixels.shape[:2]
-    large = (
-        alpha if alpha.shape == (height, width) else cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC)
-    )
-    if large.dtype == pixels.dtype:
-        return large
-    return (large.astype(np.uint16) * 257) if pixels.dtype == np.uint16 else (large // 257).astype(np.uint8)
-
-
-def _encode_deep(channels: Pixels, extras: ImageExtras) -> bytes:
-    order = [2, 1, 0, 3][: channels.shape[2]]
-    done, file = cv2.imencode(".png", np.ascontiguousarray(channels[..., order]))
-    if not done:
-        raise RuntimeError("OpenCV could not make a PNG of 16-bit colors")
-    data = file.tobytes()
-    chunks = b""
-    if extras.icc:
-        chunks += _chunk(b"iCCP", b"profile\0\0" + zlib.compress(extras.icc))
-    if extras.exif:
-        chunks += _chunk(b"eXIf", extras.exif.removeprefix(b"Exif\0\0"))
-    return data[:_HEADER] + chunks + data[_HEADER:]
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))

@@ -1,4 +1,4 @@
-"""Probabilities to things one looks at: a soft edge, a cut-out, a new background, a tint. Pure functions on arrays."""
+"""Matting: probabilities to a soft alpha channel, a cutout, a composite or an overlay. Pure functions on arrays."""
 
 import cv2
 import numpy as np
@@ -10,16 +10,16 @@ from models.segmentation.blocks import resize_probs
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-# An edge in an image is about this many pixels wide, however coarse the net's own pixels are.
+# Width of an edge in an image in pixels, however coarse the network's output is.
 EDGE_WIDTH = 2.0
-# Share of color in a tinted class: enough to see on a car of the same color, little enough to see the car.
+# Opacity of a class color: visible on an object of the same color, and transparent enough to see the object.
 TINT = 0.4
 
 
 def resize_probability(prob: Floats, size: tuple[int, int]) -> Floats:
-    """Scales one map of probabilities to an image's size, bilinear, without aliasing where it shrinks.
+    """Resizes one probability map to the size of an image, bilinear with antialiasing.
 
-    The same as what ``test`` judges, so that a written mask has the Dice that was reported.
+    ``test`` measures the same map, so a written mask has the Dice that was reported.
 
     Args:
         prob: (h, w) in [0, 1].
@@ -32,17 +32,17 @@ def resize_probability(prob: Floats, size: tuple[int, int]) -> Floats:
     return np.asarray(resize_probs(maps, size)[0, 0].numpy(), np.float32)
 
 
-def likeliest_class(probs: Floats, size: tuple[int, int]) -> Bytes:
-    """Says for every pixel of an image which class is the likeliest.
+def argmax_classes(probs: Floats, size: tuple[int, int]) -> Bytes:
+    """Finds the most likely class of every pixel.
 
-    One class at a time is scaled up, so that a large image of many classes needs three planes and not one per class.
+    Classes are resized one at a time, so that a large image needs three maps in memory and not one per class.
 
     Args:
         probs: (C, h, w) in [0, 1]; C is at most 256.
         size: (H, W) of the image.
 
     Returns:
-        (H, W) class numbers; the lowest where several are equally likely.
+        (H, W) class indices; the lowest index if several classes are equally likely.
     """
     best = resize_probability(probs[0], size)
     classes = np.zeros(size, np.uint8)
@@ -54,46 +54,46 @@ def likeliest_class(probs: Floats, size: tuple[int, int]) -> Bytes:
     return classes
 
 
-def soft_alpha(prob: Floats, *, magnification: float, middle: float = 0.5) -> Floats:
-    """Turns a probability into opacity, with an edge as sharp as an image's.
+def soft_alpha(prob: Floats, *, magnification: float, threshold: float = 0.5) -> Floats:
+    """Turns a probability into opacity with an edge as sharp as those of an image.
 
-    Scaled up by ``magnification``, the step of a net's own pixel becomes that many pixels wide: a halo in the
-    cut-out. The probability is therefore stretched about ``middle`` until that step is ``EDGE_WIDTH`` pixels wide,
-    which also clears the haze of small probabilities far from the edge. Where the net hesitates (glass, spokes) the
-    opacity stays in between.
+    Upsampling by ``magnification`` makes the step between two pixels of the network's output that many pixels wide,
+    which shows as a halo around the cutout. The probability is therefore stretched around ``threshold`` until the step
+    is ``EDGE_WIDTH`` pixels wide. This also removes small probabilities far from the edge. Where the network is
+    uncertain (glass, spokes), the opacity stays partial.
 
     Args:
         prob: (H, W) in [0, 1] at the image's size.
-        magnification: how many times larger the image is than what the net saw; the larger of the two sides'.
-        middle: probability of the mask's edge.
+        magnification: size of the image divided by the size of the network's output; the larger of both sides.
+        threshold: probability at the edge of the mask.
 
     Returns:
-        (H, W) in [0, 1]; 0.5 exactly where ``prob`` is ``middle``.
+        (H, W) in [0, 1]; 0.5 exactly where ``prob`` is ``threshold``.
     """
     gain = max(magnification / EDGE_WIDTH, 1.0)
-    stretched = (prob - np.float32(middle)) * np.float32(gain) + np.float32(0.5)
+    stretched = (prob - np.float32(threshold)) * np.float32(gain) + np.float32(0.5)
     return np.asarray(stretched.clip(0, 1), np.float32)
 
 
 def foreground_colors(image: Bytes, alpha: Floats, radius: int = 24) -> Bytes:
-    """Takes the old background's color out of half-covered pixels.
+    """Removes the color of the old background from partly covered pixels.
 
-    A pixel of the edge is ``alpha * foreground + (1 - alpha) * background``. Both are first guessed as means of the
-    neighbourhood weighted by ``alpha``, then the foreground is corrected by what the guess leaves unexplained
-    (Forte 2021, "Approximate Fast Foreground Colour Estimation", equations 4 to 7). The paper does so twice, with a
-    window of 90 and then 6 pixels, for wide mattes of hair; edges here are narrow and one pass is enough.
+    A pixel of the edge is ``alpha * foreground + (1 - alpha) * background``. Both are first estimated as means of the
+    neighborhood weighted by ``alpha``; then the foreground is corrected by the residual (Forte 2021, "Approximate Fast
+    Foreground Colour Estimation", equations 4 to 7). The paper does this twice, with a window of 90 and then 6 pixels,
+    for wide mattes of hair. Edges here are narrow and one pass is enough.
 
     Args:
         image: (H, W, 3).
         alpha: (H, W) in [0, 1].
-        radius: half the window's side in pixels.
+        radius: half the side of the window in pixels.
 
     Returns:
-        (H, W, 3): the image where ``alpha`` is 1, the foreground's own color carried on where it is below, and
-        black out of the window's reach, where nothing of it can be seen.
+        (H, W, 3): the image where ``alpha`` is 1, the estimated foreground color where it is smaller, and black
+        farther than ``radius`` from the foreground, where the result is transparent.
     """
     window = (2 * radius + 1, 2 * radius + 1)
-    rows, columns = _reach(alpha, radius)
+    rows, columns = _bounding_box(alpha, radius)
     colors = np.zeros_like(image)
     if rows.stop == 0:
         return colors
@@ -110,8 +110,8 @@ def foreground_colors(image: Bytes, alpha: Floats, radius: int = 24) -> Bytes:
     return colors
 
 
-def _reach(alpha: Floats, radius: int) -> tuple[slice, slice]:
-    """The rectangle of rows and columns within ``radius`` of any opaque pixel; empty at 0 where there is none."""
+def _bounding_box(alpha: Floats, radius: int) -> tuple[slice, slice]:
+    """Rows and columns within ``radius`` of any pixel with ``alpha`` above 0; empty slices if there is none."""
     spans = []
     for axis, side in ((1, alpha.shape[0]), (0, alpha.shape[1])):
         found = np.flatnonzero(alpha.max(axis=axis))
@@ -119,22 +119,22 @@ def _reach(alpha: Floats, radius: int) -> tuple[slice, slice]:
     return spans[0], spans[1]
 
 
-def cut_out(image: Bytes, alpha: Floats) -> Bytes:
-    """Joins the foreground's colors and the opacity.
+def make_cutout(image: Bytes, alpha: Floats) -> Bytes:
+    """Combines foreground colors and opacity.
 
     Args:
         image: (H, W, 3).
         alpha: (H, W) in [0, 1].
 
     Returns:
-        (H, W, 4) RGB and opacity, colors not multiplied by it (as PNG wants them).
+        (H, W, 4) RGBA, colors not premultiplied, as PNG stores them.
     """
     opacity = np.rint(alpha * 255).astype(np.uint8)
     return np.dstack([foreground_colors(image, alpha), opacity])
 
 
-def cover(background: Bytes, size: tuple[int, int]) -> Bytes:
-    """Scales a background until it covers a size, and cuts off evenly what stands over.
+def resize_to_cover(background: Bytes, size: tuple[int, int]) -> Bytes:
+    """Resizes a background until it covers a size, and crops its center.
 
     Args:
         background: (h, w, 3).
@@ -154,40 +154,40 @@ def cover(background: Bytes, size: tuple[int, int]) -> Bytes:
 
 
 def composite(cutout: Bytes, background: Bytes) -> Bytes:
-    """Lays a cut-out over a background of the same size.
+    """Composites a cutout over a background of the same size.
 
     Args:
-        cutout: (H, W, 4) from :func:`cut_out`.
+        cutout: (H, W, 4) from :func:`make_cutout`.
         background: (H, W, 3).
 
     Returns:
         (H, W, 3).
     """
     alpha = cutout[..., 3:].astype(np.uint16)
-    mixed = cutout[..., :3] * alpha + background * (255 - alpha)  # at most 255 * 255, which 16 bits hold
+    mixed = cutout[..., :3] * alpha + background * (255 - alpha)  # at most 255 * 255, which fits into 16 bits
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def overlay(image: Bytes, classes: Bytes, colors: Bytes, *, untouched: int | None) -> Bytes:
-    """Tints an image by class and draws a line of full color where classes meet.
+def draw_overlay(image: Bytes, classes: Bytes, colors: Bytes, *, background: int | None) -> Bytes:
+    """Tints an image by class and draws the borders between classes in full color.
 
     Args:
         image: (H, W, 3).
-        classes: (H, W) class numbers.
-        colors: (C, 3), one color a class.
-        untouched: class that is left as imageed (the background); ``None`` tints all.
+        classes: (H, W) class indices.
+        colors: (C, 3), one color per class.
+        background: index of a class that is not tinted; ``None`` tints all.
 
     Returns:
         (H, W, 3).
     """
     tint = colors[classes]
     mixed = cv2.addWeighted(image, 1 - TINT, tint, TINT, 0)
-    # On the inner side of every class; some 2 pixels where the whole image fills a screen.
+    # Inside every class; about 2 pixels wide when the whole image fills a screen.
     side = 2 * max(round(max(classes.shape) / 900), 1) + 1
     window = np.ones((side, side), np.uint8)
     line = cv2.dilate(classes, window) != cv2.erode(classes, window)
     mixed[line] = tint[line]
-    if untouched is not None:
-        plain = classes == untouched
+    if background is not None:
+        plain = classes == background
         mixed[plain] = image[plain]
     return np.asarray(mixed, np.uint8)

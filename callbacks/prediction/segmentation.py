@@ -1,4 +1,4 @@
-"""The files that segmentation writes of one image: mask, cut-out, overlay, composite, probabilities."""
+"""The files that ``predict`` writes for segmentation: mask, cutout, overlay, composite and probabilities."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -10,45 +10,46 @@ from numpy.typing import NDArray
 
 from callbacks.output_file import save_jpeg, save_png
 from callbacks.prediction.matting import (
+    argmax_classes,
     composite,
-    cover,
-    cut_out,
-    likeliest_class,
-    overlay,
+    draw_overlay,
+    make_cutout,
     resize_probability,
+    resize_to_cover,
     soft_alpha,
 )
-from callbacks.prediction.writer import Source
+from callbacks.prediction.writer import SourceImage
 
-KINDS = {  # with what is in their files
-    "mask": "PNG, 0 and 255, or class numbers where there are several",
+#: Kinds of files, with a description of their content.
+KINDS = {
+    "mask": "PNG, 0 and 255, or class indices if there are several classes",
     "cutout": "PNG, transparent around the subject",
     "overlay": "JPEG, the image tinted by class",
-    "composite": "JPEG, the subject before the new background",
-    "probability": "PNG of 16 bits, 65535 is certain",
+    "composite": "JPEG, the subject in front of the new background",
+    "probability": "16-bit PNG, 65535 means probability 1",
 }
 _SUFFIX = {"mask": ".png", "cutout": ".png", "overlay": ".jpg", "composite": ".jpg", "probability": ".png"}
-# Those that show the image itself, at its own size.
+#: Kinds that need the pixels of the image.
 NEEDS_IMAGE = frozenset({"cutout", "overlay", "composite"})
 
 
 class SegmentationFiles:
-    """Writes what was asked for of one image, each kind into its own folder.
+    """Writes the chosen kinds of files, each kind into its own folder.
 
-    ``mask/NAME.png``: 0 and 255 for one class; class numbers with a palette for several.
+    ``mask/NAME.png``: 0 and 255 for one class; class indices with a palette for several.
     ``cutout/NAME.png``: RGBA with a soft edge. ``overlay/NAME.jpg``: the image tinted by class.
-    ``composite/NAME.jpg``: the cut-out on ``background``. ``probability/NAME.png``: 16 bits, 65535 is certain; for
-    several classes one folder a class, ``probability/CLASS/NAME.png``. All at the image's own size, upright.
+    ``composite/NAME.jpg``: the cutout on ``background``. ``probability/NAME.png``: 16 bits, 65535 means probability 1;
+    for several classes one folder per class, ``probability/CLASS/NAME.png``. All have the size of the image, upright.
 
     Args:
-        folder: where the folders are made.
+        folder: where the folders are created.
         kinds: which of ``KINDS`` to write.
-        classes: names of the classes; one name means that class against background.
-        colors: (C, 3) uint8 RGB, one a class (for one class, its own).
-        threshold: probability from which a pixel counts as the one class.
-        cut: numbers of the classes that a cut-out keeps.
-        background: (h, w, 3) RGB, scaled to cover each image.
-        run_lengths: writes a mask as text, for a table of all images; ``None`` for no table.
+        classes: names of the classes; a single name means that class against background.
+        colors: (C, 3) uint8 RGB, one color per class.
+        threshold: probability from which a pixel belongs to the single class.
+        cutout_classes: indices of the classes that a cutout keeps.
+        background: (h, w, 3) RGB, resized to cover each image.
+        run_lengths: encodes a mask as text for the table of all images; ``None`` for no table.
     """
 
     def __init__(
@@ -59,30 +60,31 @@ class SegmentationFiles:
         classes: Sequence[str],
         colors: NDArray[np.uint8],
         threshold: float,
-        cut: Sequence[int] = (0,),
+        cutout_classes: Sequence[int] = (0,),
         background: NDArray[np.uint8] | None = None,
         run_lengths: Callable[[NDArray[np.uint8]], str] | None = None,
     ) -> None:
         self.folder, self.kinds, self.classes, self.colors = folder, kinds, classes, colors
-        self.threshold, self.cut, self.background, self.run_lengths = threshold, list(cut), background, run_lengths
+        self.threshold, self.cutout_classes = threshold, list(cutout_classes)
+        self.background, self.run_lengths = background, run_lengths
 
-    def write(self, prediction: NDArray[np.float32], image: Source) -> str | None:
+    def write(self, prediction: NDArray[np.float32], image: SourceImage) -> str | None:
         """Writes the files of one image.
 
         Args:
             prediction: (C, S, S) probabilities.
-            image: the image; its pixels must be there if a kind of ``NEEDS_IMAGE`` is wanted.
+            image: the image. Kinds in ``NEEDS_IMAGE`` need its pixels.
 
         Returns:
-            ``file name,run lengths`` as the table wants it, or ``None``.
+            The line of the table, ``file name,run lengths``, or ``None``.
 
         Raises:
-            OutputError: if a file could not be written.
+            OutputError: if a file cannot be written.
         """
         if len(self.classes) == 1:
             classes = (resize_probability(prediction[0], image.size) >= self.threshold).astype(np.uint8)
         else:
-            classes = likeliest_class(prediction, image.size)
+            classes = argmax_classes(prediction, image.size)
         if "mask" in self.kinds:
             self._mask(classes, image)
         if "probability" in self.kinds:
@@ -92,21 +94,21 @@ class SegmentationFiles:
         return None if self.run_lengths is None else _csv_line(PurePath(image.path).name, self.run_lengths(classes))
 
     def paths(self, name: str) -> list[Path]:
-        """The files of the image whose results are called ``name``."""
-        one_each = [self._path(kind, name) for kind in sorted(self.kinds - {"probability"})]
-        return [*one_each, *(self._probability_paths(name) if "probability" in self.kinds else [])]
+        """The files that are written for the image ``name``."""
+        single = [self._path(kind, name) for kind in sorted(self.kinds - {"probability"})]
+        return [*single, *(self._probability_paths(name) if "probability" in self.kinds else [])]
 
-    def described(self) -> list[str]:
-        """A line for each kind of file: its folder, and what the files hold."""
+    def describe(self) -> list[str]:
+        """One line per kind of file: its folder and its content."""
         return [f"{kind}/  {what}" for kind, what in KINDS.items() if kind in self.kinds]
 
-    def _mask(self, classes: NDArray[np.uint8], image: Source) -> None:
+    def _mask(self, classes: NDArray[np.uint8], image: SourceImage) -> None:
         if len(self.classes) == 1:
             save_png(self._path("mask", image.name), classes * np.uint8(255))
         else:
             save_png(self._path("mask", image.name), classes, palette=self.colors)
 
-    def _probabilities(self, prediction: NDArray[np.float32], image: Source) -> None:
+    def _probabilities(self, prediction: NDArray[np.float32], image: SourceImage) -> None:
         for path, prob in zip(self._probability_paths(image.name), prediction, strict=True):
             save_png(path, np.rint(resize_probability(prob, image.size) * 65535).astype(np.uint16))
 
@@ -119,25 +121,25 @@ class SegmentationFiles:
         self,
         prediction: NDArray[np.float32],
         classes: NDArray[np.uint8],
-        image: Source,
+        image: SourceImage,
         pixels: NDArray[np.uint8],
     ) -> None:
         if "overlay" in self.kinds:
             one = len(self.classes) == 1
             colors = np.concatenate([np.zeros((1, 3), np.uint8), self.colors]) if one else self.colors
-            shown = overlay(pixels, classes, colors, untouched=0 if one else None)
-            save_jpeg(self._path("overlay", image.name), shown)
+            drawn = draw_overlay(pixels, classes, colors, background=0 if one else None)
+            save_jpeg(self._path("overlay", image.name), drawn)
         if not self.kinds & {"cutout", "composite"}:
             return
-        prob = resize_probability(prediction[self.cut].sum(axis=0), image.size)
+        prob = resize_probability(prediction[self.cutout_classes].sum(axis=0), image.size)
         magnification = max(pixels.shape[0] / prediction.shape[1], pixels.shape[1] / prediction.shape[2])
-        middle = self.threshold if len(self.classes) == 1 else 0.5
-        cutout = cut_out(pixels, soft_alpha(prob, magnification=magnification, middle=middle))
+        threshold = self.threshold if len(self.classes) == 1 else 0.5
+        cutout = make_cutout(pixels, soft_alpha(prob, magnification=magnification, threshold=threshold))
         if "cutout" in self.kinds:
             save_png(self._path("cutout", image.name), cutout)
         if "composite" in self.kinds and self.background is not None:
-            shown = composite(cutout, cover(self.background, image.size))
-            save_jpeg(self._path("composite", image.name), shown)
+            background = resize_to_cover(self.background, image.size)
+            save_jpeg(self._path("composite", image.name), composite(cutout, background))
 
     def _path(self, kind: str, name: str) -> Path:
         return self.folder / kind / f"{name}{_SUFFIX[kind]}"

@@ -1,7 +1,7 @@
-"""Videos that flicker: how much, and what can be done about it.
+"""Flicker of videos: its measurement, and temporal smoothing against it.
 
-A net repaints each frame for itself, so the grain of a video and the noise of its coding come back as brush strokes
-that tremble where nothing moves.
+A network stylizes each frame independently, so film grain and compression noise turn into brush strokes that change
+from frame to frame even where nothing moves.
 """
 
 from typing import TypeVar
@@ -13,104 +13,107 @@ from numpy.typing import NDArray
 Frame = NDArray[np.uint8]
 Values = TypeVar("Values", np.uint8, np.float32)
 
-#: Gray levels of 255 by which a still pixel may change from frame to frame: noise of the camera and of the coding.
+#: Gray levels of 255 by which a static pixel may change between two frames: noise of the camera and of the codec.
 STILL = 3
-_MOVING = 12  # gray levels from which a neighbourhood counts as moving altogether
-_NEIGHBOURHOOD = 7  # pixels
+_MOVING = 12  # gray levels of mean change from which a neighborhood counts as fully moving
+_NEIGHBORHOOD = 7  # side in pixels
 
 
 class Flicker:
-    """How much the result changes where the video does not, beside what the video itself does there.
+    """Measures how much the result changes where the source video does not, and how much the source changes there.
 
-    Over all neighbouring frames and all pixels whose three channels change by ``STILL`` or less in the video: the mean
-    absolute change of the result, and the same mean of the video.
+    Both are mean absolute changes over all pairs of consecutive frames and all pixels whose three channels change by
+    ``STILL`` or less in the source.
     """
 
     def __init__(self) -> None:
-        self._before: tuple[Frame, Frame] | None = None
+        self._previous: tuple[Frame, Frame] | None = None
         self._sums = np.zeros(2)
         self._pixels = 0
 
     def add(self, source: Frame, result: Frame) -> None:
-        """Takes the next frame.
+        """Adds the next frame.
 
         Args:
-            source: (H, W, 3) of the video.
+            source: (H, W, 3), the frame of the source video.
             result: (scale * H, scale * W, 3).
         """
-        if self._before is not None:
-            changes = [cv2.absdiff(now, then) for now, then in zip((result, source), self._before, strict=True)]
+        if self._previous is not None:
+            changes = [cv2.absdiff(now, then) for now, then in zip((result, source), self._previous, strict=True)]
             still = (changes[1].max(axis=2) <= STILL).astype(np.uint8)
-            masks = [_at(still, result), still]
+            masks = [_resize_to(still, result), still]
             self._sums += [
                 np.mean(cv2.mean(change, mask)[:3]) * still.sum() for change, mask in zip(changes, masks, strict=True)
             ]
             self._pixels += int(still.sum())
-        self._before = result, source
+        self._previous = result, source
 
     @property
     def of_result(self) -> float | None:
-        """Gray levels of 255 from frame to frame; ``None`` where nothing of the video stands still."""
+        """Mean change of the result per frame in gray levels of 255; ``None`` if nothing in the source is static."""
         return self._mean(0)
 
     @property
     def of_source(self) -> float | None:
-        """The same of the video itself."""
+        """Mean change of the source in the same pixels."""
         return self._mean(1)
 
     def _mean(self, place: int) -> float | None:
         return float(self._sums[place] / self._pixels) if self._pixels else None
 
 
-class Smoother:
-    """Exponential smoothing over time that lets go wherever the video changes.
+class TemporalSmoother:
+    """Exponential smoothing over time that is switched off wherever the source video changes.
 
-    A result becomes ``w * before + (1 - w) * now``, with ``before`` the last frame smoothed. ``w`` is ``amount`` where
-    the video stands still and falls to 0 where the mean change of a neighbourhood reaches a few gray levels, so that
-    what moves leaves no trail and a cut is a cut.
+    A result becomes ``w * previous + (1 - w) * current``, with the last smoothed frame as ``previous``. ``w`` is
+    ``amount`` where the source is static and falls to 0 where the mean change of a neighborhood reaches ``_MOVING``
+    gray levels, so that moving objects leave no trail and cuts are not blended.
 
     Args:
-        amount: share of the past, from 0 (off) to below 1; at 0.8 the last five frames or so count.
+        amount: weight of the previous frames, from 0 (off) to below 1; 0.8 averages over about five frames.
     """
 
     def __init__(self, amount: float) -> None:
         self.amount = amount
         self._source: Frame | None = None
-        self._smooth: NDArray[np.float32] | None = None  # not rounded, or small changes would never arrive
+        self._smooth: NDArray[np.float32] | None = None  # not rounded, otherwise small changes would be lost
 
     def __call__(self, source: Frame, result: Frame) -> Frame:
-        """Gives the next frame, smoothed.
+        """Smooths the next frame.
 
         Args:
-            source: (H, W, 3) of the video.
+            source: (H, W, 3), the frame of the source video.
             result: (scale * H, scale * W, 3).
+
+        Returns:
+            (scale * H, scale * W, 3).
         """
-        now = result.astype(np.float32)
+        current = result.astype(np.float32)
         if self._source is not None and self._smooth is not None:
-            share = _at(self.amount * stillness(source, self._source), result)[..., None]
-            now += share * (self._smooth - now)
-        self._source, self._smooth = source, now
-        return now.round().astype(np.uint8)
+            weight = _resize_to(self.amount * stillness(source, self._source), result)[..., None]
+            current += weight * (self._smooth - current)
+        self._source, self._smooth = source, current
+        return current.round().astype(np.uint8)
 
 
-def stillness(now: Frame, before: Frame) -> NDArray[np.float32]:
-    """How still each neighbourhood is between two frames.
+def stillness(current: Frame, previous: Frame) -> NDArray[np.float32]:
+    """Measures how static each neighborhood is between two frames.
 
     Args:
-        now: (H, W, 3).
-        before: (H, W, 3).
+        current: (H, W, 3).
+        previous: (H, W, 3).
 
     Returns:
-        (H, W), from 1 (changes by ``STILL`` gray levels or less) to 0 (by ``_MOVING`` or more).
+        (H, W), from 1 (mean change of ``STILL`` gray levels or less) to 0 (``_MOVING`` or more).
     """
-    change = cv2.absdiff(now, before).max(axis=2).astype(np.float32)
-    around = cv2.blur(change, (_NEIGHBOURHOOD, _NEIGHBOURHOOD))
-    still: NDArray[np.float32] = ((_MOVING - around) / (_MOVING - STILL)).clip(0, 1).astype(np.float32)
+    change = cv2.absdiff(current, previous).max(axis=2).astype(np.float32)
+    mean = cv2.blur(change, (_NEIGHBORHOOD, _NEIGHBORHOOD))
+    still: NDArray[np.float32] = ((_MOVING - mean) / (_MOVING - STILL)).clip(0, 1).astype(np.float32)
     return still
 
 
-def _at(values: NDArray[Values], result: Frame) -> NDArray[Values]:
-    """``values`` (H, W) at the size of an enlarged ``result``."""
+def _resize_to(values: NDArray[Values], result: Frame) -> NDArray[Values]:
+    """Resizes ``values`` (H, W) to the size of an upsampled ``result``."""
     height, width = result.shape[:2]
     if values.shape == (height, width):
         return values

@@ -1,4 +1,4 @@
-"""A video that is either whole or not there: H.264, with the sound of another video as it is."""
+"""Video files: H.264 video with the audio of another file, complete or not there at all."""
 
 import os
 from collections.abc import Iterator
@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 
 from callbacks.output_file import output_path
 
-_SoundPacket: TypeAlias = "Packet[AudioStream]"  # generic in the stubs only
+_AudioPacket: TypeAlias = "Packet[AudioStream]"  # generic in the stubs only
 
-# Brush strokes are all detail, which H.264 takes for noise: 18 keeps them where 23, x264's own choice, smears.
+# Brush strokes are fine detail, which H.264 treats as noise: CRF 18 keeps them, x264's default of 23 blurs them.
 _QUALITY = {"crf": "18", "preset": "medium"}
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
-_FINE = 10_000  # ticks a second that a clock has at least
+_MIN_TICKS = 10_000  # per second of the time base
 _BT709 = 1
-_TOLD = ("title", "artist", "comment", "copyright", "creation_time", "date")
+_COPIED_METADATA = ("title", "artist", "comment", "copyright", "creation_time", "date")
 
 
 def result_suffix(source: Path) -> str:
-    """What the result of a video is called.
+    """Chooses the suffix of the result for a video.
 
-    That is the video's own suffix where such files hold H.264, or else ``.mp4``; and ``.mkv``, which holds anything,
-    where the sound does not fit in there as it is.
+    It is the suffix of the video if that format can hold H.264, otherwise ``.mp4``; and ``.mkv``, which holds any
+    codec, if the format cannot hold the audio as it is.
 
     >>> result_suffix(Path("gone.MOV"))
     '.mov'
@@ -42,8 +42,8 @@ def result_suffix(source: Path) -> str:
     suffix = source.suffix.lower() if source.suffix.lower() in _FORMATS else ".mp4"
     try:
         with av.open(str(source), metadata_errors="replace") as video:
-            names = {sound.codec.canonical_name for sound in video.streams.audio}
-    except (av.FFmpegError, OSError):  # said where the video is read
+            names = {stream.codec.canonical_name for stream in video.streams.audio}
+    except (av.FFmpegError, OSError):  # reported when the video is read
         return suffix
     if not names:
         return suffix
@@ -52,118 +52,117 @@ def result_suffix(source: Path) -> str:
 
 
 class VideoFile:
-    """Writes frames as they come, and beside them the sound of another video.
+    """Writes frames one by one, and copies the audio of another video.
 
-    Use it in a ``with`` block: at its end the video gets its name; an exception leaves nothing behind. Frames keep the
-    times they are given. Odd sizes are kept by storing colors at full resolution (4:4:4), which not every player
-    shows.
+    Use it in a ``with`` block: the file gets its name at the end, and an exception leaves no file. Frames keep their
+    time stamps. Odd sizes are stored without chroma subsampling (4:4:4), which not every player supports.
 
     Args:
         target: the final file: ``.mp4``, ``.mov`` or ``.mkv``.
-        source: the video whose sound, title and shape of pixels are taken over.
+        source: the video whose audio, metadata and pixel aspect ratio are copied.
         size: height and width of the frames.
-        rate: mean number of frames a second.
+        rate: mean number of frames per second.
     """
 
     def __init__(self, target: Path, *, source: Path, size: tuple[int, int], rate: Fraction) -> None:
         self.target, self.source, self.size = target, source, size
-        self.rate = rate.limit_denominator(1001)  # the mean of an unsteady video can be an odd fraction
-        self.clock = clock(self.rate)
+        self.rate = rate.limit_denominator(1001)  # the mean of a variable frame rate can be any fraction
+        self.time_base = time_base(self.rate)
         self._open = ExitStack()
 
     def __enter__(self) -> "VideoFile":
         """Opens both files.
 
         Raises:
-            OutputError: if the file cannot be written.
+            OutputError: if the target cannot be written.
         """
         format_ = _FORMATS[self.target.suffix]
-        index_first = {} if format_ == "matroska" else {"movflags": "faststart"}  # plays before it is loaded
+        options = {} if format_ == "matroska" else {"movflags": "faststart"}  # index first, for streaming
         with ExitStack() as stack:
             partial = stack.enter_context(output_path(self.target))
             source = stack.enter_context(av.open(str(self.source), metadata_errors="replace"))
-            video = stack.enter_context(av.open(str(partial), "w", format=format_, options=index_first))
-            video.metadata.update({key: source.metadata[key] for key in _TOLD if key in source.metadata})
-            self._video, self._image = video, self._add_image(video, source)
-            self._sound = _Sound(source, video)
+            video = stack.enter_context(av.open(str(partial), "w", format=format_, options=options))
+            video.metadata.update({key: source.metadata[key] for key in _COPIED_METADATA if key in source.metadata})
+            self._container, self._video = video, self._add_video(video, source)
+            self._audio = _AudioCopy(source, video)
             self._open = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Completes the video, or takes it away.
+        """Completes the video, or removes it after an exception.
 
         Raises:
-            OutputError: if it could not be written.
+            OutputError: if it cannot be written.
         """
         if error is not None:
             self._open.__exit__(kind, error, trace)
             return
         with self._open:
-            self._video.mux(self._image.encode())
-            self._sound.copy()
+            self._container.mux(self._video.encode())
+            self._audio.copy()
 
     def write(self, pixels: NDArray[np.uint8], time: Fraction) -> None:
         """Writes the next frame.
 
         Args:
             pixels: (H, W, 3) RGB.
-            time: when it is shown, in seconds; later than the frame before.
+            time: presentation time in seconds, later than that of the previous frame.
         """
         frame = VideoFrame.from_ndarray(pixels, format="rgb24")
         frame = frame.reformat(
-            format=self._image.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            format=self._video.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
-        frame.pts, frame.time_base = round(time / self.clock), self.clock
-        self._video.mux(self._image.encode(frame))
-        self._sound.copy(until=time)
+        frame.pts, frame.time_base = round(time / self.time_base), self.time_base
+        self._container.mux(self._video.encode(frame))
+        self._audio.copy(until=time)
 
-    def _add_image(self, video: OutputContainer, source: InputContainer) -> VideoStream:
-        image = video.add_stream("libx264", rate=self.rate, options=_QUALITY)
-        image.height, image.width = self.size
-        image.pix_fmt = "yuv444p" if self.size[0] % 2 or self.size[1] % 2 else "yuv420p"
-        context = image.codec_context
-        context.time_base = self.clock
+    def _add_video(self, container: OutputContainer, source: InputContainer) -> VideoStream:
+        stream = container.add_stream("libx264", rate=self.rate, options=_QUALITY)
+        stream.height, stream.width = self.size
+        stream.pix_fmt = "yuv444p" if self.size[0] % 2 or self.size[1] % 2 else "yuv420p"
+        context = stream.codec_context
+        context.time_base = self.time_base
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = ColorRange.MPEG
-        if shape := source.streams.video[0].sample_aspect_ratio:
-            context.sample_aspect_ratio = shape
-        return image
+        if ratio := source.streams.video[0].sample_aspect_ratio:
+            context.sample_aspect_ratio = ratio
+        return stream
 
 
-def clock(rate: Fraction) -> Fraction:
-    """Seconds of one tick: fine, and frames of a steady video fall on whole ticks.
+def time_base(rate: Fraction) -> Fraction:
+    """Seconds per tick of a time base that is fine enough and in which a constant frame rate has whole ticks.
 
-    >>> clock(Fraction(30000, 1001)), clock(Fraction(25))
+    >>> time_base(Fraction(30000, 1001)), time_base(Fraction(25))
     (Fraction(1, 30000), Fraction(1, 10000))
     """
-    return Fraction(1, rate.numerator * -(-_FINE // rate.numerator))
+    return Fraction(1, rate.numerator * -(-_MIN_TICKS // rate.numerator))
 
 
-class _Sound:
-    """Copies the sound of ``source`` as it is, never far ahead of the image."""
+class _AudioCopy:
+    """Copies the audio of ``source`` without decoding it, interleaved with the video."""
 
-    def __init__(self, source: InputContainer, video: OutputContainer) -> None:
-        self._video = video
-        self._streams = {sound.index: video.add_stream_from_template(sound) for sound in source.streams.audio}
-        self._packets = self._whole(source.demux(source.streams.audio)) if self._streams else iter(())
-        self._waiting: _SoundPacket | None = None
+    def __init__(self, source: InputContainer, container: OutputContainer) -> None:
+        self._container = container
+        self._streams = {audio.index: container.add_stream_from_template(audio) for audio in source.streams.audio}
+        self._packets = self._intact(source.demux(source.streams.audio)) if self._streams else iter(())
+        self._waiting: _AudioPacket | None = None
 
     def copy(self, *, until: Fraction | None = None) -> None:
-        """Copies what begins before ``until`` seconds; without it, all that is left."""
+        """Copies the packets that start before ``until`` seconds, or all that are left."""
         while packet := self._waiting or next(self._packets, None):
             self._waiting = packet
-            begin = (packet.dts or 0) * (packet.time_base or 0)
-            if until is not None and begin >= until:
+            start = (packet.dts or 0) * (packet.time_base or 0)
+            if until is not None and start >= until:
                 return
             self._waiting = None
             packet.stream = self._streams[packet.stream.index]
-            self._video.mux(packet)
+            self._container.mux(packet)
 
-    def _whole(self, packets: Iterator[_SoundPacket]) -> Iterator[_SoundPacket]:
-        """Leaves out what is damaged, and the empty packet at the end."""
-        with suppress(av.FFmpegError):  # nothing behind this place can be found
+    def _intact(self, packets: Iterator[_AudioPacket]) -> Iterator[_AudioPacket]:
+        """Skips damaged packets and the empty packet at the end."""
+        with suppress(av.FFmpegError):  # the demuxer cannot continue after this place
             for packet in packets:
                 if packet.size and packet.dts is not None and not packet.is_corrupt:
                     yield packet

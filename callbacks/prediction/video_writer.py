@@ -1,4 +1,4 @@
-"""Takes a video's frames off the trainer's hands, and has them finished and written while the net works on."""
+"""Writes the frames of a video in a background thread while the network processes the next frames."""
 
 from collections import deque
 from collections.abc import Callable
@@ -14,28 +14,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from callbacks.prediction.temporal_smoothing import Flicker, Smoother
+from callbacks.prediction.temporal_smoothing import Flicker, TemporalSmoother
 from callbacks.prediction.video_file import VideoFile
 from datamodules.batches import FrameBatch
 
 Frame = NDArray[np.uint8]
 
-_WAITING = 4  # frames; each is in memory
+_QUEUE_SIZE = 4  # frames; each is in memory
 
 
 class VideoWriter(Callback):
     """Writes one video.
 
-    Afterwards ``frames``, ``size`` and ``flicker`` say what was written.
+    Attributes:
+        frames: number of frames written.
+        size: height and width of the frames written.
+        flicker: change of the result where the source is static.
 
     Args:
-        target: the file of the result.
-        source: the video, for its sound.
-        rate: its frames a second.
-        finish: makes of a net's frame and the video's own what is written, both (H, W, 3).
-        smooth: share of the past in each frame, see ``Smoother``.
-        expected: number of frames for the bar, ``None`` where it is not known.
-        progress: whether a bar counts the frames written.
+        target: the file to write.
+        source: the source video, for its audio.
+        rate: frames per second of the source.
+        finish: combines a frame of the network and the source frame, both (H, W, 3), into the frame that is written.
+        smooth: weight of the previous frames, see ``TemporalSmoother``; 0 for none.
+        expected: number of frames for the progress bar, ``None`` if unknown.
+        progress: whether to show a progress bar.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class VideoWriter(Callback):
         self.expected, self.progress = expected, progress
         self.frames, self.size = 0, (0, 0)
         self.flicker = Flicker()
-        self._smoother = Smoother(smooth) if smooth else None
+        self._smoother = TemporalSmoother(smooth) if smooth else None
         self._open = ExitStack()
         self._video: VideoFile | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -61,11 +64,11 @@ class VideoWriter(Callback):
         self._bar: tqdm[Any] = tqdm(disable=True)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the thread and the bar."""
+        """Starts the thread and the progress bar."""
         self._open = ExitStack()
         bar = tqdm(total=self.expected, desc=self.source.name, unit=" frames", disable=not self.progress)
         self._bar = self._open.enter_context(bar)
-        self._pool = self._open.enter_context(ThreadPoolExecutor(1))  # one: frames are written in order
+        self._pool = self._open.enter_context(ThreadPoolExecutor(1))  # one thread, so that frames are written in order
 
     def on_predict_batch_end(
         self,
@@ -76,13 +79,13 @@ class VideoWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Hands the frame to the thread, and waits while more than a few are unfinished."""
+        """Passes the frame to the thread; waits if the queue is full."""
         (original,) = batch["original"]
         if original is None or self._pool is None:
-            raise RuntimeError("a frame needs its image, and on_predict_start has to come first")
+            raise RuntimeError("a frame needs its original, and on_predict_start must be called first")
         result = np.ascontiguousarray(outputs[0].permute(1, 2, 0).cpu().numpy())
         self._pending.append(self._pool.submit(self._write, result, original, batch["time"]))
-        while len(self._pending) > _WAITING:
+        while len(self._pending) > _QUEUE_SIZE:
             self._pending.popleft().result()
 
     def _write(self, result: Frame, original: Frame, time: Fraction) -> None:
@@ -99,20 +102,20 @@ class VideoWriter(Callback):
         self._bar.update()
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Waits for the last frame and completes the video."""
+        """Waits for the last frame and completes the file."""
         while self._pending:
             self._pending.popleft().result()
         self._open.close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Gives up: no file is left behind.
+        """Cancels the frames that are not written yet and removes the unfinished file.
 
         Raises:
-            OutputError: if that is what was wrong.
+            OutputError: if writing the file is what failed.
         """
         for future in self._pending:
             future.cancel()
         self._pending.clear()
         if self._pool is not None:
-            self._pool.shutdown()  # nobody writes to the video any more
+            self._pool.shutdown()  # waits for the frame that is being written
         self._open.__exit__(type(exception), exception, exception.__traceback__)

@@ -1,4 +1,4 @@
-"""Takes predictions off the trainer's hands and has their files written while the net works on."""
+"""Writes the files of predictions in background threads while the network processes the next images."""
 
 import heapq
 import os
@@ -23,14 +23,14 @@ _THREADS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """What is known of an image when its results are written.
+class SourceImage:
+    """The image that a prediction was made for.
 
     Args:
-        name: relative name for results, with ``/``, without a suffix.
+        name: relative name of its results, with ``/`` as separator and without a suffix.
         path: the file, as the user named it.
         size: height and width in pixels, as displayed.
-        pixels: (H, W, 3) RGB as displayed; ``None`` where the data module was told not to keep it.
+        pixels: (H, W, 3) RGB as displayed; ``None`` if the data module does not keep them.
     """
 
     name: str
@@ -40,32 +40,32 @@ class Source:
 
 
 class ResultFiles(Protocol):
-    """Writes the files of one image; each task has its own. Called from several threads at once."""
+    """Writes the files of one image. Each task has its own class; it is called from several threads at once."""
 
-    def write(self, prediction: NDArray[Any], image: Source) -> str | None:
-        """Writes them.
+    def write(self, prediction: NDArray[Any], image: SourceImage) -> str | None:
+        """Writes the files of one image.
 
         Args:
-            prediction: (C, H, W), what the net said of the image.
-            image: the image itself.
+            prediction: (C, H, W), the output of ``predict_step``.
+            image: the image.
 
         Returns:
-            The image's line in the table of all images, without line end; ``None`` if there is no table.
+            The line of the image in the table of all images, without line end; ``None`` if there is no table.
         """
         ...
 
     def paths(self, name: str) -> list[Path]:
-        """The files of the image whose results are called ``name``."""
+        """The files that are written for the image ``name``."""
         ...
 
-    def described(self) -> list[str]:
-        """A line for each kind of file, for a person."""
+    def describe(self) -> list[str]:
+        """One line per kind of file, for the user."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """One text file over all images, with a line for each.
+    """A text file with one line per image.
 
     Args:
         path: the file.
@@ -77,16 +77,18 @@ class Table:
 
 
 class PredictionWriter(Callback):
-    """Writes each process' predictions in threads, in order, and gathers what happened.
+    """Writes the predictions of each rank in threads and gathers the counts of all ranks.
 
-    Afterwards ``written`` and ``problems`` hold the figures of all processes, on all of them.
+    Attributes:
+        written: number of images whose files were written, on all ranks.
+        problems: one message per image that could not be read, on all ranks, in the order of the images.
 
     Args:
         files: writes the files of one image.
-        table: the text file that collects the lines of ``files``; images stand in it in the order they were
-            listed, whatever the number of processes.
-        progress: whether the first process shows a bar that counts its images as their files are written.
-        waiting: how many predictions may wait to be written; each is in memory.
+        table: the text file that collects the lines of ``files``, in the order in which the images were listed,
+            for any number of ranks.
+        progress: whether rank 0 shows a bar that counts its images as their files are written.
+        queue_size: how many predictions may wait to be written; each is in memory.
     """
 
     def __init__(
@@ -95,9 +97,9 @@ class PredictionWriter(Callback):
         files: ResultFiles,
         table: Table | None = None,
         progress: bool = False,
-        waiting: int = 2 * _THREADS,
+        queue_size: int = 2 * _THREADS,
     ) -> None:
-        self.files, self.table, self.progress, self.waiting = files, table, progress, waiting
+        self.files, self.table, self.progress, self.queue_size = files, table, progress, queue_size
         self.written = 0
         self.problems: list[str] = []
         self._failed: list[tuple[int, str]] = []
@@ -108,7 +110,7 @@ class PredictionWriter(Callback):
         self._bar: tqdm[Any] = tqdm(disable=True)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Starts this process' share of the table; that of a process without images stays empty."""
+        """Starts the part of the table of this rank; a rank without images leaves it empty."""
         self._open = ExitStack()
         if self.table is not None:
             self.table.path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +135,7 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Hands the batch's images to the threads, and waits while more than a few are unfinished."""
+        """Passes the images of the batch to the threads; waits if the queue is full."""
         outputs = outputs.detach().float() if outputs.is_floating_point() else outputs
         predictions = outputs.cpu().numpy()
         for place, prediction in enumerate(predictions):
@@ -142,7 +144,7 @@ class PredictionWriter(Callback):
                 self._failed.append((index, problem))
                 self._bar.update()
                 continue
-            image = Source(
+            image = SourceImage(
                 name=batch["name"][place],
                 path=batch["path"][place],
                 size=batch["size"][place],
@@ -150,11 +152,11 @@ class PredictionWriter(Callback):
             )
             self._submit(index, prediction, image)
 
-    def _submit(self, index: int, prediction: NDArray[Any], image: Source) -> None:
+    def _submit(self, index: int, prediction: NDArray[Any], image: SourceImage) -> None:
         if self._pool is None:
-            raise RuntimeError("on_predict_start has to come before the first batch")
+            raise RuntimeError("on_predict_start must be called before the first batch")
         self._pending.append((index, self._pool.submit(self.files.write, prediction, image)))
-        while len(self._pending) > self.waiting:
+        while len(self._pending) > self.queue_size:
             self._finish_one()
 
     def _finish_one(self) -> None:
@@ -166,27 +168,27 @@ class PredictionWriter(Callback):
         self._bar.update()
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Waits for the last files."""
+        """Waits until all files are written."""
         while self._pending:
             self._finish_one()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Gathers figures and problems, joins the table.
+        """Gathers counts and problems, and joins the table.
 
-        Not at the end of the epoch: a process without images has none, and the others would wait for it.
+        Not at the end of the epoch: a rank without images has no epoch, and the others would wait for it.
         """
         if self._part is not None:
             self._part.flush()
-        shares = gather_objects((self.written, self._failed))  # also waits until every share of the table is there
+        shares = gather_objects((self.written, self._failed))  # also waits until every part of the table is complete
         self.written = sum(written for written, _ in shares)
         self.problems = [problem for _, problem in sorted(one for _, failed in shares for one in failed)]
         if self.table is not None and trainer.is_global_zero:
             _join(self.table, trainer.world_size)
-        trainer.strategy.barrier()  # nobody takes its share away before it was read
+        trainer.strategy.barrier()  # no rank removes its part before it was read
         self._open.close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Gives up what is unfinished; files that have their name are whole."""
+        """Cancels what is not written yet; files under their final name are complete."""
         for _, future in self._pending:
             future.cancel()
         self._pending.clear()
@@ -198,13 +200,13 @@ def _part(target: Path, rank: int) -> Path:
 
 
 def _join(table: Table, world: int) -> None:
-    """Merges the processes' shares, each in rising order already, line by line: a table can outgrow the memory."""
+    """Merges the sorted parts of the ranks line by line, since a table may not fit in memory."""
     with ExitStack() as stack, output_file(table.path) as target:
         shares = [stack.enter_context(_part(table.path, rank).open(encoding="utf-8")) for rank in range(world)]
         target.write(f"{table.header}\n".encode())
-        for line in heapq.merge(*shares, key=_place):
+        for line in heapq.merge(*shares, key=_index):
             target.write(line.split(",", 1)[1].encode())
 
 
-def _place(line: str) -> int:
+def _index(line: str) -> int:
     return int(line.split(",", 1)[0])

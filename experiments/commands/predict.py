@@ -83,7 +83,7 @@ def predict_images(
     if not images:
         return []
     replaced = sum(any(file.exists() for file in output.files.paths(listed.name)) for listed in images)
-    writer = PredictionWriter(files=output.files, table=output.table, progress=progress, waiting=output.waiting)
+    writer = PredictionWriter(files=output.files, table=output.table, progress=progress, queue_size=output.waiting)
     seconds = predict_into(writer, context.trainer, context.model, output.data)
     if context.trainer.is_global_zero:
         print(summary(writer, out=out, seconds=seconds, replaced=replaced))
@@ -109,7 +109,7 @@ def predict_into(writer: Callback, trainer: Trainer, model: LightningModule, dat
 def summary(writer: PredictionWriter, *, out: Path, seconds: float, replaced: int) -> str:
     """Returns the lines that are printed after all images were predicted."""
     lines = [f"{_count(writer.written)} in {seconds:.1f} s; results are in {relative_to_here(out)}"]
-    lines += [f"  {line}" for line in writer.files.described()]
+    lines += [f"  {line}" for line in writer.files.describe()]
     if writer.table is not None:
         lines.append(f"  {writer.table.path.name}: all images in one file")
     if replaced:

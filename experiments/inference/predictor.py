@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from callbacks.prediction.images import add_extras
+from callbacks.prediction.png import add_extras
 from datamodules.batches import ImageExtras
 from datamodules.errors import DataError
 from datamodules.io.image import image_size, pillow_to_rgb, read_image

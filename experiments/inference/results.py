@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from callbacks.prediction.matting import likeliest_class, resize_probability
+from callbacks.prediction.matting import argmax_classes, resize_probability
 
 
 class Segmentation:
@@ -33,7 +33,7 @@ class Segmentation:
         """(H, W): 1 for the class and 0 for background if there is one class, class numbers if there are several."""
         if len(self.classes) == 1:
             return np.asarray(self.probs[0] >= self.threshold, np.uint8)
-        return likeliest_class(self._prediction, self.size)
+        return argmax_classes(self._prediction, self.size)
 
     @cached_property
     def probs(self) -> NDArray[np.float32]:

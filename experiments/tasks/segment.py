@@ -94,7 +94,7 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             classes=classes,
             colors=np.array(palette(len(classes)), np.uint8),
             threshold=model.threshold,
-            cut=_cut_classes(options.cut, classes),
+            cutout_classes=_cut_classes(options.cut, classes),
             background=background,
             run_lengths=encode_rle if table else None,
         )

@@ -7,9 +7,7 @@ from typing import Any, cast
 from jsonargparse import ArgumentParser
 from lightning import Callback
 
-from callbacks.prediction.blend import blend
-from callbacks.prediction.images import ImageFiles
-from callbacks.prediction.repainted_files import RepaintedFiles
+from callbacks.prediction.images import StylizedFiles, blend
 from callbacks.training.style_calibration import StyleCalibration
 from callbacks.visualization.style import StyleFigures
 from datamodules.base import ImageDataModule
@@ -99,9 +97,10 @@ class StyleSpec(TaskSpec[StyleModule]):
             data=PredictDataModule(
                 images=request.images, num_workers=min(1, request.num_workers), keep_originals=False
             ),
-            files=RepaintedFiles(
-                files=ImageFiles(folder=request.folder, scale=1, extras=read_extras),
-                colors=read_native_depth,
+            files=StylizedFiles(
+                folder=request.folder,
+                extras=read_extras,
+                original=read_native_depth,
                 strength=options.strength,
                 keep_colors=options.keep_colors,
             ),
