@@ -26,9 +26,12 @@ class ImageDataModule(LightningDataModule, ABC):
     Args:
         root: folder of the data; ``None`` uses the task's sample images.
         seed: seed of the order and the augmentation, 0 or more.
-        num_workers: loader processes per training process; ``"auto"`` leaves one core to each training process and
-            takes at most 8.
+        num_workers: loader processes per training process, at most the number of usable cores; ``"auto"`` leaves one
+            core to each training process and takes at most 8.
         cache_dir: folder of the cache; ``None`` is the user's cache folder.
+
+    Raises:
+        ValueError: if a number is out of its range.
     """
 
     def __init__(
@@ -40,6 +43,10 @@ class ImageDataModule(LightningDataModule, ABC):
         cache_dir: Path | None = None,
     ) -> None:
         super().__init__()
+        if seed < 0:
+            raise ValueError(f"seed must be at least 0, not {seed}")
+        if num_workers != "auto" and num_workers < 0:
+            raise ValueError(f"num_workers must be at least 0 or 'auto', not {num_workers}")
         self.root, self.seed, self.num_workers, self.cache_dir = root, seed, num_workers, cache_dir
         self.planned: Sequence[Stage] = ()  # stages that `prepare_data` prepares
         self.skipped: Sequence[str] = ()  # a line for each file that cannot be used and is left out

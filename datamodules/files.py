@@ -26,6 +26,9 @@ class FileDataModule(ImageDataModule):
             the images, and lists them in the run folder. A file that changes during a run always stops it.
         duplicates: ``"warn"`` logs images that are in two splits, byte by byte the same; ``"error"`` stops.
         **options: of ``ImageDataModule``.
+
+    Raises:
+        ValueError: if a number is out of its range.
     """
 
     def __init__(
@@ -39,6 +42,10 @@ class FileDataModule(ImageDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        if not 0 < keep_pct <= 1:
+            raise ValueError(f"keep_pct must be above 0 and at most 1, not {keep_pct}")
+        if not cache_gb >= 0:  # also refuses nan
+            raise ValueError(f"cache_gb must be at least 0, not {cache_gb}")
         self._keep_pct, self._split_seed = keep_pct, split_seed
         self._on_bad, self._on_duplicates = on_bad, duplicates
         self._cache_folder = self.cache_dir or user_cache_dir()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.prediction.image_list import list_images
+from datamodules.prediction.image_list import list_inputs
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def names(words: list[str], leave_out: Path | None = None) -> list[str]:
-    return [listed.name for listed in list_images(words, leave_out=leave_out)]
+    return [listed.name for listed in list_inputs(words, exclude=leave_out).files]
 
 
 def test_folder_lists_its_images_in_order(images: Path) -> None:
@@ -82,4 +82,4 @@ def test_results_inside_the_folder_are_ignored(images: Path) -> None:
 def test_arguments_without_a_match_are_refused_by_name(images: Path, words: list[str], message: str) -> None:
     (images / "empty").mkdir()
     with pytest.raises(DataError, match=message):
-        list_images(words)
+        list_inputs(words)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.index.pairs import list_images, pair_by_stem
+from datamodules.index.folder_scan import list_images
+from datamodules.index.pairs import pair_by_stem
 from datamodules.index.problems import Problem, raise_problems
 
 

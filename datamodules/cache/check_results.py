@@ -1,5 +1,6 @@
 """Results of checks, kept in the cache until one of the checked files changes."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable
@@ -22,8 +23,11 @@ def result_path(folder: Path, files: Iterable[Path], *, about: str) -> Path:
     """
     digest = hashlib.sha256(f"{_FORMAT} {about}".encode())
     for path in files:
-        status = path.stat()
-        digest.update(f"\n{path} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+        state = "missing"  # a dead link
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            state = f"{status.st_size} {status.st_mtime_ns}"
+        digest.update(f"\n{path} {state}".encode("utf-8", "surrogateescape"))
     return folder / f"{digest.hexdigest()[:32]}.json"
 
 

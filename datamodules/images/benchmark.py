@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from datamodules.errors import DataError
 from datamodules.images.degradation import Degradation
-from datamodules.index.pairs import list_images
+from datamodules.index.folder_scan import list_images
 from datamodules.index.problems import Problem, raise_problems
 from datamodules.io.image import image_size, read_image
 from datamodules.io.resize import crop_to_multiple

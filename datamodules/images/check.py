@@ -1,6 +1,5 @@
 """Finds the images of a folder and decodes each of them once."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from datamodules.cache.check_results import read_result, result_path, write_result
 from datamodules.cache.encodings import ProportionalEncoding
 from datamodules.errors import DataError
-from datamodules.index.pairs import list_images
+from datamodules.index.folder_scan import count_suffixes, list_images, scan_folder
 from datamodules.index.problems import OnBad, Problem, raise_or_skip
 from datamodules.io.image import image_size, read_image
 from datamodules.io.image_file import SUFFIXES
@@ -18,7 +17,6 @@ from datamodules.loading.parallel import map_files
 
 _GRAY = 2  # mean difference between the channels in gray levels below which an image is gray: JPEG adds less
 _SMALL = 64  # JPEGs are decoded at a fraction of their size, ten times faster; the whole file is read in any case
-_NAMED = 5  # other files that a line names
 ADVICE = "Correct or remove these files, then run again; nothing was trained."
 
 #: Height and width as displayed, and 1 for gray, 0 for color; or what is wrong with the file.
@@ -51,11 +49,15 @@ def find_images(root: Path) -> list[Path]:
     """Finds every image below ``root``, sorted.
 
     Raises:
-        DataError: if there are none.
+        DataError: if there are none, or a folder cannot be listed.
     """
     paths = list_images(root)
     if not paths:
-        raise DataError(f"{root} holds no images ({', '.join(sorted(SUFFIXES))}): name a folder of images")
+        others = scan_folder(root).others
+        found = f", only {count_suffixes(others)}" if others else ""
+        raise DataError(
+            f"{root} holds no images{found}: name a folder of images ({', '.join(sorted(SUFFIXES))}) with --data.root"
+        )
     return paths
 
 
@@ -93,18 +95,7 @@ def check_images(
 
 def other_files(root: Path) -> list[str]:
     """Names the files below ``root`` that are no images by their suffix, such as videos; sorted, hidden ones not."""
-    found: list[str] = []
-    for place, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = (Path(place, name) for name in files if not name.startswith("."))
-        found += [path.relative_to(root).as_posix() for path in paths if path.suffix.lower() not in SUFFIXES]
-    return sorted(found)
-
-
-def other_files_line(names: Sequence[str]) -> str:
-    """One line with the number of files that are no images, and the first of them."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"  left out, no images by their suffix: {len(names)} ({', '.join(names[:_NAMED])}{more})"
+    return [path.relative_to(root).as_posix() for path in scan_folder(root).others]
 
 
 def _decode_all(root: Path, paths: Sequence[Path], *, on_bad: OnBad, workers: int) -> dict[str, Finding]:

@@ -10,9 +10,10 @@ from datamodules.cache.cache import Item
 from datamodules.cache.encodings import IMAGE
 from datamodules.errors import DataError
 from datamodules.files import FileDataModule
-from datamodules.images.check import ImageFile, check_images, find_images, other_files, other_files_line
+from datamodules.images.check import ImageFile, check_images, find_images, other_files
 from datamodules.images.patch_cropper import PatchCropper
-from datamodules.images.splits import ImageSplits, split_images
+from datamodules.images.splits import ImageSplits, is_low_res_copy, split_images
+from datamodules.index.folder_scan import name_some
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split
 from datamodules.loading.albumentations_compat import A
@@ -23,8 +24,9 @@ from datamodules.stage import Stage
 class PatchDataModule(FileDataModule):
     """Patches of the images in a folder, at any depth: random crops for training, center crops otherwise.
 
-    Folders ``train`` and ``val`` (also ``valid``, ``validation``; and ``test``) below the root are the splits. Without
-    them a fraction of all images is held out by a hash of their names, the same on every machine.
+    Folders ``train``, ``val`` and ``test`` below the root (also ``valid``, ``val2017``, ``DIV2K_valid_HR``, ...) are
+    the splits. Without one for validation, a fraction of the training images is held out by a hash of their names, the
+    same on every machine. Low-resolution copies in a folder ``..._LR_...`` beside ``..._HR`` are left out.
 
     Args:
         val_share: fraction of the kept images that is held out for validation; ``None`` is the lesson's
@@ -60,7 +62,7 @@ class PatchDataModule(FileDataModule):
         self.side, self._val_share = side, val_share
         self._crops, self._val_size, self._small = crops, val_size, small
         self._splits: ImageSplits | None = None
-        self._rejected = 0
+        self._rejected: list[str] = []  # lines about images that are left out
 
     @abstractmethod
     def magnification(self, stage: Stage) -> int:
@@ -86,13 +88,14 @@ class PatchDataModule(FileDataModule):
         """
         if self._splits is None:
             root = self.data_root()
-            paths = find_images(root)
+            paths = self._without_low_res(root, find_images(root))
             self._digest = self.cache.pin(root, paths)
             sound, self.skipped = check_images(
                 root, paths, results=self._checks, on_bad=self._on_bad, workers=self._preparing_workers()
             )
             images = [image for image in sound if self.accepts(image)]
-            self._rejected = len(sound) - len(images)
+            if number := len(sound) - len(images):
+                self._rejected.append(f"  left out, gray: {number}")
             if not images:
                 raise DataError(f"all {len(sound)} images in {root} are gray and left out: set --data.gray keep")
             self._splits = split_images(
@@ -113,11 +116,10 @@ class PatchDataModule(FileDataModule):
             f"  shorter sides: {shorter[0]} to {shorter[-1]} px, median {shorter[len(shorter) // 2]}; resized to "
             f"{self.side} at most",
         ]
-        if self._rejected:
-            lines.append(f"  left out, gray: {self._rejected}")
-        lines += skipped_lines(self.skipped)
-        others = other_files(root) if self.root is not None else []
-        return [*lines, other_files_line(others)] if others else lines
+        lines += [*self._rejected, *skipped_lines(self.skipped)]
+        if others := other_files(root) if self.root is not None else []:
+            lines.append(f"  left out, no images by their suffix: {len(others)} ({name_some(others)})")
+        return lines
 
     def prepare(self, stages: Sequence[Stage]) -> None:
         """Checks the images, prints what they are, and fills the cache for ``stages``.
@@ -177,6 +179,16 @@ class PatchDataModule(FileDataModule):
             seed=self.seed,
             margin=0 if self.squash else margin,
         )
+
+    def _without_low_res(self, root: Path, paths: Sequence[Path]) -> list[Path]:
+        """Leaves out the images in folders of low-resolution copies."""
+        folders = {folder for path in paths for folder in path.relative_to(root).parents if folder.name}
+        copies = [folder for folder in folders if is_low_res_copy(root / folder)]
+        kept = [path for path in paths if not any(map(path.relative_to(root).is_relative_to, copies))]
+        if number := len(paths) - len(kept):
+            names = name_some(sorted(folder.as_posix() for folder in copies))
+            self._rejected.append(f"  left out, low-resolution copies: {number} ({names})")
+        return kept
 
     def _fill_cache(self, items: Sequence[Item], size: int) -> None:
         start = time.monotonic()

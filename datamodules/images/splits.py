@@ -1,15 +1,21 @@
 """The split of each image: by folders named after splits, else by a hash of the names."""
 
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from datamodules.errors import DataError
 from datamodules.images.check import ImageFile
 from datamodules.index.splits import Split, held_out, subsample
 
-#: Top-level folders that are splits, if one of them is for validation.
-_SPLIT_FOLDERS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+#: Names of folders that are splits, without case: ``train``, ``val2017``, ``DIV2K_valid_HR``.
+_SPLIT_FOLDER = re.compile(
+    r"(train|val|test)(?:20\d\d)?|(training|valid|validation|testing)|.+_(train|valid|val|test)_hr(?:_.+)?"
+)
+_SPLITS: dict[str, Split] = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+_LOW_RES = re.compile(r"(?<![a-z])LR(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,39 +36,77 @@ def split_images(
 ) -> ImageSplits:
     """Divides images into training, validation and test.
 
+    Folders of splits are those of ``split_of_folder`` directly below the root or, if all images lie in one folder,
+    directly below that. With a folder for validation, the folders are the splits. With one for test only, its images
+    are the test split and the validation images are held out of the others. Without either, they are held out of all.
+
     Args:
         root: the data's root.
         images: the images to divide.
         keep_pct: fraction of the images that is kept.
-        val_share: fraction of the kept images that is held out if the folders are no splits; ``None`` is
-            ``min(0.01 / keep_pct, 0.1)``.
+        val_share: fraction of the kept images that is held out; ``None`` is ``min(0.01 / keep_pct, 0.1)``.
         seed: selects the images to keep and to hold out.
 
     Raises:
         DataError: if a split has no image, or only some of the images lie in folders of splits.
     """
+    by_folder = _splits_by_folder([image.name for image in images])
+    found = {split for split in by_folder.values() if split}
+    unassigned = [name for name, split in by_folder.items() if split is None]
+    if unassigned and ("val" in found or len(found) == 2):
+        raise DataError(
+            f"{root} has images in folders for {' and '.join(sorted(found))}, and {len(unassigned)} beside them (such "
+            f"as {unassigned[0]}): move each into one of these folders, or all images into one folder"
+        )
     splits: dict[Split, list[ImageFile]] = {"train": [], "val": [], "test": []}
-    by_folder = {image.name: _SPLIT_FOLDERS.get(image.name.partition("/")[0]) for image in images}
-    if "val" in by_folder.values():
-        if unassigned := [name for name, split in by_folder.items() if split is None]:
-            raise DataError(
-                f"{root} has images in folders called train and val, and {len(unassigned)} beside them (such as "
-                f"{unassigned[0]}): put each into one of the two, or all into one folder"
-            )
-        for image in images:
-            splits[by_folder[image.name] or "train"].append(image)
-        splits = {split: _kept(chosen, keep_pct, seed) if chosen else [] for split, chosen in splits.items()}
-    else:
-        kept = _kept(images, keep_pct, seed)
+    official = "val" in found or ("test" in found and len(set(by_folder.values())) > 1)
+    for image in images:
+        splits[(by_folder[image.name] if official else None) or "train"].append(image)
+    splits = {split: _kept(chosen, keep_pct, seed) if chosen else [] for split, chosen in splits.items()}
+    if "val" not in found:
         share = min(0.01 / keep_pct, 0.1) if val_share is None else val_share
-        val = held_out((image.name for image in kept), share=share, seed=seed)
-        for image in kept:
-            splits["val" if image.name in val else "train"].append(image)
+        val = held_out((image.name for image in splits["train"]), share=share, seed=seed)
+        splits["val"] = [image for image in splits["train"] if image.name in val]
+        splits["train"] = [image for image in splits["train"] if image.name not in val]
     splits["test"] = splits["test"] or splits["val"]
     for split, chosen in splits.items():
         if not chosen:
             raise DataError(f"{root} has no image in the split '{split}': add at least one")
     return ImageSplits(root=root, splits=splits)
+
+
+def split_of_folder(name: str) -> Split | None:
+    """The split that a folder's name stands for, or ``None``.
+
+    >>> [split_of_folder(name) for name in ("train", "val2017", "Validation", "DIV2K_valid_HR", "trains", "test_tube")]
+    ['train', 'val', 'val', 'val', None, None]
+    """
+    match = _SPLIT_FOLDER.fullmatch(name.casefold())
+    word = match and next(filter(None, match.groups()))
+    return _SPLITS.get(word, "val") if word else None
+
+
+def is_low_res_copy(folder: Path) -> bool:
+    """Whether a folder holds the low-resolution copies of a folder beside it, such as ``DIV2K_train_LR_bicubic``.
+
+    Its name contains ``LR``, and a folder beside it begins in the same way with ``HR`` in place of it.
+    """
+    match = _LOW_RES.search(folder.name)
+    if match is None:
+        return False
+    high_res = re.compile(rf"{re.escape(folder.name[: match.start()])}HR(?![a-z0-9]).*", re.IGNORECASE)
+    return any(high_res.fullmatch(entry.name) and entry.is_dir() for entry in folder.parent.iterdir())
+
+
+def _splits_by_folder(names: Sequence[str]) -> dict[str, Split | None]:
+    """The split of each image by its folder, by name."""
+    shared = PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in names])).parts
+    depth = 0 if any(map(split_of_folder, shared)) else len(shared)
+    splits: dict[str, Split | None] = {}
+    for name in names:
+        parts = PurePosixPath(name).parts
+        splits[name] = split_of_folder(parts[depth]) if len(parts) > depth + 1 else None
+    return splits
 
 
 def _kept(images: Sequence[ImageFile], keep_pct: float, seed: int) -> list[ImageFile]:

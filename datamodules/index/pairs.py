@@ -1,14 +1,13 @@
-"""Lists images, and pairs images with masks by the stem of their names."""
+"""Pairs images with masks by the stem of their names."""
 
-import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from datamodules.index.folder_scan import list_images
 from datamodules.index.problems import Problem
-from datamodules.io.image_file import SUFFIXES
 
 
 @dataclass(frozen=True, order=True)
@@ -27,24 +26,6 @@ class Pair:
     name: str
     image: Path
     mask: Path
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Lists all images below ``folder`` at any depth, sorted by name, without hidden files.
-
-    Links to folders are followed, each real folder once. Suffixes are compared without case.
-    """
-    found: list[Path] = []
-    seen: set[str] = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if not name.startswith(".")]
-    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
 
 
 def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = "") -> tuple[list[Pair], list[Problem]]:

@@ -179,4 +179,8 @@ def groups_across_splits(groups: Mapping[str, str], splits: Mapping[str, Split])
 
 
 def _by_hash(items: Iterable[T], seed: int, name: Callable[[T], str]) -> list[T]:
-    return sorted(items, key=lambda item: hashlib.sha256(f"{seed}:{name(item)}".encode()).digest())
+    def digest(item: T) -> bytes:
+        text = f"{seed}:{name(item)}"
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()  # names need not be UTF-8
+
+    return sorted(items, key=digest)

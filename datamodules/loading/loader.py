@@ -58,12 +58,14 @@ def loader_processes(requested: int | Literal["auto"], *, processes: int) -> int
     """Number of loader processes of one training process.
 
     Args:
-        requested: this number; ``"auto"`` leaves one core to each training process and takes at most 8.
+        requested: this number, but at most the usable cores; ``"auto"`` leaves one core to each training process and
+            takes at most 8.
         processes: training processes on this machine.
     """
+    cores = usable_cores()
     if requested != "auto":
-        return requested
-    return max(0, min(MAX_WORKERS, usable_cores() // max(1, processes) - 1))
+        return min(requested, cores)
+    return max(0, min(MAX_WORKERS, cores // max(1, processes) - 1))
 
 
 def limit_threads(_worker: int) -> None:

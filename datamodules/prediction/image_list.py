@@ -1,148 +1,271 @@
-"""What a user calls "these images" (files, folders, patterns, lists) to one list, each with a name of its own."""
+"""Lists the inputs of ``predict``: files, folders, patterns and lists become files with unique names."""
 
 import glob
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from datamodules.errors import DataError
+from datamodules.index.folder_scan import count_suffixes, is_dead_link, name_some, scan_folder
 from datamodules.io.image_file import SUFFIXES
 
 LIST_SUFFIX = ".txt"
+#: Suffixes of images and videos that a user expects to be processed, whether or not they are supported.
+_MEDIA_SUFFIXES = frozenset(
+    f".{suffix}"
+    for suffix in [
+        "arw",
+        "avif",
+        "bmp",
+        "cr2",
+        "cr3",
+        "dng",
+        "exr",
+        "gif",
+        "hdr",
+        "heic",
+        "heif",
+        "hif",
+        "jfif",
+        "jp2",
+        "jpe",
+        "jpeg",
+        "jpg",
+        "jxl",
+        "nef",
+        "orf",
+        "pbm",
+        "pgm",
+        "png",
+        "pnm",
+        "ppm",
+        "psd",
+        "raf",
+        "raw",
+        "rw2",
+        "svg",
+        "tga",
+        "tif",
+        "tiff",
+        "webp",
+        "avi",
+        "m4v",
+        "mkv",
+        "mov",
+        "mp4",
+        "mpeg",
+        "mpg",
+        "mts",
+        "webm",
+        "wmv",
+    ]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """One image to work on.
+    """An input file.
 
     Args:
-        path: where it lies.
-        name: what its results are called, relative, with ``/`` and without a suffix; no two are the same.
+        path: the file.
+        name: name of its results: relative, with ``/``, without suffix, unique.
     """
 
     path: Path
     name: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The files of a prediction.
+
+    Args:
+        files: the files to read, in the order of the arguments.
+        others: files in folders and patterns that are left out because of their suffix.
+        problems: a line for each folder that cannot be listed, and for each link that may be a missing folder.
+    """
+
+    files: list[Listed]
+    others: list[Path]
+    problems: list[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether no image, video or folder is left out; other files, such as texts, do not count."""
+        return not self.problems and not any(path.suffix.lower() in _MEDIA_SUFFIXES for path in self.others)
+
+    def lines(self) -> list[str]:
+        """Lines that report what is left out."""
+        others = [str(path) for path in self.others]
+        lines = [f"left out, suffix not supported: {len(others)} ({name_some(others)})"] if others else []
+        return [*lines, *(f"left out: {problem}" for problem in self.problems)]
+
+
 @dataclass(frozen=True)
 class _Found:
     path: Path
-    base: Path  # the folder that the user meant; the image keeps its place below it
+    base: Path  # the folder of the argument; names are relative to it
 
 
-def list_images(
-    words: Sequence[str], *, leave_out: Path | None = None, suffixes: Collection[str] = SUFFIXES
-) -> list[Listed]:
-    """Finds every image that the words stand for, each once, in the order of the words.
+@dataclass
+class _Search:
+    suffixes: Collection[str]
+    exclude: Path | None
+    found: dict[Path, _Found] = field(default_factory=dict)
+    others: dict[Path, None] = field(default_factory=dict)
+    problems: dict[str, None] = field(default_factory=dict)
 
-    A word is a file, a folder (searched through, all below it), a pattern with ``*``, ``?`` or ``[]`` (``**`` for any
-    depth), or a list: ``@FILE`` or a ``.txt`` file with one word a line (``#`` starts a remark). Paths in a list count
-    from the working folder and, where nothing lies there, from the list's own. In folders and patterns only files with
-    one of ``suffixes`` count, and hidden ones do not.
 
-    Names keep an image's place below the folder it was found in; where two would be the same, below the folder that
-    all of them share; and images that differ in nothing but the suffix are numbered ``-2``, ``-3``.
+def list_inputs(
+    arguments: Sequence[str], *, exclude: Path | None = None, suffixes: Collection[str] = SUFFIXES
+) -> Inputs:
+    """Finds every file that the arguments name, each once, in their order.
+
+    An argument is a file, a folder (searched at any depth), a pattern with ``*``, ``?`` or ``[]`` (``**`` for any
+    depth), or a list: ``@FILE`` or a ``.txt`` file with one argument per line (``#`` starts a comment). An existing
+    file or folder takes precedence over any other meaning of its name. Paths in a list are relative to the working
+    directory or, if they do not exist there, to the folder of the list. Hidden files in folders are ignored.
+
+    Names are relative to the folder of the argument. If two would be equal, all are relative to the common folder of
+    all files; names that differ by suffix only are numbered ``-2``, ``-3``.
 
     Args:
-        words: as typed.
-        leave_out: a folder whose contents do not count, so that results are not taken for images.
-        suffixes: of the files that count in folders and patterns, in small letters.
+        arguments: as typed.
+        exclude: a folder whose files are ignored, so that results are not used as inputs.
+        suffixes: lower-case suffixes of the files that are used in folders and patterns.
 
     Raises:
-        DataError: if a word stands for nothing, or nothing at all was found. An entry of a list that is not there is
-            no such error: it is listed like a file that cannot be read.
+        DataError: if an argument names nothing, or there is no file at all. A missing file in a list is listed, and
+            reported when it is read.
     """
-    found: dict[Path, _Found] = {}
-    for word in words:
-        for item in _expand(word, suffixes=suffixes):
-            place = _absolute(item.path)
-            if leave_out is None or not place.is_relative_to(_absolute(leave_out)):
-                found.setdefault(place, item)
-    if not found:
-        raise DataError("no image to work on: name files, folders, patterns or a list of them (@list.txt)")
-    places = list(found)
-    names = [_below(place, item.base) for place, item in found.items()]
-    if _clash(places, names):
-        shared = Path(os.path.commonpath([place.parent for place in places]))
-        names = [_below(place, shared) for place in places]
-    return [Listed(path=item.path, name=name) for item, name in zip(found.values(), _numbered(names), strict=True)]
+    search = _Search(suffixes, exclude and _absolute(exclude))
+    for argument in arguments:
+        for item in _expand(argument, search):
+            path = _absolute(item.path)
+            if search.exclude is None or not path.is_relative_to(search.exclude):
+                search.found.setdefault(path, item)
+    others = [path for path in search.others if not (search.exclude and _absolute(path).is_relative_to(search.exclude))]
+    if not search.found:
+        reasons = [f"there are only other files: {count_suffixes(others)}"] if others else []
+        reasons += search.problems or ["name files, folders, patterns or a list of them (@list.txt)"]
+        raise DataError("no image to work on: " + "; ".join(reasons))
+    paths = list(search.found)
+    names = [_relative_name(path, item.base) for path, item in search.found.items()]
+    if _clash(paths, names):
+        shared = Path(os.path.commonpath([path.parent for path in paths]))
+        names = [_relative_name(path, shared) for path in paths]
+    listed = [
+        Listed(path=item.path, name=name) for item, name in zip(search.found.values(), _numbered(names), strict=True)
+    ]
+    return Inputs(files=listed, others=others, problems=list(search.problems))
 
 
 def _absolute(path: Path) -> Path:
-    """Without ``..``, so that an image named in two ways is found once; links keep their own name."""
+    """Without ``..``, so that a file with two paths is found once; links are not resolved."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps "..", Path.resolve follows links
 
 
-def _expand(word: str, *, suffixes: Collection[str], listed_in: Path | None = None) -> Iterable[_Found]:
-    """One word's images; ``listed_in`` is the folder of the list that holds the word."""
-    if word.startswith("@") and listed_in is None:
-        yield from _read_list(Path(word[1:]), suffixes)
+def _expand(argument: str, search: _Search, *, list_folder: Path | None = None) -> Iterator[_Found]:
+    """The files of one argument; ``list_folder`` is the folder of the list that contains it."""
+    path = Path(argument)
+    if not _exists(path) and list_folder is None and argument.startswith("@"):
+        yield from _read_list(_expand_home(argument[1:]), search)
         return
-    path = Path(word).expanduser()
-    if listed_in is not None and not path.exists() and (listed_in / path).exists():
-        path = listed_in / path
-    if path.is_dir():
-        yield from _search(path, suffixes)
-    elif path.suffix.lower() == LIST_SUFFIX and path.is_file() and listed_in is None:
-        yield from _read_list(path, suffixes)
-    elif path.is_file() or (listed_in is not None and not glob.has_magic(word)):
+    if not _exists(path):
+        path = _expand_home(argument)
+    if list_folder is not None and not _exists(path) and _exists(list_folder / path):
+        path = list_folder / path
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises PermissionError
+        yield from _scan(path, search, base=path)
+    elif path.suffix.lower() == LIST_SUFFIX and _exists(path) and list_folder is None:
+        yield from _read_list(path, search)
+    elif _exists(path) or (list_folder is not None and not glob.has_magic(argument)):
         yield _Found(path, _absolute(path).parent)
-    elif glob.has_magic(word):
-        yield from _match(path, suffixes)
+    elif glob.has_magic(argument):
+        yield from _match(path, search)
     else:
-        raise DataError(f"{word}: there is no such file or folder, and it is no pattern")
+        raise DataError(f"{argument}: {_reason(path)}")
 
 
-def _search(folder: Path, suffixes: Collection[str]) -> Iterable[_Found]:
-    for path in sorted(folder.rglob("*")):
-        if _counts(path.relative_to(folder), suffixes) and path.is_file():
-            yield _Found(path, _absolute(folder))
+def _exists(path: Path) -> bool:
+    """Whether there is a file, folder or link; a link to a missing file is reported when it is read."""
+    return os.path.lexists(path)
 
 
-def _match(pattern: Path, suffixes: Collection[str]) -> Iterable[_Found]:
-    fixed = _absolute(Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts[:-1])))
-    matches = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 - takes absolute patterns too, Path.glob does not
-    paths = [Path(match) for match in sorted(matches)]
-    hits = [path for path in paths if path.is_file() and path.suffix.lower() in suffixes]
-    if not hits:
-        raise DataError(f"{pattern}: the pattern matches no image")
-    for path in hits:
-        yield _Found(path, fixed)
-
-
-def _read_list(path: Path, suffixes: Collection[str]) -> Iterable[_Found]:
+def _reason(path: Path) -> str:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        path.lstat()
+    except PermissionError as error:
+        return f"cannot be read: {error.strerror}"
+    except (OSError, ValueError):
+        pass
+    return "there is no such file or folder, and it is no pattern"
+
+
+def _expand_home(argument: str) -> Path:
+    """Replaces ``~`` or ``~user``, if that user is known."""
+    try:
+        return Path(argument).expanduser()
+    except RuntimeError:
+        return Path(argument)
+
+
+def _scan(folder: Path, search: _Search, *, base: Path) -> Iterable[_Found]:
+    scan = scan_folder(folder, search.suffixes)
+    search.others |= dict.fromkeys(scan.others)
+    search.problems |= dict.fromkeys(scan.problems)
+    return [_Found(path, _absolute(base)) for path in scan.files]
+
+
+def _match(pattern: Path, search: _Search) -> Iterator[_Found]:
+    base = _absolute(Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts[:-1])))
+    matches = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 - takes absolute patterns too, Path.glob does not
+    found: list[_Found] = []
+    for path in map(Path, sorted(matches)):
+        if os.path.isdir(path):  # noqa: PTH112
+            found += _scan(path, search, base=base)
+        elif not path.suffix and is_dead_link(path):
+            search.problems[f"{path}: is a link to {path.readlink()}, which does not exist"] = None
+        elif path.suffix.lower() in search.suffixes:
+            found.append(_Found(path, base))
+        else:
+            search.others[path] = None
+    if not found:
+        raise DataError(f"{pattern}: the pattern matches no image")
+    yield from found
+
+
+def _read_list(path: Path, search: _Search) -> Iterator[_Found]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
         raise DataError(f"{path}: cannot be read as a list of images: {error}") from error
-    for line in lines:
-        word = line.strip()
-        if word and not word.startswith("#"):
-            yield from _expand(word, suffixes=suffixes, listed_in=_absolute(path).parent)
+    if b"\0" in content:
+        raise DataError(f"{path}: cannot be read as a list of images: it is not text in UTF-8")
+    for line in os.fsdecode(content.removeprefix(b"\xef\xbb\xbf")).splitlines():  # without the byte order mark
+        argument = line.strip()
+        if argument and not argument.startswith("#"):
+            yield from _expand(argument, search, list_folder=_absolute(path).parent)
 
 
-def _counts(inside: Path, suffixes: Collection[str]) -> bool:
-    return inside.suffix.lower() in suffixes and not any(part.startswith(".") for part in inside.parts)
-
-
-def _below(place: Path, base: Path) -> str:
-    inside = place.relative_to(base) if place.is_relative_to(base) else Path(place.name)
+def _relative_name(path: Path, base: Path) -> str:
+    inside = path.relative_to(base) if path.is_relative_to(base) else Path(path.name)
     return PurePosixPath(*inside.parts).with_suffix("").as_posix()
 
 
-def _clash(places: Sequence[Path], names: Sequence[str]) -> bool:
-    """Whether images of different folders would get one name; numbers are for those that lie side by side."""
+def _clash(paths: Sequence[Path], names: Sequence[str]) -> bool:
+    """Whether files of different folders have equal names; those of one folder are numbered instead."""
     parents: dict[str, set[Path]] = defaultdict(set)
-    for place, name in zip(places, names, strict=True):
-        parents[name.casefold()].add(place.parent)
+    for path, name in zip(paths, names, strict=True):
+        parents[name.casefold()].add(path.parent)
     return any(len(folders) > 1 for folders in parents.values())
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """Adds numbers until no two names are the same, on file systems that ignore case too."""
+    """Appends numbers until all names are unique, also on file systems that ignore case."""
     taken = {name.casefold() for name in names}
     seen: set[str] = set()
     unique: list[str] = []

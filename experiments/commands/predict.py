@@ -15,7 +15,7 @@ from datamodules.errors import DataError
 from datamodules.io.image_file import SUFFIXES
 from datamodules.io.video import VIDEO_SUFFIXES, VideoReader, is_video
 from datamodules.loading.loader import loader_processes
-from datamodules.prediction.image_list import Listed, list_images
+from datamodules.prediction.image_list import Listed, list_inputs
 from datamodules.prediction.video import VideoFrames, VideoPredictData
 from experiments.cli.usage import UsageError
 from experiments.runs.context import RunContext
@@ -36,14 +36,14 @@ def run(context: RunContext) -> int:
     """Predicts all images and videos and prints how many, how long it took and where the results are.
 
     Returns:
-        0 if all were predicted, 1 if some could not be read.
+        0 if all were predicted, 1 if some could not be read or were left out.
     """
     out: Path = context.config.out or context.folder.predictions
     suffixes = SUFFIXES | VIDEO_SUFFIXES if context.spec.takes_videos else SUFFIXES
-    listed = list_images(context.config.images, leave_out=out, suffixes=suffixes)
-    videos = [one for one in listed if context.spec.takes_videos and is_video(one.path)]
+    inputs = list_inputs(context.config.images, exclude=out, suffixes=suffixes)
+    videos = [one for one in inputs.files if context.spec.takes_videos and is_video(one.path)]
     check_single_process(context.trainer, videos)
-    images = [one for one in listed if one not in videos]
+    images = [one for one in inputs.files if one not in videos]
     bar = context.trainer.progress_bar_callback
     if bar is not None:
         bar.disable()  # it counts batches that went through the network; the writers' bars count written results
@@ -56,9 +56,11 @@ def run(context: RunContext) -> int:
         )
         print(report.summary(out))
         problems += report.problems
+    for line in inputs.lines() if context.trainer.is_global_zero else ():
+        print(line)
     if output.remark and context.trainer.is_global_zero:
         print(output.remark)
-    return 1 if problems else 0
+    return 1 if problems or not inputs.complete else 0
 
 
 def _request(context: RunContext, images: Sequence[Listed], out: Path) -> PredictRequest:

@@ -28,7 +28,7 @@ from callbacks.output_file import save_jpeg
 from callbacks.prediction.matting import composite
 from callbacks.visualization.image_grid import Panel, draw_label
 from datamodules.cache.location import user_cache_dir
-from datamodules.index.pairs import list_images
+from datamodules.index.folder_scan import list_images
 from datamodules.io.image import read_image
 from datamodules.samples.painting import ensure_sample_painting
 

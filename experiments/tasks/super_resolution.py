@@ -14,7 +14,7 @@ from callbacks.prediction.images import ImageFiles
 from callbacks.training.icnr_init import ICNRInit
 from callbacks.visualization.super_resolution import SuperResolutionFigures
 from datamodules.base import ImageDataModule
-from datamodules.index.pairs import list_images
+from datamodules.index.folder_scan import list_images
 from datamodules.io.image import read_image
 from datamodules.io.native_depth import read_extras
 from datamodules.prediction.datamodule import PredictDataModule

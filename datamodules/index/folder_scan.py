@@ -1,0 +1,98 @@
+"""Scans a folder for files with certain suffixes, without losing any other file silently."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.errors import DataError
+from datamodules.io.image_file import SUFFIXES
+
+_MAX_NAMED = 5  # files or folders that a line names
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderScan:
+    """The files below a folder, without hidden ones.
+
+    Args:
+        files: files with one of the suffixes, sorted. A link whose target is missing is one of them.
+        others: all other files, sorted.
+        problems: a line for each folder that cannot be listed, and for each link that may be a missing folder.
+    """
+
+    files: list[Path]
+    others: list[Path]
+    problems: list[str]
+
+
+def scan_folder(folder: Path, suffixes: Collection[str] = SUFFIXES) -> FolderScan:
+    """Finds all files below ``folder`` at any depth.
+
+    Links to folders are followed, each real folder once. Hidden files and folders are ignored.
+
+    Args:
+        folder: an existing folder.
+        suffixes: lower-case suffixes of the files to find; they are compared without case.
+    """
+    files: list[Path] = []
+    others: list[Path] = []
+    errors: list[OSError] = []
+    problems: list[str] = []
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True, onerror=errors.append):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(parent, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() in suffixes:
+                files.append(path)
+            elif not path.suffix and is_dead_link(path):
+                problems.append(f"{path}: is a link to {path.readlink()}, which does not exist")
+            else:
+                others.append(path)
+    problems += [f"{error.filename}: cannot be listed: {error.strerror or error}" for error in errors]
+    return FolderScan(files=sorted(files), others=sorted(others), problems=sorted(problems))
+
+
+def is_dead_link(path: Path) -> bool:
+    """Whether ``path`` is a link whose target does not exist."""
+    return os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114 - Path's raise PermissionError
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Lists all images below ``folder`` as ``scan_folder`` finds them.
+
+    Raises:
+        DataError: naming the folders that cannot be listed.
+    """
+    scan = scan_folder(folder)
+    if scan.problems:
+        lines = "\n  ".join(scan.problems)
+        raise DataError(f"{folder} cannot be read completely:\n  {lines}\nCorrect or remove these, then run again.")
+    return scan.files
+
+
+def count_suffixes(paths: Sequence[Path]) -> str:
+    """Counts files by suffix in one phrase.
+
+    >>> count_suffixes([Path("a.heic"), Path("b.HEIC"), Path("notes")])
+    '2 x .heic, 1 x without suffix'
+    """
+    counts = Counter(path.suffix.lower() or "without suffix" for path in paths)
+    named = [f"{count} x {suffix}" for suffix, count in counts.most_common(_MAX_NAMED)]
+    return ", ".join([*named, *(["others"] if len(counts) > _MAX_NAMED else [])])
+
+
+def name_some(names: Sequence[str]) -> str:
+    """Names the first files of a list and counts the others.
+
+    >>> name_some(["a.jpg", "b.jpg"])
+    'a.jpg, b.jpg'
+    """
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(names[:_MAX_NAMED]) + more
