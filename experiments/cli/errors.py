@@ -10,6 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.errors import CheckpointError, NonFiniteError, OutputError, ReplicaError, StageError
 from datamodules.errors import DataError
+from experiments.cli.parser_errors import chain_of
 from experiments.cli.usage import UsageError
 from models.weights.pretrained import WeightsError
 
@@ -82,4 +83,7 @@ def constructor_errors() -> Iterator[None]:
     except (*MISTAKES, *FAILURES):
         raise
     except (MisconfigurationException, ValueError, TypeError) as error:
-        raise UsageError(" ".join(str(error).split())) from error
+        *_, root = chain_of(error)
+        if isinstance(root, (*MISTAKES, *FAILURES)):
+            raise root from error
+        raise UsageError(" ".join(str(root).split())) from error

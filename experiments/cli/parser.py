@@ -105,7 +105,7 @@ class DarkroomCLI(LightningCLI):
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             known = [*parser.get_defaults().keys(), *(option.lstrip("-") for option in OPTIONS)]
-            raise UsageError(describe_parser_error(str(error), known=known)) from error
+            raise UsageError(describe_parser_error(error, known=known)) from error
 
     def instantiate_classes(self) -> None:
         """Instantiates data module, model and trainer.

@@ -1,6 +1,8 @@
 """Converts errors of jsonargparse into one line with the key, the value and the nearest valid name."""
 
+import inspect
 import re
+from argparse import ArgumentError
 from collections.abc import Collection, Iterator
 from importlib import import_module
 
@@ -8,53 +10,66 @@ from jsonargparse import ArgumentParser
 
 from experiments.cli.usage import did_you_mean
 
+# jsonargparse keeps key, option and class of an error in the text of its exceptions only.
 _KEY = re.compile(r'Parser key "([^"]+)":')
-_CLASS = re.compile(r"Problem with given class_path '([^']+)':")
-_OPTION = re.compile(r"Option '([^']+)' is not accepted")
-_GROUP_OPTION = re.compile(r"Group '([^']+)' does not accept option '([^']+)'")
-_UNRECOGNIZED = re.compile(r"[Uu]nrecognized arguments: (\S+)")
-_IMPORT = re.compile(r"Importing '([^']+)' is not allowed")
+_QUOTED = re.compile(r"'([^']+)'")
+_CLASS = re.compile(r"^Problem with given class_path '([^']+)'")
 _EXPECTED = re.compile(r"Expected an? ([^\n]+?)(?:\. Got value: ([^\n]*))?$", re.MULTILINE)
-_GIVEN = re.compile(r"Given value: (.*)", re.DOTALL)
-_NO_SUBCLASS = re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)")
-_REQUIRED = re.compile(r"arguments are required: ([\w., ]+)")
 
 
-def describe_parser_error(message: str, *, known: Collection[str]) -> str:
+def describe_parser_error(error: ArgumentError, *, known: Collection[str]) -> str:
     """Returns the error as one line, with the nearest valid name.
 
     Args:
-        message: message of jsonargparse, often of many lines.
+        error: raised by the parser; its causes lead to the first candidate type that refused the value.
         known: all valid keys, dotted.
 
     >>> known = ["trainer.max_epochs", "seed_everything"]
-    >>> describe_parser_error("unrecognized arguments: --trainer.max_epoch", known=known)
+    >>> describe_parser_error(ArgumentError(None, "Unrecognized arguments: --trainer.max_epoch"), known=known)
     "unknown key 'trainer.max_epoch': did you mean 'trainer.max_epochs'? (--help_all lists every option)"
     """
-    keys = _KEY.findall(message)
-    where = ".".join(keys)
-    if match := _IMPORT.search(message):
+    message, causes = str(error), list(chain_of(error))
+    key, root = ".".join(_KEY.findall(message)), causes[-1]
+    reason = str(root)
+    quoted = _QUOTED.findall(reason)
+    if isinstance(root, ImportError) and isinstance(root, ValueError):  # jsonargparse's ImportDenied
         return (
-            f"{where}: '{match[1]}' is outside the packages that a configuration may take classes from, since "
+            f"{key}: '{quoted[0]}' is outside the packages that a configuration may take classes from, since "
             "importing a package runs its code: add --trust-config if you trust it"
         )
-    if match := _UNRECOGNIZED.search(message):
-        return _unknown_key(match[1].split("=")[0].lstrip("-"), known)
-    if match := _GROUP_OPTION.search(message):
-        return _unknown_key(f"{match[1]}.{match[2]}", known)
-    if match := _OPTION.search(message):
-        return _unknown_argument(where, match[1], _CLASS.findall(message[: match.start()]), known)
-    if match := _NO_SUBCLASS.search(message):
-        return f"{where}: '{match[1]}' is not a subclass of {match[2]}"
-    if match := _REQUIRED.search(message):
-        return f"{where or 'the configuration'}: {match[1]} must be given"
-    if match := re.search(r"Expected a dot import path string: (\S+)", message):
-        return f"{where}: there is no class '{match[1]}': write its whole name, like models.UNet"
-    if wanted := list(_wanted(message)):
-        given = _GIVEN.search(message)
-        value = given[1] if given else next((got for _, got in _EXPECTED.findall(message) if got), "")
-        return f"{where}: expected {' or '.join(wanted)}, not {_short(value)}"
+    if reason.lower().startswith("unrecognized arguments"):
+        return _unknown_key(reason.split()[2].split("=")[0].lstrip("-"), known)
+    if isinstance(root, KeyError) and len(quoted) == 2:  # a group and the option that it does not have
+        return _unknown_key(".".join(quoted), known)
+    if isinstance(root, KeyError):
+        classes = [match[1] for cause in causes if (match := _CLASS.match(str(cause)))]
+        return _unknown_argument(key, quoted[0], classes, known)
+    if reason.startswith("Import path"):
+        words = reason.split()
+        return f"{key}: '{words[2]}' is not a subclass of {words[-1]}"
+    if "arguments are required" in reason:
+        return f"{key or 'the configuration'}: {_after_colon(reason)} must be given"
+    if reason.startswith("Expected a dot import path string"):
+        return f"{key}: there is no class '{_after_colon(reason)}': write its whole name, like models.UNet"
+    if wanted := list(_expected_types(message)):
+        return f"{key}: expected {' or '.join(wanted)}, not {_shorten(_given_value(message, reason))}"
     return " ".join(message.split())
+
+
+def chain_of(error: BaseException) -> Iterator[BaseException]:
+    """Yields ``error`` and its causes down to the first one that jsonargparse did not raise itself.
+
+    jsonargparse wraps what a class or type refused; of a union, the cause is the error of the first type.
+    """
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ if _raised_by_jsonargparse(current) else None
+
+
+def _raised_by_jsonargparse(error: BaseException) -> bool:
+    frames = inspect.getinnerframes(error.__traceback__, 0) if error.__traceback__ else []
+    return bool(frames) and str(frames[-1].frame.f_globals.get("__name__", "")).startswith("jsonargparse")
 
 
 def _unknown_key(key: str, known: Collection[str]) -> str:
@@ -71,7 +86,7 @@ def _unknown_argument(where: str, name: str, classes: list[str], known: Collecti
 
 
 def _arguments_of(class_path: str) -> list[str]:
-    """Names the constructor's arguments, forwarded ones too; jsonargparse has imported the class by now."""
+    """Returns the names of the constructor's arguments, forwarded ones included; the class is imported already."""
     module, _, name = class_path.rpartition(".")
     try:
         return list(ArgumentParser().add_class_arguments(getattr(import_module(module), name), fail_untyped=False))
@@ -79,11 +94,21 @@ def _arguments_of(class_path: str) -> list[str]:
         return []
 
 
-def _wanted(message: str) -> Iterator[str]:
-    for wanted, _ in dict.fromkeys(_EXPECTED.findall(message)):
-        yield re.sub(r"<class '(?:[\w.]*\.)?(\w+)'>", r"\1", wanted).replace("NoneType", "null")
+def _expected_types(message: str) -> Iterator[str]:
+    for expected, _ in dict.fromkeys(_EXPECTED.findall(message)):
+        yield re.sub(r"<class '(?:[\w.]*\.)?(\w+)'>", r"\1", expected).replace("NoneType", "null")
 
 
-def _short(value: str) -> str:
+def _given_value(message: str, reason: str) -> str:
+    """Returns the value that the innermost type refused, which may be an item of the value of the key."""
+    values = [value for _, value in (*_EXPECTED.findall(reason), *_EXPECTED.findall(message)) if value]
+    return values[0] if values else message.rpartition("Given value: ")[2]
+
+
+def _after_colon(text: str) -> str:
+    return text.partition(": ")[2].strip()
+
+
+def _shorten(value: str) -> str:
     line = " ".join(value.split())
     return f"'{line[:77]}...'" if len(line) > 80 else f"'{line}'"
