@@ -149,6 +149,7 @@ class ImageDataModule(LightningDataModule, ABC):
             accumulate=self.trainer.accumulate_grad_batches if self.trainer else 1,
             epoch=epoch,
             start=start,
+            repeat=getattr(self.trainer, "overfit_batches", 0) > 0,  # Lightning does not declare it
         )
 
     def _eval_batches(self, data: Dataset[dict[str, Any]]) -> EvalBatches:

@@ -58,3 +58,16 @@ def test_invalid_batch_size_is_refused() -> None:
 def test_neighbouring_seeds_are_unrelated() -> None:
     seeds = {sample_seed(s, e, i) for s in range(4) for e in range(10) for i in range(100)}
     assert len(seeds) == 4000
+
+
+def test_repeated_epochs_have_the_same_samples_and_augmentation() -> None:
+    sampler = TrainBatches(length=50, batch_size=8, seed=1, repeat=True)
+    first = list(sampler)
+    sampler.set_epoch(3)
+    assert list(sampler) == first
+    assert {key.epoch for batch in first for key in batch} == {0}
+
+
+def test_an_empty_set_is_refused() -> None:
+    with pytest.raises(DataError, match="there are no training images"):
+        TrainBatches(length=0, batch_size=8, seed=1)

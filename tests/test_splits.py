@@ -57,9 +57,14 @@ def test_one_group_cannot_be_split() -> None:
         held_out(["only", "only"], share=0.2)
 
 
-@pytest.mark.parametrize("share", [0, 1, 1.5, -0.1])
+def test_a_share_of_one_holds_everything_out() -> None:
+    assert held_out(CARS, share=1) == frozenset(CARS)
+    assert held_out(["only"], share=1.0) == {"only"}
+
+
+@pytest.mark.parametrize("share", [0, 1.5, -0.1])
 def test_fraction_out_of_range(share: float) -> None:
-    with pytest.raises(DataError, match="val_share must be between 0 and 1"):
+    with pytest.raises(DataError, match="val_share must be above 0 and at most 1"):
         held_out(CARS, share=share)
 
 

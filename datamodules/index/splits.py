@@ -56,15 +56,20 @@ def held_out(groups: Iterable[str], *, share: float, seed: int = SPLIT_SEED) -> 
 
     Args:
         groups: names; may repeat.
-        share: fraction of the groups, rounded down, at least one; 0.2 of Carvana's 318 cars are the lesson's 63.
+        share: fraction of the groups, rounded down, at least one; 0.2 of Carvana's 318 cars are the lesson's 63. 1
+            holds all of them out, to evaluate a network on a whole folder.
         seed: seed of the hash.
 
     Raises:
-        DataError: if there are fewer than two groups, or ``share`` is outside (0, 1).
+        DataError: if ``share`` is outside (0, 1], or there are fewer than two groups to divide.
     """
     names = sorted(set(groups))
-    if not 0 < share < 1:
-        raise DataError(f"val_share must be between 0 and 1, not {share}")
+    if not 0 < share <= 1:
+        raise DataError(
+            f"val_share must be above 0 and at most 1, not {share}: 1 holds all images out, for validate and test"
+        )
+    if share == 1:
+        return frozenset(names)
     if len(names) < 2:
         raise DataError(
             f"{len(names)} group(s) of images ({', '.join(names)}) cannot be split into training and validation: "

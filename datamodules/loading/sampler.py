@@ -65,9 +65,10 @@ class TrainBatches(Sampler[list[Key]]):
         accumulate: batches per optimizer step.
         epoch: epoch of the first pass; Lightning sets the later ones through ``set_epoch``.
         start: batches of the first epoch that were already trained on, for a run that is resumed in its middle.
+        repeat: whether every epoch has the samples of epoch 0, augmentation included, as ``overfit_batches`` needs it.
 
     Raises:
-        DataError: if ``batch_size`` is larger than the set or cannot be divided evenly.
+        DataError: if the set is empty, or ``batch_size`` is larger than the set or cannot be divided evenly.
     """
 
     def __init__(
@@ -81,7 +82,10 @@ class TrainBatches(Sampler[list[Key]]):
         accumulate: int = 1,
         epoch: int = 0,
         start: int = 0,
+        repeat: bool = False,
     ) -> None:
+        if not length:
+            raise DataError("there are no training images; data.val_share 1 is for validate and test only")
         if batch_size > length:
             raise DataError(
                 f"batch_size {batch_size} is larger than the training set of {length} images: "
@@ -95,7 +99,7 @@ class TrainBatches(Sampler[list[Key]]):
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.rank, self.world, self.accumulate = rank, world, accumulate
         self.epoch = self._first_epoch = epoch
-        self._start = start
+        self._start, self._repeat = start, repeat
 
     @property
     def sampler(self) -> "TrainBatches":
@@ -111,12 +115,13 @@ class TrainBatches(Sampler[list[Key]]):
         return self.length // self.batch_size * self.accumulate
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = epoch_order(self.seed, self.epoch, self.length)
+        epoch = 0 if self._repeat else self.epoch
+        order = epoch_order(self.seed, epoch, self.length)
         share = self.batch_size // self.accumulate  # images of all processes in one forward pass
         first = self._start if self.epoch == self._first_epoch else 0
         for batch in range(first, len(self)):
             own = order[batch * share : (batch + 1) * share][self.rank :: self.world]
-            yield [Key(self.epoch, int(index)) for index in own]
+            yield [Key(epoch, int(index)) for index in own]
 
 
 class EvalBatches(Sampler[list[Key]]):

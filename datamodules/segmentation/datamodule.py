@@ -153,7 +153,7 @@ class SegmentDataModule(FileDataModule):
                 parts[splits[pair.name]].append(pair)
         parts["test"] = parts["test"] or parts["val"]
         for name, pairs in parts.items():
-            if not pairs:
+            if not pairs and (name != "train" or self._val_share < 1):
                 raise DataError(f"no image is in the split '{name}' of {self.root}: give it at least one")
             parts[name] = subsample(pairs, share=self._keep_pct, name=lambda pair: pair.name)
         return parts
