@@ -11,6 +11,7 @@ from PIL import Image
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair
 from datamodules.io.image import image_size, read_image
+from datamodules.io.image_file import read_header
 from datamodules.segmentation.check import check_pairs
 from datamodules.segmentation.label_map import (
     ClassList,
@@ -19,7 +20,7 @@ from datamodules.segmentation.label_map import (
     class_label_map,
     threshold_label_map,
 )
-from datamodules.segmentation.mask_io import mask_orientation, read_mask_values, read_stored_mask
+from datamodules.segmentation.mask_io import drawn_on, read_mask_values, read_stored_mask
 from experiments.cli.main import main
 
 COLORS = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]  # the palette of Pascal VOC
@@ -106,6 +107,12 @@ def test_equal_channels_are_one_gray_and_colors_are_refused(name: str, tmp_path:
         read_mask_values(save(tmp_path / name, pixels))
 
 
+def exif_of(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
 def alpha_mask(path: Path, colors: list[int], alphas: list[int], mode: str) -> Path:
     gray, alpha = (Image.new("L", (len(colors), 1)) for _ in range(2))
     gray.putdata(colors)
@@ -133,20 +140,22 @@ def test_cmyk_mask_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("drawn_on", "orientation"),
-    [*(("stored", o) for o in range(1, 9)), *(("displayed", o) for o in (5, 6, 7, 8))],  # else both have one size
+    ("side", "orientation"), [(side, number) for side in ("stored", "displayed") for number in range(1, 9)]
 )
-def test_exif_rotation_of_the_image_applies_to_the_mask(drawn_on: str, orientation: int, tmp_path: Path) -> None:
+def test_exif_rotation_of_the_image_applies_to_the_mask(side: str, orientation: int, tmp_path: Path) -> None:
     """Rotation is applied to both or to neither."""
     stored = np.zeros((16, 24), np.uint8)
     stored[2:5, 4:20] = 255
-    exif = Image.Exif()
-    exif[0x0112] = orientation
+    exif = exif_of(orientation)
     image_path = save(tmp_path / "a.png", np.repeat(stored[..., None], 3, axis=2), exif=exif)
     shown = read_image(image_path)[..., 0]
-    mask_path = save(tmp_path / "mask.png", stored if drawn_on == "stored" else shown)
-    turn = mask_orientation(image_path, mask_path)
-    assert turn == (orientation if drawn_on == "stored" else 1)
+    mask_path = save(tmp_path / "mask.png", stored if side == "stored" else shown)
+    save(tmp_path / "other.png", np.zeros((4, 6, 3), np.uint8), exif=exif_of(6))  # decides where sizes do not tell
+    other = save(tmp_path / "other_mask.png", np.full((4, 6) if side == "stored" else (6, 4), 255, np.uint8))
+    pairs = [Pair("a", "a.png", image_path, mask_path), Pair("other", "other.png", tmp_path / "other.png", other)]
+    result = check_pairs(tmp_path, pairs, ONE_CLASS, workers=0)
+    turn = result.orientations.get("a.png", 1)
+    assert turn == (orientation if side == "stored" else 1)
     np.testing.assert_array_equal(read_mask_values(mask_path, orientation=turn), shown)
 
 
@@ -157,7 +166,7 @@ def test_mask_with_own_exif_is_rotated_once(tmp_path: Path) -> None:
     pixels[0, 0] = 255
     image_path = save(tmp_path / "a.png", pixels, exif=exif)
     mask_path = save(tmp_path / "mask.tif", pixels, exif=exif)
-    assert mask_orientation(image_path, mask_path) == 1
+    assert drawn_on(read_header(image_path), read_header(mask_path)) == "same"
     assert image_size(mask_path) == (24, 16)
     np.testing.assert_array_equal(read_mask_values(mask_path), read_image(image_path)[..., 0])
 
@@ -215,7 +224,7 @@ def test_other_values_are_no_binary_mask(values: tuple[int, ...], message: str) 
 def test_threshold_takes_soft_edges() -> None:
     values = np.array([[0, 127, 128, 255]], np.uint8)
     np.testing.assert_array_equal(threshold_label_map(128).apply(values, Path("a.png")), [[0, 0, 1, 1]])
-    with pytest.raises(DataError, match="mask_threshold must lie between 1 and 255, not 0"):
+    with pytest.raises(DataError, match=r"mask_threshold must lie between 1 and 255 .*, not 0"):
         threshold_label_map(0)
 
 

@@ -1,10 +1,11 @@
 """Pairs images with masks by the stem of their names."""
 
+import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from datamodules.index.folder_scan import list_images
 from datamodules.index.problems import Problem
@@ -55,16 +56,16 @@ def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = ""
         if key.endswith(mask_suffix):
             targets[key.removesuffix(mask_suffix)] += paths
         elif images != masks:
-            problems += [Problem(f"mask whose name lacks '{mask_suffix}'", _name(path, root)) for path in paths]
+            problems += [Problem(f"mask whose name lacks '{mask_suffix}'", name_below(root, path)) for path in paths]
     problems += _repeated_names(sources, root) + _repeated_names(targets, root)
     for key in sources.keys() - targets.keys():
-        wanted = f"no {_name(masks, root)}/{key}{mask_suffix}.*"
-        problems += [Problem("image without a mask", _name(path, root), wanted, True) for path in sources[key]]
+        wanted = f"no {name_below(root, masks)}/{key}{mask_suffix}.*"
+        problems += [Problem("image without a mask", name_below(root, path), wanted, True) for path in sources[key]]
     for key in targets.keys() - sources.keys():
-        wanted = f"no {_name(images, root)}/{key}.*"
-        problems += [Problem("mask without an image", _name(path, root), wanted, True) for path in targets[key]]
+        wanted = f"no {name_below(root, images)}/{key}.*"
+        problems += [Problem("mask without an image", name_below(root, path), wanted, True) for path in targets[key]]
     both = sorted(sources.keys() & targets.keys())
-    pairs = [Pair(key, _name(sources[key][0], root), sources[key][0], targets[key][0]) for key in both]
+    pairs = [Pair(key, name_below(root, sources[key][0]), sources[key][0], targets[key][0]) for key in both]
     return pairs, sorted(problems)
 
 
@@ -77,11 +78,12 @@ def _by_key(files: list[Path], folder: Path) -> Mapping[str, list[Path]]:
 
 def _repeated_names(keys: Mapping[str, list[Path]], root: Path) -> list[Problem]:
     return [
-        Problem("two files of one name", _name(paths[0], root), "also " + ", ".join(p.name for p in paths[1:]))
+        Problem("two files of one name", name_below(root, paths[0]), "also " + ", ".join(p.name for p in paths[1:]))
         for paths in keys.values()
         if len(paths) > 1
     ]
 
 
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
+def name_below(root: Path, path: Path) -> str:
+    """``path`` relative to ``root``, with ``/``; with ``..`` if it lies outside."""
+    return PurePath(os.path.relpath(path, root)).as_posix()

@@ -27,7 +27,7 @@ def read_image(path: Path, *, min_side: int | None = None) -> NDArray[np.uint8]:
     gray must lie in [0, 1]; transparency is composited on white; of an animation or a stack the first frame is read.
 
     Args:
-        path: a JPEG, PNG, GIF, TIFF, BMP or WebP file.
+        path: a JPEG, PNG, GIF, TIFF, BMP, WebP, AVIF, HEIC, JPEG 2000 or PPM file.
         min_side: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, which is up to ten times faster, if both
             sides divide evenly (else the image would be squeezed a little and not fit its mask) and stay at or
             above this many pixels.
@@ -84,7 +84,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def _to_rgb(image: Image.Image, path: Path | str) -> NDArray[np.uint8]:
-    if image.mode.startswith("I;16"):
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return _gray_to_rgb(_scale_16_bit(image))
     if image.mode == "F":
         return _gray_to_rgb(_scale_float(np.asarray(image), path))

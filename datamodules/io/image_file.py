@@ -12,16 +12,28 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from datamodules.errors import DataError
+from datamodules.io.file_checks import check_content, check_tile_size
 
 # Named, so that no file reaches Pillow's rarer decoders: one of them starts Ghostscript.
-FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".gif", ".tif", ".tiff", ".bmp", ".webp"})
+FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM", "AVIF", "JPEG2000")
+SUFFIXES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "gif", "tif", "tiff", "bmp", "webp", "ppm", "pgm", "pbm", "pnm"),
+        *("avif", "heic", "heif", "jp2", "j2k", "jpx"),
+    )
+)
+#: Suffixes of formats that can hold several images.
+MULTI_FRAME_SUFFIXES = frozenset({".gif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".png"})
+
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
 _ORIENTATION_TAG = 0x0112
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_TIFF_SUBFILE, _TIFF_WIDTH, _TIFF_HEIGHT = 254, 256, 257
+_REDUCED = 1  # bit of a TIFF's subfile type: a smaller copy of another page
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -56,6 +68,25 @@ def read_header(path: Path) -> Header:
         return _header(image)
 
 
+def count_frames(path: Path) -> int:
+    """Number of images in a file: pages of a TIFF without thumbnails, frames of an animation.
+
+    Raises:
+        DataError: as ``open_image``.
+    """
+    with open_image(path) as image:
+        if image.format in ("JPEG", "MPO"):  # a second image in a photo is a preview, a depth map or a stereo view
+            return 1
+        frames = int(getattr(image, "n_frames", 1))
+        if frames == 1 or not isinstance(image, TiffImagePlugin.TiffImageFile):
+            return frames
+        pages = 0
+        for number in range(frames):
+            image.seek(number)
+            pages += not int(image.tag_v2.get(_TIFF_SUBFILE, 0)) & _REDUCED
+        return max(1, pages)
+
+
 def decode_image(path: Path, *, min_side: int | None = None) -> tuple[Image.Image, int]:
     """Decodes a file into a Pillow image of the file's own mode.
 
@@ -71,6 +102,7 @@ def decode_image(path: Path, *, min_side: int | None = None) -> tuple[Image.Imag
     """
     with open_image(path) as image:
         orientation = orientation_of(image)
+        check_content(image)
         if min_side is not None:
             image.draft(None, _draft_size(image.size, min_side))  # no effect unless it is a JPEG
         image.load()
@@ -95,7 +127,7 @@ def apply_orientation(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scal
 
 
 @contextmanager
-def open_image(path: Path) -> Iterator[Image.Image]:
+def open_image(path: Path) -> Iterator[ImageFile.ImageFile]:
     """Opens an image whose pixels are not decoded yet.
 
     Every exception of Pillow, also from decoding inside the ``with`` block, becomes a ``DataError``.
@@ -115,8 +147,9 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata that do not touch the pixels
-            with _BoundedFile(path) as file, Image.open(file, formats=FORMATS) as image:
+            with _BoundedFile(path) as file, Image.open(file, formats=_formats(path, file)) as image:
                 _check_pixel_count(path, image.width * image.height)
+                check_tile_size(image)
                 yield image
     except DataError:
         raise
@@ -124,13 +157,29 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         raise _too_many_pixels(path, "far more") from error
     except UnidentifiedImageError as error:
         names = ", ".join(FORMATS)
-        raise DataError(f"{path}: is not an image that can be read ({names}), or its start is damaged") from error
+        raise DataError(f"{path}: is not an image that can be read ({names}, HEIC), or its start is damaged") from error
     except OSError as error:
         if error.errno is not None:  # set by the file system, not by Pillow
             raise DataError(f"{path}: cannot be read: {os.strerror(error.errno)}") from error
         raise _damaged(path, error) from error
     except Exception as error:  # damaged files raise struct.error, SyntaxError, KeyError, zlib.error and more
         raise _damaged(path, error) from error
+
+
+def _formats(path: Path, file: io.BufferedReader) -> tuple[str, ...]:
+    """The formats to try, with HEIC if the file is one and its decoder is installed."""
+    start = file.read(12)
+    file.seek(0)
+    if start[4:8] != b"ftyp" or start[8:12] not in _HEIC_BRANDS:
+        return FORMATS
+    try:
+        import pillow_heif  # takes a tenth of a second, and few need it
+    except ImportError as error:
+        raise DataError(
+            f"{path}: is a HEIC image, which needs the package pillow-heif: pip install pillow-heif, or save it as JPEG"
+        ) from error
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")
 
 
 class _BoundedFile(io.BufferedReader):

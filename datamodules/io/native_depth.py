@@ -16,6 +16,7 @@ NativePixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 _GRAY = ("1", "L", "LA", "La", "F")
 _GRAY_16 = "I;16"
+_SUFFIXES_16_BIT = frozenset({".png", ".tif", ".tiff"})
 _ORIENTATION_TAG, _UPRIGHT = 0x0112, 1
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _WIDTH_TAG, _HEIGHT_TAG, _EXIF_IFD = 0xA002, 0xA003, 0x8769
@@ -99,6 +100,18 @@ def _extras(image: Image.Image, orientation: int) -> ImageExtras:
     gray = image.mode in _GRAY or image.mode.startswith(_GRAY_16)
     icc = image.info.get("icc_profile") if image.mode != "CMYK" else None
     return ImageExtras(gray=gray, alpha=alpha, icc=icc or None, exif=_exif(image))
+
+
+def largest_16_bit_value(path: Path) -> int | None:
+    """The largest stored value of an image with 16 bits per channel; ``None`` for any other image.
+
+    Raises:
+        DataError: as ``read_image``.
+    """
+    if path.suffix.lower() not in _SUFFIXES_16_BIT or not _is_16_bit(path):
+        return None
+    pixels = _decode_16_bit(path)
+    return None if pixels is None else int(pixels[..., :3].max())
 
 
 def _exif(image: Image.Image) -> bytes | None:

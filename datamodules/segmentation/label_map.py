@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from datamodules.segmentation.mask_io import Values
 
 IGNORE = 255  # class number of ignored pixels in every batch; the file's own ignore value is mapped to it
 MAX_CLASSES = 255
+FOREGROUND = (1, 255, 65535)  # stored values of the object in masks of one class
 _MAX_LISTED = 12  # values listed in a message
 
 
@@ -57,7 +59,9 @@ class LabelMap:
     @property
     def label(self) -> str:
         """The table as a short text; equal tables have equal texts."""
-        return ",".join(f"{value}:{number}" for value, number in sorted(self.classes.items()))
+        items = sorted(self.classes.items())
+        runs = [list(run) for _, run in groupby(items, key=lambda item: item[1])]
+        return ",".join(f"{run[0][0]}-{run[-1][0]}x{len(run)}:{run[0][1]}" for run in runs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,27 +108,29 @@ class ClassList:
 
         Args:
             found: a mask that holds it, by stored value, over all masks. With one class and no threshold, this
-                decides between 0/1 and 0/255.
+                decides between 0/1, 0/255 and 0/65535.
 
         Raises:
-            DataError: if there is one class, no threshold, and the values are neither 0/1 nor 0/255.
+            DataError: if there is one class, no threshold, and the values are none of these.
         """
         if not self.one_class:
             return class_label_map(len(self.names), self.ignore)
         if self.threshold is not None:
-            return threshold_label_map(self.threshold)
+            return threshold_label_map(self.threshold, maximum=max(found, default=0))
         return binary_label_map(found)
 
     def expected_values(self, masks: Sequence[Mapping[int, int]]) -> frozenset[int]:
-        """The stored values that may occur. With one class, most masks decide between 0/1 and 0/255.
+        """The stored values that may occur. One class: most masks decide between 0/1, 0/255 and 0/65535.
 
         Args:
             masks: pixels by stored value, for each mask.
         """
-        if not self.one_class or self.threshold is not None:
+        if self.threshold is not None:
+            return frozenset(range(65536))
+        if not self.one_class:
             return frozenset(self.label_map({}).classes)
-        votes = Counter(value for mask in masks for value in mask if value in (1, 255))
-        return frozenset({0, 255} if votes[255] > votes[1] else {0, 1})
+        votes = Counter(value for mask in masks for value in mask if value in FOREGROUND)
+        return frozenset({0, max(FOREGROUND, key=lambda value: votes[value])})
 
 
 def class_label_map(classes: int, ignore: int | None) -> LabelMap:
@@ -136,33 +142,40 @@ def class_label_map(classes: int, ignore: int | None) -> LabelMap:
     if not 1 <= classes <= MAX_CLASSES:
         raise DataError(f"{classes} classes: there can be 1 to {MAX_CLASSES}")
     if ignore is not None and 0 <= ignore < classes:
-        raise DataError(f"the ignore value {ignore} is also one of the class numbers 0 to {classes - 1}")
+        raise DataError(
+            f"the ignore value {ignore} is also one of the class numbers 0 to {classes - 1}; if masks store unlabelled "
+            f"pixels as 0, list 'unlabelled' as the first class and leave ignore out"
+        )
     table = {number: number for number in range(classes)}
     return LabelMap(table if ignore is None else {**table, ignore: IGNORE})
 
 
-def threshold_label_map(threshold: int) -> LabelMap:
-    """Maps gray values from ``threshold`` on (1 to 255) to 1, the others to 0.
+def threshold_label_map(threshold: int, *, maximum: int = 255) -> LabelMap:
+    """Maps gray values from ``threshold`` on to 1, the others to 0.
+
+    Args:
+        threshold: smallest value of the foreground, 1 to 65535.
+        maximum: largest value that occurs. The table ends at 255, or at 65535 for masks of 16 bits.
 
     Raises:
-        DataError: if the threshold is outside 1 to 255.
+        DataError: if the threshold is outside 1 to 65535.
     """
-    if not 1 <= threshold <= 255:
-        raise DataError(f"mask_threshold must lie between 1 and 255, not {threshold}")
-    return LabelMap({value: int(value >= threshold) for value in range(256)})
+    if not 1 <= threshold <= 65535:
+        raise DataError(f"mask_threshold must lie between 1 and 255 (65535 for 16-bit masks), not {threshold}")
+    return LabelMap({value: int(value >= threshold) for value in range(256 if maximum <= 255 else 65536)})
 
 
 def binary_label_map(found: Mapping[int, Path]) -> LabelMap:
-    """Decides for a whole data set whether its foreground is stored as 1 or as 255.
+    """Decides for a whole data set whether its foreground is stored as 1, 255 or 65535.
 
     Args:
         found: a mask that holds it, by stored value, over all masks.
 
     Raises:
-        DataError: if the values are neither 0 and 1 nor 0 and 255, or there is no foreground at all.
+        DataError: if the values are not 0 and one of ``FOREGROUND``, or there is no foreground at all.
     """
     foreground = sorted(set(found) - {0})
-    if foreground in ([1], [255]):
+    if len(foreground) == 1 and foreground[0] in FOREGROUND:
         return LabelMap({0: 0, foreground[0]: 1})
     if not foreground:
         raise DataError("every mask is empty: no pixel differs from 0")
@@ -172,9 +185,11 @@ def binary_label_map(found: Mapping[int, Path]) -> LabelMap:
             f"some masks hold 1 and some 255 ({examples}), so it is not clear whether both are the object or 255 is "
             f"to be ignored; give a class list with an ignore value, or save all masks alike"
         )
+    threshold = (foreground[-1] + 1) // 2
     raise DataError(
         f"masks of one class hold 0 and 1, or 0 and 255, but these hold {list_values(sorted(found))} ({examples}); "
-        f"if their edges are soft, set mask_threshold (for example 128); if the values are classes, give a class list"
+        f"if their edges are soft, set mask_threshold (for example {threshold}); if the values are classes, "
+        f"give a class list"
     )
 
 

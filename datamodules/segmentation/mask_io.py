@@ -4,18 +4,21 @@
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.errors import DataError
-from datamodules.io.image_file import apply_orientation, decode_image, read_header
+from datamodules.io.image_file import Header, apply_orientation, decode_image, open_image
 
 Values = NDArray[np.uint8 | np.uint16]
 
 Color = tuple[int, int, int]
+
+#: Whether a mask was drawn on the image as it is stored, or as it is displayed with its EXIF orientation.
+DrawnOn = Literal["same", "stored", "displayed", "unknown"]
 
 _OPAQUE = 255
 
@@ -35,10 +38,13 @@ def read_mask_values(path: Path, *, orientation: int = 1) -> Values:
     1-bit files give 0 and 1; gray files, and color files with equal channels, give the gray value; 16-bit, 32-bit and
     float files give whole numbers up to 65535. Fully transparent pixels give 0.
 
+    PNG stores checksums, which are compared. GIF, BMP, TIFF and PPM have none: a damaged file of these formats may be
+    read with other values.
+
     Args:
-        path: a PNG, GIF, TIFF, BMP or JPEG file. (JPEG changes the values and is only good for soft masks.)
-        orientation: EXIF orientation of the image to apply to the mask, from ``mask_orientation``. The mask's own
-            EXIF orientation is always applied.
+        path: a file of any format that ``read_image`` reads. Lossy formats such as JPEG change the values.
+        orientation: EXIF orientation of the image to apply to the mask, if it was drawn on the stored image. The
+            mask's own EXIF orientation is always applied.
 
     Returns:
         ``(H, W)`` uint8, or uint16 if the file holds more than 8 bits.
@@ -56,25 +62,27 @@ def read_stored_mask(path: Path, *, orientation: int = 1) -> StoredMask:
     palette = _palette(image) if image.mode == "P" else []
     is_gray = bool(palette) and all(red == green == blue for red, green, blue in palette)
     values = _gray_values(image, palette) if is_gray else _values(image, path)
+    if image.format == "PPM" and image.mode in ("L", "RGB", "I"):
+        values = _unscale(values, _ppm_maximum(path))
     return StoredMask(apply_orientation(apply_orientation(values, own), orientation), [] if is_gray else palette)
 
 
-def mask_orientation(image_path: Path, mask_path: Path) -> int:
-    """Finds the EXIF orientation that ``read_mask_values`` must apply to fit a mask to its displayed image.
+def drawn_on(image: Header, mask: Header) -> DrawnOn:
+    """Compares the sizes of an image and its mask to find which way up the mask was drawn.
 
-    Masks rarely have EXIF. A mask of the image's stored size was drawn on the stored image and is turned with it; one
-    that only fits the displayed size is not. If both sizes are equal (half turns, mirrors, squares), the mask is
-    taken to be stored like its image. A mask with EXIF orientation of its own is not turned again.
+    Masks rarely have EXIF. A mask of the image's stored size was drawn on the stored image, one that only fits the
+    displayed size was drawn on the displayed image.
 
     Returns:
-        1 to 8; 1 means no change, also if the size fits neither way. The caller compares sizes.
-
-    Raises:
-        DataError: if one of the two headers cannot be read.
+        ``"same"`` if there is nothing to decide: the image is stored upright, the mask has an EXIF orientation of its
+        own, or its size fits neither way; ``"unknown"`` if both sizes are equal (half turns, mirrors, squares).
     """
-    image, mask = read_header(image_path), read_header(mask_path)
-    same_as_stored = (mask.height, mask.width) == (image.height, image.width)
-    return image.orientation if mask.orientation == 1 and same_as_stored else 1
+    size, stored = (mask.height, mask.width), (image.height, image.width)
+    if image.orientation == 1 or mask.orientation != 1 or size not in (stored, image.displayed):
+        return "same"
+    if stored == image.displayed:
+        return "unknown"
+    return "stored" if size == stored else "displayed"
 
 
 def _values(image: Image.Image, path: Path) -> Values:
@@ -107,6 +115,22 @@ def _gray_values(image: Image.Image, palette: list[Color]) -> NDArray[np.uint8]:
     table = np.zeros(256, np.uint8)
     table[: len(palette)] = [red for red, _, _ in palette]
     return np.asarray(table[np.asarray(image)])
+
+
+def _ppm_maximum(path: Path) -> int:
+    """The largest value of a PPM file, from its header."""
+    with open_image(path) as image:
+        arguments = image.tile[0][3]
+        maximum = arguments[1] if isinstance(arguments, tuple) and len(arguments) > 1 else None
+        return maximum or (65535 if image.mode == "I" else 255)
+
+
+def _unscale(values: Values, maximum: int) -> Values:
+    """Undoes Pillow's scaling of a PPM's values to the full range of 8 or 16 bits."""
+    top = int(np.iinfo(values.dtype).max)
+    if maximum == top:
+        return values
+    return ((values.astype(np.uint64) * maximum + top // 2) // top).astype(values.dtype)
 
 
 def _whole_numbers(pixels: NDArray[np.generic], path: Path) -> NDArray[np.uint16]:

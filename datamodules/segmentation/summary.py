@@ -60,6 +60,7 @@ def summary_lines(data: SegmentData, classes: ClassList) -> list[str]:
         "  split: " + ", ".join(_splits(data)),
         "  sizes: " + ", ".join(_sizes(data.check.sizes)),
         "  mask values: " + ", ".join(_values(data.check, classes)),
+        *data.check.notes,
     ]
 
 
