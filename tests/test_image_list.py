@@ -1,5 +1,6 @@
 """Files, folders, patterns and lists become one list of images with unique names."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,54 @@ def test_arguments_without_a_match_are_refused_by_name(images: Path, words: list
     (images / "empty").mkdir()
     with pytest.raises(DataError, match=message):
         list_inputs(words)
+
+
+def test_an_existing_file_is_meant_by_its_name(images: Path) -> None:
+    for name in ("~backup.jpg", "@home.png", "[x].jpg", "~"):
+        (images / name).touch()
+    assert names(["~backup.jpg", "@home.png", "[x].jpg", "~"]) == ["~backup", "@home", "[x]", "~"]
+    with pytest.raises(DataError, match="~nobody-of-this-name: there is no such file"):
+        list_inputs(["~nobody-of-this-name"])
+
+
+def test_what_is_left_out_of_a_folder_is_listed(images: Path) -> None:
+    (images / "a" / "linked").symlink_to(images / "b")
+    (images / "a" / "dead.jpg").symlink_to("nowhere")
+    (images / "a" / "unmounted").symlink_to("/nowhere")
+    for words in (["a"], ["a/**/*"], ["a/*"]):
+        inputs = list_inputs(words)
+        assert [listed.name for listed in inputs.files] == [
+            "dead", "deep/y", "linked/my car.v2", "linked/x", "linked/z", "x",
+        ], words  # fmt: skip
+        assert inputs.lines() == [
+            "left out, suffix not supported: 1 (a/notes.md)",
+            "left out: a/unmounted: is a link to /nowhere, which does not exist",
+        ]
+        assert not inputs.complete
+
+
+@pytest.mark.parametrize(("name", "complete"), [("notes.txt", True), ("raw.CR2", False), ("clip.mp4", False)])
+def test_images_and_videos_that_are_left_out_are_missed(images: Path, name: str, complete: bool) -> None:
+    (images / "b" / name).touch()
+    inputs = list_inputs(["b"])
+    assert [path.name for path in inputs.others] == [name]
+    assert inputs.complete == complete
+
+
+def test_a_folder_without_images_names_what_it_holds(images: Path) -> None:
+    (images / "raw").mkdir()
+    for number in range(3):
+        (images / f"raw/{number}.nef").touch()
+    with pytest.raises(DataError, match=r"no image to work on: there are only other files: 3 x \.nef"):
+        list_inputs(["raw"])
+
+
+def test_names_need_not_be_utf_8(images: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9.jpg")
+    (images / "a" / odd).touch()
+    (images / "list.txt").write_bytes(b"a/caf\xe9.jpg\n")
+    for words in (["@list.txt"], [f"a/{odd}"], ["a/caf*"]):
+        assert names(words) == [odd.removesuffix(".jpg")]
+    (images / "wide.txt").write_text("a/x.jpg", encoding="utf-16")
+    with pytest.raises(DataError, match=r"wide\.txt: cannot be read as a list of images: it is not text in UTF-8"):
+        list_inputs(["@wide.txt"])

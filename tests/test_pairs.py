@@ -114,3 +114,15 @@ def test_no_problems_no_error(tmp_path: Path) -> None:
 
     assert not raised([])
     assert raised([Problem("torn", "x.jpg")])
+
+
+def test_a_file_whose_suffix_is_not_supported_is_named_as_the_reason(tmp_path: Path) -> None:
+    for name in ("images/a.psd", "images/b.png", "masks/a.png", "masks/b.xcf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    pairs, problems = pair_by_stem(tmp_path, tmp_path / "images", tmp_path / "masks")
+    assert pairs == []
+    assert [str(problem) for problem in problems] == [
+        "images/b.png: image without a mask (the suffix of b.xcf is not supported)",
+        "masks/a.png: mask without an image (the suffix of a.psd is not supported)",
+    ]

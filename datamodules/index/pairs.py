@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from datamodules.index.folder_scan import list_images
+from datamodules.index.folder_scan import list_images, scan_folder
 from datamodules.index.problems import Problem
 
 
@@ -58,11 +58,13 @@ def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = ""
         elif images != masks:
             problems += [Problem(f"mask whose name lacks '{mask_suffix}'", name_below(root, path)) for path in paths]
     problems += _repeated_names(sources, root) + _repeated_names(targets, root)
+    unsupported = _unsupported(masks) if sources.keys() - targets.keys() else {}
     for key in sources.keys() - targets.keys():
-        wanted = f"no {name_below(root, masks)}/{key}{mask_suffix}.*"
+        wanted = unsupported.get(key + mask_suffix, f"no {name_below(root, masks)}/{key}{mask_suffix}.*")
         problems += [Problem("image without a mask", name_below(root, path), wanted, True) for path in sources[key]]
+    unsupported = _unsupported(images) if targets.keys() - sources.keys() else {}
     for key in targets.keys() - sources.keys():
-        wanted = f"no {name_below(root, images)}/{key}.*"
+        wanted = unsupported.get(key, f"no {name_below(root, images)}/{key}.*")
         problems += [Problem("mask without an image", name_below(root, path), wanted, True) for path in targets[key]]
     both = sorted(sources.keys() & targets.keys())
     pairs = [Pair(key, name_below(root, sources[key][0]), sources[key][0], targets[key][0]) for key in both]
@@ -74,6 +76,12 @@ def _by_key(files: list[Path], folder: Path) -> Mapping[str, list[Path]]:
     for path in files:
         keys[unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())].append(path)
     return keys
+
+
+def _unsupported(folder: Path) -> dict[str, str]:
+    """What is wrong with the files that are no images by their suffix, by key."""
+    files = _by_key(scan_folder(folder).others, folder)
+    return {key: f"the suffix of {paths[0].name} is not supported" for key, paths in files.items()}
 
 
 def _repeated_names(keys: Mapping[str, list[Path]], root: Path) -> list[Problem]:

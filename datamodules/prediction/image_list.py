@@ -14,55 +14,12 @@ from datamodules.io.image_file import SUFFIXES
 
 LIST_SUFFIX = ".txt"
 #: Suffixes of images and videos that a user expects to be processed, whether or not they are supported.
-_MEDIA_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in [
-        "arw",
-        "avif",
-        "bmp",
-        "cr2",
-        "cr3",
-        "dng",
-        "exr",
-        "gif",
-        "hdr",
-        "heic",
-        "heif",
-        "hif",
-        "jfif",
-        "jp2",
-        "jpe",
-        "jpeg",
-        "jpg",
-        "jxl",
-        "nef",
-        "orf",
-        "pbm",
-        "pgm",
-        "png",
-        "pnm",
-        "ppm",
-        "psd",
-        "raf",
-        "raw",
-        "rw2",
-        "svg",
-        "tga",
-        "tif",
-        "tiff",
-        "webp",
-        "avi",
-        "m4v",
-        "mkv",
-        "mov",
-        "mp4",
-        "mpeg",
-        "mpg",
-        "mts",
-        "webm",
-        "wmv",
-    ]
-)
+_MEDIA_SUFFIXES = frozenset({
+    ".arw", ".avi", ".avif", ".bmp", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".hdr", ".heic", ".heif", ".hif", ".jfif",
+    ".jp2", ".jpe", ".jpeg", ".jpg", ".jxl", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".nef", ".orf",
+    ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".raf", ".raw", ".rw2", ".svg", ".tga", ".tif", ".tiff", ".webm",
+    ".webp", ".wmv",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,11 @@ from datamodules.cache.check_results import read_result, result_path, write_resu
 from datamodules.cache.encodings import IMAGE
 from datamodules.errors import DataError
 from datamodules.files import FileDataModule
+from datamodules.index.folder_scan import count_suffixes, scan_folder
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split, held_out, subsample
+from datamodules.io.image_file import SUFFIXES
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.check import CheckResult, check_pairs, stored_result
 from datamodules.segmentation.dataset import NativeSegmentDataset, Sample, SegmentDataset, collate_native
@@ -123,7 +125,12 @@ class SegmentDataModule(FileDataModule):
 
     def _check(self, root: Path, index: DatasetIndex) -> tuple[CheckResult, float | None]:
         if not index.pairs and not index.problems:
-            raise DataError(f"the data root {root} holds no images: put images and masks in it, or name another folder")
+            others = scan_folder(root).others
+            found = f", only {count_suffixes(others)}" if others else ""
+            raise DataError(
+                f"the data root {root} holds no images{found}: put images and masks in it "
+                f"({', '.join(sorted(SUFFIXES))}), or name another folder"
+            )
         files = (path for pair in index.pairs for path in (pair.image, pair.mask))
         path = result_path(self._checks, files, about=str(self.class_list))
         check = stored_result(read_result(path))

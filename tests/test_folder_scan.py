@@ -1,0 +1,73 @@
+"""Files below a folder: each is found, counted, or named as a problem."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from datamodules.errors import DataError
+from datamodules.index.folder_scan import list_images, scan_folder
+from datamodules.prediction.image_list import list_inputs
+from tests.helpers.tiny_images import noise, save
+
+
+def relative(paths: list[Path], root: Path) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in paths]
+
+
+def test_links_are_followed_and_dead_ones_are_not_lost(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    save(root / "a.png", noise(1))
+    save(tmp_path / "elsewhere/b.png", noise(2))
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "loop").symlink_to(root)
+    (root / "dead.jpg").symlink_to("nowhere.jpg")
+    (root / "unmounted").symlink_to("/nowhere")
+    (root / "notes.txt").touch()
+    (root / ".hidden.png").touch()
+    scan = scan_folder(root)
+    assert relative(scan.files, root) == ["a.png", "dead.jpg", "linked/b.png"]
+    assert relative(scan.others, root) == ["notes.txt"]
+    assert scan.problems == [f"{root / 'unmounted'}: is a link to /nowhere, which does not exist"]
+    with pytest.raises(DataError, match="unmounted: is a link to /nowhere"):
+        list_images(root)
+
+
+@pytest.fixture
+def ordinary_user() -> Iterator[Path]:
+    """A folder that everybody may read; the effective user is not root, who may list every folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(user)
+
+
+def test_a_folder_that_may_not_be_listed_is_a_problem(ordinary_user: Path) -> None:
+    locked = ordinary_user / "locked"
+    user = os.geteuid()
+    os.seteuid(os.getuid())
+    save(ordinary_user / "a.png", noise(1))
+    locked.mkdir()
+    save(locked / "b.png", noise(2))
+    locked.chmod(0)
+    os.seteuid(user)
+    scan = scan_folder(ordinary_user)
+    assert relative(scan.files, ordinary_user) == ["a.png"]
+    assert scan.problems == [f"{locked}: cannot be listed: Permission denied"]
+    with pytest.raises(DataError, match=r"cannot be read completely:\n  .*locked: cannot be listed: Permission denied"):
+        list_images(ordinary_user)
+    with pytest.raises(DataError, match=r"locked/b\.png: cannot be read: Permission denied"):
+        list_inputs([str(locked / "b.png")])
+    inputs = list_inputs([str(ordinary_user)])
+    assert [listed.name for listed in inputs.files] == ["a"]
+    assert inputs.lines() == [f"left out: {locked}: cannot be listed: Permission denied"]
+    assert not inputs.complete
+    os.seteuid(os.getuid())
+    locked.chmod(0o700)
