@@ -1,18 +1,23 @@
-"""The entry point: ``python experiments/run.py --task segment``, from a clone and from any working directory."""
+"""The entry point: ``python experiments/run.py --task segment`` in a clone, or the console script ``darkroom``."""
 
 import os
 import sys
 from pathlib import Path
 
-# Replaces the folder of this file, whose modules would be importable without their package.
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-# Importing albumentations checks for a new version: 2 s without a network.
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-from experiments.cli.signals import install_handlers  # noqa: E402 (after the path is set)
+def darkroom() -> int:
+    """Runs the command of ``sys.argv`` and returns the exit code; the console script ``darkroom`` calls it."""
+    # Importing albumentations checks for a new version: 2 s without a network.
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    from experiments.cli.signals import install_handlers
 
-if __name__ == "__main__":
     install_handlers()
     from experiments.cli.main import main
 
-    sys.exit(main(sys.argv[1:]))
+    return main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    # Replaces the folder of this file, whose modules would be importable without their package.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.exit(darkroom())

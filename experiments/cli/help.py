@@ -5,6 +5,7 @@ from pathlib import Path
 
 from experiments.cli.usage import UsageError
 from experiments.commands.table import COMMANDS
+from experiments.runs.command_line import documented_program
 from experiments.tasks.table import TASKS, Task
 
 COMMON_OPTIONS = {
@@ -37,9 +38,9 @@ def short_help(task_name: str | None, rest: Sequence[str]) -> str:
     if task_name is not None and task_name not in TASKS:
         raise UsageError(f"unknown task '{task_name}'. There are: {', '.join(TASKS)}")
     tasks = {task_name: TASKS[task_name]} if task_name else TASKS
-    example = next(iter(tasks))
+    example, start = next(iter(tasks)), documented_program()
     named = [word for word in rest if word in COMMANDS]
-    lines = ["usage: python experiments/run.py --task TASK [COMMAND] [options]", ""]
+    lines = [f"usage: {start} --task TASK [COMMAND] [options]", ""]
     for name in named:
         lines += [
             f"{name}: {COMMANDS[name].summary}",
@@ -53,10 +54,10 @@ def short_help(task_name: str | None, rest: Sequence[str]) -> str:
     lines += _table("common options", COMMON_OPTIONS)
     lines += [
         "examples",
-        f"  python experiments/run.py --task {example}",
-        f"  python experiments/run.py --task {example} --data.root my/images --name mine",
-        f"  python experiments/run.py --task {example} predict image.jpg",
-        f"  python experiments/run.py --task {example} --resume",
+        f"  {start} --task {example}",
+        f"  {start} --task {example} --data.root my/images --name mine",
+        f"  {start} --task {example} predict image.jpg",
+        f"  {start} --task {example} --resume",
     ]
     return "\n".join(lines)
 

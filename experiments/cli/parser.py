@@ -29,6 +29,7 @@ from experiments.runs.checkpoint import (
     load_weights,
     refuse_other_task,
 )
+from experiments.runs.command_line import documented_program
 from experiments.runs.context import RunContext
 from experiments.tasks.table import TASKS
 from lightning_modules.base import ImageTask
@@ -60,7 +61,7 @@ class DarkroomCLI(LightningCLI):
         self.spec = TASKS[plan.task_name].load()
         header = [
             f"the exact configuration of a run of the task '{plan.task_name}'; to repeat it:",
-            f"python experiments/run.py --task {plan.task_name} --config THIS_FILE",
+            f"{documented_program()} --task {plan.task_name} --config THIS_FILE",
         ]
         super().__init__(
             model_class=self.spec.module,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
 from datamodules.stage import stage_ends, stage_index
-from experiments.runs.command_line import command_for, current_command, script_path
+from experiments.runs.command_line import command_for, current_command, program
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from lightning_modules.typed_trainer import typed
@@ -61,7 +61,7 @@ def _continue_command(context: RunContext, checkpoint: str) -> str:
 
 
 def _command(context: RunContext, *words: str) -> str:
-    return shlex.join(["python", script_path(), "--task", context.task_name, *words])
+    return shlex.join([*program(), "--task", context.task_name, *words])
 
 
 def _best_score(context: RunContext, checkpoint: RunCheckpoint) -> str:
