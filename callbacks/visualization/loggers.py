@@ -2,18 +2,27 @@
 
 import warnings
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.loggers.mlflow import MLFlowLogger
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
 from torch import Tensor
 
 from callbacks.errors import OutputError
 from callbacks.output_file import save_png
 
 
+@runtime_checkable
+class ImageLogger(Protocol):
+    """A logger that takes images, as ``WandbLogger`` does."""
+
+    def log_image(self, key: str, images: list[Any]) -> None:
+        """Logs ``(H, W, 3)`` uint8 images under ``key``."""
+        ...
+
+
 def log_image(logger: Logger, tag: str, image: Tensor, *, step: int) -> None:
-    """Logs an image if the logger can store images (TensorBoard, Weights & Biases, MLflow).
+    """Logs an image if the logger takes images: TensorBoard, Weights & Biases, MLflow.
 
     Args:
         logger: any logger of Lightning.
@@ -23,11 +32,10 @@ def log_image(logger: Logger, tag: str, image: Tensor, *, step: int) -> None:
     """
     if isinstance(logger, TensorBoardLogger):
         logger.experiment.add_image(tag, image, step)
-    elif isinstance(logger, WandbLogger):
-        logger.log_image(key=tag, images=[_pixels(image)])
     elif isinstance(logger, MLFlowLogger):
-        name = f"{tag}/{step:08d}.png"
-        logger.experiment.log_image(logger.run_id, _pixels(image), artifact_file=name)
+        logger.experiment.log_image(logger.run_id, _pixels(image), key=tag, step=step)
+    elif isinstance(logger, ImageLogger):
+        logger.log_image(key=tag, images=[_pixels(image)])
 
 
 class FigureFiles:

@@ -70,7 +70,7 @@ def split_images(
         splits["train"] = [image for image in splits["train"] if image.name not in val]
     splits["test"] = splits["test"] or splits["val"]
     for split, chosen in splits.items():
-        if not chosen:
+        if not chosen and (split != "train" or val_share != 1):
             raise DataError(f"{root} has no image in the split '{split}': add at least one")
     return ImageSplits(root=root, splits=splits)
 

@@ -15,6 +15,7 @@ from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from experiments.cli.arguments import OPTIONS
 from experiments.cli.errors import constructor_errors, describe_error
+from experiments.cli.loggers import add_logger_defaults, set_log_folders
 from experiments.cli.parser_errors import describe_parser_error
 from experiments.cli.plan import Plan
 from experiments.cli.settings import disable_pretrained
@@ -63,6 +64,7 @@ class DarkroomCLI(LightningCLI):
             f"the exact configuration of a run of the task '{plan.task_name}'; to repeat it:",
             f"{documented_program()} --task {plan.task_name} --config THIS_FILE",
         ]
+        settings, flags = add_logger_defaults(plan.settings, plan.flags)
         super().__init__(
             model_class=self.spec.module,
             datamodule_class=ImageDataModule,
@@ -71,7 +73,7 @@ class DarkroomCLI(LightningCLI):
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "dump_header": header},
-            args=["--config", json.dumps(plan.settings), *plan.flags],
+            args=["--config", json.dumps(settings), *flags],
             run=False,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
@@ -118,6 +120,10 @@ class DarkroomCLI(LightningCLI):
         config, checkpoint = self.config.clone(), self.plan.checkpoint
         if checkpoint is not None or config.init_from is not None or not self._trains:
             disable_pretrained(config.model)  # the weights come from a file or are not needed
+        if self.plan.command == "fit":
+            set_log_folders(config.trainer, self.plan.folder.path)
+        else:
+            config.trainer.logger = False
         with constructor_errors():
             self.config_init = self.parser.instantiate(config)
         self.stages: list[Stage] = self.config_init.stages

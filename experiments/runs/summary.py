@@ -4,6 +4,8 @@ import math
 import shlex
 from pathlib import Path
 
+from lightning.pytorch.loggers import TensorBoardLogger
+
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
 from datamodules.stage import stage_ends, stage_index
 from experiments.runs.command_line import command_for, current_command, program
@@ -20,6 +22,7 @@ def summarize(context: RunContext, *, seconds: float) -> str:
     file = checkpoint.best if checkpoint.best.exists() else checkpoint.last
     paths = {name: str(relative_to_here(path)) for name, path in _paths(context, file).items()}
     width = max(map(len, paths))
+    tensorboard = shlex.join(["tensorboard", "--logdir", paths["log"]]) if _tensorboard(context) else None
     return "\n".join(
         [
             "",
@@ -28,7 +31,7 @@ def summarize(context: RunContext, *, seconds: float) -> str:
             *(f"  {name:{width}}  {path}" for name, path in paths.items()),
             "",
             "what next:",
-            f"  look at it   {shlex.join(['tensorboard', '--logdir', paths['log']])}",
+            *([f"  look at it   {tensorboard}"] if tensorboard else []),
             f"  use it       {_command(context, 'predict', '--ckpt_path', paths['checkpoint'])} YOUR_IMAGES",
             f"  train on     {_continue_command(context, paths['checkpoint'])}",
         ]
@@ -75,6 +78,12 @@ def _best_score(context: RunContext, checkpoint: RunCheckpoint) -> str:
     )
 
 
+def _tensorboard(context: RunContext) -> TensorBoardLogger | None:
+    return next((logger for logger in context.trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
+
+
 def _paths(context: RunContext, checkpoint: Path) -> dict[str, Path]:
-    paths = {"checkpoint": checkpoint, "log": context.folder.path, "config": context.folder.config}
+    logger = _tensorboard(context) or context.trainer.logger
+    place = logger and (logger.log_dir or logger.save_dir)
+    paths = {"checkpoint": checkpoint, **({"log": Path(place)} if place else {}), "config": context.folder.config}
     return paths | ({"figures": context.folder.figures} if context.folder.figures.is_dir() else {})

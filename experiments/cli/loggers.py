@@ -1,0 +1,87 @@
+"""Loggers that the user chooses write into the run's folder unless they are given another place."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import Namespace
+
+from experiments.cli.settings import Settings
+
+#: Stands for the run's folder in saved settings, so that a run repeated from them logs into its own folder.
+RUN_FOLDER = "RUN_FOLDER"
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "TensorBoardLogger": {"save_dir": RUN_FOLDER, "name": "", "version": "", "default_hp_metric": False},
+    "CSVLogger": {"save_dir": RUN_FOLDER},
+    "MLFlowLogger": {"save_dir": f"{RUN_FOLDER}/mlruns"},
+    "WandbLogger": {"save_dir": RUN_FOLDER},
+}
+
+
+def add_logger_defaults(settings: Mapping[str, Any], flags: Sequence[str]) -> tuple[Settings, list[str]]:
+    """Adds the folder to loggers that have none.
+
+    Args:
+        settings: settings of files.
+        flags: options of the command line.
+
+    Returns:
+        Both, with the defaults added.
+
+    >>> add_logger_defaults({}, ["--trainer.logger", "CSVLogger"])
+    ({}, ['--trainer.logger', 'CSVLogger', '--trainer.logger.save_dir=RUN_FOLDER'])
+    """
+    completed: Settings = dict(settings)
+    trainer = settings.get("trainer")
+    if isinstance(trainer, Mapping) and "logger" in trainer:
+        completed["trainer"] = {**trainer, "logger": _complete(trainer["logger"])}
+    words: list[str] = []
+    expects_value = False
+    for word in flags:
+        option, equals, value = word.partition("=")
+        if expects_value:
+            words += _flag_words(word)
+        elif equals and option.rstrip("+") in _OPTIONS:
+            first, *rest = _flag_words(value)
+            words += [f"{option}={first}", *rest]
+        else:
+            words.append(word)
+        expects_value = not expects_value and not equals and option.rstrip("+") in _OPTIONS
+    return completed, words
+
+
+def set_log_folders(trainer: Namespace, folder: Path) -> None:
+    """Replaces ``RUN_FOLDER`` in the settings of the loggers, in place."""
+    loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+    for logger in loggers:
+        place = logger.init_args.get("save_dir") if isinstance(logger, Namespace) and "init_args" in logger else None
+        if isinstance(place, str | Path) and Path(place).parts[:1] == (RUN_FOLDER,):
+            logger.init_args.save_dir = str(folder.joinpath(*Path(place).parts[1:]))
+
+
+_OPTIONS = ("--trainer.logger", "--trainer.logger.class_path")
+
+
+def _complete(logger: Any) -> Any:
+    """Adds the defaults to the settings of one logger or of several; other values stay as they are."""
+    if isinstance(logger, list):
+        return [_complete(one) for one in logger]
+    if isinstance(logger, str):
+        return _complete({"class_path": logger}) if _name(logger) in DEFAULTS else logger
+    if isinstance(logger, Mapping) and _name(logger.get("class_path")) in DEFAULTS:
+        given = {key: value for key, value in (logger.get("init_args") or {}).items() if value is not None}
+        return {**logger, "init_args": DEFAULTS[_name(logger["class_path"])] | given}
+    return logger
+
+
+def _flag_words(value: str) -> list[str]:
+    """The value of an option that names a logger, and the flags of its defaults."""
+    if value.lstrip().startswith(("{", "[")):
+        return [yaml.safe_dump(_complete(yaml.safe_load(value)), default_flow_style=True).strip()]
+    return [value, *(f"--trainer.logger.{key}={default}" for key, default in DEFAULTS.get(_name(value), {}).items())]
+
+
+def _name(class_path: Any) -> str:
+    return str(class_path).rpartition(".")[2]
