@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,8 @@ class ImageDataModule(LightningDataModule, ABC):
         num_workers: loader processes per training process, at most the number of usable cores; ``"auto"`` leaves one
             core to each training process and takes at most 8.
         cache_dir: folder of the cache; ``None`` is the user's cache folder.
+        timeout: seconds that the loader processes may take for a batch, for example while a file server does not
+            respond; 0 waits without a limit.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -41,13 +43,17 @@ class ImageDataModule(LightningDataModule, ABC):
         seed: int = 0,
         num_workers: int | Literal["auto"] = "auto",
         cache_dir: Path | None = None,
+        timeout: float = 300.0,
     ) -> None:
         super().__init__()
         if seed < 0:
             raise ValueError(f"seed must be at least 0, not {seed}")
         if num_workers != "auto" and num_workers < 0:
             raise ValueError(f"num_workers must be at least 0 or 'auto', not {num_workers}")
+        if timeout < 0:
+            raise ValueError(f"timeout is in seconds and must be at least 0, not {timeout:g}")
         self.root, self.seed, self.num_workers, self.cache_dir = root, seed, num_workers, cache_dir
+        self.timeout = timeout
         self.planned: Sequence[Stage] = ()  # stages that `prepare_data` prepares
         self.skipped: Sequence[str] = ()  # a line for each file that cannot be used and is left out
         self._digest = ""  # of the files' names, sizes and modification times; empty if they are not watched
@@ -124,17 +130,25 @@ class ImageDataModule(LightningDataModule, ABC):
         """Shuffled, resumable batches of this process."""
         data = self.train_set(self.stage)
         epoch, start = self._progress()
-        return batch_loader(data, self._train_batches(self.stage, data, epoch, start), workers=self._workers())
+        return self._loader(data, self._train_batches(self.stage, data, epoch, start))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Every validation image once."""
         data = self.val_set(self.stage)
-        return batch_loader(data, self._eval_batches(data), workers=self._workers())
+        return self._loader(data, self._eval_batches(data))
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Every test image once."""
         data = self.test_set(self.stage)
-        return batch_loader(data, self._eval_batches(data), workers=self._workers(), collate=self.collate_test)
+        return self._loader(data, self._eval_batches(data), collate=self.collate_test)
+
+    def _loader(
+        self,
+        data: Dataset[dict[str, Any]],
+        batches: TrainBatches | EvalBatches,
+        collate: Callable[[list[Any]], Any] = default_collate,
+    ) -> DataLoader[Any]:
+        return batch_loader(data, batches, workers=self._workers(), timeout=self.timeout, collate=collate)
 
     def _train_batches(
         self, stage: Stage, data: Dataset[dict[str, Any]], epoch: int = 0, start: int = 0

@@ -9,9 +9,11 @@ def darkroom() -> int:
     """Runs the command of ``sys.argv`` and returns the exit code; the console script ``darkroom`` calls it."""
     # Importing albumentations checks for a new version: 2 s without a network.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    from experiments.cli.output_streams import tolerate_closed_output
     from experiments.cli.signals import install_handlers
 
     install_handlers()
+    tolerate_closed_output()
     from experiments.cli.main import main
 
     return main(sys.argv[1:])

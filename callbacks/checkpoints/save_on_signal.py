@@ -8,7 +8,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
-from callbacks.distributed.exit_codes import SIGNALS
+from callbacks.distributed.exit_codes import SIGNALS, is_ignored
 from callbacks.errors import InterruptedRunError
 from lightning_modules.typed_trainer import ends_step
 
@@ -37,7 +37,8 @@ class SaveOnSignal(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Installs the handlers, after Lightning has installed its own."""
         for number in SIGNALS:
-            self._previous[number] = signal.signal(number, self._receive)
+            if not is_ignored(number):
+                self._previous[number] = signal.signal(number, self._receive)
         self.training.set()
 
     def on_train_batch_end(

@@ -88,13 +88,18 @@ class ChildProcesses:
 
     def _terminate(self) -> None:
         """Kills the ranks that still run. If no cause is known, SIGABRT makes them print their tracebacks first."""
-        for number in (signal.SIGKILL,) if self._cause_is_known() else (signal.SIGABRT, signal.SIGKILL):
-            running = [process for process in self.processes if process.poll() is None]
-            for process in running:
-                process.send_signal(number)
-            deadline = time.monotonic() + 3
-            while any(process.poll() is None for process in running) and time.monotonic() < deadline:
-                time.sleep(0.1)
+        if not self._cause_is_known() and sys.platform != "win32":
+            for process in self.processes:
+                process.send_signal(signal.SIGABRT)
+            self._wait_seconds(3)
+        for process in self.processes:
+            process.kill()
+        self._wait_seconds(3)
+
+    def _wait_seconds(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while any(process.poll() is None for process in self.processes) and time.monotonic() < deadline:
+            time.sleep(0.1)
 
     def _cause_is_known(self) -> bool:
         first = first_error(self.errors)

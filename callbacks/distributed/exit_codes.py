@@ -2,7 +2,12 @@
 
 import signal
 
-#: Signals that a user, a scheduler or a time limit sends to stop a run.
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+#: Signals that a user, a scheduler, a time limit or a closed terminal sends to stop a run; Windows has only two.
+SIGNALS = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP") if hasattr(signal, name))
 #: Done; a failure; a user's mistake; stopped, saved and resumable; stopped at once by a second Ctrl-C.
 DONE, FAILURE, MISTAKE, INTERRUPTED, STOPPED_AT_ONCE = 0, 1, 2, 75, 130
+
+
+def is_ignored(number: signal.Signals) -> bool:
+    """Whether the process was started with ``number`` ignored, as ``nohup`` does with SIGHUP."""
+    return signal.getsignal(number) == signal.SIG_IGN

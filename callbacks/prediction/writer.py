@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from callbacks.output_file import output_file
 from datamodules.batches import PredictBatch
+from datamodules.io.atomic_file import temporary
 from models.gather import gather_objects
 
 _THREADS = 4
@@ -115,7 +116,7 @@ class PredictionWriter(Callback):
         if self.table is not None:
             self.table.path.parent.mkdir(parents=True, exist_ok=True)
             part = _part(self.table.path, trainer.global_rank)
-            self._open.callback(part.unlink, missing_ok=True)
+            self._open.enter_context(temporary(part))
             self._part = self._open.enter_context(part.open("w", encoding="utf-8", newline=""))
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -112,6 +112,10 @@ class BenchmarkDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._images)
 
+    def name(self, key: Key) -> str:
+        """Name of the sample, for messages."""
+        return self._images[key.index].name
+
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Returns one pair; the epoch has no effect.
 

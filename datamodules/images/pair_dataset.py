@@ -41,6 +41,10 @@ class PatchDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._cropper)
 
+    def name(self, key: Key) -> str:
+        """Name of the sample, for messages."""
+        return self._cropper.name(key)
+
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Returns one pair of one epoch.
 
@@ -83,6 +87,10 @@ class NativePairDataset(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self._images)
+
+    def name(self, key: Key) -> str:
+        """Name of the sample, for messages."""
+        return self._images[key.index].name
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Returns one pair; the epoch has no effect.

@@ -185,6 +185,10 @@ class ContentDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._cropper)
 
+    def name(self, key: Key) -> str:
+        """Name of the sample, for messages."""
+        return self._cropper.name(key)
+
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Returns one patch of one epoch.
 

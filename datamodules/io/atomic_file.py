@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 #: Suffix of a file that is not finished yet. Its name also starts with a dot.
 PARTIAL = ".partial"
+_temporary: set[Path] = set()
 _LONGEST_NAME = 255  # bytes, on every common file system
 
 
@@ -31,16 +32,13 @@ def atomic_path(target: Path, *, partial: Path | None = None, sync: bool = True)
         OSError: if the file cannot be written. ``target`` is unchanged then, and the temporary file is removed.
     """
     partial = partial or partial_path(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with temporary(partial):
         yield partial
         if sync:
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
         partial.replace(target)
-    finally:
-        with suppress(OSError):  # the folder may not exist
-            partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -55,6 +53,25 @@ def atomic_file(target: Path) -> Iterator[BinaryIO]:
     """
     with atomic_path(target) as partial, partial.open("wb") as file:
         yield file
+
+
+@contextmanager
+def temporary(path: Path) -> Iterator[None]:
+    """Removes the file ``path`` at the end of the block, or when a signal ends the process (``remove_temporary``)."""
+    _temporary.add(path)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the folder may not exist
+            path.unlink(missing_ok=True)
+        _temporary.discard(path)
+
+
+def remove_temporary() -> None:
+    """Removes the temporary files of this process; called right before it ends without running ``finally`` blocks."""
+    for path in list(_temporary):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def partial_path(target: Path) -> Path:

@@ -2,23 +2,75 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Literal, Protocol, runtime_checkable
 
-import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
+from datamodules.errors import LoaderTimeoutError
 from datamodules.loading.parallel import usable_cores
 from datamodules.loading.sampler import EvalBatches, TrainBatches
+from datamodules.loading.workers import kill_workers, kill_workers_at_exit, start_worker
 
 MAX_WORKERS = 8  # of "auto"
 
 
-class ResumableLoader(DataLoader[Any]):
+@runtime_checkable
+class NamedSamples(Protocol):
+    """A data set whose samples have names."""
+
+    def name(self, key: Any) -> str:
+        """Name of the file of sample ``key``, for messages."""
+        ...
+
+
+class WatchedLoader(DataLoader[Any]):
+    """A data loader that names the files of a batch that does not arrive within ``timeout`` seconds.
+
+    Raises:
+        LoaderTimeoutError: while iterating; the loader processes are killed then.
+    """
+
+    advice = "check that they and their disk can be read"
+
+    def _get_iterator(self) -> _BaseDataLoaderIter:
+        if self.num_workers == 0:
+            return super()._get_iterator()
+        kill_workers_at_exit()
+        self.check_worker_number_rationality()
+        return _WatchedIterator(self)
+
+
+class _WatchedIterator(_MultiProcessingDataLoaderIter):
+    def __init__(self, loader: WatchedLoader) -> None:
+        self._batches, self._advice = loader.batch_sampler or (), loader.advice
+        super().__init__(loader)
+
+    def _get_data(self) -> Any:
+        try:
+            return super()._get_data()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader timed out"):
+                raise
+            kill_workers()  # they may wait for a file server without end
+            keys = next(islice(self._batches, self._rcvd_idx, None), [])
+            data = self._dataset
+            names = [data.name(key) if isinstance(data, NamedSamples) else str(key) for key in keys]
+            raise LoaderTimeoutError(
+                f"the loader processes returned nothing for {self._timeout:g} s. The batch that is missing has the "
+                f"files {', '.join(names)}: {self._advice}"
+            ) from error
+
+
+class ResumableLoader(WatchedLoader):
     """A data loader whose position follows from the trainer's own progress (``ImageDataModule._progress``).
 
     Lightning takes a loader without ``state_dict`` for one that cannot be resumed, and warns.
     """
+
+    advice = f"{WatchedLoader.advice}, or raise --data.timeout"
 
     def state_dict(self) -> dict[str, Any]:
         """Empty: there is nothing to save."""
@@ -33,6 +85,7 @@ def batch_loader(
     batches: TrainBatches | EvalBatches,
     *,
     workers: int,
+    timeout: float = 0.0,
     collate: Callable[[list[Any]], Any] = default_collate,
 ) -> ResumableLoader:
     """Loads ``batches`` of ``data``.
@@ -41,6 +94,7 @@ def batch_loader(
         data: samples by ``Key``.
         batches: the keys of every batch.
         workers: loader processes; 0 loads in this process.
+        timeout: seconds that a batch may take in the loader processes; 0 waits without a limit.
         collate: makes a batch of samples; an empty list of samples becomes ``{"name": []}`` without it.
     """
     return ResumableLoader(
@@ -50,7 +104,8 @@ def batch_loader(
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=limit_threads,
+        worker_init_fn=start_worker,
+        timeout=timeout if workers else 0,
     )
 
 
@@ -66,12 +121,6 @@ def loader_processes(requested: int | Literal["auto"], *, processes: int) -> int
     if requested != "auto":
         return min(requested, cores)
     return max(0, min(MAX_WORKERS, cores // max(1, processes) - 1))
-
-
-def limit_threads(_worker: int) -> None:
-    """Switches off the threads of OpenCV and torch in a loader process: there is one process per core."""
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
 
 
 def _collate(collate: Callable[[list[Any]], Any], samples: list[Any]) -> Any:

@@ -1,19 +1,15 @@
 """Calls one function on many files: in a pool of processes, with a progress bar, naming every bad file."""
 
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing.connection import wait
-from threading import Thread
 from typing import TypeVar
 
-import cv2
 from tqdm import tqdm
 
 from datamodules.errors import DataError
+from datamodules.loading.workers import start_worker
 
 _NAMED = 20  # bad files that a message names
 _CHUNK = 8
@@ -45,7 +41,7 @@ def map_files(
     call = partial(_call, function)
     if workers <= 1 or len(items) <= _CHUNK:
         return list(_with_bar(map(call, items), len(items), title))
-    pool = ProcessPoolExecutor(min(workers, len(items)), initializer=_start_worker)
+    pool = ProcessPoolExecutor(min(workers, len(items)), initializer=start_worker)
     try:
         return list(_with_bar(pool.map(call, items, chunksize=_CHUNK), len(items), title))
     finally:
@@ -71,21 +67,6 @@ def _call(function: Callable[[Item], Result], item: Item) -> Result | DataError:
         return function(item)
     except DataError as error:
         return error
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    # There is one process per core. Not 1: in a forked process, that waits without end for threads of the parent.
-    cv2.setNumThreads(0)
-    Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    """Ends this process when its parent ends; otherwise the workers of a killed run would wait for work without end."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _with_bar(results: Iterable[Result], total: int, title: str) -> Iterator[Result]:

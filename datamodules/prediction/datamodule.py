@@ -16,6 +16,8 @@ from datamodules.io.image import image_size, read_image
 from datamodules.io.native_depth import read_native_depth
 from datamodules.io.resize import resize_image
 from datamodules.io.tensors import image_tensor
+from datamodules.loading.loader import WatchedLoader
+from datamodules.loading.workers import start_worker
 from datamodules.prediction.image_list import Listed
 
 _UNREADABLE = 16  # side of the black image that replaces one that cannot be read
@@ -48,6 +50,10 @@ class PredictDataset(Dataset[PredictSample]):
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def name(self, index: int) -> str:
+        """File of the sample, for messages."""
+        return str(self.images[index].path)
 
     def __getitem__(self, index: int) -> PredictSample:
         """Reads image ``index``; raises nothing if the file cannot be used."""
@@ -100,6 +106,7 @@ class PredictDataModule(LightningDataModule):
         batch_size: images per batch of one process.
         num_workers: loader processes.
         keep_originals: whether batches also hold the images at their own size, in 8 bits.
+        timeout: seconds that the loader processes may take for a batch.
     """
 
     def __init__(
@@ -110,18 +117,19 @@ class PredictDataModule(LightningDataModule):
         batch_size: int = 1,
         num_workers: int,
         keep_originals: bool,
+        timeout: float = 300.0,
     ) -> None:
         super().__init__()
         # After super(), which sets it too: a rank may have no images, since the list is not padded.
         self.allow_zero_length_dataloader_with_multiple_devices = True
         self.data = PredictDataset(images=images, size=size, keep_originals=keep_originals)
-        self.batch_size, self.num_workers = batch_size, num_workers
+        self.batch_size, self.num_workers, self.timeout = batch_size, num_workers, timeout
 
     def predict_dataloader(self) -> DataLoader[PredictSample]:
         """The images of this process, every ``world``-th one, in order."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         native = self.data.size is None  # then images may be large, and only one is read ahead
-        return DataLoader(
+        return WatchedLoader(
             self.data,
             sampler=range(rank, len(self.data), world),
             batch_size=1 if native else self.batch_size,
@@ -129,4 +137,6 @@ class PredictDataModule(LightningDataModule):
             collate_fn=collate_predict,
             prefetch_factor=1 if native and self.num_workers else None,
             pin_memory=torch.cuda.is_available() and not native,
+            worker_init_fn=start_worker,
+            timeout=self.timeout if self.num_workers else 0,
         )

@@ -49,6 +49,10 @@ class SegmentDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._samples)
 
+    def name(self, key: Key) -> str:
+        """Name of the sample, for messages."""
+        return self._samples[key.index].name
+
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Returns one sample of one epoch.
 
@@ -79,6 +83,10 @@ class NativeSegmentDataset(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self._samples)
+
+    def name(self, key: Key) -> str:
+        """Name of the sample, for messages."""
+        return self._samples[key.index].name
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Returns one sample; the epoch has no effect.

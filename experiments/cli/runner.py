@@ -14,6 +14,7 @@ from experiments.cli.errors import MISTAKES, describe_error
 from experiments.cli.log_filter import filter_logs
 from experiments.cli.parser import build_context
 from experiments.cli.plan import make_plan
+from experiments.cli.signals import writes_files
 from experiments.commands.table import COMMANDS
 
 # Importing a class runs the code of its package, so a configuration may name classes of these packages only.
@@ -37,6 +38,8 @@ def run_command(arguments: Arguments) -> int:
     """
     if not arguments.trust_config:
         set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=TRUSTED)
+    if arguments.command != "fit":
+        writes_files()
     try:
         with filter_logs(), ExitStack() as locks:
             return COMMANDS[arguments.command].run(build_context(make_plan(arguments, locks)))

@@ -10,6 +10,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -18,26 +19,33 @@ from contextlib import suppress
 from types import FrameType
 
 from callbacks.distributed.error_files import errors_folder, launcher_pid, remove_errors_folder
-from callbacks.distributed.exit_codes import FAILURE, INTERRUPTED, SIGNALS, STOPPED_AT_ONCE
+from callbacks.distributed.exit_codes import FAILURE, INTERRUPTED, SIGNALS, STOPPED_AT_ONCE, is_ignored
+from datamodules.io.atomic_file import remove_temporary
 from experiments.runs.command_line import current_command
 
 #: Set while ``SaveOnSignal`` handles the signals: the step is then completed and saved first.
 TRAINING = threading.Event()
 _resume_command: Callable[[], str] = current_command
+_progress = " before there was anything to save. Continue with:"
 #: Grace period in seconds for a child rank after its parent died. Longer during training, so that it can finish the
 #: step and report its connection error.
 _GRACE, _GRACE_IN_TRAINING = 2.0, 20.0
 
 
 def install_handlers() -> None:
-    """Handles SIGTERM, SIGINT and SIGUSR1 from now on; called once, by the first lines of the entry point."""
-    receiver, sender = os.pipe()
-    for end in (receiver, sender):
-        os.set_blocking(end, False)
-    signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
+    """Handles ``SIGNALS`` from now on; called once, by the first lines of the entry point.
+
+    SIGHUP stays ignored under ``nohup``. SIGINT is handled even where a shell script started the program in the
+    background and had it ignored: a script that sends it wants the run to stop.
+    """
+    receiver, sender = socket.socketpair()  # Windows can wait for sockets only
+    sender.setblocking(False)
+    signal.set_wakeup_fd(sender.detach(), warn_on_full_buffer=False)
     for number in SIGNALS:
-        signal.signal(number, _do_nothing)
-    os.register_at_fork(after_in_child=_ignore_in_workers)
+        if not (number.name == "SIGHUP" and is_ignored(number)):
+            signal.signal(number, _do_nothing)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_ignore_in_workers)
     threading.Thread(target=_watch, args=(receiver,), name="signals", daemon=True).start()
 
 
@@ -45,6 +53,12 @@ def set_resume_command(command: Callable[[], str]) -> None:
     """Sets the command that is printed if a signal ends the process: it starts or resumes the run."""
     global _resume_command
     _resume_command = command
+
+
+def writes_files() -> None:
+    """Notes that the command writes files one by one, and so has results before it ends."""
+    global _progress
+    _progress = "; the files written before it are complete. Start again with:"
 
 
 def is_started_externally(environ: Mapping[str, str] = os.environ) -> bool:
@@ -62,20 +76,31 @@ def _do_nothing(number: int, frame: FrameType | None) -> None:
     """Python writes to the wakeup descriptor only for signals that have a handler."""
 
 
+def _block() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
 def _ignore_in_workers() -> None:
-    """Data loader workers ignore signals sent to the process group; the training process ends them."""
+    """Forked processes ignore signals to the process group; the main process ends them.
+
+    The signals stay blocked, since ``DataLoader`` installs its own handler for SIGTERM afterwards.
+    """
     signal.set_wakeup_fd(-1)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _watch(receiver: int) -> None:
+def _watch(receiver: socket.socket) -> None:
     """Handles signals as they arrive, and ends a child rank whose parent has died."""
     parent = launcher_pid()
     interrupts = 0
     while True:
         ready, _, _ = select.select([receiver], [], [], None if parent is None else 1.0)
-        for number in os.read(receiver, 64) if ready else b"":
+        for number in receiver.recv(64) if ready else b"":
             interrupts += number == signal.SIGINT
             _handle(number, interrupts, parent)
         if parent is not None and os.getppid() != parent:
@@ -92,7 +117,7 @@ def _handle(number: int, interrupts: int, parent: int | None) -> None:
     if parent is not None:
         os.kill(parent, signal.SIGTERM)  # rank 0 prints the message, and this rank ends with it
         return
-    _exit(INTERRUPTED, f"stopped by {signal.Signals(number).name} before there was anything to save. Continue with:")
+    _exit(INTERRUPTED, f"stopped by {signal.Signals(number).name}{_progress}")
 
 
 def _exit_as_orphan() -> None:
@@ -118,4 +143,5 @@ def _exit(code: int, reason: str) -> None:
         with suppress(OSError):
             os.write(1, f"\n{reason}\n  {_resume_command()}\n".encode())
     remove_errors_folder()
+    remove_temporary()
     os._exit(code)

@@ -96,6 +96,17 @@ class RealRun:
         """Child processes that run Python."""
         return [pid for pid in _all() if _parent(pid) == self.process.pid]
 
+    def descendants(self) -> list[int]:
+        """Processes of the run other than the first one."""
+        found = [self.process.pid]
+        for pid in found:
+            found += [child for child in _all() if _parent(child) == pid]
+        return found[1:]
+
+    def parent(self, pid: int) -> int:
+        """The process that started ``pid``."""
+        return _parent(pid)
+
     def ranks(self) -> list[int]:
         """The other ranks of a run, once they have started."""
         return [pid for pid in self.children() if b"run.py" in _command(pid) and b"LOCAL_RANK=" in _environment(pid)]

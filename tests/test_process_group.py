@@ -1,0 +1,131 @@
+"""Signals that reach the whole process group, terminals that are closed, and loader processes that stand still."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers import tiny_images
+from tests.helpers.real_run import ROOT, RUN, WORDS, RealRun
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
+]
+LONG = ("--stages.all.epochs", "20")
+TWO = ("--trainer.devices", "2")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    tiny_images.carvana(tmp_path / "cars", cars=6)
+    return tmp_path
+
+
+def last(place: Path) -> Path:
+    return place / "runs/segment/sample/checkpoints/last.ckpt"
+
+
+def saved_steps(place: Path) -> int:
+    steps: int = torch.load(last(place), weights_only=True)["global_step"]
+    return steps
+
+
+def loaders(run: RealRun) -> list[int]:
+    """Loader processes of rank 0."""
+    return [pid for pid in run.children() if pid not in run.ranks()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process has not ended; one that ended stays in /proc until its parent has asked for its code."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signal_to_the_whole_group_saves(place: Path, number: signal.Signals) -> None:
+    with RealRun(place, *WORDS, *LONG, "--data.num_workers", "2") as run:
+        run.wait_for(last(place).exists)
+        before = saved_steps(place)
+        run.wait_for(lambda: bool(loaders(run)))
+        for pid in loaders(run):  # first, as a busy machine may deliver them
+            os.kill(pid, number)
+        run.send_to_all(number)
+        assert run.finish() == 75
+    assert "Traceback" not in run.said
+    assert "saved as" in run.said
+    assert before <= saved_steps(place) < 200
+
+
+def test_run_under_nohup_ignores_a_closed_terminal(place: Path) -> None:
+    with RealRun(place, *WORDS, interpreter=("nohup", sys.executable)) as run:
+        run.wait_for(last(place).exists)
+        run.send(signal.SIGHUP)
+        assert run.finish() == 0
+    assert saved_steps(place) == 20
+
+
+def test_loaders_end_with_a_killed_run(place: Path) -> None:
+    with RealRun(place, *WORDS, *LONG, "--data.num_workers", "2") as run:
+        run.wait_for(lambda: len(loaders(run)) >= 2)
+        pids = loaders(run)
+        os.kill(pids[0], signal.SIGSTOP)
+        run.send(signal.SIGKILL)
+        assert run.finish() == -signal.SIGKILL  # after the last process of the run has closed its output
+    assert not any(is_running(pid) for pid in pids)
+
+
+def test_stopped_loader_is_reported_with_its_files(place: Path) -> None:
+    with RealRun(place, *WORDS, *LONG, "--data.timeout", "3") as run:
+        run.wait_for(last(place).exists)
+        (pid, *_) = loaders(run)
+        os.kill(pid, signal.SIGSTOP)
+        start = time.monotonic()
+        assert run.finish() == 1
+        assert time.monotonic() - start < 60
+    line = run.said.rstrip().splitlines()[-1]
+    assert line.startswith("run.py: the loader processes returned nothing for 3 s. The batch that is missing has")
+    assert "train/car" in line
+    assert "Traceback" not in run.said
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("rank", [0, 1])
+def test_all_processes_end_after_a_loader_stands_still(place: Path, rank: int) -> None:
+    """Without a limit of its own for the loader, the ranks find out by waiting for each other."""
+    words = [*WORDS, *LONG, *TWO, "--data.num_workers", "1", "--data.timeout", "0", "--ddp.timeout", "0.2"]
+    with RealRun(place, *words) as run:
+        run.wait_for(last(place).exists)
+        owner = run.process.pid if rank == 0 else run.ranks()[0]
+        (pid, *_) = [pid for pid in run.descendants() if pid not in run.ranks() and run.parent(pid) == owner]
+        os.kill(pid, signal.SIGSTOP)
+        start = time.monotonic()
+        assert run.finish() != 0
+        assert time.monotonic() - start < 12 + 60
+
+
+@pytest.mark.parametrize("command", ["fit", "predict"])
+def test_closed_output_ends_nothing(place: Path, command: str) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    line = [sys.executable, str(RUN), *WORDS]
+    if command == "predict":
+        subprocess.run(line, cwd=place, env=environment, check=True, capture_output=True)
+        line = [*line[:4], "predict", "--trust-config", "cars/train", "--out", "out"]
+    errors = (place / "errors").open("w+")
+    with subprocess.Popen(line, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=errors) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(timeout=600) == 0
+    errors.seek(0)
+    assert "Traceback" not in errors.read()
+    if command == "fit":
+        assert saved_steps(place) == 20
+    else:
+        assert len(list((place / "out/mask").glob("*.png"))) == len(list((place / "cars/train").iterdir()))
