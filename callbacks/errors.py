@@ -24,5 +24,9 @@ class OutputError(RuntimeError):
     """A result cannot be written; the message names the file and what was kept."""
 
 
+class ExportError(RuntimeError):
+    """A network cannot be exported, or its export gives other results; the message names the layer or the file."""
+
+
 class ReplicaError(RuntimeError):
     """The ranks no longer hold the same weights; the message names the first tensor that differs."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from callbacks.errors import CheckpointError, NonFiniteError, OutputError, ReplicaError, StageError
+from callbacks.errors import CheckpointError, ExportError, NonFiniteError, OutputError, ReplicaError, StageError
 from datamodules.errors import DataError, LoaderTimeoutError
 from experiments.cli.parser_errors import chain_of
 from experiments.cli.usage import UsageError
@@ -17,7 +17,7 @@ from models.weights.pretrained import WeightsError
 #: The user has to change something: exit code 2.
 MISTAKES = (UsageError, DataError, WeightsError, CheckpointError, StageError)
 #: The run failed for a known reason: exit code 1.
-FAILURES = (LoaderTimeoutError, NonFiniteError, OutputError, ReplicaError)
+FAILURES = (ExportError, LoaderTimeoutError, NonFiniteError, OutputError, ReplicaError)
 # What a disk or file system reports. Any other OSError is most likely a bug and keeps its traceback.
 _DISK_ERRORS = {
     errno.ENOSPC,

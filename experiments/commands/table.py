@@ -67,6 +67,11 @@ COMMANDS = {
         summary="apply a checkpoint to your images and write the results",
         needs=Needs.CHECKPOINT,
     ),
+    "export": Command(
+        module="experiments.commands.export",
+        summary="write a checkpoint as ONNX, torch.export program or safetensors, to use it without Darkroom",
+        needs=Needs.CHECKPOINT,
+    ),
     "gatys": Command(
         module="experiments.commands.gatys",
         summary="style: stylize one image by optimizing its pixels, without a network (slow; the reference)",

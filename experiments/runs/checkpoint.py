@@ -1,10 +1,12 @@
 """Loading checkpoints: reading the file, comparing it with the run's settings, and loading its weights."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from callbacks.checkpoints.checkpoint_io import find_damage, read_checkpoint
@@ -15,6 +17,8 @@ from experiments.runs.folder import RunFolder, relative_to_here
 from lightning_modules.base import ImageTask
 
 FORMAT = 2
+#: Key of the header of a safetensors file, under which the record is stored as JSON.
+NETWORK_KEY = "darkroom"
 # Fields that may change in a stage that has begun. The others are part of the state of the optimizer and the schedule.
 _CHANGEABLE_FIELDS = {"name", "size", "augment"}
 
@@ -61,7 +65,7 @@ def checkpoint_record(task: str, model: ImageTask, config_text: str) -> dict[str
 
 
 def load_checkpoint(path: Path, task: str | None = None) -> LoadedCheckpoint:
-    """Reads a checkpoint.
+    """Reads a checkpoint, or the weights that ``export --format safetensors`` wrote.
 
     Args:
         path: the file.
@@ -70,7 +74,32 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedCheckpoint:
     Raises:
         CheckpointError: if it is missing, damaged, not written by Darkroom, or of another format or task.
     """
-    return _interpret(path, read_checkpoint(path), task)
+    return _interpret(path, read_network(path) if path.suffix == ".safetensors" else read_checkpoint(path), task)
+
+
+def read_network(path: Path) -> dict[str, Any]:
+    """Reads an exported network as a checkpoint without optimizer: weights, record, and how far it was trained.
+
+    Raises:
+        CheckpointError: if it is missing, damaged, or was not written by Darkroom.
+    """
+    shown = relative_to_here(path)
+    if not path.is_file():
+        raise CheckpointError(f"there is no network {shown}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(NETWORK_KEY)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        config = json.loads(header) if header else {}
+        progress = {"epoch_progress": {"current": {"processed": int(config.get("epochs_done", 0))}}}
+        return {
+            "state_dict": weights,
+            "darkroom": config.get("record"),
+            "epoch": int(config.get("epoch", 0)),
+            "loops": {"fit_loop": progress},
+        }
+    except (SafetensorError, OSError, ValueError, AttributeError, TypeError) as error:
+        raise CheckpointError(f"{shown} cannot be read as a network: {error}") from error
 
 
 def load_newest(folder: RunFolder, task: str) -> tuple[LoadedCheckpoint, dict[str, Any]]:
@@ -112,9 +141,10 @@ def refuse_other_task(path: Path, task: str) -> None:
         CheckpointError: naming the task of the checkpoint.
     """
     try:
-        record = read_checkpoint(path).get("darkroom")
+        content = read_network(path) if path.suffix == ".safetensors" else read_checkpoint(path)
     except CheckpointError:
         return  # not a checkpoint: loading its weights reports the problem
+    record = content.get("darkroom")
     if isinstance(record, dict) and (found := record.get("task")) not in (None, task):
         raise CheckpointError(
             f"{relative_to_here(path)} is a checkpoint of the task '{found}': a run of {task} cannot start from it"

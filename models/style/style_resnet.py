@@ -139,7 +139,7 @@ def reflect(images: Tensor, border: int, *, least: int, multiple: int) -> Tensor
     """
     height, width = images.shape[2:]
     rows, columns = (
-        _reflected(length, -border, max(least, -(-length // multiple) * multiple) + border, images.device)
+        _reflected(length, -border, max(least, (length + multiple - 1) // multiple * multiple) + border, images.device)
         for length in (height, width)
     )
     return images.index_select(2, rows).index_select(3, columns)
@@ -149,7 +149,8 @@ def _reflected(length: int, start: int, stop: int, device: torch.device) -> Tens
     """Indices into a row of ``length`` pixels for the reflected positions from ``start`` to ``stop``."""
     last = length - 1
     positions = torch.arange(start, stop, device=device)
-    return last - (positions % max(2 * last, 1) - last).abs()
+    period = torch.full((), 2 * last, device=device).clamp_min(1)  # a tensor, which can be exported to ONNX
+    return last - (positions % period - last).abs()
 
 
 def _conv_norm_relu(in_channels: int, out_channels: int, norm: Norm, *, kernel: int = 3, stride: int = 1) -> nn.Module:

@@ -13,6 +13,7 @@ from pickle import UnpicklingError
 from urllib.parse import urlparse
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
@@ -101,7 +102,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         WeightsError: if it cannot be read or holds no state dict.
     """
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".safetensors":
+            stored: object = load_file(path)
+        else:
+            stored = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:  # torch's own message advises to run the code
         raise WeightsError(f"{path} cannot be read as weights: it holds other objects than tensors") from error
     except Exception as error:  # damaged files raise all kinds of exceptions

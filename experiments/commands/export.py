@@ -1,0 +1,91 @@
+"""``export``: writes a trained network for use without Darkroom."""
+
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from experiments.cli.usage import UsageError, unknown
+from experiments.export.formats import CONFIG, SUFFIXES, WRITERS, Source, require_packages
+from experiments.runs.context import RunContext
+from experiments.runs.folder import relative_to_here
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the formats and where to write."""
+    parser.add_argument(
+        "--format", type=str, default="onnx", help=f"formats, separated by commas: {', '.join(SUFFIXES)}"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path | None,
+        default=None,
+        help="file to write; each format adds its own suffix (default: export/ of the run)",
+    )
+    parser.add_argument("--half", action="store_true", help="store weights as float16: half the size")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def run(context: RunContext) -> int:
+    """Writes one file per format, each checked against the network.
+
+    Returns:
+        0.
+
+    Raises:
+        UsageError: for an unknown format, a missing package, or a file that exists.
+        ExportError: if the network cannot be exported, or an exported file gives other results.
+    """
+    if context.checkpoint is None:
+        raise UsageError("export needs a trained network: name one with --ckpt_path FILE")
+    formats = parse_formats(context.config.format)
+    out: Path = context.config.out or context.folder.path / "export" / context.task_name
+    targets = {kind: target_of(out, kind, alone=len(formats) == 1) for kind in formats}
+    for kind, target in targets.items():
+        require_packages(kind)
+        written = [target, *([target.with_name(CONFIG)] if kind == "safetensors" else [])]
+        if (existing := next((file for file in written if file.exists()), None)) and not context.config.overwrite:
+            raise UsageError(
+                f"{relative_to_here(existing)} exists: add --overwrite to replace it, or name another --out"
+            )
+    source = Source(module=context.model.eval(), checkpoint=context.checkpoint, half=context.config.half)
+    for kind, target in targets.items():
+        checked = WRITERS[kind](source, target)
+        print(f"{relative_to_here(target)}  {target.stat().st_size / 1e6:.1f} MB, {checked}")
+    return 0
+
+
+def parse_formats(text: str) -> list[str]:
+    """Splits a list of formats.
+
+    >>> parse_formats("onnx, torch,onnx")
+    ['onnx', 'torch']
+
+    Raises:
+        UsageError: if it is empty or a format is unknown.
+    """
+    formats = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not formats:
+        raise UsageError(f"--format is empty: choose from {', '.join(SUFFIXES)}")
+    for kind in formats:
+        if kind not in SUFFIXES:
+            raise unknown("format", kind, SUFFIXES)
+    return formats
+
+
+def target_of(out: Path, kind: str, *, alone: bool) -> Path:
+    """Returns the file of a format.
+
+    >>> str(target_of(Path("net.onnx"), "torch", alone=False)), str(target_of(Path("my.net"), "onnx", alone=True))
+    ('net.pt2', 'my.net.onnx')
+
+    Raises:
+        UsageError: if ``out`` is a folder or has the suffix of another format.
+    """
+    suffix = SUFFIXES[kind]
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a folder: name a file in it, for example {out / 'network'}{suffix}")
+    if out.suffix in SUFFIXES.values():
+        if alone and out.suffix != suffix:
+            raise UsageError(f"--out {out}: --format {kind} writes {suffix}; leave the suffix out")
+        out = out.with_suffix("")
+    return out.with_name(out.name + suffix)

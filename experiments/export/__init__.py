@@ -1,0 +1,1 @@
+"""Exports of trained networks: ONNX, torch.export and safetensors."""

@@ -1,0 +1,198 @@
+"""Writers of the export formats. Each file is checked against the network before it gets its name."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from callbacks.output_file import output_file, output_path
+from callbacks.visualization.masks import palette
+from experiments.cli.usage import UsageError
+from experiments.export.check import largest_difference
+from experiments.export.graph import InferenceGraph, to_onnx, trace
+from experiments.runs.checkpoint import NETWORK_KEY, LoadedCheckpoint
+from lightning_modules.base import ImageTask
+from lightning_modules.segmentation import SegmentationModule
+
+OPSET = 18
+SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
+CONFIG = "config.json"
+#: Options of the data modules that name files of the machine that trained.
+_LOCAL_PATHS = ("root", "cache_dir", "benchmark", "style_image", "split_file")
+#: Python packages that a format needs; the extra ``export`` installs them.
+_PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What is exported.
+
+    Args:
+        module: the trained module.
+        checkpoint: the checkpoint that it was loaded from.
+        half: whether weights are stored as float16.
+    """
+
+    module: ImageTask
+    checkpoint: LoadedCheckpoint
+    half: bool
+
+
+def require_packages(kind: str) -> None:
+    """Checks that the packages of a format are installed.
+
+    Raises:
+        UsageError: naming the missing package and the extra that brings it.
+    """
+    for package in _PACKAGES.get(kind, ()):
+        try:
+            import_module(package)
+        except ImportError:
+            raise UsageError(
+                f"--format {kind} needs the package {package}: install the extra with pip install -e '.[export]'"
+            ) from None
+
+
+def export_onnx(source: Source, target: Path) -> str:
+    """Writes an ONNX file and runs it in ONNX Runtime.
+
+    Returns:
+        What was checked, for the user.
+
+    Raises:
+        ExportError: if the network cannot be exported, or the file gives other results.
+    """
+    import onnx
+    import onnxruntime
+
+    graph = InferenceGraph(source.module, half=source.half)
+    model = to_onnx(trace(graph), opset=OPSET).model_proto
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    for axis, name in ((2, "height"), (3, "width")):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
+    for node in model.graph.node:
+        del node.metadata_props[:]  # stack traces with paths of this machine
+    onnx.helper.set_model_props(model, metadata(source))
+    with output_path(target) as partial:
+        partial.write_bytes(model.SerializeToString())
+        session = onnxruntime.InferenceSession(str(partial), providers=["CPUExecutionProvider"])
+
+        def run(images: Tensor) -> Tensor:
+            return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+        difference = largest_difference(graph, run, name=target)
+    return f"opset {OPSET}, largest difference to the network in ONNX Runtime {difference:.1e}"
+
+
+def export_torch(source: Source, target: Path) -> str:
+    """Writes a ``torch.export`` program; ``torch.export.load(FILE).module()`` runs it.
+
+    Returns:
+        What was checked, for the user.
+
+    Raises:
+        ExportError: if the network cannot be exported, or the file gives other results.
+    """
+    graph = InferenceGraph(source.module, half=source.half)
+    program = trace(graph)
+    with output_path(target) as partial:
+        with partial.open("wb") as file:
+            torch.export.save(program, file, extra_files={"metadata.json": json.dumps(metadata(source))})
+        with partial.open("rb") as file:
+            run: Callable[[Tensor], Tensor] = torch.export.load(file).module()
+        difference = largest_difference(graph, run, name=target)
+    return f"torch {torch.__version__}, largest difference to the network {difference:.1e}"
+
+
+def export_safetensors(source: Source, target: Path) -> str:
+    """Writes the weights, and beside them ``config.json`` with everything that builds the network.
+
+    The file's header holds the same configuration, so the file alone is enough for ``experiments.load`` and for
+    ``--ckpt_path``.
+
+    Returns:
+        What was written, for the user.
+    """
+    from safetensors.torch import save
+
+    config = json.dumps(network_config(source.checkpoint), indent=2)
+    weights = {name: _stored(tensor, half=source.half) for name, tensor in source.module.state_dict().items()}
+    with output_file(target) as file:
+        file.write(save(weights, metadata={NETWORK_KEY: config}))
+    with output_file(target.with_name(CONFIG)) as file:
+        file.write(config.encode())
+    return f"{len(weights)} tensors, with {CONFIG}"
+
+
+WRITERS: Mapping[str, Callable[[Source, Path], str]] = {
+    "onnx": export_onnx,
+    "torch": export_torch,
+    "safetensors": export_safetensors,
+}
+
+
+def network_config(checkpoint: LoadedCheckpoint) -> dict[str, Any]:
+    """Returns what builds the network of a checkpoint again: its record, and how far it was trained."""
+    data = checkpoint.record["data"]
+    options = {key: value for key, value in data.get("init_args", {}).items() if key not in _LOCAL_PATHS}
+    return {
+        "version": darkroom_version(),
+        "epoch": checkpoint.epoch,
+        "epochs_done": checkpoint.epochs_done,
+        "record": {**checkpoint.record, "data": {"class_path": data["class_path"], "init_args": options}},
+    }
+
+
+def metadata(source: Source) -> dict[str, str]:
+    """Describes an export for programs that run it, in plain strings."""
+    module, stage = source.module, source.checkpoint.stage
+    common = {
+        "darkroom_version": darkroom_version(),
+        "task": str(source.checkpoint.record["task"]),
+        "input": "images (N, 3, H, W) float32, RGB in [0, 1]",
+        "weights": "float16" if source.half else "float32",
+        "size": str(stage.size),
+    }
+    if isinstance(module, SegmentationModule):
+        return common | {
+            "classes": json.dumps(list(module.classes)),
+            "threshold": str(module.threshold),
+            "palette": json.dumps(np.array(palette(len(module.classes))).ravel().tolist()),
+            "scale": "1",
+            "min_size": str(getattr(getattr(module.net, "encoder", None), "least_size", 1)),
+            "preprocessing": f"resize to {stage.size} x {stage.size} px, area averages where it shrinks; normalization "
+            "is part of the graph",
+            "output": "probabilities (N, C, H, W); resize to the size of the image, bilinear",
+        }
+    scale, tiling = int(getattr(module, "scale", 1)), getattr(module, "tiling", None)
+    instance_norm = any(isinstance(part, nn.InstanceNorm2d) for part in module.net.modules())
+    if tiling is not None and not instance_norm:  # tiles would each get their own contrast
+        margin = -(-tiling.overlap // 2 // tiling.multiple) * tiling.multiple
+        common |= {"tile": str(tiling.tile), "margin": str(margin)}
+    return common | {
+        "classes": "[]",
+        "scale": str(scale),
+        "preprocessing": "none: give images at their own size; normalization and padding are part of the graph",
+        "output": "images (N, 3, scale * H, scale * W) float32, RGB in [0, 1]",
+    }
+
+
+def darkroom_version() -> str:
+    """Returns the installed version."""
+    try:
+        return version("darkroom")
+    except PackageNotFoundError:  # a clone that was not installed
+        return "unknown"
+
+
+def _stored(tensor: Tensor, *, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.half() if half and tensor.is_floating_point() else tensor
