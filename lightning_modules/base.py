@@ -1,7 +1,8 @@
 """Base class of all tasks: losses to training step, stages, frozen layers, optimizer and schedule."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from pathlib import Path
+from typing import IO, Any, Literal, Self
 
 import torch
 from lightning import LightningModule
@@ -59,6 +60,33 @@ class ImageTask(LightningModule):
         self.stage_steps = 0
         self.test_table: list[Any] = []
         self.lr = 0.0  # name required by Lightning's learning-rate finder
+
+    @classmethod
+    def load_from_checkpoint(
+        cls,
+        checkpoint_path: str | Path | IO[bytes],
+        map_location: Any = None,
+        hparams_file: str | Path | None = None,
+        strict: bool | None = None,
+        weights_only: bool | None = True,
+        **kwargs: Any,
+    ) -> Self:
+        """Loads the weights of a checkpoint into a new module that is built from ``kwargs``.
+
+        To build the network from the checkpoint as well, use ``experiments.load``, or for the module itself
+        ``experiments.runs.trained_module.build_module``.
+
+        Raises:
+            TypeError: if ``net`` is not given.
+        """
+        if "net" not in kwargs:
+            raise TypeError(
+                f"{cls.__name__}.load_from_checkpoint needs the network: pass net=..., or use experiments.load(FILE), "
+                "which builds it from the checkpoint"
+            )
+        return super().load_from_checkpoint(
+            checkpoint_path, map_location, hparams_file, strict, weights_only=weights_only, **kwargs
+        )
 
     @property
     def weights_origin(self) -> str:

@@ -40,6 +40,17 @@ def test_class_folders_are_split_by_name_alone(tmp_path: Path) -> None:
     assert names(data, "val") == names(again, "val") == names(data, "test")
 
 
+def test_a_whole_folder_is_held_out_for_test(tmp_path: Path) -> None:
+    data = module(save_images(tmp_path / "images", 3), val_share=1.0)
+    assert names(data, "train") == []
+    assert len(names(data, "val")) == len(names(data, "test")) == 3
+    data.set_stage(STAGE)
+    data.setup("test")
+    assert sum(len(batch["name"]) for batch in data.test_dataloader()) == 3
+    with pytest.raises(DataError, match=r"data\.val_share 1 is for validate and test only"):
+        data.train_dataloader()
+
+
 def test_default_validation_fraction_is_the_lessons(tmp_path: Path) -> None:
     root = save_images(tmp_path / "images", 40, 16, 16)
     assert len(names(module(root), "val")) == 1  # 1 % of 40, at least one

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from datamodules.batches import SegmentBatch
 from datamodules.stage import Stage
 from lightning_modules.segmentation import SegmentationModule
 from models.segmentation.blocks import resize_probs
+from tests.helpers.tiny_segment import DiscNet, fit_discs
 
 
 class Echo(nn.Module):
@@ -184,3 +186,14 @@ def test_probabilities_are_resized_without_shift_or_aliasing() -> None:
 def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SegmentationModule(net=Echo(), **settings)
+
+
+def test_load_from_checkpoint_takes_the_network_or_names_what_builds_it(tmp_path: Path) -> None:
+    trainer = fit_discs(tmp_path, [])
+    trained = trainer.lightning_module.state_dict()
+    trainer.save_checkpoint(tmp_path / "discs.ckpt")
+    with pytest.raises(TypeError, match=r"pass net=\.\.\., or use experiments\.load\(FILE\)"):
+        SegmentationModule.load_from_checkpoint(tmp_path / "discs.ckpt")
+    loaded = SegmentationModule.load_from_checkpoint(tmp_path / "discs.ckpt", net=DiscNet()).state_dict()
+    assert trained.keys() == loaded.keys()
+    assert all(torch.equal(trained[name], loaded[name]) for name in trained)
