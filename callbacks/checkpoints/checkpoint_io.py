@@ -11,6 +11,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from callbacks.errors import CheckpointError, OutputError
 from datamodules.io.atomic_file import atomic_file
+from models.weights.limits import archive_fault, values_fault
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -85,6 +86,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} holds more than numbers and plain values and is not loaded, since such a file can run code: "
             "save it again as a plain state dict where it was made"
         ) from error
+    except Exception as error:  # what the checks above let pass can fail in torch's reader in any way
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise CheckpointError(f"{path} is damaged ({reason}): use another checkpoint of {path.parent}") from error
+    if fault := values_fault(checkpoint):
+        raise CheckpointError(f"{path} is not loaded: {fault}")
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"{path} is not a checkpoint: it holds a {type(checkpoint).__name__}")
     return checkpoint
@@ -92,9 +98,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def find_damage(path: Path) -> str | None:
     """Reads the whole file and compares the CRC of every part; describes the first damage, or returns ``None``."""
+    if fault := archive_fault(path):
+        return fault
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
-        return f"{path.stat().st_size} bytes, {error}"
+    except Exception as error:  # zipfile raises many types: RuntimeError for a flag bit that means encryption
+        return f"{path.stat().st_size} bytes, {error or type(error).__name__}"
     return f"check sum of {broken}" if broken else None

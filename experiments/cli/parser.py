@@ -20,6 +20,7 @@ from experiments.cli.parser_errors import describe_parser_error
 from experiments.cli.plan import Plan
 from experiments.cli.settings import disable_pretrained
 from experiments.cli.trainer import TRAINER_DEFAULTS, add_plugins, command_settings
+from experiments.cli.trust import check_config, restrict_imports
 from experiments.cli.usage import UsageError
 from experiments.commands.fit_callbacks import Averaging, Saving, fit_callbacks
 from experiments.commands.table import COMMANDS
@@ -102,13 +103,15 @@ class DarkroomCLI(LightningCLI):
         The stock method warns that ``sys.argv`` is ignored; it stays complete because ranks are started with it.
 
         Raises:
-            UsageError: for a key that does not exist or a value of the wrong type.
+            UsageError: for a key that does not exist, a value of the wrong type, or code that is not trusted.
         """
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             known = [*parser.get_defaults().keys(), *(option.lstrip("-") for option in OPTIONS)]
             raise UsageError(describe_parser_error(error, known=known)) from error
+        if not self.plan.trust_config:
+            check_config(self.config)
 
     def instantiate_classes(self) -> None:
         """Instantiates data module, model and trainer.
@@ -212,4 +215,6 @@ def build_context(plan: Plan) -> RunContext:
         UsageError: for settings that do not exist or exclude each other.
         CheckpointError: if the checkpoint does not match the network or the stages.
     """
+    if not plan.trust_config:
+        restrict_imports()
     return DarkroomCLI(plan).context()

@@ -34,8 +34,8 @@ def describe_parser_error(error: ArgumentError, *, known: Collection[str]) -> st
     quoted = _QUOTED.findall(reason)
     if isinstance(root, ImportError) and isinstance(root, ValueError):  # jsonargparse's ImportDenied
         return (
-            f"{key}: '{quoted[0]}' is outside the packages that a configuration may take classes from, since "
-            "importing a package runs its code: add --trust-config if you trust it"
+            f"{key}: '{quoted[0]}' is not one of the classes that a configuration may name, since naming a class runs "
+            "its code: add --trust-config if you trust it"
         )
     if reason.lower().startswith("unrecognized arguments"):
         return _unknown_key(reason.split()[2].split("=")[0].lstrip("-"), known)

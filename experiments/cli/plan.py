@@ -10,6 +10,7 @@ from experiments.cli.arguments import NEWEST, Arguments
 from experiments.cli.settings import Settings, merge_settings, override_stages, read_settings, split_stage_options
 from experiments.cli.signals import is_first_rank, is_started_externally
 from experiments.cli.usage import UsageError, did_you_mean
+from experiments.cli.yaml_limits import limit_yaml
 from experiments.commands.table import COMMANDS, Needs
 from experiments.runs.checkpoint import LoadedCheckpoint, load_checkpoint, load_newest
 from experiments.runs.folder import RunFolder, relative_to_here
@@ -36,6 +37,7 @@ class Plan:
         settings: recipe, checkpoint and configuration files, merged.
         flags: options of the command line, which override ``settings``.
         checkpoint: the checkpoint in use; ``fit`` resumes from it.
+        trust_config: whether the settings may name any class.
         contents: whole content of the checkpoint that ``fit`` resumes from, by path, so that it is read once.
     """
 
@@ -45,6 +47,7 @@ class Plan:
     settings: Settings
     flags: Sequence[str]
     checkpoint: LoadedCheckpoint | None
+    trust_config: bool
     contents: Mapping[Path, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -59,6 +62,7 @@ def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
         UsageError: if a file cannot be read.
         CheckpointError: if the checkpoint is damaged or of another task.
     """
+    limit_yaml()
     contents: dict[Path, dict[str, Any]] = {}
     if arguments.command == "fit":
         folder, resumes = _lock_folder(arguments, locks)
@@ -82,6 +86,7 @@ def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
         settings=settings,
         flags=[*flags, *(["--help"] if arguments.help_all else [])],
         checkpoint=checkpoint,
+        trust_config=arguments.trust_config,
         contents=contents,
     )
 

@@ -3,7 +3,6 @@
 import sys
 from contextlib import ExitStack
 
-from jsonargparse import set_parsing_settings
 from lightning.pytorch.utilities import rank_zero_only
 
 from callbacks.distributed.error_files import launcher_pid
@@ -17,18 +16,6 @@ from experiments.cli.plan import make_plan
 from experiments.cli.signals import writes_files
 from experiments.commands.table import COMMANDS
 
-# Importing a class runs the code of its package, so a configuration may name classes of these packages only.
-TRUSTED = [
-    "callbacks",
-    "datamodules",
-    "lightning_modules",
-    "models",
-    "lightning",
-    "torch",
-    "torchmetrics",
-    "torchvision",
-]
-
 
 def run_command(arguments: Arguments) -> int:
     """Runs the command; unexpected errors are raised with their traceback.
@@ -36,8 +23,6 @@ def run_command(arguments: Arguments) -> int:
     Returns:
         Exit code: 0 done, 1 failure, 2 user's mistake, 75 stopped and resumable, 130 stopped by a second Ctrl-C.
     """
-    if not arguments.trust_config:
-        set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=TRUSTED)
     if arguments.command != "fit":
         writes_files()
     try:

@@ -11,6 +11,7 @@ from jsonargparse import Namespace, get_loader
 
 from datamodules.stage import Stage
 from experiments.cli.usage import UsageError, unknown
+from experiments.cli.yaml_limits import MAX_CHARACTERS, yaml_fault
 
 Settings = dict[str, Any]
 _STAGE_OPTION = re.compile(r"--stages\.(?P<which>\d+|all)\.(?P<field>\w+)")
@@ -21,10 +22,14 @@ def read_settings(path: Path) -> Settings:
     """Reads a YAML file with jsonargparse's loader, which runs no tags and parses ``4e-2`` as a number.
 
     Raises:
-        UsageError: if the file does not exist or is not a YAML mapping.
+        UsageError: if the file does not exist, is not a YAML mapping, or is too large.
     """
     try:
-        settings = get_loader("yaml")(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CHARACTERS + 1)
+        if fault := yaml_fault(text):
+            raise UsageError(f"{path} is not read: {fault}")
+        settings = get_loader("yaml")(text)
     except FileNotFoundError:
         raise UsageError(f"there is no configuration file {path}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -13,8 +13,10 @@ from callbacks.checkpoints.checkpoint_io import find_damage, read_checkpoint
 from callbacks.errors import CheckpointError
 from datamodules.stage import Stage, stage_ends, stage_index
 from experiments.cli.settings import plain_values
+from experiments.cli.yaml_limits import MAX_VALUES
 from experiments.runs.folder import RunFolder, relative_to_here
 from lightning_modules.base import ImageTask
+from models.weights.limits import values_fault
 
 FORMAT = 2
 #: Key of the header of a safetensors file, under which the record is stored as JSON.
@@ -227,15 +229,20 @@ def _interpret(path: Path, content: dict[str, Any], task: str | None) -> LoadedC
         raise CheckpointError(
             f"{shown} has format {record.get('format')!r}, this version of Darkroom reads format {FORMAT}"
         )
+    if fault := values_fault(record, max_values=MAX_VALUES):
+        raise CheckpointError(f"{shown} has a record that is not used: {fault}")
     if task is not None and record["task"] != task:
         raise CheckpointError(f"{shown} is a checkpoint of the task '{record['task']}': use --task {record['task']}")
-    return LoadedCheckpoint(
-        path=path,
-        weights=content["state_dict"],
-        record=record,
-        epoch=content["epoch"],
-        epochs_done=content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"],
-    )
+    try:
+        return LoadedCheckpoint(
+            path=path,
+            weights=content["state_dict"],
+            record={**record, **{key: record[key] for key in ("model", "data", "stages")}},
+            epoch=content["epoch"],
+            epochs_done=content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"],
+        )
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{shown} is not a checkpoint of Darkroom: it lacks {error}") from error
 
 
 def _class_list(names: Sequence[str]) -> str:

@@ -17,6 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
+from models.weights.limits import archive_fault, is_archive, values_fault
+
 _log = logging.getLogger("darkroom")
 
 #: Time-outs in seconds: for the start of a download, and for each further read.
@@ -102,15 +104,19 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         WeightsError: if it cannot be read or holds no state dict.
     """
     try:
+        fault, stored = None, None
         if path.suffix == ".safetensors":
-            stored: object = load_file(path)
-        else:
+            stored = load_file(path)
+        elif not (fault := archive_fault(path) if is_archive(path) else None):
             stored = torch.load(path, map_location="cpu", weights_only=True)
+            fault = values_fault(stored)
     except UnpicklingError as error:  # torch's own message advises to run the code
         raise WeightsError(f"{path} cannot be read as weights: it holds other objects than tensors") from error
     except Exception as error:  # damaged files raise all kinds of exceptions
         reason = str(error).partition("\n")[0]
         raise WeightsError(f"{path} cannot be read as weights ({type(error).__name__}: {reason})") from error
+    if fault:
+        raise WeightsError(f"{path} cannot be read as weights: {fault}")
     for key in ("state_dict", "params_ema", "params"):  # Lightning; BasicSR, which prefers the average
         if isinstance(stored, dict) and isinstance(stored.get(key), dict):
             stored = stored[key]
