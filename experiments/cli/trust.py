@@ -17,7 +17,7 @@ from jsonargparse import Namespace, set_parsing_settings
 
 from experiments.cli.usage import UsageError
 
-#: Packages whose public classes (``__init__.pyi``) are allowed; model and data may use no others.
+#: Packages whose public classes (``__init__.pyi``) are allowed; those of ``callbacks`` for the trainer only.
 PACKAGES = ("callbacks", "datamodules", "lightning_modules", "models")
 #: Classes of Lightning that are allowed for the trainer. All their arguments are plain values.
 LIGHTNING_CLASSES = {
@@ -67,8 +67,9 @@ def restrict_imports() -> None:
 def check_config(config: Namespace) -> None:
     """Refuses what the list of paths lets pass, before any class is instantiated.
 
-    These are members of allowed classes (``models.UNet.forward``), functions and types found by name, classes of
-    Lightning outside of the trainer, and values for ``**kwargs`` of a class of Lightning that are not scalars.
+    These are members of allowed classes (``models.UNet.forward``), functions and types found by name, callbacks and
+    classes of Lightning outside of the trainer, and values for ``**kwargs`` of a class of Lightning that are no
+    scalars.
 
     Raises:
         UsageError: naming key, class and way out.
@@ -82,9 +83,9 @@ def check_config(config: Namespace) -> None:
         path = str(value["class_path"])
         if any(path.startswith(f"{allowed}.") for allowed in allowed_classes()):
             raise UsageError(f"{key}: '{path}' is a member of a class, not a class: {_WAY_OUT}")
+        if path.startswith(("lightning.", "callbacks.")) and not key.startswith("trainer."):
+            raise UsageError(f"{key}: '{path}' is allowed for the trainer only: {_WAY_OUT}")
         if path.startswith("lightning."):
-            if not key.startswith("trainer."):
-                raise UsageError(f"{key}: '{path}' is allowed for the trainer only: {_WAY_OUT}")
             _check_arguments(key, path, value)
 
 
