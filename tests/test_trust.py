@@ -15,8 +15,10 @@ import pytest
 import torch
 from jsonargparse import ArgumentParser, Namespace
 
+from callbacks.errors import CheckpointError
+from experiments import load
 from experiments.cli.main import main
-from experiments.cli.trust import LIGHTNING_CLASSES, PACKAGES, allowed_classes, check_config, restrict_imports
+from experiments.cli.trust import LIGHTNING_CLASSES, PACKAGES, allowed_classes, check_config, import_policy
 from experiments.cli.usage import UsageError
 from experiments.tasks.table import TASKS
 from tests.helpers.tiny_run import TinyRuns
@@ -116,9 +118,10 @@ def build(path: str, arguments: dict[str, Any], more: dict[str, Any]) -> Any:
         "init_args": {**NEEDED.get(path, {}), **arguments},
         **({"dict_kwargs": more} if more else {}),
     }
-    config = parser.parse_object({"trainer": {"it": spec}})
-    check_config(config)
-    return parser.instantiate(config).trainer.it
+    with import_policy(trust_config=False):
+        config = parser.parse_object({"trainer": {"it": spec}})
+        check_config(config)
+        return parser.instantiate(config).trainer.it
 
 
 def holds_foreign_code(value: Any) -> bool:
@@ -130,7 +133,6 @@ def holds_foreign_code(value: Any) -> bool:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Lightning's profilers, half built
 def test_no_parameter_of_an_allowed_class_takes_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    restrict_imports()
     tried = list(parameters())
     assert len(tried) > 200
     for number, (path, parameter) in enumerate(tried):
@@ -170,7 +172,6 @@ def test_recipes_need_no_trust(task: str, capsys: pytest.CaptureFixture[str]) ->
 def test_allowed_classes_are_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is refused above is refused for the gadget, and not because the class cannot be built anyway."""
     monkeypatch.chdir(tmp_path)
-    restrict_imports()
     built = []
     for path in set(allowed_classes().values()):
         try:
@@ -238,6 +239,18 @@ def test_checkpoints_run_no_commands(tiny: TinyRuns, capsys: pytest.CaptureFixtu
             assert spec["class_path"] in capsys.readouterr().err
     time.sleep(0.1)
     assert not file.exists()
+
+
+@pytest.mark.parametrize("net", ["evil.Net", {"class_path": "evil.Net"}])
+def test_loading_from_python_runs_no_code(net: Any, tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tiny.run() == 0
+    good = torch.load(tiny.folder() / "checkpoints/best.ckpt", weights_only=True)
+    torch.save({**good, "darkroom": {**good["darkroom"], "model": {"net": net}}}, tiny.place / "evil.ckpt")
+    (tiny.place / "evil.py").write_text("open('ran', 'w').close()", encoding="utf-8")
+    monkeypatch.syspath_prepend(tiny.place)
+    with pytest.raises(CheckpointError, match=r"evil\.Net"):
+        load("evil.ckpt")
+    assert not (tiny.place / "ran").exists()
 
 
 @pytest.mark.slow

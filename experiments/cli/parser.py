@@ -20,7 +20,7 @@ from experiments.cli.parser_errors import describe_parser_error
 from experiments.cli.plan import Plan
 from experiments.cli.settings import disable_pretrained
 from experiments.cli.trainer import TRAINER_DEFAULTS, add_plugins, command_settings
-from experiments.cli.trust import check_config, restrict_imports
+from experiments.cli.trust import check_config, import_policy
 from experiments.cli.usage import UsageError
 from experiments.commands.fit_callbacks import Averaging, Saving, fit_callbacks
 from experiments.commands.table import COMMANDS
@@ -215,6 +215,5 @@ def build_context(plan: Plan) -> RunContext:
         UsageError: for settings that do not exist or exclude each other.
         CheckpointError: if the checkpoint does not match the network or the stages.
     """
-    if not plan.trust_config:
-        restrict_imports()
-    return DarkroomCLI(plan).context()
+    with import_policy(trust_config=plan.trust_config):
+        return DarkroomCLI(plan).context()

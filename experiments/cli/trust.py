@@ -7,13 +7,14 @@ where any value is allowed stays a plain mapping.
 import ast
 import inspect
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace, set_parsing_settings
+from jsonargparse import Namespace, _common, set_parsing_settings
 
 from experiments.cli.usage import UsageError
 
@@ -54,14 +55,28 @@ def allowed_classes() -> dict[str, str]:
     return paths
 
 
-def restrict_imports() -> None:
-    """Makes jsonargparse refuse all other paths before it imports them, for the rest of the process."""
+@contextmanager
+def import_policy(*, trust_config: bool) -> Iterator[None]:
+    """Makes jsonargparse refuse all other paths before it imports them, inside a ``with`` block.
+
+    Args:
+        trust_config: allow all paths; nothing is changed.
+    """
+    if trust_config:
+        yield
+        return
+    settings: dict[str, Any] = _common.parsing_settings  # there is no public way to restore them
+    before = dict(settings)
     set_parsing_settings(
         import_path_denylist=["*"],
         import_path_allowlist=list(allowed_classes()),
         instantiate_subclass_spec_in_any=False,
         validate_subclass_spec_in_any=True,
     )
+    try:
+        yield
+    finally:
+        settings.update(before)
 
 
 def check_config(config: Namespace) -> None:

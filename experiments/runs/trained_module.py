@@ -15,6 +15,8 @@ import models
 from callbacks.errors import CheckpointError
 from experiments.cli.log_filter import filter_logs
 from experiments.cli.settings import disable_pretrained
+from experiments.cli.trust import check_config, import_policy
+from experiments.cli.yaml_limits import limit_yaml
 from experiments.runs.checkpoint import LoadedCheckpoint, load_checkpoint, load_weights
 from experiments.runs.folder import relative_to_here
 from experiments.tasks.table import TASKS
@@ -72,10 +74,13 @@ def build_module(checkpoint: LoadedCheckpoint, *, trust_config: bool = False) ->
     for link in spec.links:
         if link.source == "data.class_names":
             _set(settings, link.target, checkpoint.record["classes"], link.compute)
-    with filter_logs(), _as_checkpoint_error(checkpoint.path):
+    limit_yaml()
+    with filter_logs(), _as_checkpoint_error(checkpoint.path), import_policy(trust_config=trust_config):
         parser = ArgumentParser(exit_on_error=False)
         parser.add_class_arguments(spec.module, "model", fail_untyped=False)
         config = parser.parse_object({"model": settings})
+        if not trust_config:
+            check_config(config)
         disable_pretrained(config.model)  # the weights come from the checkpoint
         built: Namespace = parser.instantiate(config)
         module: ImageTask = built.model
@@ -110,6 +115,8 @@ def _set(settings: dict[str, Any], target: str, value: Any, compute: Any) -> Non
     """Sets ``model.a.b`` in the settings of the model; arguments that a class does not have are left out."""
     *groups, last = target.removeprefix("model.").split(".")
     for group in groups:
+        if not isinstance(settings, dict):  # a class given by its path alone
+            return
         if group == "init_args":
             package, _, name = str(settings["class_path"]).rpartition(".")
             if last not in signature(getattr(import_module(package), name)).parameters:
