@@ -111,7 +111,7 @@ def _class_paths(settings: Any) -> Iterator[str]:
             yield from _class_paths(value)
 
 
-def _set(settings: dict[str, Any], target: str, value: Any, compute: Any) -> None:
+def _set(settings: Any, target: str, value: Any, compute: Any) -> None:
     """Sets ``model.a.b`` in the settings of the model; arguments that a class does not have are left out."""
     *groups, last = target.removeprefix("model.").split(".")
     for group in groups:
