@@ -103,8 +103,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: if it cannot be read or holds no state dict.
     """
+    fault: str | None = None
+    stored: object = None
     try:
-        fault, stored = None, None
         if path.suffix == ".safetensors":
             stored = load_file(path)
         elif not (fault := archive_fault(path) if is_archive(path) else None):
