@@ -199,7 +199,7 @@ class PatchDataModule(FileDataModule):
         """The images of a split that a patch can be cropped from.
 
         Raises:
-            DataError: if there are none.
+            DataError: if there are images, but none is large enough.
         """
         images, patch = self.load_splits().splits[split], self.patch(stage, split)
         way_out = "lower the stage's size" if split == "train" or self._val_size is None else "lower --data.val_size"
@@ -214,7 +214,7 @@ class PatchDataModule(FileDataModule):
             print(f"  stage {stage.name}: {number} of {len(images)} {split} images are below {patch} px: {action}")
         if self._small == "enlarge":
             return images
-        if not large:
+        if images and not large:
             raise DataError(
                 f"none of the {len(images)} {split} images has the {patch} px that stage '{stage.name}' needs: "
                 f"{way_out}, or set --data.small enlarge"
