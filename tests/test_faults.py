@@ -175,7 +175,10 @@ def test_image_removed_or_changed_during_training(
         for image in images:
             image.unlink()
 
-    for do, message in ((change, r".jpg: has changed since the run began"), (remove, ".jpg: cannot be read: No such")):
+    for do, message in (
+        (change, ".jpg: its size or modification time has changed since the run began"),
+        (remove, ".jpg: cannot be read: No such"),
+    ):
         with monkeypatch.context() as patch:
             in_step(1, do, patch)
             assert tiny.run("--data.num_workers", workers, "--checkpoint.every_n_steps", "1") == 2
