@@ -69,7 +69,9 @@ def test_huge_files(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     refused(tiny.words("--config", "/dev/zero"), capsys, message="/dev/zero is not read: it has")
 
 
-@pytest.mark.parametrize("option", ["--model.net", "--trainer.max_epochs", "--data.root", "--stages", "--stages.0.lr"])
+@pytest.mark.parametrize(
+    "option", ["--model.net", "--trainer.logger", "--trainer.max_epochs", "--data.root", "--stages", "--stages.0.lr"]
+)
 def test_the_command_line(option: str, tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     refused(tiny.words(option, yaml_bomb(flow=True)), capsys, message="it expands to more than 20000 values")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import Namespace
+from jsonargparse import Namespace, get_loader
 
 from experiments.cli.settings import Settings
 
@@ -79,7 +79,7 @@ def _complete(logger: Any) -> Any:
 def _flag_words(value: str) -> list[str]:
     """The value of an option that names a logger, and the flags of its defaults."""
     if value.lstrip().startswith(("{", "[")):
-        return [yaml.safe_dump(_complete(yaml.safe_load(value)), default_flow_style=True).strip()]
+        return [yaml.safe_dump(_complete(get_loader("yaml")(value)), default_flow_style=True).strip()]
     return [value, *(f"--trainer.logger.{key}={default}" for key, default in DEFAULTS.get(_name(value), {}).items())]
 
 

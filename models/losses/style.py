@@ -1,6 +1,7 @@
 """Loss of style transfer: content of one image, style of another (Johnson et al. 2016)."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -135,8 +136,9 @@ class StyleLoss(StyleTarget):
         """
         if not self.has_style:
             raise RuntimeError("StyleLoss has no style yet: call set_style(image) before calibrate(images)")
-        units = torch.stack([self._units_of(image[None]) for image in images])
-        self.units.copy_(units.cpu().double().mean(0))  # on the CPU: MPS has no float64
+        rows = [self._units_of(image[None]).tolist() for image in images]
+        # In Python's double precision, since MPS has no float64.
+        self.units.copy_(torch.tensor([fmean(column) for column in zip(*rows, strict=True)]))
         self._checked = False
         return dict(zip(self.part_weights, self.units.tolist(), strict=True))
 
