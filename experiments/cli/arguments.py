@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.cli.usage import UsageError, nearest, unknown
-from experiments.commands.table import COMMANDS
+from experiments.commands.table import COMMANDS, Command, Needs
+from experiments.networks import find_network, list_networks
 from experiments.tasks.table import TASKS, Task
 
 _OPTION = re.compile(r"--?[A-Za-z]")
 NEWEST = "newest"
-OPTIONS = ("--task", "--recipe", "--name", "--runs", "--resume", "--init_from", "--ckpt_path", "--config")
+OPTIONS = ("--task", "--recipe", "--name", "--runs", "--resume", "--init_from", "--ckpt_path", "--net", "--config")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Arguments:
         runs: folder of all runs.
         resume: run to resume: a folder, a name, or ``NEWEST``; ``None`` starts a new run.
         init_from: checkpoint whose weights the run starts from.
-        ckpt_path: ``"best"``, ``"last"``, or a file.
+        ckpt_path: ``"best"``, ``"last"``, or a file; with ``--net``, the file of the network that ships.
         configs: configuration files; later ones override earlier ones.
         flags: all other words, for the full parser.
         trust_config: whether a configuration may name classes of any package.
@@ -68,6 +69,7 @@ def make_parser() -> ArgumentParser:
     parser.add_argument("--resume", nargs="?", const=NEWEST)
     parser.add_argument("--init_from")
     parser.add_argument("--ckpt_path")
+    parser.add_argument("--net")
     parser.add_argument("--config", "-c", action="append", default=[])
     parser.add_argument("--trust-config", "--trust_config", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
@@ -102,8 +104,8 @@ def read_arguments(argv: Sequence[str]) -> Arguments:
         name=_run_name(options.name),
         runs=Path(options.runs),
         resume=options.resume,
-        init_from=Path(options.init_from) if options.init_from else None,
-        ckpt_path=options.ckpt_path,
+        init_from=_init_from(options.init_from, options.task) if options.init_from else None,
+        ckpt_path=str(find_network(options.net, options.task).path) if options.net else options.ckpt_path,
         configs=tuple(Path(file) for file in options.config),
         flags=tuple(flags),
         trust_config=options.trust_config,
@@ -144,12 +146,35 @@ def take_command(words: Sequence[str]) -> tuple[str, list[str]]:
     return words[position], [*words[:position], *words[position + 1 :]]
 
 
+def standalone_command(options: Namespace, words: Sequence[str]) -> Command | None:
+    """Returns the command if it is one that needs neither data nor network.
+
+    Raises:
+        UsageError: if the task does not exist, or other words follow.
+    """
+    position = next(_free_words(words), None)
+    command = COMMANDS.get(words[position]) if position is not None else None
+    if command is None or not command.standalone:
+        return None
+    if options.task not in (None, *TASKS):
+        raise unknown("task", options.task, TASKS)
+    if len(words) > 1:
+        raise UsageError(f"{words[position or 0]} takes no other words than --task")
+    return command
+
+
 def _free_words(words: Sequence[str]) -> Iterator[int]:
     for position, word in enumerate(words):
         before = words[position - 1] if position else ""
         takes_value = _OPTION.match(before) and "=" not in before and before != "--print_config"
         if not _OPTION.match(word) and not takes_value:
             yield position
+
+
+def _init_from(word: str, task: str) -> Path:
+    """A file, or the name of a network that ships."""
+    names = [network.name for network in list_networks(task)]
+    return find_network(word, task).path if word in names and not Path(word).exists() else Path(word)
 
 
 def _run_name(name: str | None) -> str | None:
@@ -168,6 +193,11 @@ def _refuse_near_miss(rest: Sequence[str]) -> None:
 
 
 def _refuse_contradictions(options: Namespace, command: str) -> None:
+    if options.net and options.ckpt_path:
+        raise UsageError("--net and --ckpt_path name two networks: use one of them")
+    if options.net and COMMANDS[command].needs is Needs.NOTHING:
+        way = f": to start from its weights add --init_from {options.net}" if command in ("fit", "lr-find") else ""
+        raise UsageError(f"{command} takes no --net{way}")
     if options.resume and options.init_from:
         raise UsageError(
             "--resume and --init_from exclude each other: --resume continues a run, --init_from starts a new run from "

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from callbacks.distributed.exit_codes import DONE, MISTAKE
-from experiments.cli.arguments import read_arguments, split_options
+from experiments.cli.arguments import read_arguments, split_options, standalone_command
 from experiments.cli.help import short_help
 from experiments.cli.usage import UsageError
 
@@ -23,6 +23,8 @@ def main(argv: Sequence[str]) -> int:
         if options.help:
             print(short_help(options.task, rest))
             return DONE
+        if (command := standalone_command(options, rest)) is not None:
+            return command.run_standalone(options.task)
         arguments = read_arguments(argv)
         # Imported late: torch takes seconds.
         from experiments.cli.runner import run_command

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from experiments.cli.signals import is_first_rank, is_started_externally
 from experiments.cli.usage import UsageError, did_you_mean
 from experiments.cli.yaml_limits import limit_yaml
 from experiments.commands.table import COMMANDS, Needs
+from experiments.networks import Network, default_network
 from experiments.runs.checkpoint import LoadedCheckpoint, load_checkpoint, load_newest
 from experiments.runs.folder import RunFolder, relative_to_here
 from experiments.runs.lock import InUseError, RunLock
 from experiments.runs.selection import (
     find_run,
     folder_of_checkpoint,
+    has_runs,
     new_run,
     new_runs,
     restarted_run,
@@ -125,6 +128,8 @@ def _lock(folder: RunFolder, locks: ExitStack | None) -> None:
 
 def _find_checkpoint(arguments: Arguments) -> tuple[RunFolder, LoadedCheckpoint | None]:
     """Selects folder and checkpoint of a command that does not train a run."""
+    if (network := _shipped_network(arguments)) is not None:
+        return folder_of_checkpoint(network.path, arguments), load_checkpoint(network.path, arguments.task_name)
     needs = COMMANDS[arguments.command].needs
     wanted = arguments.ckpt_path or ("best" if needs is Needs.CHECKPOINT else None)
     named = RunFolder(task_runs(arguments) / arguments.name) if arguments.name else None
@@ -146,6 +151,28 @@ def _find_checkpoint(arguments: Arguments) -> tuple[RunFolder, LoadedCheckpoint 
             )
         folder = folder_of_checkpoint(path, arguments)
     return folder, load_checkpoint(path, arguments.task_name)
+
+
+def _shipped_network(arguments: Arguments) -> Network | None:
+    """The network that ships, if ``predict`` names no checkpoint and no run of the task has one."""
+    if arguments.command != "predict" or arguments.ckpt_path or arguments.name or has_runs(arguments):
+        return None
+    network = default_network(arguments.task_name, scale=_scale_option(arguments.flags))
+    if network is not None and is_first_rank():
+        runs = relative_to_here(task_runs(arguments))
+        print(f"there is no run in {runs} yet: using the network {network.name}, {network.describe()}")
+    return network
+
+
+def _scale_option(flags: Sequence[str]) -> int | None:
+    """The value of ``--scale``, which selects the network.
+
+    >>> _scale_option(["--scale", "4"]), _scale_option(["--scale=2"]), _scale_option(["a.png"])
+    (4, 2, None)
+    """
+    values = [word.removeprefix("--scale=") for word in flags if word.startswith("--scale=")]
+    values += [value for word, value in pairwise(flags) if word == "--scale"]
+    return next((int(value) for value in values if value.isdigit()), None)
 
 
 def _setting_sources(arguments: Arguments, folder: RunFolder, checkpoint: LoadedCheckpoint | None) -> list[Settings]:

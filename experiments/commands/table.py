@@ -33,17 +33,24 @@ class Command:
         module: import path of the command's module.
         summary: its line in the help.
         needs: whether it needs a checkpoint.
+        standalone: whether it needs neither data nor network: its module has ``run_standalone(task_name)``, which
+            imports no torch, and ``--task`` may be left out.
     """
 
     module: str
     summary: str
     needs: Needs = Needs.NOTHING
+    standalone: bool = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Adds the command's own options, if it has any."""
         module = import_module(self.module)
         if hasattr(module, "add_arguments"):
             module.add_arguments(parser)
+
+    def run_standalone(self, task_name: str | None) -> int:
+        """Runs a standalone command and returns the exit code."""
+        return int(import_module(self.module).run_standalone(task_name))
 
     def run(self, context: RunContext) -> int:
         """Runs the command and returns the exit code."""
@@ -78,6 +85,11 @@ COMMANDS = {
         needs=Needs.CHECKPOINT_IF_NAMED,
     ),
     "lr-find": Command(module="experiments.commands.lr_find", summary="find a learning rate and plot the loss over it"),
+    "nets": Command(
+        module="experiments.commands.nets",
+        summary="list the trained networks that ship with Darkroom",
+        standalone=True,
+    ),
     "prepare": Command(module="experiments.commands.prepare", summary="check the data and fill the cache"),
     "show": Command(
         module="experiments.commands.show",

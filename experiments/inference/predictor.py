@@ -22,6 +22,7 @@ from datamodules.io.resize import resize_image
 from datamodules.io.tensors import image_tensor
 from experiments.inference.inputs import ImageInput, as_path, check_array, check_tensor, to_uint8
 from experiments.inference.results import Segmentation
+from experiments.networks import list_networks
 from experiments.runs.checkpoint import load_checkpoint
 from experiments.runs.trained_module import build_module
 from lightning_modules.base import ImageTask
@@ -42,7 +43,8 @@ def load(
     """Loads a trained network for inference. Writes no files, needs no configuration and no data.
 
     Args:
-        checkpoint: a checkpoint of a run, for example ``runs/segment/sample/checkpoints/best.ckpt``.
+        checkpoint: a checkpoint of a run, for example ``runs/segment/sample/checkpoints/best.ckpt``; a safetensors
+            file of ``export``; or the name of a network that ships.
         device: as torch names it; ``"auto"`` takes an accelerator if there is one.
         precision: as ``--trainer.precision`` of the command line.
         trust_config: whether the checkpoint may name classes of other packages, whose code then runs.
@@ -51,7 +53,10 @@ def load(
         CheckpointError: if the file is missing, damaged, none of Darkroom's, or its network cannot be built.
         ValueError: if device or precision is unknown.
     """
-    loaded = load_checkpoint(Path(checkpoint).expanduser())
+    path = Path(checkpoint).expanduser()
+    if not path.exists() and (network := next((one for one in list_networks() if one.name == str(checkpoint)), None)):
+        path = network.path
+    loaded = load_checkpoint(path)
     module = build_module(loaded, trust_config=trust_config)
     task = str(loaded.record["task"])
     return Predictor(module, task=task, size=loaded.stage.size, device=device, precision=precision)

@@ -21,6 +21,10 @@ from models.weights.limits import values_fault
 FORMAT = 2
 #: Key of the header of a safetensors file, under which the record is stored as JSON.
 NETWORK_KEY = "darkroom"
+_EXPORTS = {
+    ".onnx": "run it with experiments/onnx_predict.py, or name the checkpoint that it was made from",
+    ".pt2": "run it with torch.export.load, or name the checkpoint that it was made from",
+}
 # Fields that may change in a stage that has begun. The others are part of the state of the optimizer and the schedule.
 _CHANGEABLE_FIELDS = {"name", "size", "augment"}
 
@@ -76,6 +80,10 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedCheckpoint:
     Raises:
         CheckpointError: if it is missing, damaged, not written by Darkroom, or of another format or task.
     """
+    if path.suffix in _EXPORTS:
+        raise CheckpointError(
+            f"{relative_to_here(path)} is an export without the settings of its run: {_EXPORTS[path.suffix]}"
+        )
     return _interpret(path, read_network(path) if path.suffix == ".safetensors" else read_checkpoint(path), task)
 
 

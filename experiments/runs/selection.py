@@ -79,6 +79,11 @@ def find_run(arguments: Arguments, which: str, environ: Mapping[str, str] = os.e
     return folder
 
 
+def has_runs(arguments: Arguments) -> bool:
+    """Whether any run of the task has a checkpoint."""
+    return any(run.checkpoint_files for run in _run_folders(task_runs(arguments)))
+
+
 def restarted_run(arguments: Arguments, environ: Mapping[str, str] = os.environ) -> RunFolder | None:
     """Finds the run to resume if a scheduler restarted this job; ``None`` for a first start."""
     if all(environ.get(f"{who}_RESTART_COUNT", "0") == "0" for who in ("TORCHELASTIC", "SLURM")):

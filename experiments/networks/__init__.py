@@ -1,0 +1,90 @@
+"""Trained networks that ship with Darkroom: ``NAME.safetensors`` with a card ``NAME.yaml``. Imports no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from experiments.cli.usage import UsageError, unknown
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network and its card.
+
+    Args:
+        path: the weights.
+        task: key of the task table.
+        summary: what it does, in one line.
+        scale: how many times larger its images are.
+        default: whether ``predict`` uses it if nothing is trained and nothing is named.
+        data: what it was trained on.
+        license: license of that data.
+        command: command that trained it.
+        time: how long that took, and on what.
+        scores: measured results, by benchmark and metric.
+    """
+
+    path: Path
+    task: str
+    summary: str
+    data: str
+    license: str
+    command: str
+    time: str
+    scale: int = 1
+    default: bool = False
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name that ``--net`` takes."""
+        return self.path.stem
+
+    def describe(self) -> str:
+        """Returns the summary with the scores."""
+        scores = ", ".join(f"{name} {score:g}" for name, score in self.scores.items())
+        return f"{self.summary} ({scores})" if scores else self.summary
+
+
+def list_networks(task: str | None = None) -> list[Network]:
+    """Returns the networks of a task, or all, the default ones first."""
+    networks = [_read_card(path) for path in FOLDER.glob("*.yaml")]
+    fitting = [network for network in networks if task in (None, network.task)]
+    return sorted(fitting, key=lambda network: (network.task, not network.default, network.name))
+
+
+def find_network(name: str, task: str) -> Network:
+    """Returns the network called ``name``.
+
+    Raises:
+        UsageError: if there is none, or it is of another task.
+    """
+    networks = {network.name: network for network in list_networks()}
+    if name not in networks:
+        if not networks:
+            raise UsageError(f"--net {name}: no networks ship with this version; name a file with --ckpt_path")
+        raise unknown("network", name, networks)
+    if networks[name].task != task:
+        raise UsageError(
+            f"the network '{name}' is of the task '{networks[name].task}': use --task {networks[name].task}"
+        )
+    return networks[name]
+
+
+def default_network(task: str, *, scale: int | None = None) -> Network | None:
+    """Returns the network that ``predict`` uses if none is trained or named; ``None`` if none fits.
+
+    Args:
+        task: key of the task table.
+        scale: wanted scale; ``None`` takes the one marked as default.
+    """
+    networks = list_networks(task)
+    return next((one for one in networks if (one.default if scale is None else one.scale == scale)), None)
+
+
+def _read_card(path: Path) -> Network:
+    return Network(path=path.with_suffix(".safetensors"), **yaml.safe_load(path.read_text(encoding="utf-8")))
