@@ -13,6 +13,8 @@ from datamodules.stage import Stage
 from models.layer_groups import LayerGroups, eval_, eval_batch_norm_, freeze_, frozen_count, param_groups
 
 Split = Literal["train", "val", "test"]
+#: OneCycleLR divides by zero if it rises within a single step, as in a stage of a few images.
+MIN_SCHEDULE_STEPS = 4
 
 
 class ImageTask(LightningModule):
@@ -159,8 +161,7 @@ class ImageTask(LightningModule):
         groups = param_groups(self._groups(), lr=self.lr, lr_scale=self.stage.lr_scale)
         low, high = self.momentum if isinstance(self.momentum, tuple) else (self.momentum, self.momentum)
         optimizer = torch.optim.Adam(groups, betas=(high, 0.999), weight_decay=self.weight_decay)
-        # OneCycleLR divides by zero if it rises within a single step, as in a stage of a few images.
-        steps = max(self.stage_steps, 4)
+        steps = max(self.stage_steps, MIN_SCHEDULE_STEPS)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in groups],

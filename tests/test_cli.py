@@ -64,7 +64,7 @@ def test_fit_writes_one_folder_and_prints_next_steps(
         "figures     runs/segment/sample/figures",
         "tensorboard --logdir runs/segment/sample\n",
         "--task segment predict --ckpt_path runs/segment/sample/checkpoints/best.ckpt YOUR_IMAGES",
-        "--task segment --init_from runs/segment/sample/checkpoints/best.ckpt",
+        "--task segment --config runs/segment/sample/config.yaml --init_from runs/segment/sample/checkpoints/best.ckpt",
     ):
         assert text in out
 

@@ -30,7 +30,7 @@ class RunCheckpoint(Checkpoint):
         stages: the stages of the run.
         monitor: name of the validation metric that decides which weights are the best.
         mode: whether a larger (``"max"``) or a smaller value is better.
-        every_n_steps: number of optimizer steps after which ``last.ckpt`` is also written inside an epoch.
+        every_n_steps: number of optimizer steps after which ``last.ckpt`` is also written inside an epoch; 0 for never.
         record: plain values that describe the run (task, network, classes), saved under ``"darkroom"``.
     """
 
@@ -72,7 +72,8 @@ class RunCheckpoint(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Writes ``last.ckpt`` every ``every_n_steps``, except at the last step of an epoch, which is saved anyway."""
-        due = ends_step(trainer, batch_idx) and trainer.global_step % self.every_n_steps == 0
+        every = self.every_n_steps
+        due = every > 0 and ends_step(trainer, batch_idx) and trainer.global_step % every == 0
         if due and batch_idx + 1 < trainer.num_training_batches:
             self.save_last(trainer)
 

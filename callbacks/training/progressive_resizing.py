@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.training.memory_check import dry_run
 from datamodules.stage import Stage, StagedData, stage_ends, stage_index
-from lightning_modules.base import ImageTask
+from lightning_modules.base import MIN_SCHEDULE_STEPS, ImageTask
 from lightning_modules.typed_trainer import typed
 
 
@@ -54,15 +54,30 @@ class ProgressiveResizing(Callback):
         short = trainer.max_epochs is not None and 0 <= trainer.max_epochs < self.epochs
         if short and not typed(trainer).fast_dev_run:
             warnings.warn(
-                f"max_epochs={trainer.max_epochs} ends the run before its stages do ({self.epochs} epochs)",
+                f"max_epochs={trainer.max_epochs} ends the run before its stages do ({self.epochs} epochs): the "
+                "learning rate does not reach its end. To train shorter stages set --stages.all.epochs",
                 stacklevel=2,
             )
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Starts the stage of the checkpoint, before DDP and the optimizer are set up."""
-        if trainer.state.fn == "fit":
-            epoch = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
-            self._start_stage(trainer, pl_module, stage_index(self.stages, epoch))
+        """Starts the stage of the checkpoint, before DDP and the optimizer are set up.
+
+        The saved states of optimizer and schedule are adapted: they are dropped if the stage has not begun, since it
+        may differ from the one that was planned then, and the schedule is moved if the stage now has another number
+        of steps, for example because images were added.
+        """
+        if trainer.state.fn != "fit":
+            return
+        done = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+        index = stage_index(self.stages, done)
+        self._start_stage(trainer, pl_module, index)
+        start = stage_ends(self.stages)[index] - self.stages[index].epochs
+        if done == start and checkpoint["epoch"] < done:
+            checkpoint["optimizer_states"], checkpoint["lr_schedulers"] = [], []
+            return
+        stage, steps = self.stages[index], cast(ImageTask, pl_module).stage_steps
+        for schedule in checkpoint["lr_schedulers"]:
+            _move_schedule(schedule, stage, steps=steps, epochs_done=done - start)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tries one batch of every stage."""
@@ -113,6 +128,29 @@ class ProgressiveResizing(Callback):
             f"stage {index + 1} of {len(self.stages)}, {stage.name}: {stage.size} px, batch {stage.batch_size}, "
             f"{stage.epochs} epochs, lr {stage.lr:g}, {frozen}"
         )
+
+
+def _move_schedule(state: dict[str, Any], stage: Stage, *, steps: int, epochs_done: int) -> None:
+    """Moves the saved state of a one-cycle schedule to the same point of a schedule of another length, in place.
+
+    Args:
+        state: state of the schedule in the checkpoint.
+        stage: the stage that is resumed.
+        steps: optimizer steps that the whole stage has now.
+        epochs_done: completed epochs of the stage.
+    """
+    saved_steps = state.get("total_steps", steps)
+    if saved_steps == max(steps, MIN_SCHEDULE_STEPS):
+        return
+    per_epoch, saved_per_epoch = steps // stage.epochs, saved_steps // stage.epochs
+    in_epoch = max(0, state["last_epoch"] - epochs_done * saved_per_epoch)
+    # The schedule that was just built has the length and the phases; the state holds the position only.
+    del state["total_steps"], state["_schedule_phases"]
+    state["last_epoch"] = epochs_done * per_epoch + min(in_epoch, per_epoch)
+    rank_zero_info(
+        f"stage {stage.name} now has {per_epoch} steps per epoch instead of {saved_per_epoch}: its learning rate "
+        f"schedule continues at step {state['last_epoch']} of {steps}"
+    )
 
 
 def _wrap_in_ddp_again(trainer: Trainer) -> None:

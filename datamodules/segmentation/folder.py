@@ -45,7 +45,7 @@ class FolderDataModule(SegmentDataModule):
     def __init__(
         self,
         *,
-        classes: Sequence[str] = ("foreground",),
+        classes: Sequence[str] | str = ("foreground",),
         ignore: int | None = None,
         mask_threshold: int | None = None,
         image_dir: str = "images",
@@ -55,7 +55,9 @@ class FolderDataModule(SegmentDataModule):
         group_pattern: str | None = None,
         **options: Any,
     ) -> None:
-        class_list = ClassList(names=tuple(classes), ignore=ignore, threshold=mask_threshold)
+        class_list = ClassList(
+            names=(classes,) if isinstance(classes, str) else tuple(classes), ignore=ignore, threshold=mask_threshold
+        )
         super().__init__(class_list=class_list, **options)
         if (SPLIT_FIELD in image_dir) != (SPLIT_FIELD in mask_dir):
             raise DataError(

@@ -13,6 +13,14 @@ from experiments.tasks.table import TASKS, Task
 
 _OPTION = re.compile(r"--?[A-Za-z]")
 NEWEST = "newest"
+#: Common names of options, and what they set.
+ALIASES = {
+    "--epochs": "--stages.all.epochs",
+    "--batch_size": "--stages.all.batch_size",
+    "--lr": "--stages.all.lr",
+    "--learning_rate": "--stages.all.lr",
+    "--seed": "--seed_everything",
+}
 OPTIONS = ("--task", "--recipe", "--name", "--runs", "--resume", "--init_from", "--ckpt_path", "--net", "--config")
 
 
@@ -73,6 +81,7 @@ def make_parser() -> ArgumentParser:
     parser.add_argument("--config", "-c", action="append", default=[])
     parser.add_argument("--trust-config", "--trust_config", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--version", action="store_true")
     parser.add_argument("--help_all", "--help-all", action="store_true")
     return parser
 
@@ -107,7 +116,7 @@ def read_arguments(argv: Sequence[str]) -> Arguments:
         init_from=_init_from(options.init_from, options.task) if options.init_from else None,
         ckpt_path=str(find_network(options.net, options.task).path) if options.net else options.ckpt_path,
         configs=tuple(Path(file) for file in options.config),
-        flags=tuple(flags),
+        flags=tuple(expand_aliases(flags)),
         trust_config=options.trust_config,
         help_all=options.help_all,
     )
@@ -123,6 +132,19 @@ def split_options(argv: Sequence[str]) -> tuple[Namespace, list[str]]:
         return make_parser().parse_known_args(list(argv))
     except ArgumentError as error:
         raise UsageError(f"{error.argument_name}: {error.message}") from error
+
+
+def expand_aliases(flags: Sequence[str]) -> list[str]:
+    """Replaces common names of options by Darkroom's.
+
+    >>> expand_aliases(["--epochs", "3", "--batch-size=8", "--trainer.max_steps", "9"])
+    ['--stages.all.epochs', '3', '--stages.all.batch_size=8', '--trainer.max_steps', '9']
+    """
+    expanded = []
+    for flag in flags:
+        option, equals, value = flag.partition("=")
+        expanded.append(f"{ALIASES.get(option.replace('-', '_').replace('__', '--', 1), option)}{equals}{value}")
+    return expanded
 
 
 def take_command(words: Sequence[str]) -> tuple[str, list[str]]:

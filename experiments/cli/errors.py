@@ -10,7 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.errors import CheckpointError, ExportError, NonFiniteError, OutputError, ReplicaError, StageError
 from datamodules.errors import DataError, LoaderTimeoutError
-from experiments.cli.parser_errors import chain_of
+from experiments.cli.parser_errors import chain_of, raised_in
 from experiments.cli.usage import UsageError
 from models.weights.pretrained import WeightsError
 
@@ -41,8 +41,19 @@ def describe_error(error: BaseException) -> str | None:
     >>> describe_error(ValueError("most likely a bug")) is None
     True
     """
-    expected = isinstance(error, (*MISTAKES, *FAILURES))
-    return without_worker_traceback(error) if expected else describe_machine_error(error)
+    if isinstance(error, FAILURES) or is_mistake(error):
+        return without_worker_traceback(error)
+    return describe_machine_error(error)
+
+
+def is_mistake(error: BaseException) -> bool:
+    """Whether the user has to change something, also if Lightning refuses a setting in the middle of a run.
+
+    Lightning raises ``MisconfigurationException``, or plain errors from its callbacks, such as the one of
+    ``EarlyStopping`` for a metric that does not exist.
+    """
+    refused = isinstance(error, RuntimeError | ValueError) and raised_in(error, "lightning.pytorch.callbacks")
+    return refused or isinstance(error, (*MISTAKES, MisconfigurationException))
 
 
 def without_worker_traceback(error: BaseException) -> str:

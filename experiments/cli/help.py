@@ -1,6 +1,7 @@
 """The short help: tasks, commands, recipes, the most used options, and examples. Imports no torch."""
 
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from experiments.cli.usage import UsageError
@@ -14,6 +15,8 @@ COMMON_OPTIONS = {
     "--data.root FOLDER": "your images; without it sample images are generated",
     "--stages.0.epochs 4": "any field of a stage, by its number or --stages.all",
     "--model.net.encoder NAME": "any argument of the network",
+    "--epochs 4, --batch_size 8, --lr 1e-3": "the same field of all stages",
+    "--seed 1": "seed of the run (--seed_everything)",
     "--trainer.precision bf16-mixed": "any option of Lightning's Trainer",
     "--name NAME": "name of the run, saved in runs/<task>/<name>",
     "--resume [FOLDER]": "continue a run; without FOLDER the newest one",
@@ -61,6 +64,17 @@ def short_help(task_name: str | None, rest: Sequence[str]) -> str:
         f"  {start} --task {example} --resume",
     ]
     return "\n".join(lines)
+
+
+def versions() -> str:
+    """Returns the versions of Darkroom and of the libraries that decide its results."""
+    found = []
+    for package in ("darkroom", "torch", "torchvision", "lightning"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} is not installed" if package != "darkroom" else "darkroom (a clone)")
+    return "\n".join(found)
 
 
 def _table(title: str, rows: dict[str, str]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from callbacks.distributed.exit_codes import DONE, MISTAKE
 from experiments.cli.arguments import read_arguments, split_options, standalone_command
-from experiments.cli.help import short_help
+from experiments.cli.help import short_help, versions
 from experiments.cli.usage import UsageError
 
 
@@ -22,6 +22,9 @@ def main(argv: Sequence[str]) -> int:
         options, rest = split_options(argv)
         if options.help:
             print(short_help(options.task, rest))
+            return DONE
+        if options.version:
+            print(versions())
             return DONE
         if (command := standalone_command(options, rest)) is not None:
             return command.run_standalone(options.task)

@@ -1,4 +1,8 @@
-"""Standard output and error that may be closed at any time: by ``| head``, a closed terminal or a lost connection."""
+r"""Standard output and error that may be closed at any time, and print every name.
+
+They are closed by ``| head``, a closed terminal or a lost connection. Characters that cannot be encoded, such as the
+bytes of a file name that is not UTF-8, are written as ``\xe9``.
+"""
 
 import errno
 import io
@@ -26,7 +30,7 @@ def _tolerant(stream: TextIO) -> TextIO:
     return io.TextIOWrapper(
         raw if unbuffered else io.BufferedWriter(raw),  # as Python itself opens it with -u
         encoding=stream.encoding,
-        errors=stream.errors,
+        errors="backslashreplace",
         line_buffering=stream.line_buffering,
         write_through=stream.write_through,
     )

@@ -19,7 +19,7 @@ from experiments.cli.loggers import add_logger_defaults, set_log_folders
 from experiments.cli.parser_errors import describe_parser_error
 from experiments.cli.plan import Plan
 from experiments.cli.settings import disable_pretrained
-from experiments.cli.trainer import TRAINER_DEFAULTS, add_plugins, command_settings
+from experiments.cli.trainer import TRAINER_DEFAULTS, RunTrainer, add_plugins, check_launcher, command_settings
 from experiments.cli.trust import check_config, import_policy
 from experiments.cli.usage import UsageError
 from experiments.commands.fit_callbacks import Averaging, Saving, fit_callbacks
@@ -69,6 +69,7 @@ class DarkroomCLI(LightningCLI):
         super().__init__(
             model_class=self.spec.module,
             datamodule_class=ImageDataModule,
+            trainer_class=RunTrainer,
             subclass_mode_data=True,
             save_config_callback=None,  # ConfigWriter saves it when all ranks are connected
             trainer_defaults=TRAINER_DEFAULTS,
@@ -161,6 +162,7 @@ class DarkroomCLI(LightningCLI):
         add_plugins(config, ddp=ddp, stages=self.stages, contents=self.plan.contents)
         with constructor_errors(), use_run_ddp(ddp, training=self._trains):
             trainer: Trainer = super()._instantiate_trainer(config, callbacks)
+        check_launcher(trainer, self.config.trainer.strategy)
         if config["sync_batchnorm"] and trainer.strategy.root_device.type != "cuda":
             raise UsageError(
                 "ddp.sync_batchnorm: torch synchronizes batch norm on GPUs only: leave it at auto or false"

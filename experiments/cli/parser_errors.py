@@ -1,10 +1,10 @@
 """Converts errors of jsonargparse into one line with the key, the value and the nearest valid name."""
 
-import inspect
 import re
 from argparse import ArgumentError
 from collections.abc import Collection, Iterator
 from importlib import import_module
+from traceback import walk_tb
 
 from jsonargparse import ArgumentParser
 
@@ -13,6 +13,7 @@ from experiments.cli.usage import did_you_mean
 # jsonargparse keeps key, option and class of an error in the text of its exceptions only.
 _KEY = re.compile(r'Parser key "([^"]+)":')
 _QUOTED = re.compile(r"'([^']+)'")
+_BOOLEAN_HINT = " (YAML reads yes, no, on and off as true and false: put quotes around these words)"
 _CLASS = re.compile(r"^Problem with given class_path '([^']+)'")
 _EXPECTED = re.compile(r"Expected an? ([^\n]+?)(?:\. Got value: ([^\n]*))?$", re.MULTILINE)
 
@@ -51,8 +52,10 @@ def describe_parser_error(error: ArgumentError, *, known: Collection[str]) -> st
         return f"{key or 'the configuration'}: {_after_colon(reason)} must be given"
     if reason.startswith("Expected a dot import path string"):
         return f"{key}: there is no class '{_after_colon(reason)}': write its whole name, like models.UNet"
-    if wanted := list(_expected_types(message)):
-        return f"{key}: expected {' or '.join(wanted)}, not {_shorten(_given_value(message, reason))}"
+    if wanted := _expected_types(message):
+        value = _given_value(message, reason)
+        hint = _BOOLEAN_HINT if "str" in wanted and value in ("True", "False") else ""
+        return f"{key}: expected {' or '.join(wanted)}, not {_shorten(value)}{hint}"
     return " ".join(message.split())
 
 
@@ -64,12 +67,13 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
     current: BaseException | None = error
     while current is not None:
         yield current
-        current = current.__cause__ if _raised_by_jsonargparse(current) else None
+        current = current.__cause__ if raised_in(current, "jsonargparse") else None
 
 
-def _raised_by_jsonargparse(error: BaseException) -> bool:
-    frames = inspect.getinnerframes(error.__traceback__, 0) if error.__traceback__ else []
-    return bool(frames) and str(frames[-1].frame.f_globals.get("__name__", "")).startswith("jsonargparse")
+def raised_in(error: BaseException, package: str) -> bool:
+    """Whether the innermost frame of the error's traceback is in ``package``."""
+    frames = list(walk_tb(error.__traceback__))
+    return bool(frames) and str(frames[-1][0].f_globals.get("__name__", "")).startswith(package)
 
 
 def _unknown_key(key: str, known: Collection[str]) -> str:
@@ -94,9 +98,9 @@ def _arguments_of(class_path: str) -> list[str]:
         return []
 
 
-def _expected_types(message: str) -> Iterator[str]:
-    for expected, _ in dict.fromkeys(_EXPECTED.findall(message)):
-        yield re.sub(r"<class '(?:[\w.]*\.)?(\w+)'>", r"\1", expected).replace("NoneType", "null")
+def _expected_types(message: str) -> list[str]:
+    types = (re.sub(r"<class '(?:[\w.]*\.)?(\w+)'>", r"\1", expected) for expected, _ in _EXPECTED.findall(message))
+    return list(dict.fromkeys(name.replace("NoneType", "null") for name in types))
 
 
 def _given_value(message: str, reason: str) -> str:

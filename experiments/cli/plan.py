@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli.arguments import NEWEST, Arguments
-from experiments.cli.settings import Settings, merge_settings, override_stages, read_settings, split_stage_options
+from experiments.cli.class_names import expand_class_options
+from experiments.cli.settings import (
+    Settings,
+    check_seed,
+    merge_settings,
+    override_stages,
+    read_settings,
+    split_stage_options,
+)
 from experiments.cli.signals import is_first_rank, is_started_externally
 from experiments.cli.usage import UsageError, did_you_mean
 from experiments.cli.yaml_limits import limit_yaml
@@ -79,6 +87,8 @@ def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
     stages, overrides, flags = split_stage_options(arguments.flags)
     sources = _setting_sources(arguments, folder, checkpoint)
     settings = merge_settings([*sources, *([{"stages": stages}] if stages is not None else [])])
+    flags = expand_class_options(flags)
+    check_seed(settings, flags)
     settings["stages"] = override_stages(settings.get("stages", []), overrides)
     if arguments.init_from is not None:
         settings["init_from"] = str(arguments.init_from)

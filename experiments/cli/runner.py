@@ -9,7 +9,7 @@ from callbacks.distributed.error_files import launcher_pid
 from callbacks.distributed.error_report import record_error
 from callbacks.distributed.exit_codes import FAILURE, MISTAKE
 from experiments.cli.arguments import Arguments
-from experiments.cli.errors import MISTAKES, describe_error
+from experiments.cli.errors import describe_error, is_mistake
 from experiments.cli.log_filter import filter_logs
 from experiments.cli.parser import build_context
 from experiments.cli.plan import make_plan
@@ -37,4 +37,4 @@ def run_command(arguments: Arguments) -> int:
             raise
         if launcher_pid() is None:  # otherwise the launcher prints the first error of all ranks
             print(f"run.py: {message}", file=sys.stderr)
-        return MISTAKE if isinstance(error, MISTAKES) else FAILURE
+        return MISTAKE if is_mistake(error) else FAILURE

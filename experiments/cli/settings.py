@@ -10,6 +10,7 @@ import yaml
 from jsonargparse import Namespace, get_loader
 
 from datamodules.stage import Stage
+from experiments.cli.class_names import with_full_names
 from experiments.cli.usage import UsageError, unknown
 from experiments.cli.yaml_limits import MAX_CHARACTERS, yaml_fault
 
@@ -36,7 +37,8 @@ def read_settings(path: Path) -> Settings:
         raise UsageError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(settings, dict):
         raise UsageError(f"{path} contains no settings: expected top-level keys such as trainer, model, data, stages")
-    return settings
+    named: Settings = with_full_names(settings)
+    return named
 
 
 def plain_values(text: str) -> Settings:
@@ -134,6 +136,21 @@ def override_stages(stages: Any, overrides: Sequence[StageOverride]) -> Any:
         for stage in result if index is None else [result[index]]:
             stage[override.field] = override.value
     return result
+
+
+def check_seed(settings: Settings, flags: Sequence[str]) -> None:
+    """Checks ``seed_everything``, which all ranks need as the same number.
+
+    Lightning's ``true`` draws another seed on every rank, and ``false`` sets none.
+
+    Raises:
+        UsageError: if it is not a number from 0 to 2**32 - 1.
+    """
+    words = [word for flag in flags for word in flag.split("=", 1)]
+    given = [words[index + 1] for index, word in enumerate(words[:-1]) if word == "--seed_everything"]
+    seed = get_loader("yaml")(given[-1]) if given else settings.get("seed_everything", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise UsageError(f"seed_everything: expected a number from 0 to {2**32 - 1}, not {str(seed).lower()}")
 
 
 def _parse_override(option: str, value: str) -> StageOverride:

@@ -141,7 +141,7 @@ def _exit(code: int, reason: str) -> None:
         flush.start()
         flush.join(1.0)
         with suppress(OSError):
-            os.write(1, f"\n{reason}\n  {_resume_command()}\n".encode())
+            os.write(1, f"\n{reason}\n  {_resume_command()}\n".encode(errors="surrogateescape"))
     remove_errors_folder()
     remove_temporary()
     os._exit(code)

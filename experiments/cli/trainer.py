@@ -1,12 +1,14 @@
-"""Settings of Lightning's Trainer that depend on the command, the stages and the distributed options."""
+"""The trainer, and its settings that depend on the command, the stages and the distributed options."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning import Trainer
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 
 from callbacks.checkpoints.checkpoint_io import AtomicCheckpointIO
 from callbacks.distributed.ddp import AutoSyncBatchNorm, Ddp
@@ -23,6 +25,42 @@ TRAINER_DEFAULTS = {
     # The data modules distribute samples without padding, so that validation is exact on any number of ranks.
     "use_distributed_sampler": False,
 }
+# The smallest valid values. Lightning accepts smaller ones and fails in the middle of a run.
+_MINIMA = {
+    "max_epochs": -1,
+    "max_steps": -1,
+    "log_every_n_steps": 1,
+    "accumulate_grad_batches": 1,
+    "check_val_every_n_epoch": 1,
+    "num_sanity_val_steps": -1,
+    "reload_dataloaders_every_n_epochs": 0,
+    "gradient_clip_val": 0,
+}
+
+
+class RunTrainer(Trainer):
+    """Lightning's Trainer, whose ``limit_*`` options read ``1`` as one batch and ``1.0`` as all batches.
+
+    In Lightning's annotations ``float`` comes before ``int`` (``typing`` caches unions regardless of their order), so
+    jsonargparse parses ``1`` as ``1.0``.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit_train_batches: int | float | None = None,
+        limit_val_batches: int | float | None = None,
+        limit_test_batches: int | float | None = None,
+        limit_predict_batches: int | float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            limit_train_batches=limit_train_batches,
+            limit_val_batches=limit_val_batches,
+            limit_test_batches=limit_test_batches,
+            limit_predict_batches=limit_predict_batches,
+            **options,
+        )
 
 
 def command_settings(trainer: Namespace, *, command: str, folder: RunFolder, stages: Sequence[Stage]) -> Settings:
@@ -33,12 +71,25 @@ def command_settings(trainer: Namespace, *, command: str, folder: RunFolder, sta
         command: name of the command.
         folder: folder of the run.
         stages: stages of the run; their epochs are the default of ``max_epochs``.
+
+    Raises:
+        UsageError: for a value out of its range, or more epochs than the stages have.
     """
+    for name, minimum in _MINIMA.items():
+        value = trainer.get(name)
+        if value is not None and value < minimum:
+            raise UsageError(f"trainer.{name} must be at least {minimum}, not {value}")
+    epochs = sum(stage.epochs for stage in stages)
     settings: Settings = {"default_root_dir": trainer.default_root_dir or str(folder.path)}
     if command == "lr-find":
         settings["max_epochs"] = -1  # it limits its steps itself
-    elif trainer.max_epochs is None and trainer.max_steps == -1:
-        settings["max_epochs"] = sum(stage.epochs for stage in stages)
+    elif trainer.max_epochs in (None, -1):
+        settings["max_epochs"] = epochs  # also with max_steps: no stage has a schedule for more epochs
+    elif command == "fit" and trainer.max_epochs > epochs:
+        raise UsageError(
+            f"trainer.max_epochs is {trainer.max_epochs}, but the stages have {epochs} epochs: set the epochs of the "
+            f"stages instead, for example --stages.{len(stages) - 1}.epochs {_last_epochs(trainer.max_epochs, stages)}"
+        )
     if command != "fit":
         settings |= {"logger": False, "enable_checkpointing": False}
     elif trainer.logger in (None, True):
@@ -74,3 +125,21 @@ def add_plugins(
     if ddp.sync_batchnorm == "auto" and not settings["sync_batchnorm"]:
         plugins.append(AutoSyncBatchNorm(stages))
     settings["plugins"] = plugins
+
+
+def check_launcher(trainer: Trainer, strategy: object) -> None:
+    """Refuses strategies that copy the program's state into new processes: signal handlers and locks cannot be copied.
+
+    Raises:
+        UsageError: for ``ddp_spawn``, ``ddp_fork`` and ``ddp_notebook``.
+    """
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        raise UsageError(
+            f"trainer.strategy {strategy}: ranks are started as programs of their own here, not by spawn or fork: use "
+            "--trainer.strategy ddp"
+        )
+
+
+def _last_epochs(total: int, stages: Sequence[Stage]) -> int:
+    """Returns the epochs of the last stage with which the stages have ``total`` epochs."""
+    return total - sum(stage.epochs for stage in stages[:-1])

@@ -2,15 +2,17 @@
 
 import time
 
+from lightning import Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
 from callbacks.distributed.exit_codes import DONE, INTERRUPTED, STOPPED_AT_ONCE
 from callbacks.errors import InterruptedRunError, StageError
 from callbacks.training.memory_check import is_out_of_memory, out_of_memory_message
 from experiments.cli.signals import set_resume_command
+from experiments.runs.checkpoint import LoadedCheckpoint
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
-from experiments.runs.summary import resume_command, summarize
+from experiments.runs.summary import nothing_to_resume, resume_command, summarize
 
 
 def run(context: RunContext) -> int:
@@ -21,12 +23,8 @@ def run(context: RunContext) -> int:
     """
     checkpoint, trainer = context.checkpoint, context.trainer
     print_once = rank_zero_only(print)
-    if checkpoint is not None and 0 <= (trainer.max_epochs or 0) <= checkpoint.epochs_done:
-        print_once(
-            f"{relative_to_here(context.folder.path)} is complete, all {checkpoint.epochs_done} epochs are trained: "
-            "there is nothing to resume. Start a new run from its weights with --init_from "
-            f"{relative_to_here(context.folder.checkpoints / 'best.ckpt')}"
-        )
+    if checkpoint is not None and _is_finished(checkpoint, trainer):
+        print_once(nothing_to_resume(context, checkpoint))
         return DONE
     if checkpoint is not None:
         print_once(f"resuming {relative_to_here(context.folder.path)} after epoch {checkpoint.epochs_done}")
@@ -55,3 +53,7 @@ def run(context: RunContext) -> int:
         raise StageError(out_of_memory_message(stage, context.stages, processes=trainer.world_size)) from error
     print_once(summarize(context, seconds=time.monotonic() - start))
     return DONE
+
+
+def _is_finished(checkpoint: LoadedCheckpoint, trainer: Trainer) -> bool:
+    return 0 <= (trainer.max_epochs or 0) <= checkpoint.epochs_done or 0 <= trainer.max_steps <= checkpoint.steps_done

@@ -49,10 +49,17 @@ class Saving:
     """When checkpoints are written, in addition to the end of every epoch.
 
     Args:
-        every_n_steps: optimizer steps between two updates of ``last.ckpt`` inside an epoch.
+        every_n_steps: optimizer steps between two updates of ``last.ckpt`` inside an epoch; 0 writes none there.
+
+    Raises:
+        ValueError: if ``every_n_steps`` is negative.
     """
 
     every_n_steps: int = 500
+
+    def __post_init__(self) -> None:
+        if self.every_n_steps < 0:
+            raise ValueError(f"checkpoint.every_n_steps must be 0 or more, not {self.every_n_steps}")
 
 
 def fit_callbacks(

@@ -36,6 +36,8 @@ def run(context: RunContext) -> int:
     config = context.config
     if not 0 <= config.stage < len(context.stages):
         raise UsageError(f"--stage {config.stage}: there are stages 0 to {len(context.stages) - 1}")
+    if config.steps < 2:
+        raise UsageError(f"--steps must be at least 2, not {config.steps}")
     if not 0 < config.min_lr < config.max_lr:
         raise UsageError(f"--min_lr {config.min_lr:g} must be above 0 and below --max_lr {config.max_lr:g}")
     stage = context.stages[config.stage]

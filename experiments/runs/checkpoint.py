@@ -39,6 +39,7 @@ class LoadedCheckpoint:
         record: task, model, data and stages as plain values; see ``checkpoint_record``.
         epoch: epoch during or after which it was saved, from 0.
         epochs_done: number of completed epochs.
+        steps_done: number of completed optimizer steps.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class LoadedCheckpoint:
     record: dict[str, Any]
     epoch: int
     epochs_done: int
+    steps_done: int
 
     @property
     def stages(self) -> list[Stage]:
@@ -196,10 +198,22 @@ def check_stage(stages: Sequence[Stage], checkpoint: LoadedCheckpoint) -> None:
     Raises:
         CheckpointError: naming the field and both values.
     """
-    done, before = checkpoint.epochs_done, checkpoint.stages
+    done, saved_stages = checkpoint.epochs_done, checkpoint.stages
     if done >= stage_ends(stages)[-1]:
-        return  # finished: ``fit`` reports it
-    old, new = (found[stage_index(found, done)] for found in (before, stages))
+        return  # complete: ``fit`` reports it
+    index = stage_index(saved_stages, checkpoint.epoch)
+    old, new = saved_stages[index], stages[stage_index(stages, done)]
+    ends, new_ends = stage_ends(saved_stages), stage_ends(stages)
+    begun = done < ends[index]
+    start = ends[index] - old.epochs if begun else done
+    if start not in (0, *new_ends):
+        raise CheckpointError(
+            f"{relative_to_here(checkpoint.path)} was saved in the stage '{old.name}' with stages that end after "
+            f"{', '.join(map(str, ends))} epochs, not {', '.join(map(str, new_ends))}: --resume cannot change the "
+            "epochs of stages that were trained. To train from these weights with other stages use --init_from"
+        )
+    if not begun:
+        return  # the next stage starts with a new optimizer and schedule
     for field, saved in asdict(old).items():
         asked = getattr(new, field)
         if field not in _CHANGEABLE_FIELDS and saved != asked:
@@ -248,6 +262,7 @@ def _interpret(path: Path, content: dict[str, Any], task: str | None) -> LoadedC
             record={**record, **{key: record[key] for key in ("model", "data", "stages")}},
             epoch=content["epoch"],
             epochs_done=content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"],
+            steps_done=content["global_step"],
         )
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{shown} is not a checkpoint of Darkroom: it lacks {error}") from error

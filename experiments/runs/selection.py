@@ -67,7 +67,10 @@ def find_run(arguments: Arguments, which: str, environ: Mapping[str, str] = os.e
     runs = task_runs(arguments)
     if which == NEWEST:
         return _newest(runs, arguments.task_name)
-    folder = next((RunFolder(place) for place in (Path(which), runs / which) if place.is_dir()), None)
+    # ``--name dogs`` means the run, even if there is a folder ``dogs`` here, for example the data.
+    places = [runs / which] if which == arguments.name else [Path(which), runs / which]
+    folders = [RunFolder(place) for place in places if place.is_dir()]
+    folder = next((folder for folder in folders if folder.checkpoint_files), next(iter(folders), None))
     if folder is None:
         names = [run.path.name for run in _run_folders(runs)]
         near = did_you_mean(Path(which).name, names) if names else "."

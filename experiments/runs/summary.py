@@ -8,6 +8,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
 from datamodules.stage import stage_ends, stage_index
+from experiments.runs.checkpoint import LoadedCheckpoint
 from experiments.runs.command_line import command_for, current_command, program
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
@@ -57,10 +58,42 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def nothing_to_resume(context: RunContext, checkpoint: LoadedCheckpoint) -> str:
+    """Returns the message for a run that is complete, or that has reached a limit of its trainer."""
+    folder, done = relative_to_here(context.folder.path), checkpoint.epochs_done
+    epochs = stage_ends(context.stages)[-1]
+    if done >= epochs:
+        best = context.folder.checkpoints / "best.ckpt"
+        return (
+            f"{folder} is complete, all {done} epochs are trained: there is nothing to resume. Add a stage, or start a "
+            f"new run from its weights with --init_from {relative_to_here(best)}"
+        )
+    options = " ".join(_without_limits(context))
+    return (
+        f"{folder} has reached its limit after {done} of {epochs} epochs and {checkpoint.steps_done} steps. Continue "
+        f"with:\n  {resume_command(context)} {options}"
+    )
+
+
+def _without_limits(context: RunContext) -> list[str]:
+    """Returns the options that lift the limits of the trainer, so that a resumed run trains all stages."""
+    given, epochs = context.config.trainer, stage_ends(context.stages)[-1]
+    options = []
+    if given.max_epochs is not None and 0 <= given.max_epochs < epochs:
+        options += ["--trainer.max_epochs", str(epochs)]
+    if given.max_steps != -1:
+        options += ["--trainer.max_steps", "-1"]
+    if given.max_time is not None:
+        options += ["--trainer.max_time", "null"]
+    return options
+
+
 def _continue_command(context: RunContext, checkpoint: str) -> str:
     """A run with untrained stages is resumed; a complete one is the starting point of a new run."""
-    complete = context.trainer.current_epoch >= stage_ends(context.stages)[-1]
-    return _command(context, "--init_from", checkpoint) if complete else resume_command(context)
+    if context.trainer.current_epoch >= stage_ends(context.stages)[-1]:
+        config = str(relative_to_here(context.folder.config))
+        return _command(context, "--config", config, "--init_from", checkpoint)
+    return shlex.join([*shlex.split(resume_command(context)), *_without_limits(context)])
 
 
 def _command(context: RunContext, *words: str) -> str:
