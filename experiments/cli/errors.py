@@ -49,10 +49,11 @@ def describe_error(error: BaseException) -> str | None:
 def is_mistake(error: BaseException) -> bool:
     """Whether the user has to change something, also if Lightning refuses a setting in the middle of a run.
 
-    Lightning raises ``MisconfigurationException``, or plain errors from its callbacks, such as the one of
+    Lightning raises ``MisconfigurationException``, or plain errors from its loops and callbacks, such as the one of
     ``EarlyStopping`` for a metric that does not exist.
     """
-    refused = isinstance(error, RuntimeError | ValueError) and raised_in(error, "lightning.pytorch.callbacks")
+    places = ("lightning.pytorch.callbacks", "lightning.pytorch.loops")
+    refused = isinstance(error, RuntimeError | ValueError) and any(raised_in(error, place) for place in places)
     return refused or isinstance(error, (*MISTAKES, MisconfigurationException))
 
 

@@ -36,6 +36,8 @@ _MINIMA = {
     "reload_dataloaders_every_n_epochs": 0,
     "gradient_clip_val": 0,
 }
+# With 0 ``fit`` would do nothing.
+_POSITIVE = ("max_epochs", "max_steps", "limit_train_batches")
 
 
 class RunTrainer(Trainer):
@@ -79,6 +81,12 @@ def command_settings(trainer: Namespace, *, command: str, folder: RunFolder, sta
         value = trainer.get(name)
         if value is not None and value < minimum:
             raise UsageError(f"trainer.{name} must be at least {minimum}, not {value}")
+    for name in _POSITIVE if command == "fit" else ():
+        value = trainer.get(name)
+        if isinstance(value, int | float) and value == 0:
+            raise UsageError(f"trainer.{name} is 0: nothing would be trained. Leave it out to train all stages")
+    if isinstance(trainer.val_check_interval, int | float) and trainer.val_check_interval <= 0:
+        raise UsageError(f"trainer.val_check_interval must be above 0, not {trainer.val_check_interval}")
     epochs = sum(stage.epochs for stage in stages)
     settings: Settings = {"default_root_dir": trainer.default_root_dir or str(folder.path)}
     if command == "lr-find":
