@@ -94,6 +94,17 @@ def test_records_of_checkpoints(tiny: TinyRuns, capsys: pytest.CaptureFixture[st
         refused(["--task", "segment", "test", "--ckpt_path", "bomb.ckpt"], capsys, message="it expands to more than")
 
 
+@pytest.mark.parametrize("value", [torch.zeros(3), b"bytes", 1j])
+def test_records_of_other_values(value: Any, tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tiny.run() == 0
+    good = torch.load(tiny.folder() / "checkpoints/best.ckpt", weights_only=True)
+    torch.save({**good, "darkroom": {**good["darkroom"], "model": {"net": value}}}, tiny.place / "odd.ckpt")
+    capsys.readouterr()
+    refused(
+        ["--task", "segment", "test", "--ckpt_path", "odd.ckpt"], capsys, message="that is not used: Object of type"
+    )
+
+
 def test_ordinary_yaml_is_accepted() -> None:
     for text in (
         "",

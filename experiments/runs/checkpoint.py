@@ -251,7 +251,7 @@ def _interpret(path: Path, content: dict[str, Any], task: str | None) -> LoadedC
         raise CheckpointError(
             f"{shown} has format {record.get('format')!r}, this version of Darkroom reads format {FORMAT}"
         )
-    if fault := values_fault(record, max_values=MAX_VALUES):
+    if fault := values_fault(record, max_values=MAX_VALUES) or _not_plain(record):
         raise CheckpointError(f"{shown} has a record that is not used: {fault}")
     if task is not None and record["task"] != task:
         raise CheckpointError(f"{shown} is a checkpoint of the task '{record['task']}': use --task {record['task']}")
@@ -266,6 +266,14 @@ def _interpret(path: Path, content: dict[str, Any], task: str | None) -> LoadedC
         )
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{shown} is not a checkpoint of Darkroom: it lacks {error}") from error
+
+
+def _not_plain(record: dict[str, Any]) -> str | None:
+    try:
+        json.dumps(record)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return None
 
 
 def _class_list(names: Sequence[str]) -> str:
