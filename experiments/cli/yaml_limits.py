@@ -1,14 +1,16 @@
-"""Limits on YAML: its size, depth and number of values are counted from its events before anything is built.
+"""Limits on settings. Of YAML, size, depth and number of values are counted from its events before anything is built.
 
 An alias (``*name``) repeats a value. Nested ten times over ten aliases, one kilobyte stands for 10^10 values.
 """
 
+import json
 from typing import Any
 
 import yaml
 from jsonargparse import _loaders_dumpers
 
 from experiments.cli.usage import UsageError
+from models.weights.limits import values_fault
 
 #: Characters of a document, values in it with aliases expanded, and levels of nesting.
 MAX_CHARACTERS, MAX_VALUES, MAX_DEPTH = 1_000_000, 20_000, 64
@@ -56,6 +58,17 @@ def yaml_fault(text: str) -> str | None:
                 return f"it is nested more than {MAX_DEPTH} levels deep"
     except yaml.YAMLError:
         return None
+    return None
+
+
+def record_fault(record: object) -> str | None:
+    """Describes why settings stored in a checkpoint are too large, or not plain values, or returns ``None``."""
+    if fault := values_fault(record, max_values=MAX_VALUES, max_depth=MAX_DEPTH):
+        return fault
+    try:
+        json.dumps(record)
+    except (TypeError, ValueError) as error:
+        return str(error)
     return None
 
 

@@ -1,6 +1,5 @@
 """Loading checkpoints: reading the file, comparing it with the run's settings, and loading its weights."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,10 +12,9 @@ from callbacks.checkpoints.checkpoint_io import find_damage, read_checkpoint
 from callbacks.errors import CheckpointError
 from datamodules.stage import Stage, stage_ends, stage_index
 from experiments.cli.settings import plain_values
-from experiments.cli.yaml_limits import MAX_VALUES
+from experiments.cli.yaml_limits import record_fault
 from experiments.runs.folder import RunFolder, relative_to_here
 from lightning_modules.base import ImageTask
-from models.weights.limits import values_fault
 
 FORMAT = 2
 #: Key of the header of a safetensors file, under which the record is stored as JSON.
@@ -251,7 +249,7 @@ def _interpret(path: Path, content: dict[str, Any], task: str | None) -> LoadedC
         raise CheckpointError(
             f"{shown} has format {record.get('format')!r}, this version of Darkroom reads format {FORMAT}"
         )
-    if fault := values_fault(record, max_values=MAX_VALUES) or _not_plain(record):
+    if fault := record_fault(record):
         raise CheckpointError(f"{shown} has a record that is not used: {fault}")
     if task is not None and record["task"] != task:
         raise CheckpointError(f"{shown} is a checkpoint of the task '{record['task']}': use --task {record['task']}")
@@ -266,14 +264,6 @@ def _interpret(path: Path, content: dict[str, Any], task: str | None) -> LoadedC
         )
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{shown} is not a checkpoint of Darkroom: it lacks {error}") from error
-
-
-def _not_plain(record: dict[str, Any]) -> str | None:
-    try:
-        json.dumps(record)
-    except (TypeError, ValueError) as error:
-        return str(error)
-    return None
 
 
 def _class_list(names: Sequence[str]) -> str:
