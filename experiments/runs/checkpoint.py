@@ -1,5 +1,6 @@
 """Loading checkpoints: reading the file, comparing it with the run's settings, and loading its weights."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -108,7 +109,7 @@ def read_network(path: Path) -> dict[str, Any]:
             "epoch": int(config.get("epoch", 0)),
             "loops": {"fit_loop": progress},
         }
-    except (SafetensorError, OSError, ValueError, AttributeError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{shown} cannot be read as a network: {error}") from error
 
 
