@@ -1,6 +1,7 @@
 """The base class of all data modules: stages, and loaders whose order and augmentation are stateless."""
 
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,7 +53,8 @@ class ImageDataModule(LightningDataModule, ABC):
             raise ValueError(f"num_workers must be at least 0 or 'auto', not {num_workers}")
         if timeout < 0:
             raise ValueError(f"timeout is in seconds and must be at least 0, not {timeout:g}")
-        self.root, self.seed, self.num_workers, self.cache_dir = root, seed, num_workers, cache_dir
+        self.root, self.cache_dir = _expand(root), _expand(cache_dir)
+        self.seed, self.num_workers = seed, num_workers
         self.timeout = timeout
         self.planned: Sequence[Stage] = ()  # stages that `prepare_data` prepares
         self.skipped: Sequence[str] = ()  # a line for each file that cannot be used and is left out
@@ -197,3 +199,8 @@ class ImageDataModule(LightningDataModule, ABC):
 def length_of(data: Dataset[Any]) -> int:
     """Length of a data set; ``Dataset`` declares no ``__len__``."""
     return len(data)  # type: ignore[arg-type]
+
+
+def _expand(folder: Path | None) -> Path | None:
+    """Replaces a leading ``~`` by the home folder, unless there is a folder of that name."""
+    return folder if folder is None or folder.exists() else Path(os.path.expanduser(folder))  # noqa: PTH111 - never raises

@@ -38,7 +38,7 @@ def test_missing_root(tmp_path: Path) -> None:
 
 def test_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
-    assert "has no folder images and no folder masks (its folders: none)" in complaint(tmp_path / "d", tmp_path)
+    assert "has no layout that is known (its folders: none)" in complaint(tmp_path / "d", tmp_path)
     for name in ("images", "masks"):
         (tmp_path / "d" / name).mkdir()
     assert "holds no images" in complaint(tmp_path / "d", tmp_path)
@@ -47,7 +47,8 @@ def test_empty_folder(tmp_path: Path) -> None:
 def test_folder_names_found_are_listed(tmp_path: Path) -> None:
     folders(tmp_path / "d", images="pics", masks="labels")
     message = complaint(tmp_path / "d", tmp_path)
-    assert "(its folders: labels, pics): name yours with --data.image_dir and --data.mask_dir" in message
+    assert "(its folders: labels, pics). Known layouts:" in message
+    assert "name the folders with --data.image_dir and --data.mask_dir" in message
 
 
 def test_image_without_mask_and_mask_without_image(root: Path, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_split_file_may_name_images_in_four_ways(tmp_path: Path) -> None:
 def test_all_problems_of_a_split_file_are_reported_together(tmp_path: Path) -> None:
     file = write(
         tmp_path / "split.csv",
-        "name,split\na,train\na,val\n../secret.jpg,train\n/etc/x.jpg,val\nC:\\x.jpg,val\nghost,train\nb,training\n",
+        "name,split\na,train\na,val\n../secret.jpg,train\n/etc/x.jpg,val\nC:\\x.jpg,val\nghost,train\nb,learning\n",
     )
     _, problems = read_split_file(file, pairs_of("a", "b"))
     assert [str(problem) for problem in problems] == [
@@ -138,7 +138,7 @@ def test_all_problems_of_a_split_file_are_reported_together(tmp_path: Path) -> N
         "split.csv line 5: row that points outside the root (/etc/x.jpg)",
         "split.csv line 6: row that points outside the root (C:\\x.jpg)",
         "split.csv line 7: row without an image (ghost)",
-        "split.csv line 8: split that is none of train, val, test (training)",
+        "split.csv line 8: split that is none of train, val, test (learning)",
         "images/b.jpg: image that split.csv does not list",
     ]
 

@@ -28,6 +28,7 @@ from datamodules.cache.cache_files import (
 )
 from datamodules.cache.encodings import Encoding
 from datamodules.errors import DataError, unwritable
+from datamodules.index.pairs import name_below
 from datamodules.loading.parallel import map_files, raise_together
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class ImageCache:
         """Records the state of ``paths``: from now on ``get`` refuses a file that has changed.
 
         Args:
-            root: a folder above them.
+            root: the data's root.
             paths: files, in a fixed order.
 
         Returns:
@@ -78,7 +79,7 @@ class ImageCache:
             state = None  # a dead link, which the check reports
             with contextlib.suppress(DataError):
                 state = self._pinned[path] = _file_state(path)
-            digest.update(os.fsencode(f"{path.relative_to(root).as_posix()}\0{state}\0"))
+            digest.update(os.fsencode(f"{name_below(root, path)}\0{state}\0"))
         return digest.hexdigest()
 
     def get(self, path: Path, size: int, encoding: Encoding) -> NDArray[np.uint8]:

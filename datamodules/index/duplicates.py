@@ -10,6 +10,7 @@ from typing import Literal
 
 from datamodules.cache.check_results import read_result, result_path, write_result
 from datamodules.errors import DataError
+from datamodules.index.pairs import name_below
 from datamodules.index.splits import Split
 from datamodules.loading.parallel import map_files
 
@@ -49,7 +50,7 @@ def report_duplicates(
     stored = read_result(result)
     if not isinstance(stored, list):
         stored = [
-            [f"{path.relative_to(root).as_posix()} ({split})" for split, path in twins]
+            [f"{name_below(root, path)} ({split})" for split, path in twins]
             for twins in find_duplicates(distinct, workers=workers)
         ]
         write_result(result, stored)

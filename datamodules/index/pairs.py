@@ -32,8 +32,8 @@ class Pair:
 def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = "") -> tuple[list[Pair], list[Problem]]:
     """Pairs ``images/sub/name.jpg`` with ``masks/sub/name<mask_suffix>.png``, in any formats.
 
-    Both may be the same folder if there is a ``mask_suffix``. Names are compared in Unicode form NFC, because some
-    systems store accents in form NFD.
+    Both may be the same folder if there is a ``mask_suffix``, and one may be inside the other. Names are compared in
+    Unicode form NFC, because some systems store accents in form NFD.
 
     Args:
         root: the data's root, for names.
@@ -50,6 +50,10 @@ def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = ""
         files, mask_files = [f for f in files if not f.stem.endswith(mask_suffix)], files
     else:
         mask_files = list_images(masks)
+        if masks.is_relative_to(images):
+            files = [file for file in files if not file.is_relative_to(masks)]
+        elif images.is_relative_to(masks):
+            mask_files = [file for file in mask_files if not file.is_relative_to(images)]
     sources = _by_key(files, images)
     targets: dict[str, list[Path]] = defaultdict(list)
     for key, paths in _by_key(mask_files, masks).items():

@@ -3,10 +3,11 @@
 import csv
 import hashlib
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Literal, TypeVar, cast, get_args
+from typing import Literal, TypeVar
 
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair
@@ -14,6 +15,11 @@ from datamodules.index.problems import Problem
 
 Split = Literal["train", "val", "test"]
 SPLIT_SEED = 42  # of `held_out` and `subsample`; independent of the seed of the run
+#: Words for the splits, in lower case.
+SPLIT_NAMES: dict[str, Split] = {
+    **{"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"},
+    **{"test": "test", "testing": "test"},
+}
 T = TypeVar("T")
 
 
@@ -104,7 +110,7 @@ def read_split_file(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Split]
 
     Args:
         path: CSV with the columns ``name`` and ``split``. A name is the path of the image below the data's root or
-            below its own folder, with or without suffix; a split is ``train``, ``val`` or ``test``.
+            below its own folder, with or without suffix; a split is a key of ``SPLIT_NAMES``.
         pairs: all images.
 
     Returns:
@@ -117,19 +123,19 @@ def read_split_file(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Split]
     known: dict[str, str] = {}
     for pair in pairs:
         for name in (pair.key, pair.key + pair.image.suffix, pair.name, str(PurePosixPath(pair.name).with_suffix(""))):
-            known[name] = pair.name
+            known[_nfc(name)] = pair.name
     splits: dict[str, Split] = {}
     problems: list[Problem] = []
-    for line, (name, split) in read_rows(path, ("name", "split")):
+    for line, (name, text) in read_rows(path, ("name", "split")):
         where = f"{path.name} line {line}"
-        listed = known.get(name)
+        listed, split = known.get(_nfc(name)), SPLIT_NAMES.get(text.lower())
         if is_outside_root(name):
             problems.append(Problem("row that points outside the root", where, name))
-        elif split not in get_args(Split):
-            problems.append(Problem("split that is none of train, val, test", where, split or "empty"))
+        elif split is None:
+            problems.append(Problem("split that is none of train, val, test", where, text or "empty"))
         elif listed is None:
             problems.append(Problem("row without an image", where, name))
-        elif splits.setdefault(listed, cast("Split", split)) != split:
+        elif splits.setdefault(listed, split) != split:
             problems.append(Problem("image in two splits", where, name))
     problems += [
         Problem(f"image that {path.name} does not list", pair.name) for pair in pairs if pair.name not in splits
@@ -181,6 +187,11 @@ def groups_across_splits(groups: Mapping[str, str], splits: Mapping[str, Split])
         for group, found in sorted(splits_of_group.items())
         if len(found) > 1
     ]
+
+
+def _nfc(name: str) -> str:
+    """Unicode form NFC: some systems write accents as characters of their own."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _by_hash(items: Iterable[T], seed: int, name: Callable[[T], str]) -> list[T]:

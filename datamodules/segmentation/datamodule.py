@@ -150,10 +150,11 @@ class SegmentDataModule(FileDataModule):
         return check, time.monotonic() - start
 
     def _split(self, index: DatasetIndex, check: CheckResult) -> dict[Split, list[Pair]]:
-        splits = index.splits
-        if not splits:
-            val = held_out(index.groups.values(), share=self._val_share, seed=self._split_seed)
-            splits = {name: "val" if group in val else "train" for name, group in index.groups.items()}
+        splits = {name: index.splits.get(name, "train") for name in index.groups}
+        if "val" not in splits.values():
+            groups = {name: group for name, group in index.groups.items() if splits[name] == "train"}
+            val = held_out(groups.values(), share=self._val_share, seed=self._split_seed)
+            splits |= {name: "val" for name, group in groups.items() if group in val}
         parts: dict[Split, list[Pair]] = {"train": [], "val": [], "test": []}
         for pair in index.pairs:
             if pair.name not in check.bad:

@@ -1,38 +1,43 @@
 """Data module for any folders of images and masks."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.index.pairs import Pair, pair_by_stem
+from datamodules.index.pairs import Pair, name_below, pair_by_stem
 from datamodules.index.problems import Problem
 from datamodules.index.splits import Split, group_pairs, groups_across_splits, read_split_file
 from datamodules.segmentation.datamodule import SegmentDataModule
 from datamodules.segmentation.label_map import ClassList
+from datamodules.segmentation.layouts import SPLIT_FIELD, Layout, find_layout, split_folders
 from datamodules.segmentation.summary import DatasetIndex
-
-SPLIT_FIELD = "{split}"
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class FolderDataModule(SegmentDataModule):
     """Images and masks with the same names, in two folders.
 
-    ``image_dir`` and ``mask_dir`` choose one of three layouts:
+    Without ``image_dir`` and ``mask_dir`` the layout is found from the names of the folders: ``images/`` and
+    ``masks/``, with or without ``train/`` and ``val/`` above or below them; ``train/`` beside ``trainannot/`` (CamVid)
+    or ``train_masks/`` (Carvana); masks beside their images, such as ``a_mask.png``. The summary names what was found.
 
-    * ``images/`` and ``masks/``: groups are held out for validation, or a split file lists the splits;
-    * the same two folders inside ``train/`` and ``val/`` (and ``test/``), which is detected;
-    * any other layout, with ``{split}`` in place of train, val or test, such as ``{split}`` and ``{split}annot``.
+    Any other layout is named by ``image_dir`` and ``mask_dir``, with ``{split}`` in place of train, val or test, such
+    as ``{split}`` and ``{split}annot``. Folders called ``valid`` or ``validation`` are ``val``. Without such a folder
+    and without a split file, groups are held out of the training images.
+
+    PNG masks are checked by their checksums. GIF, BMP, TIFF and PPM have none: damage may go unnoticed there.
 
     Args:
         classes: class names in the order of their numbers in the masks. A single name means foreground against
-            everything else, stored as 0 and 1 or 0 and 255.
+            everything else, stored as 0 and 1, 0 and 255, or 0 and 65535.
         ignore: stored value of the pixels that no loss or metric counts (several classes only).
         mask_threshold: smallest stored value that is foreground, for masks with soft edges (one class only).
-        image_dir: folder of the images below ``root``, searched at any depth.
-        mask_dir: folder of the masks below ``root``, with the same names.
-        mask_suffix: what follows the image's name in the name of its mask, such as ``_mask``.
+        image_dir: folder of the images, searched at any depth; relative to ``root``, or absolute. ``None`` finds it.
+        mask_dir: folder of the masks, with the same names; relative to ``root``, or absolute. ``None`` finds it.
+        mask_suffix: what follows the image's name in the name of its mask, such as ``_mask``. ``None`` finds it if
+            the folders are found, too.
         split_file: CSV with the columns ``name`` and ``split`` (train, val, test), relative to ``root``.
         group_pattern: regular expression searched for in the name. Images with the same match (of the first
             parenthesis, if there is one) form a group, which is never divided between splits.
@@ -48,29 +53,24 @@ class FolderDataModule(SegmentDataModule):
         classes: Sequence[str] | str = ("foreground",),
         ignore: int | None = None,
         mask_threshold: int | None = None,
-        image_dir: str = "images",
-        mask_dir: str = "masks",
-        mask_suffix: str = "",
+        image_dir: str | None = None,
+        mask_dir: str | None = None,
+        mask_suffix: str | None = None,
         split_file: str | None = None,
         group_pattern: str | None = None,
         **options: Any,
     ) -> None:
-        class_list = ClassList(
-            names=(classes,) if isinstance(classes, str) else tuple(classes), ignore=ignore, threshold=mask_threshold
-        )
-        super().__init__(class_list=class_list, **options)
-        if (SPLIT_FIELD in image_dir) != (SPLIT_FIELD in mask_dir):
-            raise DataError(
-                f"image_dir '{image_dir}' and mask_dir '{mask_dir}': {SPLIT_FIELD} must be in both or neither"
+        names = tuple(name.strip() for name in classes.split(",")) if isinstance(classes, str) else tuple(classes)
+        super().__init__(class_list=ClassList(names=names, ignore=ignore, threshold=mask_threshold), **options)
+        self._layout: Layout | None = None
+        if image_dir is not None or mask_dir is not None:
+            self._layout = Layout(
+                image_dir=_expand("images" if image_dir is None else image_dir),
+                mask_dir=_expand("masks" if mask_dir is None else mask_dir),
+                mask_suffix=mask_suffix or "",
             )
-        if image_dir == mask_dir and not mask_suffix:
-            raise DataError(f"images and masks both in '{image_dir}' need a mask_suffix to tell them apart")
-        if split_file and SPLIT_FIELD in image_dir:
-            raise DataError(
-                f"split_file '{split_file}' and {SPLIT_FIELD} in image_dir are two splits: keep one of them"
-            )
-        self._image_dir, self._mask_dir, self._mask_suffix = image_dir, mask_dir, mask_suffix
-        self._split_file, self._group_pattern = split_file, group_pattern
+            _check_folders(self._layout, split_file)
+        self._mask_suffix, self._split_file, self._group_pattern = mask_suffix, split_file, group_pattern
 
     def find_pairs(self, root: Path) -> DatasetIndex:
         """Pairs images and masks, and reads the split that comes with them.
@@ -78,42 +78,83 @@ class FolderDataModule(SegmentDataModule):
         Raises:
             DataError: if a folder is missing or the split file cannot be read.
         """
-        image_dir, mask_dir = self._layout(root)
+        layout = (
+            self._layout_inside_splits(root, self._layout) if self._layout else find_layout(root, self._mask_suffix)
+        )
+        if self._split_file:
+            _check_folders(layout, self._split_file)
         problems: list[Problem] = []
         pairs: list[Pair] = []
         splits: dict[str, Split] = {}
-        for split in SPLITS if SPLIT_FIELD in image_dir else (None,):
-            images, masks = (root / text.replace(SPLIT_FIELD, split or "") for text in (image_dir, mask_dir))
-            if split == "test" and not (images.is_dir() and masks.is_dir()):
-                continue  # published test sets often come without masks
-            _require(root, images, masks)
-            part, wrong = pair_by_stem(root, images, masks, mask_suffix=self._mask_suffix)
+        for split, images, masks in _folders_by_split(root, layout):
+            part, wrong = pair_by_stem(root, images, masks, mask_suffix=layout.mask_suffix)
             pairs += part
             problems += wrong
             splits |= {pair.name: split for pair in part} if split else {}
         if self._split_file:
-            splits, wrong = read_split_file(root / self._split_file, pairs)
+            splits, wrong = read_split_file(root / _expand(self._split_file), pairs)
             problems += wrong
-        groups, wrong = group_pairs(pairs, self._group_pattern)
+            if "val" not in splits.values() and not wrong:
+                raise DataError(f"no image is in the split 'val' of {self._split_file}: give it at least one")
+        groups, wrong = group_pairs(pairs, self._group_pattern or layout.group_pattern)
         problems += [*wrong, *groups_across_splits(groups, splits)]
-        return DatasetIndex(pairs=pairs, groups=groups, splits=splits, problems=problems)
+        notes = [] if self._layout else [f"  layout found: {layout}"]
+        return DatasetIndex(pairs=pairs, groups=groups, splits=splits, problems=problems, notes=notes)
 
-    def _layout(self, root: Path) -> tuple[str, str]:
-        """The two folders, inside ``{split}`` if ``train/`` holds them."""
-        inside = f"{SPLIT_FIELD}/{self._image_dir}", f"{SPLIT_FIELD}/{self._mask_dir}"
-        whole, split = root / self._image_dir, root / inside[0].replace(SPLIT_FIELD, "train")
-        if SPLIT_FIELD in self._image_dir or self._split_file or not split.is_dir():
-            return self._image_dir, self._mask_dir
-        if whole.is_dir():
+    def _layout_inside_splits(self, root: Path, layout: Layout) -> Layout:
+        """The named folders, inside ``{split}`` if ``train/`` holds them."""
+        inside = replace(
+            layout, image_dir=f"{SPLIT_FIELD}/{layout.image_dir}", mask_dir=f"{SPLIT_FIELD}/{layout.mask_dir}"
+        )
+        if (
+            SPLIT_FIELD in layout.image_dir
+            or self._split_file
+            or layout.image_dir == "."
+            or Path(layout.image_dir).is_absolute()
+            or "train" not in split_folders(root, inside.image_dir, inside.mask_dir)
+        ):
+            return layout
+        if (root / layout.image_dir).is_dir():
             raise DataError(
-                f"{root} holds both {self._image_dir} and train/{self._image_dir}: say which with --data.image_dir "
+                f"{root} holds both {layout.image_dir} and train/{layout.image_dir}: say which with --data.image_dir "
                 f"and --data.mask_dir"
             )
         return inside
 
 
+def _folders_by_split(root: Path, layout: Layout) -> list[tuple[Split | None, Path, Path]]:
+    """Folders of images and masks, which exist, by split; ``None`` if the layout has no splits."""
+    if SPLIT_FIELD not in layout.image_dir:
+        images, masks = root / layout.image_dir, root / layout.mask_dir
+        _require(root, images, masks)
+        return [(None, images, masks)]
+    found = split_folders(root, layout.image_dir, layout.mask_dir)
+    for split, (images, masks) in list(found.items()):
+        if split == "test" and not masks.is_dir():
+            del found[split]  # published test sets often come without masks
+        else:
+            _require(root, images, masks)
+    if "train" not in found:
+        _require(root, *(root / text.replace(SPLIT_FIELD, "train") for text in (layout.image_dir, layout.mask_dir)))
+    return [(split, images, masks) for split, (images, masks) in found.items()]
+
+
+def _check_folders(layout: Layout, split_file: str | None) -> None:
+    image_dir, mask_dir = layout.image_dir, layout.mask_dir
+    if (SPLIT_FIELD in image_dir) != (SPLIT_FIELD in mask_dir):
+        raise DataError(f"image_dir '{image_dir}' and mask_dir '{mask_dir}': {SPLIT_FIELD} must be in both or neither")
+    if image_dir == mask_dir and not layout.mask_suffix:
+        raise DataError(f"images and masks both in '{image_dir}' need a mask_suffix to tell them apart")
+    if split_file and SPLIT_FIELD in image_dir:
+        raise DataError(f"split_file '{split_file}' and {SPLIT_FIELD} in image_dir are two splits: keep one of them")
+
+
+def _expand(folder: str) -> str:
+    return os.path.expanduser(folder)  # noqa: PTH111 - keeps relative paths as they are written
+
+
 def _require(root: Path, *folders: Path) -> None:
-    missing = [folder.relative_to(root).as_posix() for folder in folders if not folder.is_dir()]
+    missing = [name_below(root, folder) for folder in folders if not folder.is_dir()]
     if missing:
         there = ", ".join(sorted(entry.name for entry in root.iterdir() if entry.is_dir())) or "none"
         raise DataError(

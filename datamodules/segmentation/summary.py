@@ -21,14 +21,16 @@ class DatasetIndex:
     Args:
         pairs: images and masks, sorted.
         groups: group by image name.
-        splits: split by image name, if the data defines a split; empty if groups are to be held out.
+        splits: split by image name, if the data defines one; empty, or without ``val``, if groups are to be held out.
         problems: files without a partner and other problems with names.
+        notes: lines for the summary, such as the layout that was found.
     """
 
     pairs: Sequence[Pair]
     groups: Mapping[str, str]
     splits: Mapping[str, Split]
     problems: Sequence[Problem]
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,7 @@ def summary_lines(data: SegmentData, classes: ClassList) -> list[str]:
         "  split: " + ", ".join(_splits(data)),
         "  sizes: " + ", ".join(_sizes(data.check.sizes)),
         "  mask values: " + ", ".join(_values(data.check, classes)),
+        *data.index.notes,
         *data.check.notes,
     ]
 
