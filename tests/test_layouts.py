@@ -11,6 +11,7 @@ from datamodules.stage import Stage
 from experiments.cli.main import main
 from tests.helpers.tiny_images import carvana, disc, folders, noise, save
 
+Capture = pytest.CaptureFixture[str]
 STAGE = Stage(name="test", size=16, batch_size=2, epochs=1, lr=0.1, augment=False)
 
 
@@ -88,7 +89,7 @@ def test_carvana_is_grouped_by_car(tmp_path: Path) -> None:
 def test_val_and_valid_together_are_refused(tmp_path: Path) -> None:
     for number, name in enumerate(("train", "val", "valid")):
         write_pairs(tmp_path / "d", f"{name}/images", f"{name}/masks", 2, first=2 * number)
-    with pytest.raises(DataError, match="val/images and .*valid/images are both the split 'val'"):
+    with pytest.raises(DataError, match=r"val/images and .*valid/images are both the split 'val'"):
         split_sizes(tmp_path / "d", tmp_path / "c")
 
 
@@ -156,7 +157,7 @@ def test_classes_on_the_command_line(
 
 @pytest.mark.parametrize("layout", ["folders", "carvana"])
 def test_root_alone_chooses_the_data_module(
-    layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folders(tmp_path / "d") if layout == "folders" else carvana(tmp_path / "d")

@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.cli.arguments import NEWEST, Arguments
 from experiments.cli.class_names import expand_class_options
+from experiments.cli.data_class import select_data_class
 from experiments.cli.settings import (
     Settings,
     check_seed,
@@ -89,6 +90,8 @@ def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
     settings = merge_settings([*sources, *([{"stages": stages}] if stages is not None else [])])
     flags = expand_class_options(flags)
     check_seed(settings, flags)
+    if checkpoint is None:
+        settings = select_data_class(arguments, settings)
     settings["stages"] = override_stages(settings.get("stages", []), overrides)
     if arguments.init_from is not None:
         settings["init_from"] = str(arguments.init_from)

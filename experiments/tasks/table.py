@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,12 +23,14 @@ class Task:
         module: name of the Python module whose ``SPEC`` is the task's ``TaskSpec``.
         recipes: folder of its recipes.
         recipe: name of the default recipe.
+        data_class: returns the data module for a root, where the user has named none; ``None`` keeps the recipe's.
     """
 
     summary: str
     module: str
     recipes: Path
     recipe: str = "sample"
+    data_class: Callable[[Path], str] | None = None
 
     def load(self) -> TaskSpec[Any]:
         """Imports the task's module and returns its ``SPEC``."""
@@ -43,11 +46,18 @@ class Task:
         return sorted((file.stem for file in self.recipes.glob("*.yaml")), key=lambda name: (name != self.recipe, name))
 
 
+def _segmentation_data(root: Path) -> str:
+    from datamodules.segmentation.layouts import is_carvana
+
+    return f"datamodules.{'Carvana' if is_carvana(root) else 'Folder'}DataModule"
+
+
 TASKS = {
     "segment": Task(
         summary="find the subject of an image: masks and cut-outs",
         module="experiments.tasks.segment",
         recipes=RECIPES / "segment",
+        data_class=_segmentation_data,
     ),
     "sr": Task(
         summary="make images 2 or 4 times larger, or restore them: noise, JPEG artifacts, lost colors",

@@ -1,0 +1,38 @@
+"""Selects the data module of a task by the layout of ``--data.root``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.cli.arguments import Arguments
+from experiments.cli.settings import Settings, read_settings
+
+
+def select_data_class(arguments: Arguments, settings: Settings) -> Settings:
+    """Replaces the recipe's data module by the one for the layout of ``--data.root``.
+
+    The data module stays if the user names one, or if the recipe itself names the folders of its data.
+    """
+    data: Settings = settings.get("data", {})
+    words = [word.partition("=")[0] for word in arguments.flags]
+    named = {"--data", "--data.class_path"} & set(words) or any(
+        "class_path" in (read_settings(path).get("data") or {}) for path in arguments.configs
+    )
+    root = _last_value(arguments.flags, ("--data.root", "--data.init_args.root")) or data.get("init_args", {}).get(
+        "root"
+    )
+    if arguments.task.data_class is None or named or root is None or "image_dir" in data.get("init_args", {}):
+        return settings
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        return settings
+    return settings | {"data": data | {"class_path": arguments.task.data_class(folder)}}
+
+
+def _last_value(flags: Sequence[str], options: Sequence[str]) -> str | None:
+    """The value of the last of ``options`` among the words of a command line."""
+    value = None
+    for word, following in zip(flags, [*flags, ""][1:], strict=True):
+        option, equals, text = word.partition("=")
+        if option in options:
+            value = text if equals else following
+    return value
