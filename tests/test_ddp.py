@@ -140,9 +140,14 @@ def judge_one(folder: Path, world: int, states: dict[str, Any] | None = None) ->
             "sr",
             SuperResolutionModule(net=net, loss=L1Loss()),
             OneImage(num_workers=0),
-            FigureLogger(SuperResolutionFigures()),
+            FigureLogger(SuperResolutionFigures(), folder=folder / "sr" / "figures"),
         ),
-        ("segment", SegmentationModule(net=DiscNet()), OneDisc(num_workers=0), disc_figures(None)),
+        (
+            "segment",
+            SegmentationModule(net=DiscNet()),
+            OneDisc(num_workers=0),
+            disc_figures(folder / "segment" / "figures"),
+        ),
     ):
         stages = [Stage(name="only", size=16, scale=2, batch_size=4, epochs=2, lr=1e-3)]
         trainer = Trainer(
@@ -170,7 +175,7 @@ def test_rank_without_images_takes_part(tmp_path: Path) -> None:
         assert first[task]["scores"] == second[task]["scores"] == pytest.approx(alone[task]["scores"], rel=1e-5)
         assert len(first[task]["table"]) == 1
         assert first[task]["table"] == second[task]["table"]
-        images = {file.name for file in (tmp_path / "two" / task / "version_0" / "figures").iterdir()}
+        images = {file.name for file in (tmp_path / "two" / task / "figures").iterdir()}
         assert {"validation_1.png", "worst_1.png"} <= images
 
 

@@ -79,11 +79,11 @@ def test_fit_resume_test_and_predict_on_two_ranks(tmp_path: Path, monkeypatch: p
 def test_unsupported_strategy_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    set_parsing_settings(import_path_allowlist=["tiny_segment"])
+    set_parsing_settings(import_path_allowlist=["tests.helpers"])
     monkeypatch.chdir(tmp_path)
     runs = TinyRuns(tmp_path)
     assert runs.run("--ddp.sync_batchnorm", "true", "--trainer.devices", "2") == 2
-    assert "torch synchronises batch norm on GPUs only" in capsys.readouterr().err
+    assert "torch synchronizes batch norm on GPUs only" in capsys.readouterr().err
     words = ("--ddp.static_graph", "true", "--trainer.accumulate_grad_batches", "2")
     assert runs.run(*words, "--trainer.devices", "2") == 2
-    assert "ddp.static_graph does not go with trainer.accumulate_grad_batches 2" in capsys.readouterr().err
+    assert "ddp.static_graph cannot be combined with trainer.accumulate_grad_batches 2" in capsys.readouterr().err

@@ -130,7 +130,7 @@ def _exit_as_orphan() -> None:
 
 def _report_orphan() -> None:
     with suppress(OSError):
-        os.write(2, b"run.py: process 0 has ended, and this process with it\n")
+        os.write(2, b"run.py: process 0 has ended, so this process ends too\n")
     if folder := errors_folder():
         shutil.rmtree(folder, ignore_errors=True)
 
