@@ -198,6 +198,7 @@ class _Plain(Dataset[int]):
         return int(self.light(image=np.full((1, 1, 3), 100, np.uint8))["image"][0, 0, 0])
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # where there is one core
 def test_upstream_still_repeats_itself_in_every_worker_and_epoch() -> None:
     loader = DataLoader(_Plain(), batch_size=1, num_workers=2)
     first, second = ([int(value) for value in loader] for _ in range(2))

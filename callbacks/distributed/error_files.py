@@ -46,7 +46,7 @@ def write_error(folder: Path, text: str, *, rank: int, consequence: bool) -> Non
     """
     if error_of_rank(folder, rank) is None:
         with atomic_path(folder / f"{consequence:d}-{time.time_ns():020}-{rank}.txt") as partial:
-            partial.write_text(text, encoding="utf-8")
+            partial.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def error_of_rank(folder: Path, rank: int) -> Path | None:
@@ -61,7 +61,7 @@ def first_error(folder: Path) -> Path | None:
 
 def read_errors(folder: Path) -> list[str]:
     """Reads the errors of all ranks, the original one first."""
-    return [file.read_text(encoding="utf-8") for file in sorted(folder.glob("[01]-*.txt"))]
+    return [file.read_text(encoding="utf-8", errors="surrogateescape") for file in sorted(folder.glob("[01]-*.txt"))]
 
 
 def is_cause(file: Path) -> bool:

@@ -117,7 +117,9 @@ class PredictionWriter(Callback):
             self.table.path.parent.mkdir(parents=True, exist_ok=True)
             part = _part(self.table.path, trainer.global_rank)
             self._open.enter_context(temporary(part))
-            self._part = self._open.enter_context(part.open("w", encoding="utf-8", newline=""))
+            self._part = self._open.enter_context(
+                part.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+            )
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the threads."""
@@ -203,11 +205,11 @@ def _part(target: Path, rank: int) -> Path:
 def _join(table: Table, world: int) -> None:
     """Merges the sorted parts of the ranks line by line, since a table may not fit in memory."""
     with ExitStack() as stack, output_file(table.path) as target:
-        shares = [stack.enter_context(_part(table.path, rank).open(encoding="utf-8")) for rank in range(world)]
+        shares = [stack.enter_context(_part(table.path, rank).open("rb")) for rank in range(world)]
         target.write(f"{table.header}\n".encode())
         for line in heapq.merge(*shares, key=_index):
-            target.write(line.split(",", 1)[1].encode())
+            target.write(line.split(b",", 1)[1])
 
 
-def _index(line: str) -> int:
-    return int(line.split(",", 1)[0])
+def _index(line: bytes) -> int:
+    return int(line.split(b",", 1)[0])
