@@ -21,11 +21,16 @@ class Stage:
         lr_scale: factor on ``lr`` for each layer group, from the input to the output; ``None`` is 1 for all.
         frozen: number of layer groups, from the input, that are not trained; ``"encoder"`` is all but the last.
             Batch norm inside a frozen group also keeps its running statistics.
-        frozen_bn: whether batch norm in the groups of ``"encoder"`` keeps its running statistics while its weights
-            are trained, as in the lesson after unfreezing.
+        frozen_bn: which batch norms keep their running statistics while their weights are trained: ``"all"``, as in
+            the lesson after unfreezing, ``"encoder"`` (or true) for all but the last layer group, or false for none.
         augment: whether training images are augmented.
-        div: the one-cycle schedule starts at ``lr / div``.
-        warmup: fraction of the stage's steps in which the learning rate rises (the lesson's ``1 / pct``).
+        shape: of the one-cycle schedule: ``"cosine"`` as in PyTorch, or ``"linear"`` as in fastai 0.7.
+        div: the schedule starts at ``lr / div``.
+        warmup: fraction of the steps of a cycle in which the learning rate rises (the lesson's ``1 / pct``).
+        end_div: the schedule ends at ``lr / div / end_div``; the lesson's ``use_clr`` ends where it starts, at 1.
+        tail: linear only: fraction of the steps at the end of a cycle in which the rate falls from ``lr / div`` to
+            ``lr / div / end_div``; 0.1 in the lesson's ``use_clr_beta``.
+        cycles: linear only: number of equal cycles in the stage, of which ``epochs`` is a multiple.
         scale: magnification of this stage: 2, 4, ..., or 1 for restoration (super-resolution only).
 
     Raises:
@@ -39,10 +44,14 @@ class Stage:
     lr: float
     lr_scale: tuple[float, ...] | None = None
     frozen: int | Literal["encoder"] = 0
-    frozen_bn: bool = False
+    frozen_bn: bool | Literal["all", "encoder"] = False
     augment: bool = True
+    shape: Literal["cosine", "linear"] = "cosine"
     div: float = 25.0
     warmup: float = 0.25
+    end_div: float = 1e4
+    tail: float = 0.0
+    cycles: int = 1
     scale: int | None = None
 
     def __post_init__(self) -> None:
@@ -54,6 +63,14 @@ class Stage:
         self._require("frozen", self.frozen == "encoder" or self.frozen >= 0, "a number of layer groups or 'encoder'")
         self._require("div", self.div >= 1, "at least 1")
         self._require("warmup", 0 < self.warmup < 1, "between 0 and 1")
+        self._require("frozen_bn", self.frozen_bn in (True, False, "all", "encoder"), "true, false, 'all' or 'encoder'")
+        linear = self.shape == "linear"
+        self._require("shape", linear or self.shape == "cosine", "'cosine' or 'linear'")
+        self._require("end_div", self.end_div > 0, "above 0")
+        room = 1 - self.warmup
+        self._require("tail", self.tail == 0 or (linear and 0 < self.tail < room), f"0, or below {room:g} if linear")
+        divides = self.cycles >= 1 and self.epochs % self.cycles == 0
+        self._require("cycles", self.cycles == 1 or (linear and divides), f"1, or a divisor of {self.epochs} if linear")
         self._require("scale", self.scale is None or self.scale >= 1, "at least 1")
 
     def _require(self, field: str, valid: bool, expected: str) -> None:

@@ -10,7 +10,16 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from datamodules.stage import Stage
-from models.layer_groups import LayerGroups, eval_, eval_batch_norm_, freeze_, frozen_count, param_groups
+from lightning_modules.schedule import build_schedule
+from models.layer_groups import (
+    LayerGroups,
+    eval_,
+    eval_batch_norm_,
+    freeze_,
+    frozen_bn_count,
+    frozen_count,
+    param_groups,
+)
 
 Split = Literal["train", "val", "test"]
 #: OneCycleLR divides by zero if it rises within a single step, as in a stage of a few images.
@@ -150,28 +159,18 @@ class ImageTask(LightningModule):
         if mode and self.stage is not None:
             groups = self._groups()
             eval_(groups[: frozen_count(len(groups), self.stage.frozen)])
-            if self.stage.frozen_bn:
-                eval_batch_norm_(groups[: frozen_count(len(groups), "encoder")])
+            eval_batch_norm_(groups[: frozen_bn_count(len(groups), self.stage.frozen_bn)])
         return self
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Builds a new Adam and one-cycle schedule for the stage, without the frozen groups."""
+        """Builds a new Adam and the schedule of the stage, without the frozen groups."""
         if self.stage is None:
             raise RuntimeError("begin_stage(stage, steps) has to be called before the optimizer is built")
         groups = param_groups(self._groups(), lr=self.lr, lr_scale=self.stage.lr_scale)
         low, high = self.momentum if isinstance(self.momentum, tuple) else (self.momentum, self.momentum)
         optimizer = torch.optim.Adam(groups, betas=(high, 0.999), weight_decay=self.weight_decay)
         steps = max(self.stage_steps, MIN_SCHEDULE_STEPS)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=[group["lr"] for group in groups],
-            total_steps=steps,
-            pct_start=max(self.stage.warmup, 2 / steps),
-            div_factor=self.stage.div,
-            cycle_momentum=low != high,
-            base_momentum=low,
-            max_momentum=high,
-        )
+        schedule = build_schedule(optimizer, self.stage, steps=steps, momentum=(low, high))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _groups(self) -> list[list[nn.Module]]:

@@ -35,6 +35,21 @@ def frozen_count(groups: int, frozen: int | Literal["encoder"]) -> int:
     return count
 
 
+def frozen_bn_count(groups: int, frozen_bn: bool | Literal["all", "encoder"]) -> int:
+    """Returns the number of leading groups whose batch norms keep their running statistics.
+
+    Args:
+        groups: number of layer groups of the net.
+        frozen_bn: ``"all"``, ``"encoder"`` or true for all but the last group, or false for none.
+
+    >>> [frozen_bn_count(3, which) for which in ("all", "encoder", True, False)]
+    [3, 2, 2, 0]
+    """
+    if frozen_bn == "all":
+        return groups
+    return groups - 1 if frozen_bn else 0
+
+
 def freeze_(groups: Sequence[Sequence[nn.Module]], count: int) -> None:
     """Freezes the parameters of the first ``count`` groups and unfreezes all others, in place."""
     for number, group in enumerate(groups):

@@ -186,3 +186,48 @@ def test_bad_input_is_refused() -> None:
     for shape in ((2, 1, 8, 8), (3, 8, 8), (1, 3, 0, 8)):
         with pytest.raises(ValueError, match=r"\(N, 3, H, W\), not"):
             small_net()(torch.rand(shape))
+
+
+def inputs_of(net: nn.Module, kind: type[nn.Module], images: torch.Tensor) -> list[torch.Tensor]:
+    """What all layers of a kind are given in one forward pass."""
+    seen: list[torch.Tensor] = []
+    for part in net.modules():
+        if isinstance(part, kind):
+            part.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    net(images)
+    return seen
+
+
+def test_the_lesson_has_relu_before_every_norm_and_no_activation_at_the_end() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 32, 32)
+    ours = inputs_of(StyleResnet(width=4, blocks=1), nn.BatchNorm2d, images)
+    assert all(given.min() < 0 for given in ours)
+    net = StyleResnet(width=4, blocks=1, order="relu_norm", second_relu=True, tail="norm")
+    *inner, last = inputs_of(net, nn.BatchNorm2d, images)
+    assert len(inner) == len(ours) == 7
+    assert all(given.min() == 0 for given in inner)
+    assert last.min() < 0  # the last convolution has none
+    out = net(images)  # batch norm at its start: every channel has mean 0 and deviation 1
+    torch.testing.assert_close(out.mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-5)
+    torch.testing.assert_close(out.std((0, 2, 3), correction=0), torch.ones(3), rtol=0, atol=1e-3)
+    assert net.tail.bias is None
+
+
+def test_without_the_second_relu_a_block_adds_both_signs() -> None:
+    torch.manual_seed(0)
+    net = StyleResnet(width=4, blocks=1, order="relu_norm")
+    given = inputs_of(net, nn.BatchNorm2d, torch.rand(2, 3, 32, 32))
+    assert [bool(one.min() < 0) for one in given] == [False, False, False, False, True, False, False]
+
+
+def test_every_parameter_of_the_options_is_in_one_group() -> None:
+    net = StyleResnet(width=4, blocks=1, order="relu_norm", second_relu=True, tail="norm")
+    grouped = [p for group in net.layer_groups() for part in group for p in part.parameters()]
+    assert len(grouped) == len({id(p) for p in grouped}) == len(list(net.parameters()))
+
+
+@pytest.mark.parametrize(("option", "value"), [("order", "relu"), ("tail", "tanh"), ("norm", "layer")])
+def test_unknown_options_are_refused(option: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{option} must be .* or .*, not '{value}'"):
+        StyleResnet(**{option: value})  # type: ignore[arg-type]

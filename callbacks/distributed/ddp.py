@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from callbacks.distributed.child_processes import ChildProcesses
 from callbacks.distributed.error_files import FOLDER, LAUNCHER, launcher_pid
 from datamodules.stage import Stage
-from models.layer_groups import LayerGroups, frozen_count
+from models.layer_groups import LayerGroups, frozen_bn_count, frozen_count
 
 #: Images per rank below which batch norm loses accuracy: ResNet-50's error on ImageNet is 23.6 % with 32 images per
 #: device, 23.7 with 16, 24.8 with 8, 27.3 with 4 (Wu and He 2018, "Group Normalization", arXiv:1803.08494).
@@ -191,6 +191,5 @@ def has_small_batch_norm(groups: Sequence[Sequence[nn.Module]], stages: Sequence
 
 
 def _trains_batch_norm(groups: Sequence[Sequence[nn.Module]], stage: Stage) -> bool:
-    frozen = frozen_count(len(groups), "encoder" if stage.frozen_bn else stage.frozen)
-    frozen = max(frozen, frozen_count(len(groups), stage.frozen))
+    frozen = max(frozen_bn_count(len(groups), stage.frozen_bn), frozen_count(len(groups), stage.frozen))
     return any(isinstance(part, _BatchNorm) for group in groups[frozen:] for top in group for part in top.modules())

@@ -1,6 +1,6 @@
 """StyleResnet: a residual network that renders images in the style of one image (Johnson et al. 2016)."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,8 @@ from models.style.tiled_instance_norm import TiledInstanceNorm2d
 
 Norm = Literal["batch", "instance"]
 Upsample = Literal["nearest", "bilinear"]
+Order = Literal["norm_relu", "relu_norm"]
+Tail = Literal["sigmoid", "norm"]
 
 #: Pixels of the image that a residual block crops on each side: two unpadded 3x3 convolutions at 1/4 of the size.
 _BLOCK_BORDER = 8
@@ -25,9 +27,11 @@ class StyleResnet(nn.Module):
     each convolution except the last. After "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", as
     in fast.ai's lesson 14. The unpadded blocks crop the padding of 8 pixels per block (40 for 5 blocks).
 
-    Departures from the lesson: sides that are no multiple of 4 are padded by reflection and cropped again, while its
+    Departures from the lesson that options undo: ReLU after the norm (``order``), none after the second convolution of
+    a block (``second_relu``), a sigmoid that keeps the colors in [0, 1] (``tail``).
+    Others: sides that are no multiple of 4 are padded by reflection and cropped again, while its
     network returns another size than it got. All other convolutions pad by reflection; its network pads with zeros,
-    which is visible as a frame around the result. A sigmoid keeps the colors in [0, 1].
+    which is visible as a frame around the result.
 
     With ``norm="batch"`` and in eval mode an output pixel depends only on pixels within ``reach``, so tiles agree with
     the whole image. With ``norm="instance"`` (Ulyanov et al. 2016) it depends on the whole image;
@@ -38,6 +42,10 @@ class StyleResnet(nn.Module):
         blocks: number of residual blocks.
         norm: batch norm, or instance norm with a learned scale and shift.
         upsample: interpolation; unlike transposed convolutions, neither kind causes checkerboards.
+        order: of norm and ReLU after a convolution; the lesson has ``"relu_norm"``.
+        second_relu: ReLU after the second convolution of a residual block too, as in the lesson.
+        tail: after the last convolution: ``"sigmoid"``, or ``"norm"``, the lesson's batch norm without activation,
+            whose output is only about [0, 1].
 
     Raises:
         ValueError: if a number is out of range, or an option unknown.
@@ -53,24 +61,32 @@ class StyleResnet(nn.Module):
         blocks: int = 5,
         norm: Norm = "batch",
         upsample: Upsample = "nearest",
+        order: Order = "norm_relu",
+        second_relu: bool = False,
+        tail: Tail = "sigmoid",
     ) -> None:
         super().__init__()
         if width < 1 or blocks < 1:
             raise ValueError(f"width and blocks must be at least 1, not {width} and {blocks}")
-        if norm not in ("batch", "instance"):
-            raise ValueError(f"norm must be batch or instance, not {norm!r}")
-        if upsample not in ("nearest", "bilinear"):
-            raise ValueError(f"upsample must be nearest or bilinear, not {upsample!r}")
-        self.upsample = upsample
+        given = {"norm": norm, "upsample": upsample, "order": order, "tail": tail}
+        for (option, value), kinds in zip(given.items(), (Norm, Upsample, Order, Tail), strict=True):
+            if value not in get_args(kinds):
+                raise ValueError(f"{option} must be {' or '.join(get_args(kinds))}, not {value!r}")
+        self.upsample, self.sigmoid = upsample, tail == "sigmoid"
         self.border = _BLOCK_BORDER * blocks
         self.down = nn.Sequential(
-            _conv_norm_relu(3, width, norm, kernel=9),
-            _conv_norm_relu(width, 2 * width, norm, stride=2),
-            _conv_norm_relu(2 * width, 4 * width, norm, stride=2),
+            _conv_norm_relu(3, width, norm, order, kernel=9),
+            _conv_norm_relu(width, 2 * width, norm, order, stride=2),
+            _conv_norm_relu(2 * width, 4 * width, norm, order, stride=2),
         )
-        self.blocks = nn.Sequential(*(UnpaddedBlock(width=4 * width, norm=norm) for _ in range(blocks)))
-        self.up = nn.ModuleList([_conv_norm_relu(4 * width, 2 * width, norm), _conv_norm_relu(2 * width, width, norm)])
-        self.tail = nn.Conv2d(width, 3, 9, padding=4, padding_mode="reflect")
+        self.blocks = nn.Sequential(
+            *(UnpaddedBlock(width=4 * width, norm=norm, order=order, second_relu=second_relu) for _ in range(blocks))
+        )
+        self.up = nn.ModuleList(
+            [_conv_norm_relu(4 * width, 2 * width, norm, order), _conv_norm_relu(2 * width, width, norm, order)]
+        )
+        self.tail = nn.Conv2d(width, 3, 9, padding=4, padding_mode="reflect", bias=self.sigmoid)
+        self.tail_norm = nn.Identity() if self.sigmoid else _norm(3, norm)
 
     @property
     def reach(self) -> int:
@@ -84,7 +100,7 @@ class StyleResnet(nn.Module):
             images: (N, 3, H, W) float32 in [0, 1].
 
         Returns:
-            float32 (N, 3, H, W) in [0, 1].
+            float32 (N, 3, H, W) in [0, 1], with ``tail="norm"`` only about so.
         """
         if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
             raise ValueError(f"images must be (N, 3, H, W), not {tuple(images.shape)}")
@@ -92,11 +108,12 @@ class StyleResnet(nn.Module):
         x = self.blocks(self.down(reflect(images, self.border, least=8, multiple=self.multiple)))
         for block in self.up:
             x = block(F.interpolate(x, scale_factor=2, mode=self.upsample))
-        return torch.sigmoid(self.tail(x)[:, :, :height, :width].float())
+        out: Tensor = self.tail_norm(self.tail(x))[:, :, :height, :width].float()
+        return out.sigmoid() if self.sigmoid else out
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """Three groups: downsampling, residual blocks, upsampling."""
-        return [[self.down], [self.blocks], [self.up, self.tail]]
+        return [[self.down], [self.blocks], [self.up, self.tail, self.tail_norm]]
 
 
 class UnpaddedBlock(nn.Module):
@@ -107,10 +124,13 @@ class UnpaddedBlock(nn.Module):
     Args:
         width: channels.
         norm: ``"batch"`` or ``"instance"``.
+        order: ``"relu_norm"`` swaps norm and ReLU.
+        second_relu: ReLU beside the second norm too.
     """
 
-    def __init__(self, *, width: int, norm: Norm) -> None:
+    def __init__(self, *, width: int, norm: Norm, order: Order = "norm_relu", second_relu: bool = False) -> None:
         super().__init__()
+        self.relu_first, self.second_relu = order == "relu_norm", second_relu
         self.conv1 = nn.Conv2d(width, width, 3, bias=False)
         self.norm1 = _norm(width, norm)
         self.conv2 = nn.Conv2d(width, width, 3, bias=False)
@@ -118,8 +138,13 @@ class UnpaddedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, width, h, w) to (N, width, h - 4, w - 4)."""
-        residual: Tensor = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        residual = self._activate(self.conv1(x), self.norm1, relu=True)
+        residual = self._activate(self.conv2(residual), self.norm2, relu=self.second_relu)
         return x[:, :, 2:-2, 2:-2] + residual
+
+    def _activate(self, x: Tensor, norm: nn.Module, *, relu: bool) -> Tensor:
+        out: Tensor = norm(F.relu(x)) if relu and self.relu_first else norm(x)
+        return F.relu(out) if relu and not self.relu_first else out
 
 
 def reflect(images: Tensor, border: int, *, least: int, multiple: int) -> Tensor:
@@ -153,21 +178,21 @@ def _reflected(length: int, start: int, stop: int, device: torch.device) -> Tens
     return last - (positions % period - last).abs()
 
 
-def _conv_norm_relu(in_channels: int, out_channels: int, norm: Norm, *, kernel: int = 3, stride: int = 1) -> nn.Module:
-    """Convolution with reflection padding, norm, ReLU; keeps the size, or halves it with ``stride=2``."""
-    return nn.Sequential(
-        nn.Conv2d(
-            in_channels,
-            out_channels,
-            kernel,
-            stride=stride,
-            padding=kernel // 2,
-            padding_mode="reflect",
-            bias=False,  # the norm has one
-        ),
-        _norm(out_channels, norm),
-        nn.ReLU(inplace=True),
+def _conv_norm_relu(
+    in_channels: int, out_channels: int, norm: Norm, order: Order, *, kernel: int = 3, stride: int = 1
+) -> nn.Module:
+    """Convolution with reflection padding, norm and ReLU; keeps the size, or halves it with ``stride=2``."""
+    conv = nn.Conv2d(
+        in_channels,
+        out_channels,
+        kernel,
+        stride=stride,
+        padding=kernel // 2,
+        padding_mode="reflect",
+        bias=False,  # the norm has one
     )
+    layers = [_norm(out_channels, norm), nn.ReLU(inplace=True)]
+    return nn.Sequential(conv, *(layers if order == "norm_relu" else reversed(layers)))
 
 
 def _norm(channels: int, norm: Norm) -> nn.Module:
