@@ -97,7 +97,7 @@ def test_predict_keeps_the_image_size(trained: Path, capsys: pytest.CaptureFixtu
     (file,) = (trained / "painted").rglob("odd.png")
     with Image.open(file) as image:
         assert image.size == (83, 61)
-    assert "painted by a network that learned from random features" in capsys.readouterr().out
+    assert "trained with random VGG features" in capsys.readouterr().out
 
 
 def test_gatys_uses_the_painting_of_a_run(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +105,7 @@ def test_gatys_uses_the_painting_of_a_run(trained: Path, capsys: pytest.CaptureF
     words = ["gatys", "--ckpt_path=runs/style/both/checkpoints/last.ckpt", "--content=odd.png"]
     assert main([*TASK, *words, "--size=48", "--iterations=20"]) == 0
     told = capsys.readouterr().out
-    assert "image: odd.png, taken at 65 x 48 px" in told
+    assert "image: odd.png, resized to 65 x 48 px" in told
     numbers = re.search(r"untouched ([\d.]+), after 20 iterations ([\d.]+)", told)
     assert numbers is not None
     assert float(numbers[2]) < 0.7 * float(numbers[1])

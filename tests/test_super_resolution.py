@@ -115,10 +115,10 @@ def test_benchmark_with_wrong_sizes_is_refused(trained: Path, capsys: pytest.Cap
     assert main([*TASK, "test", "--data.benchmark=misfit"]) == 2
     told = capsys.readouterr().err
     assert "1 problem(s)" in told
-    assert "b_HR.png: image too small to be judged (64 x 18; each side needs 19)" in told
+    assert "b_HR.png: image too small for SSIM (64 x 18; each side needs 19)" in told
     save(trained / "small/a.png", noise(1, 64, 18))
     assert main([*TASK, "test", "--data.benchmark=small"]) == 2
-    assert "a.png: image too small to be judged (18 x 64; each side needs 19)" in capsys.readouterr().err
+    assert "a.png: image too small for SSIM (18 x 64; each side needs 19)" in capsys.readouterr().err
     save(trained / "other/x2/a_HR.png", noise(1, 48, 64))
     assert main([*TASK, "test", "--data.benchmark=other"]) == 2
     assert "has images for x2 and none for x4" in capsys.readouterr().err
@@ -161,8 +161,8 @@ def test_show_draws_pairs_of_every_stage_and_best_and_worst(capsys: pytest.Captu
         "batch-1-2x.png", "batch-2-4x.png", "best.png", "worst.png"
     }  # fmt: skip
     told = capsys.readouterr().out
-    (mean,) = re.findall(r"each at 8 px; the mean of all 2: ([\d.]+) dB", told)
-    scores = [float(found) for found in re.findall(r"^  ([\d.]+) dB  n\d/p\d+\.png$", told, flags=re.MULTILINE)]
+    (mean,) = re.findall(r"each at 8 px; mean of all 2: PSNR ([\d.]+) dB", told)
+    scores = [float(found) for found in re.findall(r"^  PSNR ([\d.]+) dB  n\d/p\d+\.png$", told, flags=re.MULTILINE)]
     assert sum(scores) / 2 == pytest.approx(float(mean), abs=0.011)
 
 
