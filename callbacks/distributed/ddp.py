@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning import LightningModule, Trainer
-from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.utilities.distributed import _init_dist_connection, _set_num_threads_if_needed
+from lightning.fabric.utilities.seed import reset_seed
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from torch import nn
+from torch._C._distributed_c10d import TCPStore
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
+from torch.distributed.distributed_c10d import default_pg_timeout
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
@@ -28,6 +33,7 @@ from models.layer_groups import LayerGroups, frozen_bn_count, frozen_count
 #: Images per rank below which batch norm loses accuracy: ResNet-50's error on ImageNet is 23.6 % with 32 images per
 #: device, 23.7 with 16, 24.8 with 8, 27.3 with 4 (Wu and He 2018, "Group Normalization", arXiv:1803.08494).
 ENOUGH_IMAGES = 16
+_LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +122,38 @@ class RunDDP(DDPStrategy):
         if self.cluster_environment is not None:  # set by now; the type allows None
             self._launcher = RunLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
 
+    def setup_distributed(self) -> None:
+        """Connects the ranks; those of a single machine listen on its loopback interface only."""
+        environment = self.cluster_environment
+        if self.num_nodes > 1 or not isinstance(environment, LightningEnvironment):
+            super().setup_distributed()
+            return
+        reset_seed()
+        self.set_world_ranks()
+        self._process_group_backend = self._get_process_group_backend()
+        for name in {"lo", "lo0"} & {name for _, name in socket.if_nameindex()}:  # Linux, macOS
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+        timeout = self._timeout or default_pg_timeout
+        _init_dist_connection(
+            environment,
+            self._process_group_backend,
+            store=_loopback_store(environment.main_port, rank=self.global_rank, world=self.world_size, timeout=timeout),
+            timeout=timeout,
+            device_id=self.root_device if self.root_device.type != "cpu" else None,
+        )
+
     def configure_ddp(self) -> None:
         """Wraps the module in DDP; called again at every stage."""
         super().configure_ddp()
         # Lightning registers its ddp_comm_hook on GPUs only. Slow networks between CPUs need it too.
         if self.bf16_gradients and isinstance(self.model, DistributedDataParallel):
             self.model.register_comm_hook(None, bf16_compress_hook)  # None: the default process group
+
+
+def _loopback_store(port: int, *, rank: int, world: int, timeout: timedelta) -> TCPStore:
+    """Returns the store where the ranks of a machine meet; by default torch listens on all network interfaces."""
+    listening = socket.create_server((_LOOPBACK, port), backlog=world).detach() if rank == 0 else None
+    return TCPStore(_LOOPBACK, port, world, rank == 0, timeout, master_listen_fd=listening)
 
 
 @contextmanager

@@ -1,16 +1,21 @@
 """Allows one run at a time in a folder: rank 0 holds a lock that the kernel releases when the process ends."""
 
 import errno
-import fcntl
+import importlib.util
 import os
 import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
+
+from filelock import FileLock, Timeout
 
 from experiments.cli.usage import UsageError
 
 LOCK = ".lock"
+#: ``None`` on Windows, where ``filelock`` takes its place.
+_fcntl: ModuleType | None = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") else None
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
@@ -35,8 +40,12 @@ class RunLock:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._created = [parent for parent in folder.parents if not parent.exists()]  # the innermost first
+        self._windows_lock = FileLock(folder / LOCK, timeout=0)
         try:
-            self._file = _open_locked(folder / LOCK)
+            if _fcntl is None:
+                self._lock_on_windows()
+                return
+            self._file = _open_locked(folder / LOCK, _fcntl)
         except BlockingIOError as error:
             raise InUseError(
                 f"{folder} is in use by {_holder(folder / LOCK)}: wait for it, stop it, or choose another --name"
@@ -54,15 +63,24 @@ class RunLock:
 
     def __exit__(self, *_: object) -> None:
         """Releases the lock, and removes the folders that were created if they are empty."""
+        self._windows_lock.release()  # does nothing elsewhere; an open file cannot be removed on Windows
         with suppress(OSError):
             (self.folder / LOCK).unlink()
         with suppress(OSError):
             for folder in (self.folder, *self._created):
                 folder.rmdir()
-        os.close(self._file)
+        if _fcntl is not None:
+            os.close(self._file)
+
+    def _lock_on_windows(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._windows_lock.acquire()
+        except Timeout as error:
+            raise BlockingIOError(errno.EAGAIN, "the lock is held") from error
 
 
-def _open_locked(path: Path) -> int:
+def _open_locked(path: Path, fcntl: ModuleType) -> int:
     """Opens and locks a file, and creates its folder.
 
     Raises:
@@ -72,7 +90,7 @@ def _open_locked(path: Path) -> int:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            file: int = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except FileNotFoundError:  # its last holder has just removed the folder
             continue
         try:
