@@ -54,10 +54,15 @@ def darkroom(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return run(folder, str(folder / "venv" / "bin" / "darkroom"), *options)
 
 
-def test_package_is_imported_from_the_wheel(installed: Path) -> None:
+def test_wheel_holds_all_files_of_the_packages(installed: Path) -> None:
     code = "import experiments, models, callbacks, datamodules; print(experiments.__file__)"
     done = run(installed, str(installed / "venv/bin/python"), "-c", code)
-    assert Path(done.stdout.strip()).is_relative_to(installed), done.stderr
+    package = Path(done.stdout.strip()).parent
+    assert package.is_relative_to(installed), done.stderr
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = [name for name in tracked.splitlines() if "/" in name and not name.startswith((".", "tests/"))]
+    needed = [name for name in names if not name.startswith(("experiments/pictures/", "experiments/RESULTS.md"))]
+    assert [name for name in needed if not (package.parent / name).is_file()] == []
 
 
 def test_help_names_the_console_script(installed: Path) -> None:
