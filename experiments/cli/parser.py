@@ -15,6 +15,7 @@ from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from experiments.cli.arguments import OPTIONS
 from experiments.cli.errors import constructor_errors, describe_error
+from experiments.cli.full_help import full_help
 from experiments.cli.loggers import add_logger_defaults, set_log_folders
 from experiments.cli.parser_errors import describe_parser_error
 from experiments.cli.plan import Plan
@@ -74,7 +75,12 @@ class DarkroomCLI(LightningCLI):
             save_config_callback=None,  # ConfigWriter saves it when all ranks are connected
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
-            parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "dump_header": header},
+            parser_kwargs={
+                "description": f"All options of --task {plan.task_name} {plan.command}.",
+                "exit_on_error": False,
+                "allow_abbrev": False,
+                "dump_header": header,
+            },
             args=["--config", json.dumps(settings), *flags],
             run=False,
             auto_configure_optimizers=False,
@@ -113,6 +119,9 @@ class DarkroomCLI(LightningCLI):
             raise UsageError(describe_parser_error(error, known=known)) from error
         if not self.plan.trust_config:
             check_config(self.config)
+        if self.plan.help_all:
+            print(full_help(parser, self.config))
+            raise SystemExit(0)
 
     def instantiate_classes(self) -> None:
         """Instantiates data module, model and trainer.

@@ -50,6 +50,7 @@ class Plan:
         flags: options of the command line, which override ``settings``.
         checkpoint: the checkpoint in use; ``fit`` resumes from it.
         trust_config: whether the settings may name any class.
+        help_all: whether to print the full help instead of running the command.
         contents: whole content of the checkpoint that ``fit`` resumes from, by path, so that it is read once.
     """
 
@@ -60,6 +61,7 @@ class Plan:
     flags: Sequence[str]
     checkpoint: LoadedCheckpoint | None
     trust_config: bool
+    help_all: bool
     contents: Mapping[Path, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -100,7 +102,8 @@ def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
         command=arguments.command,
         folder=folder,
         settings=settings,
-        flags=[*flags, *(["--help"] if arguments.help_all else [])],
+        flags=flags,
+        help_all=arguments.help_all,
         checkpoint=checkpoint,
         trust_config=arguments.trust_config,
         contents=contents,
