@@ -15,7 +15,7 @@ WINDOWS = f"""
 import os, random, runpy, signal, sys, threading, torch
 from types import SimpleNamespace
 import lightning.pytorch.trainer.connectors.signal_connector as connector
-connector.signal = SimpleNamespace(**vars(signal))  # Lightning itself is told apart by the platform's name
+connector.signal = SimpleNamespace(**vars(signal))  # Lightning recognizes Windows by its name
 for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGALRM", "SIGQUIT", "pthread_sigmask"):
     delattr(signal, name)
 for name in ("register_at_fork", "sched_getaffinity", "getuid"):
@@ -45,7 +45,7 @@ def test_training_and_prediction_without_posix(tmp_path: Path) -> None:
     assert not (tmp_path / "runs/segment/w/.lock").exists()
     again = run_as_on_windows(tmp_path, *words)
     assert again.returncode == 2
-    assert "holds a run already" in again.stderr
+    assert "already holds a run" in again.stderr
     predict = run_as_on_windows(
         tmp_path, "--task", "segment", "predict", "--trust-config", "cars/train", "--out", "out"
     )

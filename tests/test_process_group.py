@@ -1,6 +1,7 @@
 """Signals that reach the whole process group, terminals that are closed, and loader processes that stand still."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.helpers import tiny_images
 from tests.helpers.real_run import ROOT, RUN, WORDS, RealRun
@@ -98,6 +100,53 @@ def test_stopped_loader_is_reported_with_its_files(place: Path) -> None:
     assert line.startswith("run.py: the loader processes returned nothing for 3 s. The batch that is missing has")
     assert "train/car" in line
     assert "Traceback" not in run.said
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with images and a trained run."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny_images.carvana(folder / "cars", cars=6)
+    (folder / ("x" * 251 + ".png")).write_bytes(next((folder / "cars/train").iterdir()).read_bytes())
+    with RealRun(folder, *WORDS) as run:
+        assert run.finish() == 0, run.said[-3000:]
+    return folder
+
+
+COMMANDS = {
+    "predict": ["predict", "cars/train", "--out", "out"],
+    "test": ["test"],
+    "prepare": ["prepare", "--data.root", "cars"],
+    "show": ["show", "worst"],
+    "lr-find": ["lr-find", "--data.root", "cars"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_to_any_command_ends_it_cleanly(trained: Path, command: str, number: signal.Signals) -> None:
+    """The moment differs from run to run: after 0 to 6 s the command imports, reads, computes or writes."""
+    with RealRun(trained, "--task", "segment", *COMMANDS[command], "--trust-config") as run:
+        run.wait_for_handlers()
+        time.sleep(random.uniform(0, 6))
+        if run.process.poll() is None:
+            run.send_to_all(number)
+        code = run.finish()
+    assert code in (0, 75), run.said[-3000:]
+    assert "Traceback" not in run.said
+    if code == 75:
+        assert f"stopped by {number.name}" in run.said
+        assert command in run.said.splitlines()[-1]
+    assert not [file for file in trained.rglob(".*") if file.suffix in (".partial", ".part")]
+    for file in (trained / "out").rglob("*.png"):
+        Image.open(file).load()
+
+
+def test_longest_file_name_is_predicted(trained: Path) -> None:
+    name = "x" * 251 + ".png"
+    with RealRun(trained, "--task", "segment", "predict", name, "--out", "long", "--trust-config") as run:
+        assert run.finish() == 0, run.said[-3000:]
+    assert (trained / "long/mask" / name).is_file()
 
 
 @pytest.mark.cluster
