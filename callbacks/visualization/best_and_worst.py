@@ -1,7 +1,7 @@
 """Validation samples to draw: those that come first by some order, and the best and worst by score."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -58,7 +58,7 @@ class FirstSamples:
         """The kept samples by their sort key, in order."""
         return dict(zip(self._keys, self._samples, strict=True))
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Sample]:
         return iter(self._samples)
 
 
