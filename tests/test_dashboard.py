@@ -1,5 +1,6 @@
 import math
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,7 @@ def test_resumed_run_has_one_timeline_and_keeps_its_best(tmp_path: Path) -> None
     # The whole run stands for one that was cut some steps after its last checkpoint.
     fit_discs(tmp_path, [Dashboard(configuration={}), SaveAfterTwoEpochs()])
     whole = read_events(tmp_path)
+    time.sleep(1.1)  # TensorBoard orders files by the second and then by a number, as text: 10 comes before 9
     resumed = Dashboard(configuration={})
     fit_discs(tmp_path, [resumed], checkpoint=tmp_path / "cut.ckpt")
     again = read_events(tmp_path)
