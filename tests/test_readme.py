@@ -21,6 +21,7 @@ DOCUMENTS = (
     "README.md",
     "CHANGELOG.md",
     "experiments/RESULTS.md",
+    "experiments/export/README.md",
     "experiments/cluster/README.md",
     "experiments/cluster/SCALING.md",
 )
