@@ -7,6 +7,6 @@ from .segmentation.simple_decoder import SimpleSegmenter as SimpleSegmenter
 from .segmentation.unet import UNet as UNet
 from .segmentation.unet34 import UNet34 as UNet34
 from .style.style_resnet import StyleResnet as StyleResnet
-from .super_resolution.pixel_shuffle import SubpixelUpsample as SubpixelUpsample
 from .super_resolution.sr_resnet import SrResnet as SrResnet
+from .super_resolution.upsampling import SubpixelUpsample as SubpixelUpsample
 from .weights.pretrained import WeightsError as WeightsError

@@ -13,8 +13,8 @@ from datamodules.stage import Stage
 from experiments.benchmarks.flat_images import checkerboard_amplitude
 from lightning_modules.super_resolution import SuperResolutionModule
 from models.losses.pixel import L1Loss
-from models.super_resolution.pixel_shuffle import SubpixelUpsample, icnr_
 from models.super_resolution.sr_resnet import SrResnet
+from models.super_resolution.upsampling import SubpixelUpsample, icnr_
 from tests.helpers.quick_fit import quick_fit
 
 
@@ -67,3 +67,12 @@ def test_trained_network_keeps_flat_images_flat(tmp_path: Path) -> None:
     weight = module.net.upsampling[0].conv.weight  # type: ignore[index, union-attr]
     torch.nn.init.normal_(weight, std=float(weight.detach().std()))  # same scale, every kernel drawn independently
     assert checkerboard_amplitude(module, scale=2) > 0.5
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_nearest_neighbor_has_no_checkerboard_and_transposed_convolution_has_one(scale: int) -> None:
+    for kind, flat in (("nearest", True), ("transposed", False)):
+        torch.manual_seed(0)
+        net = SrResnet(width=16, max_scale=scale, upsample=kind).eval()  # type: ignore[arg-type]
+        torch.nn.init.normal_(net.tail.weight, std=0.1)
+        assert (checkerboard_amplitude(net, scale=scale) < 0.01) == flat

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from callbacks.training.icnr_init import ICNRInit
-from models.super_resolution.pixel_shuffle import SubpixelUpsample, icnr_
 from models.super_resolution.sr_resnet import SrResnet
+from models.super_resolution.upsampling import SubpixelUpsample, icnr_
 
 
 class Wrapped(LightningModule):

@@ -195,3 +195,22 @@ def test_other_bad_input_is_refused() -> None:
         small_net(blocks=0)
     with pytest.raises(ValueError, match=r"\(N, 3, H, W\), not \(2, 1, 8, 8\)"):
         small_net()(torch.rand(2, 1, 8, 8))
+
+
+@pytest.mark.parametrize("upsample", ["nearest", "transposed"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 9)])
+def test_other_upsampling_enlarges_any_size_and_trains(upsample: str, size: tuple[int, int]) -> None:
+    net = learnt_net(max_scale=4, upsample=upsample)
+    for scale in (1, 2, 4):
+        net.active_scale = scale
+        result = net(random_images(*size))
+        assert result.shape == (2, 3, scale * size[0], scale * size[1])
+    result.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in net.upsampling.parameters())
+
+
+def test_kinds_of_upsampling_are_checked() -> None:
+    with pytest.raises(ValueError, match="upsample must be pixel_shuffle or nearest or transposed, not 'bilinear'"):
+        small_net(upsample="bilinear")
+    with pytest.raises(ValueError, match="blur is for upsample: pixel_shuffle, not nearest"):
+        small_net(upsample="nearest", blur=True)

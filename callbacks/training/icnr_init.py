@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from lightning import Callback, LightningModule, Trainer
 
-from models.super_resolution.pixel_shuffle import SubpixelUpsample, icnr_
+from models.super_resolution.upsampling import SubpixelUpsample, icnr_
 
 
 class ICNRInit(Callback):

@@ -22,7 +22,7 @@ from experiments.cli.usage import UsageError
 from experiments.tasks.spec import PredictOutput, PredictRequest, TaskSpec, table_with_mean
 from lightning_modules.super_resolution import SuperResolutionModule
 from lightning_modules.super_resolution_metrics import mean_scores
-from models.super_resolution.pixel_shuffle import SubpixelUpsample
+from models.super_resolution.upsampling import SubpixelUpsample
 
 
 class Column(NamedTuple):

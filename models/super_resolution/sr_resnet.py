@@ -1,9 +1,13 @@
 """SrResnet: a residual network without batch norm for super-resolution (EDSR, Lim et al. 2017)."""
 
+from typing import Literal, get_args
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.super_resolution.pixel_shuffle import SubpixelUpsample
+from models.super_resolution.upsampling import NearestUpsample, SubpixelUpsample, TransposedUpsample
+
+Upsample = Literal["pixel_shuffle", "nearest", "transposed"]
 
 #: Subtracted before the first convolution, so that its zero padding is mid gray and not black.
 _MID_GRAY = 0.5
@@ -37,6 +41,8 @@ class SrResnet(nn.Module):
         image_skip: add the input, enlarged by bicubic interpolation with a = -0.5 (``enlarge``), to the output.
         blur: filter the output of every upsampling block (``SubpixelUpsample``) against the checkerboards of
             perceptual losses. It has no weights: checkpoints load with or without.
+        upsample: kind of the upsampling blocks: sub-pixel convolution, or for comparison nearest neighbor followed by
+            a convolution, or a transposed convolution, whose overlap causes checkerboards.
 
     Raises:
         ValueError: if a number is out of range.
@@ -53,17 +59,22 @@ class SrResnet(nn.Module):
         feature_skip: bool = True,
         image_skip: bool = True,
         blur: bool = False,
+        upsample: Upsample = "pixel_shuffle",
     ) -> None:
         super().__init__()
         if width < 1 or blocks < 1:
             raise ValueError(f"width and blocks must be at least 1, not {width} and {blocks}")
+        if upsample not in get_args(Upsample):
+            raise ValueError(f"upsample must be {' or '.join(get_args(Upsample))}, not {upsample!r}")
+        if blur and upsample != "pixel_shuffle":
+            raise ValueError(f"blur is for upsample: pixel_shuffle, not {upsample}: set it to false")
         self.max_scale = max_scale
         self.feature_skip, self.image_skip = feature_skip, image_skip
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.blocks = nn.Sequential(*(ResidualBlock(width=width, scale=residual_scale) for _ in range(blocks)))
         self.after_blocks = nn.Conv2d(width, width, 3, padding=1)
         self.upsampling = nn.ModuleList(
-            SubpixelUpsample(channels=width, blur=blur) for _ in range(doublings(max_scale))
+            _upsampling_block(upsample, width, blur=blur) for _ in range(doublings(max_scale))
         )
         self.norm = nn.BatchNorm2d(width) if tail_norm else nn.Identity()
         self.tail = nn.Conv2d(width, 3, 3, padding=1)
@@ -136,6 +147,12 @@ class ResidualBlock(nn.Module):
         """Maps (N, width, H, W) to the same shape."""
         residual: Tensor = self.conv2(F.relu(self.conv1(x)))
         return x + self.scale * residual
+
+
+def _upsampling_block(kind: Upsample, width: int, *, blur: bool) -> nn.Module:
+    if kind == "pixel_shuffle":
+        return SubpixelUpsample(channels=width, blur=blur)
+    return NearestUpsample(channels=width) if kind == "nearest" else TransposedUpsample(channels=width)
 
 
 def doublings(scale: int) -> int:

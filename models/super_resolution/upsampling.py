@@ -1,4 +1,4 @@
-"""Sub-pixel upsampling, and its initialization without checkerboards (ICNR)."""
+"""Upsampling blocks: sub-pixel convolution with its initialization (ICNR), and two others for comparison."""
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,43 @@ class SubpixelUpsample(nn.Module):
         if not self.blur:
             return out
         return F.avg_pool2d(F.avg_pool2d(F.pad(out, [1, 1, 1, 1], mode="replicate"), 2, stride=1), 2, stride=1)
+
+
+class NearestUpsample(nn.Module):
+    """Doubles feature maps by nearest neighbor, followed by a 3x3 convolution (Odena et al. 2016).
+
+    Args:
+        channels: channels of input and output.
+    """
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (N, C, H, W) to (N, C, 2 * H, 2 * W)."""
+        out: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return out
+
+
+class TransposedUpsample(nn.Module):
+    """Doubles feature maps by a transposed 3x3 convolution of stride 2, as Johnson et al. 2016.
+
+    Kernel and stride do not divide, so that some pixels get more contributions than others: a checkerboard (Odena et
+    al. 2016, "Deconvolution and Checkerboard Artifacts"). Kept as a comparison.
+
+    Args:
+        channels: channels of input and output.
+    """
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(channels, channels, 3, stride=2, padding=1, output_padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (N, C, H, W) to (N, C, 2 * H, 2 * W)."""
+        out: Tensor = self.conv(x)
+        return out
 
 
 @torch.no_grad()
