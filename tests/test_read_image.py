@@ -291,3 +291,13 @@ def test_invalid_metadata_does_not_warn(corners: NDArray[np.uint8], tmp_path: Pa
     with pytest.warns(UserWarning, match="EXIF|Skipping tag|Truncated"), Image.open(path) as image:
         image.getexif()
     assert read_image(path).shape == (4, 6, 3)  # and the suite turns warnings into errors
+
+
+def test_heic_of_the_optional_decoder(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    pillow_heif.register_heif_opener()
+    path = tmp_path / "phone.heic"
+    Image.new("RGB", (60, 40), (200, 100, 50)).save(path, quality=95)
+    pixels = read_image(path)
+    assert pixels.shape == (40, 60, 3)
+    assert np.abs(pixels.astype(int) - [200, 100, 50]).max() <= 4
