@@ -241,3 +241,42 @@ def test_unwritable_folder_is_reported(tmp_path: Path) -> None:
         VideoFile(tmp_path / "out/a.mp4", source=source, size=(48, 64), rate=NTSC),
     ):
         pass
+
+
+@pytest.mark.parametrize("name", ["12:30.mp4", "concat:good.mp4", "file:x.mp4", "http:a.mp4"])
+def test_names_with_a_colon_are_files(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    video(tmp_path / "good.mp4", 2)
+    made = video(tmp_path / "made.mp4", 5)
+    made.rename(tmp_path / name)
+    assert len(frames_of(Path(name))) == 5
+    made = copy(Path(name), tmp_path / "out")
+    assert len(frames_of(made)) == 5
+    assert sound_packets(made)
+
+
+def test_a_playlist_called_mp4_opens_no_other_file(tmp_path: Path) -> None:
+    video(tmp_path / "good.mp4", 2)
+    (tmp_path / "list.mp4").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\ngood.mp4\n#EXT-X-ENDLIST\n")
+    (tmp_path / "cat.mp4").write_text("ffconcat version 1.0\nfile good.mp4\n")
+    for name in ("list.mp4", "cat.mp4"):
+        with pytest.raises(DataError, match=f"{name}: is not a video that can be read"):
+            VideoReader(tmp_path / name)
+
+
+@pytest.mark.parametrize("duration", [None, 0, 70])
+def test_gif_frames_with_and_without_control_blocks(duration: int | None, tmp_path: Path) -> None:
+    """Pillow writes no graphic control blocks without durations; browsers display such frames for 1/10 s."""
+    images = [Image.fromarray(ramp(20 * number)).quantize(64) for number in range(4)]
+    options = {} if duration is None else {"duration": duration}
+    images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], **options)
+    blocks = (tmp_path / "a.gif").read_bytes().count(b"\x21\xf9\x04")
+    assert blocks == 4 if duration else blocks < 4
+    reader = VideoReader(tmp_path / "a.gif")
+    frames = list(reader)
+    step = Fraction(duration or 100, 1000)
+    assert reader.info.frames == 4
+    assert [frame.time for frame in frames] == [number * step for number in range(4)]
+    for frame, image in zip(frames, images, strict=True):
+        np.testing.assert_array_equal(frame.pixels, np.array(image.convert("RGB")))
+    assert reader.problems == []

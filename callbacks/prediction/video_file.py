@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +41,7 @@ def result_suffix(source: Path) -> str:
     """
     suffix = source.suffix.lower() if source.suffix.lower() in _FORMATS else ".mp4"
     try:
-        with av.open(str(source), metadata_errors="replace") as video:
+        with _open_source(source) as video:
             names = {stream.codec.canonical_name for stream in video.streams.audio}
     except (av.FFmpegError, OSError):  # reported when the video is read
         return suffix
@@ -49,6 +49,13 @@ def result_suffix(source: Path) -> str:
         return suffix
     with av.open(os.devnull, "w", format=_FORMATS[suffix]) as video:
         return suffix if names <= video.supported_codecs else ".mkv"
+
+
+@contextmanager
+def _open_source(path: Path) -> Iterator[InputContainer]:
+    """Opens a file, never a protocol of FFmpeg such as ``concat:``, whatever its name."""
+    with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as video:
+        yield video
 
 
 class VideoFile:
@@ -80,7 +87,7 @@ class VideoFile:
         options = {} if format_ == "matroska" else {"movflags": "faststart"}  # index first, for streaming
         with ExitStack() as stack:
             partial = stack.enter_context(output_path(self.target))
-            source = stack.enter_context(av.open(str(self.source), metadata_errors="replace"))
+            source = stack.enter_context(_open_source(self.source))
             video = stack.enter_context(av.open(str(partial), "w", format=format_, options=options))
             video.metadata.update({key: source.metadata[key] for key in _COPIED_METADATA if key in source.metadata})
             self._container, self._video = video, self._add_video(video, source)

@@ -14,37 +14,14 @@ from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from datamodules.errors import DataError
+from datamodules.io.gif import gif_frames
 from datamodules.io.image_file import open_image
+from datamodules.io.video_info import VideoInfo, gif_info, open_video, read_info
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
 
 _UNTAGGED, _HD_HEIGHT = 2, 720
 _GIF_END = b"\x3b"
-_DEFAULT_RATE = Fraction(25)  # of a video without a frame rate
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoInfo:
-    """Properties of a video from its headers.
-
-    Args:
-        rate: average frame rate, in frames per second.
-        time_base: unit of the time stamps, in seconds.
-        seconds: duration of the video stream; ``None`` if unknown.
-        packets: number of coded frames; ``None`` if unknown.
-        audio_streams: number of audio streams.
-    """
-
-    rate: Fraction
-    time_base: Fraction
-    seconds: Fraction | None
-    packets: int | None
-    audio_streams: int
-
-    @property
-    def frames(self) -> int | None:
-        """Approximate number of frames; ``None`` if unknown."""
-        return self.packets or (None if self.seconds is None else round(self.seconds * self.rate))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +71,11 @@ class VideoReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.problems: list[str] = []
-        with _opened(path) as container:
-            self.info = _read_info(container)
+        if self._is_gif:
+            self.info = gif_info(path)
+            return
+        with open_video(path) as container:
+            self.info = read_info(container)
 
     def __iter__(self) -> Iterator[TimedFrame]:
         """Yields the frames in increasing time.
@@ -104,8 +84,12 @@ class VideoReader:
             DataError: if no frame can be decoded.
         """
         self.problems = []
+        if self._is_gif:
+            yield from (TimedFrame(pixels=pixels, time=time) for pixels, time in gif_frames(self.path))
+            self._report_problems(_PacketCount(), Fraction(0))
+            return
         count, last, end = _PacketCount(), None, Fraction(0)
-        with _opened(self.path) as container:
+        with open_video(self.path) as container:
             for frame in _decode(container, count):
                 time = self._time(frame, after=last)
                 last, end = time, time + _duration(frame, self.info)
@@ -113,6 +97,10 @@ class VideoReader:
         if last is None:
             raise DataError(f"{self.path}: no frame of it can be decoded; copy or download it again, or leave it out")
         self._report_problems(count, end)
+
+    @property
+    def _is_gif(self) -> bool:
+        return self.path.suffix.lower() == ".gif"
 
     def _time(self, frame: VideoFrame, *, after: Fraction | None) -> Fraction:
         """Presentation time of ``frame``; times that do not increase are corrected."""
@@ -132,7 +120,7 @@ class VideoReader:
 
     def _ends_early(self, count: _PacketCount, end: Fraction) -> bool:
         info = self.info
-        if self.path.suffix.lower() == ".gif":
+        if self._is_gif:
             return not _ends_with(self.path, _GIF_END)
         if info.packets is not None:
             return count.packets < info.packets
@@ -151,53 +139,6 @@ def snap_to_frame_rate(time: Fraction, info: VideoInfo) -> Fraction:
     """
     nearest = round(time * info.rate) / info.rate
     return nearest if abs(nearest - time) <= info.time_base / 2 else time
-
-
-def _opened(path: Path) -> InputContainer:
-    if not path.is_file():
-        raise DataError(f"{path}: cannot be read: there is no such file")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: is empty (0 bytes); copy or download it again, or remove it")
-    try:
-        container = av.open(str(path), metadata_errors="replace")
-    except (av.FFmpegError, OSError) as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"{path}: is not a video that can be read, or it is cut short ({reason})") from error
-    if not container.streams.video:
-        container.close()
-        raise DataError(f"{path}: has no video stream, only sound")
-    return container
-
-
-def _read_info(container: InputContainer) -> VideoInfo:
-    stream = container.streams.video[0]
-    time_base = stream.time_base or Fraction(1, 1000)
-    rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
-    lengths = [stream.duration * time_base] if stream.duration else []
-    if stated := _stated_length(stream.metadata.get("DURATION", "")):
-        lengths.append(stated)
-    if stream.frames:  # AVI shortens its duration to the frames that exist
-        lengths.append(stream.frames / rate)
-    if not lengths and container.duration and not container.streams.audio:
-        lengths.append(Fraction(container.duration, av.time_base))
-    exact = stream.frames if "mp4" in container.format.name else 0  # other formats count empty frames
-    return VideoInfo(
-        rate=rate,
-        time_base=time_base,
-        seconds=max(lengths, default=None),
-        packets=exact or None,
-        audio_streams=len(container.streams.audio),
-    )
-
-
-def _stated_length(text: str) -> Fraction | None:
-    """Seconds of ``01:02:03.004000000``, Matroska's format of a track's duration."""
-    parts = text.split(":")
-    try:
-        hours, minutes, seconds = (Fraction(part) for part in parts)
-    except ValueError:
-        return None
-    return (hours * 60 + minutes) * 60 + seconds
 
 
 def _decode(container: InputContainer, count: _PacketCount) -> Iterator[VideoFrame]:

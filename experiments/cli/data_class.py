@@ -12,15 +12,15 @@ def select_data_class(arguments: Arguments, settings: Settings) -> Settings:
 
     The data module stays if the user names one, or if the recipe itself names the folders of its data.
     """
-    data: Settings = settings.get("data", {})
+    data = settings.get("data")
+    if not isinstance(data, dict):
+        return settings  # written as the name of a class
     words = [word.partition("=")[0] for word in arguments.flags]
-    named = {"--data", "--data.class_path"} & set(words) or any(
-        "class_path" in (read_settings(path).get("data") or {}) for path in arguments.configs
-    )
-    root = _last_value(arguments.flags, ("--data.root", "--data.init_args.root")) or data.get("init_args", {}).get(
-        "root"
-    )
-    if arguments.task.data_class is None or named or root is None or "image_dir" in data.get("init_args", {}):
+    chosen = [read_settings(path).get("data") for path in arguments.configs]
+    named = {"--data", "--data.class_path"} & set(words) or any("class_path" in (one or {}) for one in chosen)
+    options = data.get("init_args", {})
+    root = _last_value(arguments.flags, ("--data.root", "--data.init_args.root")) or options.get("root")
+    if arguments.task.data_class is None or named or root is None or "image_dir" in options:
         return settings
     folder = Path(root).expanduser()
     if not folder.is_dir():
