@@ -92,7 +92,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--trainer.limit_train_batches", "0"], "trainer.limit_train_batches is 0: nothing would be trained"),
         (["--data.num_workers", "-1"], "num_workers must be at least 0 or 'auto', not -1"),
         (["--trainer.max_epochs", "9"], "the stages have 2 epochs: set the epochs of the stages instead, for example "),
-        (["--trainer.strategy", "ddp_spawn"], "trainer.strategy ddp_spawn: "),
+        (["--trainer.strategy", "ddp_spawn"], "trainer.strategy: ranks are started as programs of their own"),
         (["--trainer.strategy", "ddp_fork"], "use --trainer.strategy ddp"),
         (["--trainer.val_check_interval", "99"], "`val_check_interval` (99) must be less than or equal"),
         (["--trainer.limit_val_batches", "0.1"], "You requested to check 0.1 of the `val_dataloader`"),

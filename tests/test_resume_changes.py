@@ -13,7 +13,7 @@ import yaml
 
 from experiments.cli.main import main
 from tests.helpers import tiny_images
-from tests.helpers.tiny_run import QUIET, STAGES, TinyRuns
+from tests.helpers.tiny_run import QUIET, STAGES, TinyRuns, interrupt_at
 
 TWO_EPOCHS = [{**STAGES[0], "epochs": 2}]
 
@@ -137,3 +137,23 @@ def test_a_stage_that_was_trained_stays(tiny: TinyRuns, capsys: pytest.CaptureFi
     longer = [{**STAGES[0], "epochs": 2}, STAGES[1]]
     assert resume(tiny.folder("a"), "--trainer.max_epochs", "3", "--stages", json.dumps(longer)) == 2
     assert "with stages that end after 1, 2 epochs, not 2, 3: --resume cannot change" in capsys.readouterr().err
+
+
+def test_a_resumed_epoch_has_fewer_steps_than_were_done(tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = [{**STAGES[1], "epochs": 2}]  # 4 steps an epoch
+    with monkeypatch.context() as patch:
+        interrupt_at(2, patch)
+        assert tiny.run("--stages", json.dumps(two), "--name", "a") == 75
+    assert last(tiny.folder("a"))["global_step"] == 3
+    assert resume(tiny.folder("a"), "--trainer.limit_train_batches", "2") == 0
+    assert last(tiny.folder("a"))["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"] == 2
+
+
+def test_the_printed_commands_repeat_trust(
+    tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(2, patch)
+        assert tiny.run("--name", "a", "--trust-config") == 75
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.endswith("--task segment --resume runs/segment/a --trust-config")

@@ -146,7 +146,8 @@ def _move_schedule(state: dict[str, Any], stage: Stage, *, steps: int, epochs_do
     in_epoch = max(0, state["last_epoch"] - epochs_done * saved_per_epoch)
     # The schedule that was just built has the length and the phases; the state holds the position only.
     del state["total_steps"], state["_schedule_phases"]
-    state["last_epoch"] = epochs_done * per_epoch + min(in_epoch, per_epoch)
+    # Lightning trains at least one more batch of an epoch that already has had all of its new batches.
+    state["last_epoch"] = epochs_done * per_epoch + (in_epoch if in_epoch < per_epoch else per_epoch - 1)
     rank_zero_info(
         f"stage {stage.name} now has {per_epoch} steps per epoch instead of {saved_per_epoch}: its learning rate "
         f"schedule continues at step {state['last_epoch']} of {steps}"

@@ -171,7 +171,7 @@ class DarkroomCLI(LightningCLI):
         add_plugins(config, ddp=ddp, stages=self.stages, contents=self.plan.contents)
         with constructor_errors(), use_run_ddp(ddp, training=self._trains):
             trainer: Trainer = super()._instantiate_trainer(config, callbacks)
-        check_launcher(trainer, self.config.trainer.strategy)
+        check_launcher(trainer)
         if config["sync_batchnorm"] and trainer.strategy.root_device.type != "cuda":
             raise UsageError(
                 "ddp.sync_batchnorm: torch synchronizes batch norm on GPUs only: leave it at auto or false"
@@ -212,6 +212,7 @@ class DarkroomCLI(LightningCLI):
             model=self.model,
             trainer=self.trainer,
             checkpoint=self.plan.checkpoint,
+            trust_config=self.plan.trust_config,
         )
 
     def _config_text(self) -> str:

@@ -135,7 +135,7 @@ def add_plugins(
     settings["plugins"] = plugins
 
 
-def check_launcher(trainer: Trainer, strategy: object) -> None:
+def check_launcher(trainer: Trainer) -> None:
     """Refuses strategies that copy the program's state into new processes: signal handlers and locks cannot be copied.
 
     Raises:
@@ -143,8 +143,8 @@ def check_launcher(trainer: Trainer, strategy: object) -> None:
     """
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
         raise UsageError(
-            f"trainer.strategy {strategy}: ranks are started as programs of their own here, not by spawn or fork: use "
-            "--trainer.strategy ddp"
+            "trainer.strategy: ranks are started as programs of their own, and not by spawn or fork as in ddp_spawn, "
+            "ddp_fork and ddp_notebook: use --trainer.strategy ddp"
         )
 
 

@@ -33,6 +33,7 @@ class RunContext:
             the trainer, which also restores the optimizer.
         trainer: logs and saves in ``fit`` only.
         checkpoint: the checkpoint in use, ``None`` for a new network.
+        trust_config: whether the settings may name any class; the commands that are printed repeat it.
     """
 
     task_name: str
@@ -47,3 +48,4 @@ class RunContext:
     model: ImageTask
     trainer: Trainer
     checkpoint: LoadedCheckpoint | None
+    trust_config: bool

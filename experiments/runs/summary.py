@@ -43,7 +43,8 @@ def resume_command(context: RunContext) -> str:
     """Returns the command that resumes the run, or starts it again if nothing was saved yet."""
     if not context.folder.checkpoint_files:
         return current_command()
-    return command_for(["--task", context.task_name, "--resume", str(relative_to_here(context.folder.path))])
+    folder = str(relative_to_here(context.folder.path))
+    return command_for(["--task", context.task_name, "--resume", folder, *_trust(context)])
 
 
 def duration(seconds: float) -> str:
@@ -97,7 +98,11 @@ def _continue_command(context: RunContext, checkpoint: str) -> str:
 
 
 def _command(context: RunContext, *words: str) -> str:
-    return shlex.join([*program(), "--task", context.task_name, *words])
+    return shlex.join([*program(), "--task", context.task_name, *words, *_trust(context)])
+
+
+def _trust(context: RunContext) -> list[str]:
+    return ["--trust-config"] if context.trust_config else []
 
 
 def _best_score(context: RunContext, checkpoint: RunCheckpoint) -> str:
