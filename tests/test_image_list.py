@@ -104,6 +104,7 @@ def test_what_is_left_out_of_a_folder_is_listed(images: Path) -> None:
             "dead", "deep/y", "linked/my car.v2", "linked/x", "linked/z", "x",
         ], words  # fmt: skip
         assert inputs.lines() == [
+            "inputs: 3 x .jpg, 2 x .png, 1 x .webp",
             "left out, suffix not supported: 1 (a/notes.md)",
             "left out: a/unmounted: is a link to /nowhere, which does not exist",
         ]

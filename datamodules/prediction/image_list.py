@@ -55,9 +55,12 @@ class Inputs:
         return not self.problems and not any(path.suffix.lower() in _MEDIA_SUFFIXES for path in self.others)
 
     def lines(self) -> list[str]:
-        """Lines that report what is left out."""
+        """Lines that report the formats, if there are several, and what is left out."""
+        paths = [listed.path for listed in self.files]
+        formats = len({path.suffix.lower() for path in paths}) > 1
+        lines = [f"inputs: {count_suffixes(paths)}"] if formats else []
         others = [str(path) for path in self.others]
-        lines = [f"left out, suffix not supported: {len(others)} ({name_some(others)})"] if others else []
+        lines += [f"left out, suffix not supported: {len(others)} ({name_some(others)})"] if others else []
         return [*lines, *(f"left out: {problem}" for problem in self.problems)]
 
 
