@@ -1,4 +1,4 @@
-"""What other operating systems lack is not used: signals and ``fcntl`` on Windows, float64 on Apple's GPUs."""
+"""What Windows lacks is not needed: signals, ``fork`` and ``fcntl``."""
 
 import os
 import subprocess
