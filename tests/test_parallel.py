@@ -1,5 +1,6 @@
 """Processing files in a pool: results in order, and every error named."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,15 @@ def test_pool_starts_while_opencv_threads_run() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "1225\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot limit the cores of a process")
+def test_no_more_loader_processes_than_cores_that_may_be_used() -> None:
+    """On one core torch warns about two loader processes."""
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "from datamodules.loading.loader import loader_processes\n"
+        "print(*(loader_processes(wanted, processes=1) for wanted in (0, 1, 4, 'auto')))"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "1", "1", "0"]
