@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from callbacks.prediction.video_file import result_suffix
 from callbacks.prediction.video_writer import VideoWriter
 from callbacks.prediction.writer import PredictionWriter
 from datamodules.errors import DataError
-from datamodules.io.image_file import SUFFIXES
+from datamodules.io.image_file import MULTI_FRAME_SUFFIXES, SUFFIXES, count_frames
 from datamodules.io.video import VIDEO_SUFFIXES, VideoReader, is_video
 from datamodules.loading.loader import loader_processes
 from datamodules.prediction.image_list import Listed, list_inputs
@@ -56,11 +57,12 @@ def run(context: RunContext) -> int:
         )
         print(report.summary(out))
         problems += report.problems
-    for line in inputs.lines() if context.trainer.is_global_zero else ():
+    unread = unread_pages(images)
+    for line in [*unread, *inputs.lines()] if context.trainer.is_global_zero else ():
         print(line)
     if output.remark and context.trainer.is_global_zero:
         print(output.remark)
-    return 1 if problems or not inputs.complete else 0
+    return 1 if problems or unread or not inputs.complete else 0
 
 
 def _request(context: RunContext, images: Sequence[Listed], out: Path) -> PredictRequest:
@@ -90,6 +92,17 @@ def predict_images(
     if context.trainer.is_global_zero:
         print(summary(writer, out=out, seconds=seconds, replaced=replaced))
     return writer.problems
+
+
+def unread_pages(images: Sequence[Listed]) -> list[str]:
+    """Returns one line for each image with several pages or frames, of which only the first is predicted."""
+    lines: list[str] = []
+    for listed in images:
+        if listed.path.suffix.lower() in MULTI_FRAME_SUFFIXES:
+            with suppress(DataError):  # reported by the writer
+                if (count := count_frames(listed.path)) > 1:
+                    lines.append(f"{listed.path}: has {count} pages or frames; only the first was predicted")
+    return lines
 
 
 def predict_into(writer: Callback, trainer: Trainer, model: LightningModule, data: LightningDataModule) -> float:
