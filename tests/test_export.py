@@ -57,8 +57,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @cache
 def onnx_file(name: str) -> Path:
     """The ONNX export of a network; that of ``road`` has float16 weights."""
-    assert export(name, "--out", name, *(["--half"] if name == "road" else [])) == 0
-    return Path(f"{name}.onnx")
+    half = ["--half"] if name == "road" else []
+    assert export(name, "--out", f"{name}-files/{name}", "--script", *half) == 0
+    return Path(f"{name}-files/{name}.onnx")
 
 
 def export(name: str, *words: str) -> int:
@@ -112,9 +113,9 @@ def test_half_weights_take_half_the_space() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_script_writes_the_files_of_predict(name: str) -> None:
-    shutil.copy(SCRIPT, "onnx_predict.py")
+    file = onnx_file(name)  # with the script beside it
     images = [str(path) for path in sorted(Path("images").iterdir())]
-    command = [sys.executable, "-I", "onnx_predict.py", str(onnx_file(name)), *images, "--out", f"{name}-onnx"]
+    command = [sys.executable, "-I", str(file.parent / SCRIPT.name), str(file), *images, "--out", f"{name}-onnx"]
     subprocess.run(command, check=True, capture_output=True)
     kind = "mask" if TASKS[name] == "segment" else "result"
     words = ["--outputs=mask"] if kind == "mask" else []
@@ -180,6 +181,7 @@ def test_damaged_and_foreign_safetensors_are_named() -> None:
         (["--format=,"], "--format is empty"),
         (["--format=onnx", "--out=there.pt2"], "--format onnx writes .onnx"),
         (["--format=onnx", "--out=images"], "images is a folder"),
+        (["--format=torch", "--script"], "add onnx to --format"),
         (["--format=safetensors", "--out=kept"], "kept.safetensors exists: add --overwrite"),
     ],
 )

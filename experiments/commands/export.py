@@ -4,10 +4,14 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
+from callbacks.output_file import output_file
 from experiments.cli.usage import UsageError, unknown
 from experiments.export.formats import CONFIG, SUFFIXES, WRITERS, Source, require_packages
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
+
+#: Runs ONNX exports without Darkroom.
+SCRIPT = Path(__file__).parents[1] / "onnx_predict.py"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -22,6 +26,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="file to write; each format adds its own suffix (default: export/ of the run)",
     )
     parser.add_argument("--half", action="store_true", help="store weights as float16: half the size")
+    parser.add_argument(
+        "--script", action="store_true", help=f"also copy {SCRIPT.name}, which runs ONNX files, beside it"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
@@ -38,11 +45,14 @@ def run(context: RunContext) -> int:
     if context.checkpoint is None:
         raise UsageError("export needs a trained network: name one with --ckpt_path FILE")
     formats = parse_formats(context.config.format)
+    if context.config.script and "onnx" not in formats:
+        raise UsageError(f"--script copies {SCRIPT.name}, which runs ONNX files: add onnx to --format")
     out: Path = context.config.out or context.folder.path / "export" / context.task_name
     targets = {kind: target_of(out, kind, alone=len(formats) == 1) for kind in formats}
     for kind, target in targets.items():
         require_packages(kind)
         written = [target, *([target.with_name(CONFIG)] if kind == "safetensors" else [])]
+        written += [target.with_name(SCRIPT.name)] if context.config.script else []
         if (existing := next((file for file in written if file.exists()), None)) and not context.config.overwrite:
             raise UsageError(
                 f"{relative_to_here(existing)} exists: add --overwrite to replace it, or name another --out"
@@ -51,6 +61,10 @@ def run(context: RunContext) -> int:
     for kind, target in targets.items():
         checked = WRITERS[kind](source, target)
         print(f"{relative_to_here(target)}  {target.stat().st_size / 1e6:.1f} MB, {checked}")
+    if context.config.script:
+        with output_file(out.parent / SCRIPT.name) as file:
+            file.write(SCRIPT.read_bytes())
+        print(f"{relative_to_here(out.parent / SCRIPT.name)}  applies ONNX files with numpy, pillow and onnxruntime")
     return 0
 
 
