@@ -147,6 +147,7 @@ def network_config(checkpoint: LoadedCheckpoint) -> dict[str, Any]:
         "version": darkroom_version(),
         "epoch": checkpoint.epoch,
         "epochs_done": checkpoint.epochs_done,
+        "steps_done": checkpoint.steps_done,
         "record": {**checkpoint.record, "data": {"class_path": data["class_path"], "init_args": options}},
     }
 

@@ -107,6 +107,7 @@ def read_network(path: Path) -> dict[str, Any]:
             "state_dict": weights,
             "darkroom": config.get("record"),
             "epoch": int(config.get("epoch", 0)),
+            "global_step": int(config.get("steps_done", 0)),
             "loops": {"fit_loop": progress},
         }
     except (SafetensorError, OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
