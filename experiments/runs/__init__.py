@@ -1,0 +1,1 @@
+"""Run folders, locks and checkpoints."""
