@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -77,6 +78,15 @@ def test_benchmark_takes_pairs_and_images(trained: Path, capsys: pytest.CaptureF
     assert "p0_HR.png" in told
     assert "p1_HR.png" in told
     assert "mean" in told
+    for number in range(2):  # EDSR's layout; black LR images, which nothing can enlarge well
+        save(trained / f"edsr/HR/p{number}.png", noise(number, 48, 64))
+        save(trained / f"edsr/LR_bicubic/X4/p{number}x4.png", np.zeros((12, 16, 3), np.uint8))
+        save(trained / f"edsr/LR_bicubic/X2/p{number}x2.png", noise(number, 24, 32))
+    assert main([*TASK, "test", "--data.benchmark=edsr"]) == 0
+    rows = json.loads((trained / "runs/sr/both/test.json").read_text())["images"]
+    assert {row["name"] for row in rows} == {"HR/p0.png", "HR/p1.png"}
+    assert max(row["bicubic_psnr"] for row in rows) < 15  # with LR images made from the HR ones it is far above
+    capsys.readouterr()
     assert main([*TASK, "test", "--data.benchmark=plain", "--data.root=gone"]) == 0  # the root is not looked at
     assert "p0.png" in capsys.readouterr().out
 
@@ -122,6 +132,10 @@ def test_benchmark_with_wrong_sizes_is_refused(trained: Path, capsys: pytest.Cap
     save(trained / "other/x2/a_HR.png", noise(1, 48, 64))
     assert main([*TASK, "test", "--data.benchmark=other"]) == 2
     assert "has images for x2 and none for x4" in capsys.readouterr().err
+    save(trained / "edsr2/HR/a.png", noise(1, 48, 64))
+    save(trained / "edsr2/LR_bicubic/X2/ax2.png", noise(1, 24, 32))
+    assert main([*TASK, "test", "--data.benchmark=edsr2"]) == 2
+    assert "LR_bicubic has images for X2 and none for X4" in capsys.readouterr().err
     assert main([*TASK, "test", "--data.benchmark=nowhere"]) == 2
     assert "--data.benchmark nowhere is not a folder" in capsys.readouterr().err
 

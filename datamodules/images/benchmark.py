@@ -43,7 +43,8 @@ def list_benchmark(folder: Path, scale: int) -> list[BenchmarkImage]:
 
     If there are subfolders ``x2``, ``x4``, ..., only that of the magnification is read. Files whose stem ends in
     ``_HR`` or ``_LR``, or which lie in folders ``HR`` and ``LR``, are pairs; without such names every file is an HR
-    image and the LR images are made from them.
+    image and the LR images are made from them. The layout of EDSR and BasicSR is known too: ``HR/baby.png`` with
+    ``LR_bicubic/X2/babyx2.png``; the folders of other magnifications are not read.
 
     Args:
         folder: folder of the benchmark.
@@ -63,7 +64,15 @@ def list_benchmark(folder: Path, scale: int) -> list[BenchmarkImage]:
         raise DataError(
             f"{folder} has images for {', '.join(others)} and none for x{scale}, the network's magnification"
         )
-    parts = [(path, *_key(path, place)) for path in list_images(place)]
+    edsr = place / "LR_bicubic" / f"X{scale}"
+    if (place / HIGH).is_dir() and edsr.parent.is_dir():
+        if not edsr.is_dir():
+            others = sorted(path.name for path in edsr.parent.iterdir() if path.is_dir())
+            raise DataError(f"{edsr.parent} has images for {', '.join(others) or 'no scale'} and none for X{scale}")
+        parts: list[tuple[Path, str, str | None]] = [(path, path.stem, HIGH) for path in list_images(place / HIGH)]
+        parts += [(path, path.stem.removesuffix(f"x{scale}"), LOW) for path in list_images(edsr)]
+    else:
+        parts = [(path, *_key(path, place)) for path in list_images(place)]
     if not parts:
         raise DataError(f"{place} holds no images: name the folder of a benchmark with --data.benchmark")
     if all(kind is None for _, _, kind in parts):

@@ -17,7 +17,8 @@ from callbacks.visualization.masks import palette
 from experiments.cli.usage import UsageError
 from experiments.export.check import largest_difference
 from experiments.export.graph import InferenceGraph, to_onnx, trace
-from experiments.runs.checkpoint import NETWORK_KEY, LoadedCheckpoint
+from experiments.runs.checkpoint import LoadedCheckpoint
+from experiments.runs.exported import NETWORK_KEY
 from lightning_modules.base import ImageTask
 from lightning_modules.segmentation import SegmentationModule
 

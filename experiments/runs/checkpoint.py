@@ -1,12 +1,10 @@
 """Loading checkpoints: reading the file, comparing it with the run's settings, and loading its weights."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from callbacks.checkpoints.checkpoint_io import find_damage, read_checkpoint
@@ -14,12 +12,11 @@ from callbacks.errors import CheckpointError
 from datamodules.stage import Stage, stage_ends, stage_index
 from experiments.cli.settings import plain_values
 from experiments.cli.yaml_limits import record_fault
+from experiments.runs.exported import read_network
 from experiments.runs.folder import RunFolder, relative_to_here
 from lightning_modules.base import ImageTask
 
 FORMAT = 2
-#: Key of the header of a safetensors file, under which the record is stored as JSON.
-NETWORK_KEY = "darkroom"
 _EXPORTS = {
     ".onnx": "run it with experiments/onnx_predict.py, or name the checkpoint that it was made from",
     ".pt2": "run it with torch.export.load, or name the checkpoint that it was made from",
@@ -86,32 +83,6 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedCheckpoint:
             f"{relative_to_here(path)} is an export without the settings of its run: {_EXPORTS[path.suffix]}"
         )
     return _interpret(path, read_network(path) if path.suffix == ".safetensors" else read_checkpoint(path), task)
-
-
-def read_network(path: Path) -> dict[str, Any]:
-    """Reads an exported network as a checkpoint without optimizer: weights, record, and how far it was trained.
-
-    Raises:
-        CheckpointError: if it is missing, damaged, or was not written by Darkroom.
-    """
-    shown = relative_to_here(path)
-    if not path.is_file():
-        raise CheckpointError(f"there is no network {shown}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(NETWORK_KEY)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        config = json.loads(header) if header else {}
-        progress = {"epoch_progress": {"current": {"processed": int(config.get("epochs_done", 0))}}}
-        return {
-            "state_dict": weights,
-            "darkroom": config.get("record"),
-            "epoch": int(config.get("epoch", 0)),
-            "global_step": int(config.get("steps_done", 0)),
-            "loops": {"fit_loop": progress},
-        }
-    except (SafetensorError, OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{shown} cannot be read as a network: {error}") from error
 
 
 def load_newest(folder: RunFolder, task: str) -> tuple[LoadedCheckpoint, dict[str, Any]]:
