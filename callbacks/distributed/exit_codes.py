@@ -9,5 +9,8 @@ DONE, FAILURE, MISTAKE, INTERRUPTED, STOPPED_AT_ONCE = 0, 1, 2, 75, 130
 
 
 def is_ignored(number: signal.Signals) -> bool:
-    """Whether the process was started with ``number`` ignored, as ``nohup`` does with SIGHUP."""
-    return signal.getsignal(number) == signal.SIG_IGN
+    """Whether ``number`` stays ignored: SIGHUP under ``nohup``.
+
+    A shell without job control starts background jobs with SIGINT ignored; a run handles it all the same.
+    """
+    return number.name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN

@@ -42,7 +42,7 @@ def install_handlers() -> None:
     sender.setblocking(False)
     signal.set_wakeup_fd(sender.detach(), warn_on_full_buffer=False)
     for number in SIGNALS:
-        if not (number.name == "SIGHUP" and is_ignored(number)):
+        if not is_ignored(number):
             signal.signal(number, _do_nothing)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_ignore_in_workers)
