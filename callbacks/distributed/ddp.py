@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning import LightningModule, Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.distributed import _init_dist_connection, _set_num_threads_if_needed
@@ -125,7 +126,8 @@ class RunDDP(DDPStrategy):
     def setup_distributed(self) -> None:
         """Connects the ranks; those of a single machine listen on its loopback interface only."""
         environment = self.cluster_environment
-        if self.num_nodes > 1 or not isinstance(environment, LightningEnvironment):
+        connected = torch.distributed.is_initialized()  # by an earlier trainer of this process, which Lightning keeps
+        if connected or self.num_nodes > 1 or not isinstance(environment, LightningEnvironment):
             super().setup_distributed()
             return
         reset_seed()
