@@ -10,13 +10,16 @@ def darkroom() -> int:
     # Importing albumentations checks for a new version: 2 s without a network.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     from experiments.cli.output_streams import tolerate_closed_output
-    from experiments.cli.signals import install_handlers
+    from experiments.cli.signals import ignore_signals, install_handlers
 
     install_handlers()
     tolerate_closed_output()
     from experiments.cli.main import main
 
-    return main(sys.argv[1:])
+    try:
+        return main(sys.argv[1:])
+    finally:
+        ignore_signals()
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ COMMANDS = {
     "predict": ["predict", "cars/train", "--out", "out"],
     "test": ["test"],
     "prepare": ["prepare", "--data.root", "cars"],
-    "show": ["show", "worst"],
+    "show": ["show"],
     "lr-find": ["lr-find", "--data.root", "cars"],
 }
 

@@ -49,6 +49,12 @@ def install_handlers() -> None:
     threading.Thread(target=_watch, args=(receiver,), name="signals", daemon=True).start()
 
 
+def ignore_signals() -> None:
+    """Keeps the exit code of a command that has ended: while Python shuts down, it restores the default handlers."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def set_resume_command(command: Callable[[], str]) -> None:
     """Sets the command that is printed if a signal ends the process: it starts or resumes the run."""
     global _resume_command
