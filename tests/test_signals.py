@@ -80,7 +80,7 @@ def test_interrupt_saves_and_prints_a_working_resume_command(place: Path) -> Non
         (place / "hold").unlink()
         assert run.finish() == 75
     assert first <= steps(place, "cut") < 200
-    assert again(run) == ["--task", "segment", "--resume", "runs/segment/cut"]
+    assert again(run) == ["--task", "segment", "--resume", "runs/segment/cut", "--trust-config"]
 
 
 def test_second_interrupt_ends_at_once(place: Path) -> None:
@@ -92,7 +92,7 @@ def test_second_interrupt_ends_at_once(place: Path) -> None:
         run.send_to_all(signal.SIGINT)
         assert run.finish() == 130
     assert "stopped at once" in run.said
-    assert again(run)[-2:] == ["--resume", "runs/segment/held"]
+    assert again(run)[-3:] == ["--resume", "runs/segment/held", "--trust-config"]
 
 
 def test_signal_to_rank_1_before_training(place: Path) -> None:
@@ -121,7 +121,7 @@ def test_signal_to_rank_1_during_training(place: Path) -> None:
         (other,) = run.ranks()
         run.send(signal.SIGTERM, other)
         assert run.finish() == 75
-    assert again(run)[-2:] == ["--resume", "runs/segment/two"]
+    assert again(run)[-3:] == ["--resume", "runs/segment/two", "--trust-config"]
     assert "Traceback" not in run.said
     assert steps(place, "two") < 200
 
@@ -133,5 +133,5 @@ def test_signal_under_torchrun(place: Path) -> None:
         assert run.finish() == 1  # torchrun's own; it shows the 75 of both
     assert "exitcode  : 75" in run.said
     assert "torchrun --nproc_per_node 2" in run.said
-    assert again(run)[-2:] == ["--resume", "runs/segment/two"]
+    assert again(run)[-3:] == ["--resume", "runs/segment/two", "--trust-config"]
     assert steps(place, "two") < 200
