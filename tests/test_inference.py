@@ -1,9 +1,6 @@
 """Inference from Python gives the same pixels as the files of ``predict``."""
 
 import re
-import resource
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -240,19 +237,3 @@ def test_bad_checkpoints_and_options_are_named() -> None:
         darkroom.load("car.ckpt", precision="8-bit")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="device 'tpu9000'"):
         darkroom.load("car.ckpt", device="tpu9000")
-
-
-@pytest.mark.slow
-def test_a_first_image_of_512_px_takes_less_than_6_s() -> None:
-    """Seconds of one core: the other core may be busy with another test."""
-    segment_checkpoint(Path("mobile.ckpt"), encoder="mobilenet_v2", size=256)
-    save(Path("first.jpg"), noise(1, 512, 512))
-    program = "import experiments as darkroom; darkroom.load('mobile.ckpt')('first.jpg').mask"
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "OMP_NUM_THREADS": "1"}
-    seconds = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", program], check=True, env=environment)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 6, seconds
