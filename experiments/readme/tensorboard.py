@@ -3,7 +3,7 @@
 Needs Chromium (Debian: ``apt-get install chromium``), found as ``chromium``, ``chromium-browser`` or ``google-chrome``;
 no other part of Darkroom depends on it.
 
-    python experiments/readme/tensorboard.py runs/segment/sample --out docs
+    python -m experiments.readme.tensorboard runs/segment/sample --out docs
 """
 
 import argparse
