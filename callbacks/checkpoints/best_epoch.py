@@ -9,7 +9,7 @@ from typing import Any, Literal
 class BestEpoch:
     """Remembers the best value of a metric; the comparison starts again with every stage.
 
-    A metric at 128 px says little about the same metric at 512 px.
+    A metric at 128 px is not comparable with the same metric at 512 px.
 
     Args:
         mode: whether a larger (``"max"``) or a smaller value is better.
