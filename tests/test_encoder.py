@@ -132,16 +132,18 @@ def first_conv(net: nn.Module) -> nn.Conv2d:
 def test_fourth_channel_starts_with_the_mean_of_the_rgb_weights() -> None:
     three, four = first_conv(encoder("resnet18")), first_conv(encoder("resnet18", in_channels=4))
     assert four.in_channels == 4
-    assert torch.equal(four.weight[:, :3], three.weight)
+    torch.testing.assert_close(four.weight[:, :3] * 4 / 3, three.weight)
     expected = (three.weight[:, 0] + three.weight[:, 1] + three.weight[:, 2]) / 3
-    torch.testing.assert_close(four.weight[:, 3], expected)
+    torch.testing.assert_close(four.weight[:, 3] * 4 / 3, expected)
 
 
-def test_gray_input_equals_its_rgb_copy() -> None:
+@pytest.mark.parametrize("channels", [1, 2, 4, 9])
+def test_equal_channels_give_the_output_of_the_gray_rgb_image(channels: int) -> None:
     torch.manual_seed(1)
-    gray = torch.rand(1, 1, 64, 64)
-    one, three = first_conv(encoder("resnet18", in_channels=1)), first_conv(encoder("resnet18"))
-    torch.testing.assert_close(one(gray), three(gray.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
+    gray = torch.rand(1, 1, 32, 32)
+    other, three = first_conv(encoder("resnet18", in_channels=channels)), first_conv(encoder("resnet18"))
+    outputs = other(gray.expand(-1, channels, -1, -1)), three(gray.expand(-1, 3, -1, -1))
+    torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-5)
 
 
 def test_zero_channels_are_refused() -> None:

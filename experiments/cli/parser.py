@@ -30,7 +30,7 @@ from experiments.runs.checkpoint import (
     check_stage,
     checkpoint_record,
     load_weights,
-    refuse_other_task,
+    read_initial_weights,
 )
 from experiments.runs.command_line import documented_program
 from experiments.runs.context import RunContext
@@ -148,8 +148,8 @@ class DarkroomCLI(LightningCLI):
             for stage in (*self.stages, self.stage):
                 self.model.set_stage(stage)
         if checkpoint is None and config.init_from is not None:
-            refuse_other_task(config.init_from, self.plan.task_name)
-            self.initialized = self.spec.init_from(self.model, config.init_from)
+            weights = read_initial_weights(config.init_from, self.plan.task_name)
+            self.initialized = self.spec.init_from(self.model, weights)
         self.trainer = self.instantiate_trainer()
         self.datamodule.set_stage(self.stage)
         if checkpoint is not None and self.plan.command == "fit":  # the trainer loads weights and optimizer

@@ -15,6 +15,8 @@ from experiments.cli.yaml_limits import record_fault
 from experiments.runs.exported import read_network
 from experiments.runs.folder import RunFolder, relative_to_here
 from lightning_modules.base import ImageTask
+from models.weights.limits import is_archive
+from models.weights.pretrained import find_state_dict, read_state_dict
 
 FORMAT = 2
 _EXPORTS = {
@@ -117,21 +119,45 @@ def load_newest(folder: RunFolder, task: str) -> tuple[LoadedCheckpoint, dict[st
     return _interpret(chosen, content, task), content
 
 
-def refuse_other_task(path: Path, task: str) -> None:
-    """Refuses a checkpoint of another task as a starting point; files that Darkroom did not write are accepted.
+@dataclass(frozen=True, kw_only=True)
+class InitialWeights:
+    """Weights from which a run starts, of Darkroom or not.
+
+    Args:
+        path: the file.
+        tensors: tensors by name.
+        classes: class names of the network; ``None`` if the file does not name them.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    classes: tuple[str, ...] | None
+
+
+def read_initial_weights(path: Path, task: str) -> InitialWeights:
+    """Reads the file of ``--init_from``: a checkpoint of the same task, or a state dict that Darkroom did not write.
 
     Raises:
-        CheckpointError: naming the task of the checkpoint.
+        CheckpointError: if it is missing, or a checkpoint of another task.
+        WeightsError: if it cannot be read as weights.
     """
+    content: dict[str, Any] = {}
     try:
         content = read_network(path) if path.suffix == ".safetensors" else read_checkpoint(path)
     except CheckpointError:
-        return  # not a checkpoint: loading its weights reports the problem
+        if not path.is_file() or (is_archive(path) and find_damage(path)):
+            raise
     record = content.get("darkroom")
-    if isinstance(record, dict) and (found := record.get("task")) not in (None, task):
+    record = record if isinstance(record, dict) else {}
+    if (found := record.get("task")) not in (None, task):
         raise CheckpointError(
             f"{relative_to_here(path)} is a checkpoint of the task '{found}': a run of {task} cannot start from it"
         )
+    classes = record.get("classes")
+    known = isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
+    # What could not be read as a checkpoint may still be a state dict, for example of a release of torch before 1.6.
+    tensors = find_state_dict(content, path) if content else read_state_dict(path)
+    return InitialWeights(path=path, tensors=tensors, classes=tuple(classes) if known and classes else None)
 
 
 def check_network(module: nn.Module, checkpoint: LoadedCheckpoint) -> None:

@@ -1,7 +1,7 @@
 """Segmentation: figures, options and files of ``predict``."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,11 @@ from datamodules.io.rle import encode_rle
 from datamodules.prediction.datamodule import PredictDataModule
 from datamodules.prediction.image_list import Listed
 from experiments.cli.usage import UsageError, unknown
-from experiments.runs.checkpoint import load_checkpoint, load_weights
+from experiments.runs.checkpoint import InitialWeights
 from experiments.tasks.spec import Link, PredictOutput, PredictRequest, TaskSpec
 from lightning_modules.segmentation import SegmentationModule
+from models.segmentation.initial_weights import load_initial_
+from models.weights.partial_load import PartialLoad
 
 SUBMISSION = "submission"
 DEFAULT_OUTPUTS = ("mask", "cutout", "overlay")
@@ -44,15 +46,13 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
         """Draws masks over images, and precision-recall curves."""
         return SegmentationFigures(classes=model.classes, threshold=model.threshold)
 
-    def init_from(self, model: SegmentationModule, path: Path) -> Collection[str]:
-        """Loads all weights of a checkpoint of the same network.
+    def load_fitting_(self, model: SegmentationModule, weights: InitialWeights) -> PartialLoad:
+        """Loads every tensor that fits; the head keeps the rows of classes with the same names.
 
         Raises:
-            CheckpointError: if the file is no checkpoint of segmentation, or its network is another one.
+            WeightsError: if no tensor fits.
         """
-        checkpoint = load_checkpoint(path, "segment")
-        load_weights(model, checkpoint)
-        return checkpoint.weights
+        return load_initial_(model.net, weights.tensors, classes=model.classes, given_classes=weights.classes)
 
     def add_predict_arguments(self, parser: ArgumentParser) -> None:
         """Adds the kinds of output, the background of composites, and test-time augmentation."""

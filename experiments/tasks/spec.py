@@ -18,10 +18,11 @@ from datamodules.io.native_depth import read_extras
 from datamodules.prediction.datamodule import PredictDataModule
 from datamodules.prediction.image_list import Listed
 from datamodules.stage import Stage
+from experiments.runs.checkpoint import InitialWeights
 from experiments.runs.folder import relative_to_here
 from lightning_modules.base import ImageTask
-from models.weights.partial_load import load_matching_
-from models.weights.pretrained import WeightsError, read_state_dict
+from models.weights.partial_load import PartialLoad, load_matching_
+from models.weights.pretrained import WeightsError
 
 #: Rows of a table of scores that are printed; the largest benchmarks of the field have as many images.
 TABLE_ROWS = 100
@@ -125,25 +126,33 @@ class TaskSpec(Generic[Module]):
         """Makes the object that draws training batches and validation samples."""
         return Figures()
 
-    def init_from(self, model: Module, path: Path) -> Collection[str]:
-        """Loads the weights of ``--init_from`` into a new module, by default every tensor of the network that fits.
+    def init_from(self, model: Module, weights: InitialWeights) -> Collection[str]:
+        """Loads the weights of ``--init_from`` into a new module and prints every tensor's account.
 
         Args:
             model: changed in place.
-            path: a checkpoint of Darkroom, a state dict, or one as BasicSR and DDP save it.
+            weights: of a checkpoint of Darkroom, a state dict, or one as BasicSR and DDP save it.
 
         Returns:
             Names of the module's tensors that were loaded.
 
         Raises:
-            WeightsError: if the file cannot be read, or no tensor fits.
+            WeightsError: if no tensor fits.
         """
         try:
-            report = load_matching_(model.net, read_state_dict(path))
+            report = self.load_fitting_(model, weights)
         except WeightsError as error:
-            raise WeightsError(f"--init_from {path}: {error}") from error
-        rank_zero_only(print)(f"weights from {relative_to_here(path)}:\n{report}")
+            raise WeightsError(f"--init_from {weights.path}: {error}") from error
+        rank_zero_only(print)(f"weights from {relative_to_here(weights.path)}:\n{report}")
         return [f"net.{name}" for name in report.loaded]
+
+    def load_fitting_(self, model: Module, weights: InitialWeights) -> PartialLoad:
+        """Loads every tensor of ``weights`` that fits into the network, in place; by default those of the same shape.
+
+        Raises:
+            WeightsError: if no tensor fits.
+        """
+        return load_matching_(model.net, weights.tensors)
 
     def init_callbacks(self, model: Module, loaded: Collection[str]) -> list[Callback]:  # noqa: ARG002
         """Makes callbacks that initialize a new module in ``setup``.

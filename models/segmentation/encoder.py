@@ -3,12 +3,12 @@
 import difflib
 from itertools import groupby
 
-import torch
 import torchvision.models
 from torch import Tensor, nn
 
 from models.normalize import Normalize
 from models.segmentation.feature_extraction import FeatureLayer, find_feature_layers
+from models.weights.inflate import inflate_channels
 from models.weights.pretrained import load_pretrained_
 
 
@@ -20,8 +20,7 @@ class Encoder(nn.Module):
 
     Args:
         name: classifier as in ``torchvision.models.get_model``.
-        in_channels: channels of the images. The RGB weights of the first convolution are kept, further channels start
-            with their mean. With fewer than 3, each channel starts with the mean times ``3 / in_channels``.
+        in_channels: channels of the images; see ``inflate_channels`` for numbers other than 3.
         pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
 
     Attributes:
@@ -52,8 +51,11 @@ class Encoder(nn.Module):
         self.normalize = Normalize(mean=mean, std=std, channels=in_channels)
         self.stages = nn.ModuleList()
         channels, reductions = [], []
+        self._layer_names: dict[str, str] = {}
         for reduction, group in groupby(feature_layers, key=lambda layer: layer.reduction):
             layers = list(group)
+            stage = len(self.stages)
+            self._layer_names |= {layer.name: f"stages.{stage}.{index}" for index, layer in enumerate(layers)}
             self.stages.append(nn.Sequential(*[classifier.get_submodule(layer.name) for layer in layers]))
             channels.append(layers[-1].channels)
             reductions.append(reduction)
@@ -84,6 +86,15 @@ class Encoder(nn.Module):
         """Two groups: the stages down to 1/8 of the image's side (ResNet: up to layer2), and the deeper ones."""
         split = sum(reduction <= 8 for reduction in self.reductions)
         return [[self.normalize, *self.stages[:split]], list(self.stages[split:])]
+
+    def torchvision_names(self) -> dict[str, str]:
+        """Names of this encoder's tensors by their names in torchvision's classifier."""
+        own = {name: layer for layer, name in self._layer_names.items()}
+        names = {}
+        for name in self.stages.state_dict(prefix="stages."):
+            prefix = ".".join(name.split(".")[:3])  # stages.<stage>.<layer>
+            names[own[prefix] + name.removeprefix(prefix)] = name
+        return names
 
     def _check(self, images: Tensor) -> None:
         if images.ndim != 4 or images.shape[1] != self.in_channels:
@@ -129,10 +140,5 @@ def _statistics(classifier: nn.Module, name: str) -> tuple[list[float], list[flo
 def _adapt_first_conv_(classifier: nn.Module, in_channels: int) -> None:
     """Adapts the first convolution to ``in_channels``, in place."""
     conv = next(module for module in classifier.modules() if isinstance(module, nn.Conv2d))
-    rgb = conv.weight.detach()
-    mean = rgb.mean(1, keepdim=True)
-    if in_channels < 3:
-        weight = (mean * 3 / in_channels).repeat(1, in_channels, 1, 1)
-    else:
-        weight = torch.cat([rgb, mean.expand(-1, in_channels - 3, -1, -1)], dim=1)
+    weight = inflate_channels(conv.weight.detach(), in_channels)
     conv.in_channels, conv.weight = in_channels, nn.Parameter(weight)

@@ -1,7 +1,7 @@
 """Partial loading: weights of one network into a similar one, with a report on every tensor."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,10 @@ from models.weights.pretrained import WeightsError
 
 #: Prefixes that wrappers add to the names of tensors: DDP and DataParallel, Lightning modules, torch.compile.
 WRAPPERS = ("module.", "net.", "model.", "_orig_mod.")
+
+#: Takes a tensor of the file and the tensor of the net, and returns what the net gets, with a remark for the report;
+#: ``None`` if the tensor cannot be used.
+Adapter = Callable[[Tensor, Tensor], tuple[Tensor, str] | None]
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,14 @@ class PartialLoad:
         unused: names in the given weights that were not used, each with the reason.
         kept: names in the net that keep their initial values.
         shapes: shapes of all tensors of the net, by name.
+        remarks: how tensors were adapted before they were loaded, by name in the net.
     """
 
     loaded: tuple[str, ...]
     unused: Mapping[str, str]
     kept: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Lists the tensors, one per line, under up to three headings."""
@@ -34,15 +40,24 @@ class PartialLoad:
         for heading, names in (("loaded", self.loaded), ("kept as initialized", self.kept)):
             if names:
                 lines.append(f"{heading}: {_count(names)}")
-                lines += [f"  {name} {_shape_text(self.shapes[name])}" for name in names]
+                lines += [f"  {name} {_shape_text(self.shapes[name])}{self._remark(name)}" for name in names]
         if self.unused:
             lines.append(f"not used from the file: {_count(self.unused)}")
             lines += [f"  {name}: {why}" for name, why in self.unused.items()]
         return "\n".join(lines)
 
+    def _remark(self, name: str) -> str:
+        return f" ({self.remarks[name]})" if name in self.remarks else ""
+
 
 @torch.no_grad()
-def load_matching_(net: nn.Module, weights: Mapping[str, Tensor]) -> PartialLoad:
+def load_matching_(
+    net: nn.Module,
+    weights: Mapping[str, Tensor],
+    *,
+    aliases: Mapping[str, str] | None = None,
+    adapters: Mapping[str, Adapter] | None = None,
+) -> PartialLoad:
     """Loads every tensor of ``weights`` that fits into ``net``, in place; all others keep their values.
 
     A tensor fits if name, shape and kind (floating point or not) agree. Names may have one or more of the prefixes of
@@ -51,6 +66,8 @@ def load_matching_(net: nn.Module, weights: Mapping[str, Tensor]) -> PartialLoad
     Args:
         net: for example a 4x network that starts from 2x weights.
         weights: tensors by name.
+        aliases: names of the net's tensors by the names that other libraries give them.
+        adapters: make tensors fit that differ, by name in the net.
 
     Returns:
         A report on all tensors.
@@ -61,8 +78,12 @@ def load_matching_(net: nn.Module, weights: Mapping[str, Tensor]) -> PartialLoad
     own = net.state_dict()
     loaded: dict[str, Tensor] = {}
     unused: dict[str, str] = {}
-    for given, tensor in weights.items():
-        name = _unwrapped(given, own)
+    remarks: dict[str, str] = {}
+    names = {name: name for name in own} | {alias: name for alias, name in (aliases or {}).items() if alias not in own}
+    for given, given_tensor in weights.items():
+        name, tensor = names.get(_unwrapped(given, names), ""), given_tensor
+        if name in (adapters or {}) and (adapted := (adapters or {})[name](tensor, own[name])):
+            tensor, remarks[name] = adapted
         if name not in own:
             unused[given] = "the net has no such tensor"
         elif name in loaded:
@@ -85,12 +106,13 @@ def load_matching_(net: nn.Module, weights: Mapping[str, Tensor]) -> PartialLoad
         unused=unused,
         kept=tuple(name for name in own if name not in loaded),
         shapes={name: tuple(tensor.shape) for name, tensor in own.items()},
+        remarks={name: remark for name, remark in remarks.items() if remark},
     )
 
 
-def _unwrapped(name: str, own: Mapping[str, Tensor]) -> str:
-    """Strips prefixes of wrappers until ``own`` has the name, or no prefix remains."""
-    while name not in own:
+def _unwrapped(name: str, known: Mapping[str, str]) -> str:
+    """Strips prefixes of wrappers until ``known`` has the name, or no prefix remains."""
+    while name not in known:
         wrapper = next((prefix for prefix in WRAPPERS if name.startswith(prefix)), None)
         if wrapper is None:
             break

@@ -118,6 +118,15 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} cannot be read as weights ({type(error).__name__}: {reason})") from error
     if fault:
         raise WeightsError(f"{path} cannot be read as weights: {fault}")
+    return find_state_dict(stored, path)
+
+
+def find_state_dict(stored: object, path: Path) -> dict[str, Tensor]:
+    """Returns the state dict in the content of a file, plain or under a usual key.
+
+    Raises:
+        WeightsError: if there is none.
+    """
     for key in ("state_dict", "params_ema", "params"):  # Lightning; BasicSR, which prefers the average
         if isinstance(stored, dict) and isinstance(stored.get(key), dict):
             stored = stored[key]
