@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torchvision.transforms import CenterCrop, InterpolationMode, Resize
 
 from datamodules.cache.encodings import ProportionalEncoding
 from datamodules.errors import DataError
@@ -143,12 +145,34 @@ def test_small_validation_images_are_skipped_and_counted(tmp_path: Path, caplog:
     assert caplog.messages == ["2 of 3 held-out images are below 15 px and left out"]
 
 
-def test_squash_resizes_the_whole_image(tmp_path: Path) -> None:
-    data = module(save_images(tmp_path / "images"), squash=True, degrade=Degradation(kernel="area"))
+@pytest.mark.parametrize(("height", "width"), [(60, 90), (90, 60), (12, 20)])
+def test_shorter_side_is_resized_to_the_patch(tmp_path: Path, height: int, width: int) -> None:
+    # As torchvision's Resize(16) and CenterCrop(16), but with the area filter; an image that is too small is enlarged.
+    root = save_images(tmp_path / "images", 2, height, width)
+    data = module(root, side="patch", small="enlarge", val_share=0.5, degrade=Degradation(kernel="area"))
+    data.prepare([STAGE])
     sample = data.val_set(STAGE)[Key(0, 0)]
-    image = cv2.cvtColor(cv2.imread(str(tmp_path / "images" / sample["name"])), cv2.COLOR_BGR2RGB)
-    expected = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
-    np.testing.assert_array_equal(pixels(sample["high_res"]), expected)
+    image = Image.open(root / sample["name"])
+    resample = Image.Resampling.BOX if min(height, width) > 16 else Image.Resampling.BICUBIC
+    expected = CenterCrop(16)(Resize(16, InterpolationMode(resample.name.lower()))(image))
+    error = np.abs(pixels(sample["high_res"]).astype(int) - np.asarray(expected))
+    assert error[4:12, 4:12].mean() < (1.5 if min(height, width) > 16 else 12)
+
+
+def test_shorter_side_at_the_patch_leaves_one_direction_to_crop(tmp_path: Path) -> None:
+    # 60 x 90 at 16 px is 16 x 24: training crops differ in the horizontal place only, the same in both images of a pair
+    gradient = np.broadcast_to(np.linspace(0, 255, 90)[None, :, None], (60, 90, 3)).astype(np.uint8)
+    for number in range(2):
+        save(tmp_path / "images" / f"{number}.png", gradient)
+    stage = Stage(name="2x", size=8, scale=2, batch_size=2, epochs=1, lr=1e-3, augment=False)
+    train = module(tmp_path / "images", side="patch", val_share=0.5, crops=40).train_set(stage)
+    samples = [train[Key(0, index)] for index in range(40)]
+    starts = {round(float(sample["high_res"][0, 8, 8]) * 23) for sample in samples}
+    assert len(starts) >= 7  # of the 9 places
+    for sample in samples:
+        assert float(sample["high_res"].std(dim=1).max()) < 0.02  # constant in each column
+        halves = sample["high_res"].unflatten(2, (8, 2)).unflatten(1, (8, 2)).mean((2, 4))
+        torch.testing.assert_close(sample["low_res"], halves, rtol=0, atol=1.5 / 255)
 
 
 def test_restoration_keeps_the_size(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from experiments.cli.main import main
+from lightning_modules.style import StyleModule
 from tests.helpers.style_words import FIT, LARGE, SMALL, TASK
 from tests.helpers.tiny_images import noise, save, save_images
 from tests.helpers.tiny_segment import read_events
@@ -115,9 +116,16 @@ def test_gatys_uses_the_painting_of_a_run(trained: Path, capsys: pytest.CaptureF
         assert image.size == (65, 48)
 
 
-def test_lr_find_calibrates_the_loss(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lr_find_calibrates_the_loss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    calibrated: list[bool] = []
+
+    def record(module: StyleModule) -> None:
+        calibrated.append(module.loss.calibrated)
+
+    monkeypatch.setattr(StyleModule, "on_train_start", record, raising=False)
     assert main([*FIT, "lr-find", "--name=finder", f"--stages=[{SMALL}]", "--steps=15"]) == 0
     assert "curve: runs/style/finder/lr_find.png" in capsys.readouterr().out
+    assert calibrated == [True]
 
 
 def test_show_draws_batches_and_validation_results(trained: Path) -> None:

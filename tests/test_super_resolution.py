@@ -12,6 +12,8 @@ from PIL import Image
 
 from datamodules.images.degradation import downscale
 from experiments.cli.main import main
+from lightning_modules.super_resolution import SuperResolutionModule
+from models.super_resolution.upsampling import SubpixelUpsample
 from tests.helpers.tiny_images import noise, save, save_images
 from tests.helpers.tiny_segment import read_events
 
@@ -53,6 +55,29 @@ def test_two_stages_from_2x_to_4x_log_images(trained: Path) -> None:
     moved = {name for name in first if not torch.equal(first[name], last[name])}
     assert any(name.startswith("net.upsampling.1") for name in moved)
     assert not any(name.startswith("net.blocks") for name in moved)  # frozen in the second stage
+
+
+def test_lr_find_starts_from_icnr_in_any_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss at the lowest rate is that of a network whose last upsampling repeats each sample, as in fit."""
+    started: list[bool] = []
+
+    def record(module: SuperResolutionModule) -> None:
+        layers = [layer for layer in module.modules() if isinstance(layer, SubpixelUpsample)]
+        started.append(all(_repeats(layer.conv.weight) for layer in layers) and len(layers) == 2)
+        assert module.net.active_scale == 4
+        assert not module.net.blocks[0].conv1.weight.requires_grad
+
+    monkeypatch.setattr(SuperResolutionModule, "on_train_start", record, raising=False)
+    words = [*TASK, *DATA, *NET, *QUIET, "lr-find", "--name=rates", f"--stages=[{TWO}, {FOUR}]", "--stage=1"]
+    assert main([*words, "--steps=12", "--sweep=linear", "--max_lr=0.01"]) == 0
+    assert started == [True]
+    with Image.open("runs/sr/rates/lr_find.png") as plot:
+        assert plot.format == "PNG"
+
+
+def _repeats(kernels: torch.Tensor) -> bool:
+    groups = kernels.unflatten(0, (-1, 4))
+    return bool((groups == groups[:, :1]).all())
 
 
 def test_test_table_compares_with_bicubic(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

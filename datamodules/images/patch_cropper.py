@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.cache.cache import ImageCache
-from datamodules.cache.encodings import IMAGE
 from datamodules.images.check import ImageFile
 from datamodules.io.resize import enlarge_to
 from datamodules.loading.albumentations_compat import A, reseed, strict_compose
@@ -25,7 +24,6 @@ class PatchCropper:
         crops: patches of each image in one epoch.
         random_crop: whether patches are cropped anywhere, or in the center.
         augment: transforms of a patch.
-        squash: whether whole images are resized to the patch, as the lesson does, instead of cropped.
         seed: of the position and the augmentation.
         margin: pixels that are added on every side of a patch; images are mirrored beyond their border.
     """
@@ -40,16 +38,14 @@ class PatchCropper:
         crops: int,
         random_crop: bool,
         augment: Sequence[A.BasicTransform],
-        squash: bool,
         seed: int,
         margin: int = 0,
     ) -> None:
         self._images, self._cache, self._side = images, cache, side
-        self._patch, self._crops, self._squash, self._seed = patch, crops, squash, seed
+        self._patch, self._crops, self._seed = patch, crops, seed
         self._margin = margin
         crop, whole = A.RandomCrop if random_crop else A.CenterCrop, patch + 2 * margin
-        cropping = [] if squash else [crop(height=whole, width=whole, p=1.0)]
-        self._compose = strict_compose([*cropping, *augment])
+        self._compose = strict_compose([crop(height=whole, width=whole, p=1.0), *augment])
 
     def __len__(self) -> int:
         """Patches of one epoch."""
@@ -70,10 +66,7 @@ class PatchCropper:
             DataError: if the file was removed, changed or damaged since it was checked.
         """
         image = self._images[key.index // self._crops]
-        if self._squash:
-            pixels = self._cache.get(image.path, self._patch, IMAGE)
-        else:
-            pixels = enlarge_to(self._cache.get(image.path, self._side, image.encoding), self._patch)
+        pixels = enlarge_to(self._cache.get(image.path, self._side, image.encoding), self._patch)
         if self._margin:
             border = (self._margin,) * 4
             pixels = np.asarray(cv2.copyMakeBorder(pixels, *border, cv2.BORDER_REFLECT), dtype=np.uint8)

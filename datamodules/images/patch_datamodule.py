@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datamodules.cache.cache import Item
-from datamodules.cache.encodings import IMAGE
 from datamodules.errors import DataError
 from datamodules.files import FileDataModule
 from datamodules.images.check import ImageFile, check_images, find_images, other_files
@@ -32,7 +31,8 @@ class PatchDataModule(FileDataModule):
         val_share: fraction of the kept images that is held out for validation; ``None`` is the lesson's
             ``min(0.01 / keep_pct, 0.1)``.
         side: images with a longer shorter side are first resized to this many pixels, and cached so, which also
-            removes noise and JPEG artifacts.
+            removes noise and JPEG artifacts. ``"patch"`` is the patch of the stage: a crop then shows as much of an
+            image as fits into a square, as fastai's default crop does.
         crops: patches of each training image in one epoch.
         val_size: size that replaces the stage's in validation; ``None`` is the stage's.
         small: whether images smaller than a patch are left out or enlarged.
@@ -42,24 +42,22 @@ class PatchDataModule(FileDataModule):
         ValueError: if a number is out of its range.
     """
 
-    squash = False  # whether whole images are resized to the patch instead of cropped
-
     def __init__(
         self,
         *,
         val_share: float | None = None,
-        side: int = 512,
+        side: int | Literal["patch"] = 512,
         crops: int = 1,
         val_size: int | None = None,
         small: Literal["skip", "enlarge"] = "skip",
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if side < 1:
-            raise ValueError(f"side must be at least 1, not {side}")
+        if side != "patch" and side < 1:
+            raise ValueError(f"side must be at least 1, or 'patch', not {side}")
         if crops < 1 or (val_size or 1) < 1:
             raise ValueError(f"crops and val_size must be at least 1, not {crops} and {val_size}")
-        self.side, self._val_share = side, val_share
+        self._side, self._val_share = side, val_share
         self._crops, self._val_size, self._small = crops, val_size, small
         self._splits: ImageSplits | None = None
         self._rejected: list[str] = []  # lines about images that are left out
@@ -114,7 +112,7 @@ class PatchDataModule(FileDataModule):
             f"data: {root}",
             "  split: " + ", ".join(counts),
             f"  shorter sides: {shorter[0]} to {shorter[-1]} px, median {shorter[len(shorter) // 2]}; resized to "
-            f"{self.side} at most",
+            + ("the patch" if self._side == "patch" else f"{self._side} at most"),
         ]
         lines += [*self._rejected, *skipped_lines(self.skipped)]
         if others := other_files(root) if self.root is not None else []:
@@ -133,15 +131,14 @@ class PatchDataModule(FileDataModule):
         print("\n".join(self.describe()))
         paths = {split: [image.path for image in images] for split, images in splits.items()}
         self.check_duplicates(self.load_splits().root, paths)
-        images = [*splits["train"], *splits["val"]]
-        if self.squash:
-            for size in sorted({self.patch(stage, "train") for stage in stages}):
-                self._fill_cache([Item(image.path, IMAGE) for image in images], size)
-            return
+        needed: dict[int, dict[Path, Item]] = {}  # by size; a file can be in both splits
         for stage in stages:
             for split in ("train", "val"):
                 self._large_enough(split, stage, report=True)
-        self._fill_cache([Item(image.path, image.encoding) for image in images], self.side)
+                items = {image.path: Item(image.path, image.encoding) for image in splits[split]}
+                needed.setdefault(self.side(stage, split), {}).update(items)
+        for size, items in sorted(needed.items()):
+            self._fill_cache(list(items.values()), size)
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's name for fit, validate, test or predict
         """Loads the results of the check."""
@@ -149,8 +146,12 @@ class PatchDataModule(FileDataModule):
 
     def patch(self, stage: Stage, split: Split) -> int:
         """Side of the patches of a split in pixels."""
-        val_size = self._val_size if split != "train" and not self.squash else None
+        val_size = self._val_size if split != "train" else None
         return (val_size or stage.size) * self.magnification(stage)
+
+    def side(self, stage: Stage, split: Split) -> int:
+        """Shorter side in pixels to which larger images of a split are resized before they are cropped."""
+        return self.patch(stage, split) if self._side == "patch" else self._side
 
     def cropper(
         self, split: Split, stage: Stage, *, augment: Sequence[A.BasicTransform] = (), margin: int = 0
@@ -161,23 +162,22 @@ class PatchDataModule(FileDataModule):
             split: the split of the images.
             stage: defines the size.
             augment: transforms of a patch.
-            margin: pixels that are added on every side; 0 if images are squashed.
+            margin: pixels that are added on every side.
 
         Raises:
             DataError: if no image of the split is large enough.
         """
         training = split == "train"
         return PatchCropper(
-            self.load_splits().splits[split] if self.squash else self._large_enough(split, stage),
+            self._large_enough(split, stage),
             cache=self.cache,
-            side=self.side,
+            side=self.side(stage, split),
             patch=self.patch(stage, split),
             crops=self._crops if training else 1,
             random_crop=training,
             augment=augment,
-            squash=self.squash,
             seed=self.seed,
-            margin=0 if self.squash else margin,
+            margin=margin,
         )
 
     def _without_low_res(self, root: Path, paths: Sequence[Path]) -> list[Path]:
@@ -201,14 +201,14 @@ class PatchDataModule(FileDataModule):
         Raises:
             DataError: if there are images, but none is large enough.
         """
-        images, patch = self.load_splits().splits[split], self.patch(stage, split)
+        images, patch, side = self.load_splits().splits[split], self.patch(stage, split), self.side(stage, split)
         way_out = "lower the stage's size" if split == "train" or self._val_size is None else "lower --data.val_size"
-        if patch > self.side:
+        if patch > side:
             raise DataError(
                 f"stage '{stage.name}' crops {split} patches of {patch} px, but --data.side resizes the shorter side "
-                f"of images to {self.side} at most: raise --data.side, or {way_out}"
+                f"of images to {side} at most: raise --data.side, or {way_out}"
             )
-        large = [image for image in images if image.shorter(self.side) >= patch]
+        large = [image for image in images if image.shorter(side) >= patch]
         if report and (number := len(images) - len(large)):
             action = "left out" if self._small == "skip" else "enlarged"
             print(f"  stage {stage.name}: {number} of {len(images)} {split} images are below {patch} px: {action}")

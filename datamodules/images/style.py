@@ -15,7 +15,7 @@ from datamodules.errors import DataError
 from datamodules.images.patch_cropper import PatchCropper
 from datamodules.images.patch_datamodule import PatchDataModule
 from datamodules.io.image import image_size, read_image
-from datamodules.io.resize import center_crop, resize_to
+from datamodules.io.resize import resize_to, top_right_crop
 from datamodules.io.tensors import image_tensor
 from datamodules.loading.albumentations_compat import A
 from datamodules.loading.sampler import Key
@@ -58,7 +58,7 @@ def read_style(path: Path, *, size: int, crop: bool) -> StyleImage:
     Args:
         path: an image file.
         size: shorter side in pixels; a smaller image is refused, since enlarged pixels show no brush strokes.
-        crop: whether only the square in the center is used.
+        crop: whether only the square at the top right is used.
 
     Raises:
         DataError: if the file does not exist, cannot be read, or is smaller than ``size``.
@@ -80,7 +80,7 @@ def read_style(path: Path, *, size: int, crop: bool) -> StyleImage:
     except DataError as error:
         raise DataError(f"the style image {path}: {str(error).removeprefix(f'{path}: ')}") from error
     pixels = resize_to(pixels, round(height * size / shorter), round(width * size / shorter))
-    return StyleImage(path, (height, width), center_crop(pixels, size, size) if crop else pixels)
+    return StyleImage(path, (height, width), top_right_crop(pixels, size) if crop else pixels)
 
 
 class StyleDataModule(PatchDataModule):
@@ -93,7 +93,7 @@ class StyleDataModule(PatchDataModule):
         style_image: image file of the style; ``None`` is a night landscape that the project paints.
         style_size: shorter side of the style image in pixels as the loss sees it; the size of the brush strokes in the
             results is proportional to it.
-        style_crop: whether only the square in the center of the style image is used, as in the lesson.
+        style_crop: whether only the square at the top right of the style image is used, as in the lesson.
         **options: of ``PatchDataModule``.
 
     Raises:

@@ -29,7 +29,6 @@ class SuperResolutionDataModule(PatchDataModule):
 
     Args:
         degrade: how the input of a pair is made from its target; ``None`` is bicubic downscaling.
-        squash: resize whole images to the patch, as the lesson does, instead of cropping.
         gray: whether images without colors are kept or skipped; colorization learns nothing from them.
         benchmark: folder of test images for ``test``: high-resolution images, or pairs of high- and low-resolution
             images (layout: ``datamodules/images/benchmark.py``).
@@ -40,14 +39,13 @@ class SuperResolutionDataModule(PatchDataModule):
         self,
         *,
         degrade: Degradation | None = None,
-        squash: bool = False,
         gray: Literal["keep", "skip"] = "keep",
         benchmark: Path | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._degrade, self._benchmark = degrade or Degradation(), benchmark
-        self._gray, self.squash = gray, squash
+        self._gray = gray
 
     def prepare(self, stages: Sequence[Stage]) -> None:
         """As ``PatchDataModule``; ``test`` on a benchmark needs no other images."""
@@ -93,8 +91,8 @@ class SuperResolutionDataModule(PatchDataModule):
         if self._benchmark is not None:
             pairs = list_benchmark(self._benchmark, scale)
             return BenchmarkDataset(pairs, scale=scale, degrade=self._degrade, seed=self.seed)
-        held_out, least = self.load_splits().splits["test"], least_side(scale)
-        images = [image for image in held_out if image.shorter(self.side) // scale * scale >= least]
+        held_out, least, side = self.load_splits().splits["test"], least_side(scale), self.side(stage, "test")
+        images = [image for image in held_out if image.shorter(side) // scale * scale >= least]
         if not images:
             raise DataError(
                 f"none of the {len(held_out)} held-out images has the {least} px per side that SSIM needs: hold out "
@@ -103,7 +101,7 @@ class SuperResolutionDataModule(PatchDataModule):
         if number := len(held_out) - len(images):
             _log.warning("%d of %d held-out images are below %d px and left out", number, len(held_out), least)
         return NativePairDataset(
-            images, cache=self.cache, side=self.side, scale=scale, degrade=self._degrade, seed=self.seed
+            images, cache=self.cache, side=side, scale=scale, degrade=self._degrade, seed=self.seed
         )
 
     def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -117,9 +115,9 @@ class SuperResolutionDataModule(PatchDataModule):
     def _pairs(
         self, split: Split, stage: Stage, *, augment: Sequence[A.BasicTransform] = ()
     ) -> Dataset[dict[str, Any]]:
-        scale, margin = scale_of(stage), 0 if self.squash else MARGIN
-        cropper = self.cropper(split, stage, augment=augment, margin=margin * scale)
-        return PatchDataset(cropper, scale=scale, degrade=self._degrade, margin=margin)
+        scale = scale_of(stage)
+        cropper = self.cropper(split, stage, augment=augment, margin=MARGIN * scale)
+        return PatchDataset(cropper, scale=scale, degrade=self._degrade, margin=MARGIN)
 
 
 def scale_of(stage: Stage) -> int:

@@ -60,6 +60,11 @@ def center_crop(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np
     return np.ascontiguousarray(image[top : top + height, left : left + width])
 
 
+def top_right_crop(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Crops the square of ``side`` pixels at the top right of an image ``(H, W, ...)``, contiguous in memory."""
+    return np.ascontiguousarray(image[:side, image.shape[1] - side :])
+
+
 def crop_to_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     """Crops an image ``(H, W, ...)`` at the bottom and the right until both sides are multiples of ``scale``."""
     height, width = (side - side % scale for side in image.shape[:2])

@@ -166,7 +166,7 @@ class DarkroomCLI(LightningCLI):
         return super().instantiate_trainer(**settings, **kwargs)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
-        callbacks = [ErrorReport(describe_error), *callbacks, *self._fit_callbacks()]
+        callbacks = [ErrorReport(describe_error), *callbacks, *self._training_callbacks()]
         ddp: Ddp = self.config_init.ddp
         add_plugins(config, ddp=ddp, stages=self.stages, contents=self.plan.contents)
         with constructor_errors(), use_run_ddp(ddp, training=self._trains):
@@ -178,7 +178,9 @@ class DarkroomCLI(LightningCLI):
             )
         return trainer
 
-    def _fit_callbacks(self) -> list[Callback]:
+    def _training_callbacks(self) -> list[Callback]:
+        if self.plan.command == "lr-find":  # it starts from the same weights and loss as the first step of fit
+            return self.spec.init_callbacks(self.model, self.initialized)
         if self.plan.command != "fit":
             return []
         return fit_callbacks(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 from jsonargparse import ArgumentParser
@@ -23,6 +24,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--min_lr", type=float, default=1e-6, help="learning rate of the first step")
     parser.add_argument("--max_lr", type=float, default=1.0, help="learning rate of the last step")
     parser.add_argument("--steps", type=int, default=100, help="number of steps from the lowest to the highest rate")
+    parser.add_argument(
+        "--sweep",
+        type=Literal["exponential", "linear"],
+        default="exponential",
+        help="whether each step multiplies the rate, or adds to it: linear shows more of the highest rates",
+    )
 
 
 def run(context: RunContext) -> int:
@@ -51,6 +58,7 @@ def run(context: RunContext) -> int:
         min_lr=config.min_lr,
         max_lr=config.max_lr,
         num_training=config.steps,
+        mode=config.sweep,
         update_attr=False,
     )
     if not context.trainer.is_global_zero or finder is None:
@@ -59,7 +67,7 @@ def run(context: RunContext) -> int:
     suggestion = steepest(rates, losses)
     path = context.folder.path / "lr_find.png"
     with output_file(path) as file:
-        file.write(plot_losses(rates, losses, title=f"stage {stage.name}", mark=suggestion))
+        file.write(plot_losses(rates, losses, title=f"stage {stage.name}", mark=suggestion, sweep=config.sweep))
     print(f"curve: {relative_to_here(path)}")
     if suggestion is None:
         print("no suggestion: the loss never fell. See the curve, or try other values of --min_lr and --max_lr")
@@ -92,8 +100,23 @@ def steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
     return float(np.exp(log_rate[slope.argmin()])) if slope.min() < 0 else None
 
 
-def plot_losses(rates: Sequence[float], losses: Sequence[float], *, title: str, mark: float | None) -> bytes:
-    """Plots the loss over the rate, with a line at ``mark``, and returns a PNG file."""
+def plot_losses(
+    rates: Sequence[float],
+    losses: Sequence[float],
+    *,
+    title: str,
+    mark: float | None,
+    sweep: Literal["exponential", "linear"],
+) -> bytes:
+    """Plots the loss over the rate, with a line at ``mark``, and returns a PNG file.
+
+    Args:
+        rates: increasing, above 0.
+        losses: smoothed loss at each rate.
+        title: of the plot.
+        mark: rate that is suggested, or ``None``.
+        sweep: the axis of the rates is logarithmic for an exponential sweep.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
@@ -102,7 +125,8 @@ def plot_losses(rates: Sequence[float], losses: Sequence[float], *, title: str, 
     if mark is not None:
         axes.axvline(mark, color="tab:red", label=f"suggested: {mark:.1e}")
         axes.legend()
-    axes.set(xscale="log", xlabel="learning rate", ylabel="smoothed loss", title=title)
+    axes.set(xlabel="learning rate", ylabel="smoothed loss", title=title)
+    axes.set_xscale("log" if sweep == "exponential" else "linear")
     axes.grid(visible=True, which="both", alpha=0.3)
     file = BytesIO()
     figure.savefig(file, format="png")
