@@ -27,6 +27,8 @@ SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
 CONFIG = "config.json"
 #: Options of the data modules that name files of the machine that trained.
 _LOCAL_PATHS = ("root", "cache_dir", "benchmark", "style_image", "split_file")
+#: Pretrained weights that are not a file.
+_WEIGHTS = ("auto", "none", "imagenet")
 #: Python packages that a format needs; the extra ``export`` installs them.
 _PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
 
@@ -122,15 +124,12 @@ def export_safetensors(source: Source, target: Path) -> str:
     Returns:
         What was written, for the user.
     """
-    from safetensors.torch import save
-
-    config = json.dumps(network_config(source.checkpoint), indent=2)
-    weights = {name: _stored(tensor, half=source.half) for name, tensor in source.module.state_dict().items()}
+    config = network_config(source.checkpoint)
     with output_file(target) as file:
-        file.write(save(weights, metadata={NETWORK_KEY: config}))
+        file.write(network_file(source, config))
     with output_file(target.with_name(CONFIG)) as file:
-        file.write(config.encode())
-    return f"{len(weights)} tensors, with {CONFIG}"
+        file.write(json.dumps(config, indent=2).encode())
+    return f"{len(source.module.state_dict())} tensors, with {CONFIG}"
 
 
 WRITERS: Mapping[str, Callable[[Source, Path], str]] = {
@@ -138,6 +137,18 @@ WRITERS: Mapping[str, Callable[[Source, Path], str]] = {
     "torch": export_torch,
     "safetensors": export_safetensors,
 }
+
+
+def network_file(source: Source, config: Mapping[str, Any]) -> bytes:
+    """Returns the content of a safetensors file: the weights, and ``config`` in its header."""
+    from safetensors.torch import save
+
+    weights = {
+        # The buffers of a loss have values that float16 cannot represent.
+        name: _stored(tensor, half=source.half and name.startswith("net."))
+        for name, tensor in source.module.state_dict().items()
+    }
+    return save(weights, metadata={NETWORK_KEY: json.dumps(config)})
 
 
 def network_config(checkpoint: LoadedCheckpoint) -> dict[str, Any]:
@@ -149,7 +160,27 @@ def network_config(checkpoint: LoadedCheckpoint) -> dict[str, Any]:
         "epoch": checkpoint.epoch,
         "epochs_done": checkpoint.epochs_done,
         "steps_done": checkpoint.steps_done,
-        "record": {**checkpoint.record, "data": {"class_path": data["class_path"], "init_args": options}},
+        "record": {
+            **checkpoint.record,
+            "model": _without_files(checkpoint.record["model"]),
+            "data": {"class_path": data["class_path"], "init_args": options},
+        },
+    }
+
+
+def _without_files(settings: Any) -> Any:
+    """Replaces files of pretrained weights, which only training needs, by ``"auto"``.
+
+    >>> _without_files({"net": {"pretrained": "none"}, "loss": {"weights": "/home/me/vgg16.pth"}})
+    {'net': {'pretrained': 'none'}, 'loss': {'weights': 'auto'}}
+    """
+    if not isinstance(settings, dict):
+        return settings
+    return {
+        key: "auto"
+        if key in ("pretrained", "weights") and isinstance(value, str) and value not in _WEIGHTS
+        else _without_files(value)
+        for key, value in settings.items()
     }
 
 

@@ -1,5 +1,10 @@
-"""Trained networks that ship with Darkroom: ``NAME.safetensors`` with a card ``NAME.yaml``. Imports no torch."""
+"""Trained networks: ``NAME.safetensors`` with a card ``NAME.yaml``. Imports no torch.
 
+Some ship with Darkroom. Others are read from the folder that the environment variable ``DARKROOM_NETWORKS`` names.
+``python -m experiments.networks.pack`` makes them from checkpoints.
+"""
+
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +13,9 @@ import yaml
 
 from experiments.cli.usage import UsageError, unknown
 
+#: Those that ship.
 FOLDER = Path(__file__).parent
+_VARIABLE = "DARKROOM_NETWORKS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +57,26 @@ class Network:
         return f"{self.summary} ({scores})" if scores else self.summary
 
 
+def own_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Returns the folder of the user's own networks, ``None`` if there is none."""
+    return Path(environ[_VARIABLE]).expanduser() if environ.get(_VARIABLE) else None
+
+
 def list_networks(task: str | None = None) -> list[Network]:
-    """Returns the networks of a task, or all, the default ones first."""
-    networks = [_read_card(path) for path in FOLDER.glob("*.yaml")]
-    fitting = [network for network in networks if task in (None, network.task)]
-    return sorted(fitting, key=lambda network: (network.task, not network.default, network.name))
+    """Returns the networks of a task, or all: the default ones first, and the user's own before those that ship.
+
+    A network of the user's own replaces one that ships under the same name.
+
+    Raises:
+        UsageError: if a card cannot be read.
+    """
+    folders = [folder for folder in (own_folder(), FOLDER) if folder is not None]
+    networks: dict[str, Network] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.yaml")):
+            networks.setdefault(path.stem, _read_card(path))
+    fitting = [network for network in networks.values() if task in (None, network.task)]
+    return sorted(fitting, key=lambda network: (network.task, not network.default))
 
 
 def find_network(name: str, task: str) -> Network:
@@ -66,7 +88,7 @@ def find_network(name: str, task: str) -> Network:
     networks = {network.name: network for network in list_networks()}
     if name not in networks:
         if not networks:
-            raise UsageError(f"--net {name}: no networks ship with this version; name a file with --ckpt_path")
+            raise UsageError(f"--net {name}: there are no networks; name a file with --ckpt_path")
         raise unknown("network", name, networks)
     if networks[name].task != task:
         raise UsageError(
@@ -87,4 +109,8 @@ def default_network(task: str, *, scale: int | None = None) -> Network | None:
 
 
 def _read_card(path: Path) -> Network:
-    return Network(path=path.with_suffix(".safetensors"), **yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        return Network(path=path.with_suffix(".safetensors"), **yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+        reason = " ".join(str(error).removeprefix("Network.__init__() ").split())
+        raise UsageError(f"{path} is not the card of a network: {reason}") from error
