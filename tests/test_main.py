@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -89,10 +88,8 @@ def test_help_and_mistakes_need_no_torch(words: list[str]) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0
 
 
-def test_help_is_fast_from_any_folder(tmp_path: Path) -> None:
-    start = time.monotonic()
+def test_help_works_from_any_folder(tmp_path: Path) -> None:
     done = run_script("--task", "segment", "-h", cwd=tmp_path)
-    assert time.monotonic() - start < 2  # 0.1 s on an idle machine
     assert done.returncode == 0
     for word in ("segment", "sample (default)", "carvana-small", "lr-find", "--resume [FOLDER]", "examples"):
         assert word in done.stdout
