@@ -12,7 +12,8 @@ class SegmentBatch(TypedDict):
     """Images and masks at the stage's size, from the training and validation loaders."""
 
     image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
-    mask: Tensor  # one class: (N, S, S) float32, foreground in [0, 1]; several: (N, S, S) int64 class numbers
+    # one class: (N, S, S) float32, foreground in [0, 1]; several: (N, S, S) int64 class numbers; 255 where ignored
+    mask: Tensor
     name: list[str]  # N names relative to the data's root, for messages and tables
 
 
@@ -20,7 +21,7 @@ class NativeSegmentBatch(TypedDict):
     """Images at the network's size and masks at each image's own size, from the test loader."""
 
     image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
-    mask: list[Tensor]  # N of (H, W) uint8: one class 0/1, several class numbers (255 where ignored)
+    mask: list[Tensor]  # N of (H, W) uint8: one class 0/1, several class numbers; 255 where ignored
     name: list[str]
 
 

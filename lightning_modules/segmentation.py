@@ -16,23 +16,30 @@ from lightning_modules.segmentation_metrics import (
     score_table,
 )
 from models.gather import gather_rows
-from models.losses.segmentation import binary_losses, class_losses
+from models.losses.mask_target import hard_target
+from models.losses.segmentation import LossOptions, binary_losses, class_losses
 from models.segmentation.blocks import resize_probs
 
 
 class SegmentationModule(ImageTask):
     """Trains ``net`` to segment one class, or to assign each pixel one of several classes.
 
-    One class: binary cross-entropy, whose targets are the foreground fraction of each pixel, plus an optional soft
-    Dice loss. Several: cross-entropy that ignores pixels of value 255, plus an optional soft Dice loss.
+    The loss is a weighted sum of cross-entropy, Dice, Tversky and Lovasz losses. Targets are the foreground fraction of
+    each pixel for one class, and class numbers for several. Pixels of the value 255 count in no loss and no score.
     Scores: Dice as mean over images (as Kaggle's Carvana), IoU from pooled pixel counts, accuracy.
 
     Args:
         net: maps images ``(N, 3, H, W)`` in [0, 1] to logits ``(N, C, H, W)``, ``C = len(classes)``; it has
             ``layer_groups()``.
         classes: names of the classes; a single name is that class against background.
-        dice_weight: weight of the soft Dice loss, which is added to the cross-entropy; 0 leaves it out.
+        cross_entropy_weight: weight of the cross-entropy. Parts of weight 0 are left out, and the others added.
+        dice_weight: weight of the soft Dice loss.
+        tversky_weight: weight of the Tversky loss, a Dice loss whose two kinds of errors have weights of their own.
+        lovasz_weight: weight of the Lovasz loss, a convex surrogate of the IoU.
         edge_weight: extra weight of pixels near the outline in the cross-entropy of one class; 0 weights all equally.
+        focal_gamma: focusing exponent that turns the cross-entropy into the focal loss, often 2; 0 is cross-entropy.
+        tversky_alpha: weight of false positives in the Tversky loss.
+        tversky_beta: weight of false negatives in the Tversky loss.
         threshold: probability from which a pixel belongs to the single class; several classes take the argmax.
         flip: average the probabilities of image and mirrored image in ``test`` and ``predict``.
         options: of ``ImageTask``.
@@ -48,8 +55,14 @@ class SegmentationModule(ImageTask):
         *,
         net: nn.Module,
         classes: tuple[str, ...] = ("car",),
+        cross_entropy_weight: float = 1.0,
         dice_weight: float = 0.0,
+        tversky_weight: float = 0.0,
+        lovasz_weight: float = 0.0,
         edge_weight: float = 0.0,
+        focal_gamma: float = 0.0,
+        tversky_alpha: float = 0.3,
+        tversky_beta: float = 0.7,
         threshold: float = 0.5,
         flip: bool = False,
         **options: Any,
@@ -57,15 +70,21 @@ class SegmentationModule(ImageTask):
         super().__init__(net=net, **options)
         if not classes:
             raise ValueError("classes is empty: name at least one class, for example ('car',)")
-        for key, weight in (("dice_weight", dice_weight), ("edge_weight", edge_weight)):
-            if weight < 0:
-                raise ValueError(f"{key} must be 0 or more, not {weight}")
+        self.loss_options = LossOptions(
+            cross_entropy_weight=cross_entropy_weight,
+            dice_weight=dice_weight,
+            tversky_weight=tversky_weight,
+            lovasz_weight=lovasz_weight,
+            edge_weight=edge_weight,
+            focal_gamma=focal_gamma,
+            tversky_alpha=tversky_alpha,
+            tversky_beta=tversky_beta,
+        )
         if edge_weight and len(classes) > 1:
             raise ValueError(f"edge_weight is for one class, and classes names {len(classes)}: set it to 0")
         if not 0 < threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
         self.classes = tuple(classes)
-        self.dice_weight, self.edge_weight = dice_weight, edge_weight
         self.threshold, self.flip = threshold, flip
         self.val_scores = SegmentScores(classes=self.classes)
         self.test_scores = SegmentScores(classes=self.classes)
@@ -108,8 +127,7 @@ class SegmentationModule(ImageTask):
         logits, mask = self.net(batch["image"]), batch["mask"]
         loss = self._losses(logits, mask)["loss"]
         probs = self.probabilities(logits)
-        target = mask >= 0.5 if self._one else mask
-        counts = count(self.decide(probs), target, classes=len(self.classes))
+        counts = count(self.decide(probs), hard_target(mask, classes=len(self.classes)), classes=len(self.classes))
         self.val_scores.update(counts, loss)
         score = image_dice(counts, classes=1) if self._one else accuracy(counts)
         return {"loss": loss, "probs": probs, "score": score}
@@ -153,9 +171,9 @@ class SegmentationModule(ImageTask):
 
     def _losses(self, logits: Tensor, mask: Tensor) -> dict[str, Tensor]:
         if self._one:
-            losses = binary_losses(logits, mask, dice=self.dice_weight, edge=self.edge_weight)
+            losses = binary_losses(logits, mask, self.loss_options)
         else:
-            losses = class_losses(logits, mask, dice=self.dice_weight)
+            losses = class_losses(logits, mask, self.loss_options)
         return with_total(losses)
 
 

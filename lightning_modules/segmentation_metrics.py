@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from models.losses.segmentation import IGNORE
+from models.losses.mask_target import IGNORE
 
 
 class ImageScore(TypedDict):
@@ -27,7 +27,7 @@ def count(preds: Tensor, target: Tensor, *, classes: int) -> Tensor:
 
     Args:
         preds: class numbers ``(N, H, W)``; for one class 1 is the class and 0 the background, or booleans.
-        target: class numbers or booleans like ``preds``; with several classes, 255 is ignored.
+        target: class numbers or booleans like ``preds``; 255 is ignored.
         classes: number of classes of the network.
 
     Returns:
@@ -37,7 +37,7 @@ def count(preds: Tensor, target: Tensor, *, classes: int) -> Tensor:
     >>> count(torch.tensor([[[1, 1, 0]]]), torch.tensor([[[1, 0, 0]]]), classes=1).tolist()
     [[[1, 2, 1], [1, 1, 2]]]
     """
-    known = torch.ones_like(target, dtype=torch.bool) if classes == 1 else target != IGNORE
+    known = target != IGNORE
     counts = []
     for number in range(max(2, classes)):
         expected, predicted = target == number, (preds == number) & known

@@ -175,7 +175,7 @@ def test_masks_beside_their_images(tmp_path: Path) -> None:
     [
         ({"classes": []}, "the class list is empty"),
         ({"classes": ["a", "b", "a"]}, "names a more than once"),
-        ({"ignore": 2}, r"ignore 2 needs several classes: .* \[background, foreground\]"),
+        ({"ignore": 0}, r"ignore 0: expected a stored value of up to 65535 \(0 is the background\)"),
         ({"classes": ["a", "b"], "ignore": 1}, "ignore value 1 is also one of the class numbers"),
         ({"classes": ["a", "b"], "mask_threshold": 9}, "mask_threshold is for one class"),
         ({"mask_threshold": 0}, "mask_threshold must lie between 1 and 255"),

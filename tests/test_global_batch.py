@@ -22,8 +22,8 @@ from lightning_modules.base import ImageTask
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.style import StyleModule
 from lightning_modules.super_resolution import SuperResolutionModule
+from models.losses.mask_target import IGNORE
 from models.losses.pixel import L1Loss
-from models.losses.segmentation import IGNORE
 from models.losses.style import StyleLoss
 from models.style.style_resnet import StyleResnet
 from models.super_resolution.sr_resnet import SrResnet

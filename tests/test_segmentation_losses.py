@@ -7,16 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.losses.segmentation import (
-    IGNORE,
-    bce,
-    binary_dice_loss,
-    binary_losses,
-    class_dice_loss,
-    class_losses,
-    cross_entropy,
-    outline,
-)
+from models.losses.cross_entropy import bce, cross_entropy, outline
+from models.losses.mask_target import IGNORE
+from models.losses.overlap import binary_dice_loss, class_dice_loss
+from models.losses.segmentation import LossOptions, binary_losses, class_losses
+
+EVERY_PART = LossOptions(dice_weight=1.0, tversky_weight=1.0, lovasz_weight=1.0, focal_gamma=2.0)
 
 
 def logit(p: float) -> float:
@@ -99,7 +95,7 @@ def test_empty_image_has_no_dice_loss_and_no_gradient(binary: tuple[Tensor, Tens
 @pytest.mark.parametrize("truth", [0.0, 1.0])
 def test_extreme_logits_stay_finite(value: float, truth: float) -> None:
     logits = torch.full((1, 1, 4, 4), value, requires_grad=True)
-    total = sum(binary_losses(logits, torch.full((1, 4, 4), truth), edge=2.0).values())
+    total = sum(binary_losses(logits, torch.full((1, 4, 4), truth), EVERY_PART).values())
     assert isinstance(total, Tensor)
     total.backward()
     assert total.isfinite()
@@ -129,7 +125,7 @@ def test_cross_entropy_agrees_with_torch_image_by_image(several: tuple[Tensor, T
 
 def test_only_ignored_pixels_give_zero() -> None:
     logits = torch.randn(2, 3, 4, 4, requires_grad=True)
-    parts = class_losses(logits, torch.full((2, 4, 4), IGNORE), dice=1.0)
+    parts = class_losses(logits, torch.full((2, 4, 4), IGNORE), LossOptions(dice_weight=1.0))
     assert {name: part.item() for name, part in parts.items()} == {"cross_entropy": 0.0, "dice": 0.0}
     sum(parts.values(), torch.tensor(0.0)).backward()
     assert logits.grad is not None
@@ -137,12 +133,14 @@ def test_only_ignored_pixels_give_zero() -> None:
 
 
 def test_parts_by_name_and_weight(binary: tuple[Tensor, Tensor], several: tuple[Tensor, Tensor]) -> None:
-    parts = binary_losses(*binary, dice=0.5)
+    parts = binary_losses(*binary, LossOptions(dice_weight=0.5))
     torch.testing.assert_close(parts["bce"], bce(*binary))
     torch.testing.assert_close(parts["dice"], 0.5 * binary_dice_loss(*binary))
-    assert set(binary_losses(*binary, dice=0.0)) == {"bce"}
-    assert set(class_losses(*several)) == {"cross_entropy"}
-    torch.testing.assert_close(class_losses(*several, dice=2.0)["dice"], 2 * class_dice_loss(*several))
+    assert set(binary_losses(*binary, LossOptions())) == {"bce"}
+    assert set(class_losses(*several, LossOptions())) == {"cross_entropy"}
+    torch.testing.assert_close(
+        class_losses(*several, LossOptions(dice_weight=2.0))["dice"], 2 * class_dice_loss(*several)
+    )
 
 
 @pytest.mark.parametrize("loss", [bce, binary_dice_loss, lambda x, t: bce(x, t, edge=2.0)])
@@ -167,8 +165,8 @@ def test_float32_under_autocast(binary: tuple[Tensor, Tensor], several: tuple[Te
     for losses, (logits, target) in ((binary_losses, binary), (class_losses, several)):
         rough = logits.bfloat16()
         with torch.autocast("cpu", torch.bfloat16):
-            inside = losses(rough, target, dice=1.0)
-        outside = losses(rough.float(), target, dice=1.0)
+            inside = losses(rough, target, EVERY_PART)
+        outside = losses(rough.float(), target, EVERY_PART)
         for name, part in inside.items():
             assert part.dtype == torch.float32
             torch.testing.assert_close(part, outside[name])

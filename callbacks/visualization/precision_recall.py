@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from callbacks.visualization.masks import palette
-from models.losses.segmentation import IGNORE
+from models.losses.mask_target import IGNORE
 
 THRESHOLDS = 201  # steps of 0.005
 
@@ -28,7 +28,7 @@ def precision_recall(probs: Tensor, target: Tensor, names: Sequence[str]) -> lis
 
     Args:
         probs: ``(P, C)`` probabilities of pixels.
-        target: one class: ``(P,)`` fraction of foreground, foreground from 0.5; several: ``(P,)`` class numbers,
+        target: one class: ``(P,)`` fraction of foreground, foreground from 0.5; several: ``(P,)`` class numbers;
             255 is ignored.
         names: of the C classes.
 
@@ -36,8 +36,7 @@ def precision_recall(probs: Tensor, target: Tensor, names: Sequence[str]) -> lis
         One curve for each class that occurs in ``target``.
     """
     curves, thresholds = [], torch.linspace(0, 1, THRESHOLDS)
-    if len(names) > 1:
-        probs, target = probs[target != IGNORE], target[target != IGNORE]
+    probs, target = probs[target != IGNORE], target[target != IGNORE]
     for number, name in enumerate(names):
         positive = (target >= 0.5) if len(names) == 1 else target == number
         if not positive.any():

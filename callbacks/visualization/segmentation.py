@@ -24,7 +24,7 @@ from callbacks.visualization.masks import (
 )
 from callbacks.visualization.precision_recall import draw_precision_recall, precision_recall
 from callbacks.visualization.task_figures import Figures
-from models.losses.segmentation import IGNORE
+from models.losses.mask_target import IGNORE, hard_target
 
 
 class SegmentationFigures(Figures):
@@ -56,7 +56,7 @@ class SegmentationFigures(Figures):
             note: second line.
         """
         panels = [
-            Panel("", self._overlay(image, mask >= 0.5 if self._binary else mask))
+            Panel("", self._overlay(image, hard_target(mask, classes=len(self.classes))))
             for image, mask in zip(batch["image"][:count], batch["mask"][:count], strict=True)
         ]
         return draw_grid(panels, title="training images and masks", note=note, legend=self._legend)
@@ -71,7 +71,7 @@ class SegmentationFigures(Figures):
         ]
         large = pale_gray(resize_image(image, LARGE))
         if self._binary:
-            large = overlay_color(large, resize_classes(target & preds, LARGE) > 0, self._colors[0], 0.25)
+            large = overlay_color(large, resize_classes((target == 1) & preds, LARGE) > 0, self._colors[0], 0.25)
         large = self._mark_wrong(large, target, preds)
         title = f"{sample.name}: {self.score_text(sample.score)}"
         return draw_comparison(small, Panel("wrong pixels", large), title=title, note=note, legend=self._full_legend)
@@ -106,23 +106,23 @@ class SegmentationFigures(Figures):
         return [LegendEntry("wrong", WRONG), *self._legend]
 
     def _maps(self, sample: Sample) -> tuple[Tensor, Tensor]:
-        """Returns target and prediction ``(S, S)``: bool for one class, class numbers for several."""
-        mask, probs = sample.inputs["mask"], sample.outputs["probs"]
-        return (mask >= 0.5, probs[0] >= self.threshold) if self._binary else (mask, probs.argmax(0))
+        """Returns target ``(S, S)`` with 255 for ignored pixels, and prediction, bool for one class."""
+        target, probs = hard_target(sample.inputs["mask"], classes=len(self.classes)), sample.outputs["probs"]
+        return target, probs[0] >= self.threshold if self._binary else probs.argmax(0)
 
     def _overlay(self, image: Tensor, classes: Tensor) -> Tensor:
         shown, resized = resize_image(image, SMALL), resize_classes(classes, SMALL)
         return (
-            draw_mask(shown, resized > 0, self._colors[0])
+            draw_mask(shown, resized == 1, self._colors[0])
             if self._binary
             else draw_classes(shown, resized, self._colors)
         )
 
     def _mark_wrong(self, drawn: Tensor, target: Tensor, preds: Tensor) -> Tensor:
         side = drawn.shape[-1]
-        marks: list[tuple[Tensor, Color, float]] = [(target & ~preds, MISSED, 1.0), (preds & ~target, EXTRA, 1.0)]
-        if not self._binary:
-            marks = [((preds != target) & (target != IGNORE), WRONG, 0.8)]
+        marks: list[tuple[Tensor, Color, float]] = [((preds != target) & (target != IGNORE), WRONG, 0.8)]
+        if self._binary:
+            marks = [((target == 1) & ~preds, MISSED, 1.0), ((target == 0) & preds, EXTRA, 1.0)]
         for mask, color, alpha in marks:
             drawn = overlay_color(drawn, resize_any(mask, side), color, alpha)
         return drawn

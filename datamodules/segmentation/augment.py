@@ -57,7 +57,8 @@ class Augment:
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB; not changed.
-            mask: ``(H, W)`` uint8, coverage (0 to 255) or class numbers; not changed.
+            mask: ``(H, W)`` uint8, coverage (0 to 255) or class numbers, or ``(H, W, 2)``, coverage and ignored
+                pixels; not changed.
             seed: seed of all random draws.
 
         Returns:

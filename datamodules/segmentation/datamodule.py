@@ -32,7 +32,7 @@ class SegmentDataModule(FileDataModule):
     """Images with masks: checked once, split by whole groups, cached and resized to the stage's square.
 
     A subclass finds images and masks (``find_pairs``); this class does the rest. With one class, masks are foreground
-    coverage; with several, class numbers with 255 for ignored pixels.
+    coverage; with several, class numbers. Ignored pixels are 255 in both.
 
     Args:
         class_list: the classes.

@@ -11,10 +11,10 @@ from torch.utils.data import Dataset
 from datamodules.batches import NativeSegmentBatch
 from datamodules.cache.cache import ImageCache
 from datamodules.cache.encodings import IMAGE
-from datamodules.io.tensors import image_tensor, unit_range
+from datamodules.io.tensors import image_tensor
 from datamodules.loading.sampler import Key, sample_seed
 from datamodules.segmentation.augment import Augment
-from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding
+from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding, mask_target
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ class SegmentDataset(Dataset[dict[str, Any]]):
         mask = self._cache.get(sample.mask, self._size, sample.encoding)
         if self._augment is not None:
             image, mask = self._augment(image, mask, seed=sample_seed(self._seed, key.epoch, key.index))
-        coverage = isinstance(sample.encoding, CoverageEncoding)
-        target = unit_range(torch.from_numpy(mask)) if coverage else torch.from_numpy(mask).long()
+        target = mask_target(mask, coverage=isinstance(sample.encoding, CoverageEncoding))
         return {"image": image_tensor(image), "mask": target, "name": sample.name}
 
 

@@ -31,8 +31,8 @@ class FolderDataModule(SegmentDataModule):
 
     Args:
         classes: class names in the order of their numbers in the masks. A single name means foreground against
-            everything else, stored as 0 and 1, 0 and 255, or 0 and 65535.
-        ignore: stored value of the pixels that no loss or metric counts (several classes only).
+            everything else, stored as 0 and 1, 0 and 255, or 0 and 65535; with ``ignore``, as 0 and one of the others.
+        ignore: stored value of the pixels that no loss or metric counts, such as 255.
         mask_threshold: smallest stored value that is foreground, for masks with soft edges (one class only).
         image_dir: folder of the images, searched at any depth; relative to ``root``, or absolute. ``None`` finds it.
         mask_dir: folder of the masks, with the same names; relative to ``root``, or absolute. ``None`` finds it.

@@ -70,7 +70,7 @@ class ClassList:
 
     Args:
         names: class names. A single name means foreground against everything else.
-        ignore: stored value of the pixels that no loss or metric counts (several classes only).
+        ignore: stored value of the pixels that no loss or metric counts, with one class and with several.
         threshold: smallest stored value that is foreground, for masks with soft edges (one class only).
 
     Raises:
@@ -88,11 +88,9 @@ class ClassList:
         repeated = [name for name, count in Counter(self.names).items() if count > 1]
         if repeated:
             raise DataError(f"the class list names {', '.join(repeated)} more than once")
-        if self.one_class and self.ignore is not None:
-            raise DataError(
-                f"ignore {self.ignore} needs several classes: to leave pixels out, "
-                f"list the background as a class too: [background, {self.names[0]}]"
-            )
+        if self.ignore is not None and not (1 if self.one_class else 0) <= self.ignore <= 65535:
+            background = " (0 is the background)" if self.one_class else ""
+            raise DataError(f"ignore {self.ignore}: expected a stored value of up to 65535{background}")
         if not self.one_class and self.threshold is not None:
             raise DataError("mask_threshold is for one class; masks of several classes hold class numbers")
         if not self.one_class or self.threshold is not None:
@@ -116,8 +114,8 @@ class ClassList:
         if not self.one_class:
             return class_label_map(len(self.names), self.ignore)
         if self.threshold is not None:
-            return threshold_label_map(self.threshold, maximum=max(found, default=0))
-        return binary_label_map(found)
+            return threshold_label_map(self.threshold, maximum=max(found, default=0), ignore=self.ignore)
+        return binary_label_map(found, ignore=self.ignore)
 
     def expected_values(self, masks: Sequence[Mapping[int, int]]) -> frozenset[int]:
         """The stored values that may occur. One class: most masks decide between 0/1, 0/255 and 0/65535.
@@ -129,8 +127,10 @@ class ClassList:
             return frozenset(range(65536))
         if not self.one_class:
             return frozenset(self.label_map({}).classes)
-        votes = Counter(value for mask in masks for value in mask if value in FOREGROUND)
-        return frozenset({0, max(FOREGROUND, key=lambda value: votes[value])})
+        objects = [value for value in FOREGROUND if value != self.ignore]
+        votes = Counter(value for mask in masks for value in mask if value in objects)
+        expected = {0, max(objects, key=lambda value: votes[value])}
+        return frozenset(expected if self.ignore is None else {*expected, self.ignore})
 
 
 def class_label_map(classes: int, ignore: int | None) -> LabelMap:
@@ -150,40 +150,45 @@ def class_label_map(classes: int, ignore: int | None) -> LabelMap:
     return LabelMap(table if ignore is None else {**table, ignore: IGNORE})
 
 
-def threshold_label_map(threshold: int, *, maximum: int = 255) -> LabelMap:
-    """Maps gray values from ``threshold`` on to 1, the others to 0.
+def threshold_label_map(threshold: int, *, maximum: int = 255, ignore: int | None = None) -> LabelMap:
+    """Maps gray values from ``threshold`` on to 1, the others to 0, and the value ``ignore`` to ``IGNORE``.
 
     Args:
         threshold: smallest value of the foreground, 1 to 65535.
         maximum: largest value that occurs. The table ends at 255, or at 65535 for masks of 16 bits.
+        ignore: value of the pixels that are left out.
 
     Raises:
         DataError: if the threshold is outside 1 to 65535.
     """
     if not 1 <= threshold <= 65535:
         raise DataError(f"mask_threshold must lie between 1 and 255 (65535 for 16-bit masks), not {threshold}")
-    return LabelMap({value: int(value >= threshold) for value in range(256 if maximum <= 255 else 65536)})
+    table = {value: int(value >= threshold) for value in range(256 if maximum <= 255 else 65536)}
+    return LabelMap(table if ignore is None else {**table, ignore: IGNORE})
 
 
-def binary_label_map(found: Mapping[int, Path]) -> LabelMap:
+def binary_label_map(found: Mapping[int, Path], *, ignore: int | None = None) -> LabelMap:
     """Decides for a whole data set whether its foreground is stored as 1, 255 or 65535.
 
     Args:
         found: a mask that holds it, by stored value, over all masks.
+        ignore: stored value that is neither foreground nor background.
 
     Raises:
         DataError: if the values are not 0 and one of ``FOREGROUND``, or there is no foreground at all.
     """
-    foreground = sorted(set(found) - {0})
+    foreground = sorted(set(found) - {0, ignore})
     if len(foreground) == 1 and foreground[0] in FOREGROUND:
-        return LabelMap({0: 0, foreground[0]: 1})
+        table = {0: 0, foreground[0]: 1}
+        return LabelMap(table if ignore is None else {**table, ignore: IGNORE})
     if not foreground:
-        raise DataError("every mask is empty: no pixel differs from 0")
+        values = "0" if ignore is None else f"0 and the ignored {ignore}"
+        raise DataError(f"every mask is empty: no pixel differs from {values}")
     examples = "; ".join(f"{value} in {found[value]}" for value in foreground[:3])
     if foreground == [1, 255]:
         raise DataError(
             f"some masks hold 1 and some 255 ({examples}), so it is not clear whether both are the object or 255 is "
-            f"to be ignored; give a class list with an ignore value, or save all masks alike"
+            f"to be ignored; set ignore to 255 if it is, or save all masks alike"
         )
     threshold = (foreground[-1] + 1) // 2
     raise DataError(

@@ -5,10 +5,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from datamodules.io.resize import resize_classes, resize_coverage
-from datamodules.segmentation.label_map import LabelMap
+from datamodules.io.tensors import unit_range
+from datamodules.segmentation.label_map import IGNORE, LabelMap
 from datamodules.segmentation.mask_io import read_mask_values
 
 
@@ -39,16 +42,35 @@ class MaskEncoding:
 
 @dataclass(frozen=True)
 class CoverageEncoding(MaskEncoding):
-    """Masks of one class: 0 to 255, the fraction of each pixel that the object covers."""
+    """Masks of one class: 0 to 255, the fraction of each pixel that the object covers.
+
+    If pixels may be ignored, masks are ``(size, size, 2)``: the fraction of the part that is not ignored, and 255 for
+    pixels that are ignored in more than half of their area, else 0.
+    """
 
     @cached_property
     def label(self) -> str:
         """Depends on the orientation and the table of values."""
         return f"coverage {self.orientation} {self.values.label}"
 
+    @cached_property
+    def ignores(self) -> bool:
+        """Whether pixels may be ignored."""
+        return IGNORE in self.values.classes.values()
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        """``(size, size)``, or ``(size, size, 2)`` if pixels may be ignored."""
+        return (size, size, 2) if self.ignores else (size, size)
+
     def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
         """Area means of the object's mask."""
-        return resize_coverage(self.class_numbers(path), size)
+        numbers = self.class_numbers(path)
+        if not self.ignores:
+            return resize_coverage(numbers, size)
+        return known_coverage(
+            resize_coverage((numbers == 1).astype(np.uint8), size),
+            resize_coverage((numbers == IGNORE).astype(np.uint8), size),
+        )
 
 
 @dataclass(frozen=True)
@@ -63,3 +85,35 @@ class ClassesEncoding(MaskEncoding):
     def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
         """Exact nearest neighbor: no new values, no shift."""
         return resize_classes(self.class_numbers(path), size)
+
+
+def known_coverage(covered: NDArray[np.uint8], ignored: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Joins the fractions of pixels that are object and that are ignored (0 to 255) to a mask of two channels.
+
+    Returns:
+        ``(H, W, 2)``, see ``CoverageEncoding``.
+    """
+    fraction = covered.astype(np.float32) * 255 / np.maximum(255 - ignored.astype(np.float32), 1)
+    left_out = ignored > 127
+    fraction[left_out] = 0
+    mask = np.stack([np.rint(fraction.clip(0, 255)), left_out * np.float32(255)], axis=-1)
+    return mask.astype(np.uint8)
+
+
+def mask_target(mask: NDArray[np.uint8], *, coverage: bool) -> Tensor:
+    """Converts a mask from the cache, augmented or not, to the target of a ``SegmentBatch``.
+
+    Args:
+        mask: class numbers ``(H, W)``; or coverage ``(H, W)``, or ``(H, W, 2)`` with the ignored pixels, of which those
+            that interpolation made partly ignored are left out as well.
+        coverage: which of the two it is.
+
+    Returns:
+        ``(H, W)``: int64 class numbers; or float32 in [0, 1]. Both are 255 where a pixel is ignored.
+    """
+    if not coverage:
+        return torch.from_numpy(mask).long()
+    if mask.ndim == 2:
+        return unit_range(torch.from_numpy(mask))
+    target = unit_range(torch.from_numpy(np.ascontiguousarray(mask[..., 0])))
+    return target.masked_fill_(torch.from_numpy(mask[..., 1] > 0), IGNORE)
