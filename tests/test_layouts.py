@@ -3,6 +3,7 @@
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from datamodules.errors import DataError
@@ -168,3 +169,36 @@ def test_root_alone_chooses_the_data_module(
     assert ("5 groups" in out) == (layout == "carvana")
     assert main(["--task", "segment", "prepare", "--data.root", "c", *words]) == 2
     assert "Known layouts" in capsys.readouterr().err
+
+
+def test_voc_is_found_with_its_classes_and_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Images without a mask are left out, as VOC has many of them, and so are those that no list names."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(6):
+        save(tmp_path / f"VOC2012/JPEGImages/{number}.jpg", noise(number))
+    for number in range(4):
+        mask = np.where(disc(number) > 0, 12, 0).astype(np.uint8)
+        mask[0] = 255
+        save(tmp_path / f"VOC2012/SegmentationClass/{number}.png", mask)
+    lists = tmp_path / "VOC2012/ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("0\n1\n", encoding="utf-8")
+    (lists / "val.txt").write_text("2\n", encoding="utf-8")
+    words = ["--data.cache_dir", "c", "--data.num_workers", "0"]
+    assert main(["--task", "segment", "prepare", "--data.root", "VOC2012", *words]) == 0
+    told = capsys.readouterr().out
+    assert "layout found: Pascal VOC, images in JPEGImages, masks in SegmentationClass" in told
+    assert "left out: 2 images without a mask, 1 images that no list names" in told
+    assert "split: train 2, val 1, test as val" in told
+    assert "12 = dog" in told
+    assert "255 = ignored" in told
+    assert main(["--task", "segment", "prepare", "--data.root", "VOC2012", "--data.classes", "thing", *words]) == 2
+    assert "mask values outside the class list" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["_mask", "_label", "_gt"])
+def test_one_folder_with_both(suffix: str, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "d", ".", ".", 6, suffix=suffix)
+    assert split_sizes(tmp_path / "d", tmp_path / "c") == {"train": 5, "val": 1, "test": 1}

@@ -1,12 +1,14 @@
 """``predict`` and ``show`` through the real command line, on a network trained for one step."""
 
 import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.measure import label
 
 from experiments.cli.main import main
 from tests.helpers.real_data import needs, real
@@ -73,6 +75,41 @@ def test_unreadable_files_are_listed_and_the_rest_is_processed(
     assert "2 images could not be read:" in told
     assert "empty.png: is empty (0 bytes)" in told
     assert "torn.jpg: is damaged or cut short" in told
+
+
+def test_annotations_and_cleaned_masks(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "--out",
+        "annotated",
+        "--outputs",
+        "mask,coco,labelme",
+        "--largest",
+        "1",
+        "--fill_holes",
+        "--min_area",
+        "9",
+    ]
+    assert predict("cars/train/*.jpg", *words) == 0
+    told = capsys.readouterr().out
+    assert "annotations.json: all images in one file" in told
+    assert "labelme/  JSON of labelme" in told
+    content = json.loads((trained / "annotated/annotations.json").read_text(encoding="utf-8"))
+    assert sorted(one["file_name"] for one in content["images"]) == sorted(
+        path.name for path in (trained / "cars/train").iterdir()
+    )
+    assert content["categories"] == [{"id": 1, "name": "car"}]
+    for image in content["images"]:
+        with Image.open(trained / "annotated/mask" / f"{Path(image['file_name']).stem}.png") as mask:
+            regions = label(np.asarray(mask), connectivity=2)
+        polygons = [one for one in content["annotations"] if one["image_id"] == image["id"]]
+        assert regions.max() == len(polygons) <= 1
+        shapes = json.loads((trained / f"annotated/labelme/{Path(image['file_name']).stem}.json").read_text("utf-8"))
+        assert len(shapes["shapes"]) == len(polygons)
+        assert (trained / "annotated/labelme" / shapes["imagePath"]).samefile(
+            trained / "cars/train" / image["file_name"]
+        )
+    assert predict("cars/train/*.jpg", "--outputs", "coco,submission") == 2
+    assert "made in two runs" in capsys.readouterr().err
 
 
 def test_submission_equals_the_written_masks(trained: Path) -> None:

@@ -75,6 +75,25 @@ def soft_alpha(prob: Floats, *, magnification: float, threshold: float = 0.5) ->
     return np.asarray(stretched.clip(0, 1), np.float32)
 
 
+def follow_mask(alpha: Floats, before: NDArray[np.bool_], after: NDArray[np.bool_], *, margin: float) -> Floats:
+    """Changes an opacity where a mask was cleaned after the prediction.
+
+    Args:
+        alpha: (H, W) in [0, 1], from ``soft_alpha``.
+        before: (H, W), the mask as it was predicted.
+        after: (H, W), the cleaned mask.
+        margin: width of soft edges in pixels.
+
+    Returns:
+        (H, W): 0 farther than the margin from the cleaned mask, 1 in filled holes and their edges.
+    """
+    side = 2 * int(np.ceil(margin)) + 1
+    kernel = np.ones((side, side), np.uint8)
+    near = cv2.dilate(after.astype(np.uint8), kernel) > 0
+    filled = after & (cv2.dilate((after & ~before).astype(np.uint8), kernel) > 0)
+    return np.asarray(np.where(near, np.where(filled, 1, alpha), 0), np.float32)
+
+
 def foreground_colors(image: Bytes, alpha: Floats, radius: int = 24) -> Bytes:
     """Removes the color of the old background from partly covered pixels.
 

@@ -1,4 +1,4 @@
-"""The files that ``predict`` writes for segmentation: mask, cutout, overlay, composite and probabilities."""
+"""The files that ``predict`` writes for segmentation: masks, cutouts, overlays, composites, probabilities, outlines."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -9,15 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callbacks.output_file import save_jpeg, save_png
+from callbacks.prediction.annotations import coco_line, save_labelme
 from callbacks.prediction.matting import (
     argmax_classes,
     composite,
     draw_overlay,
+    follow_mask,
     make_cutout,
     resize_probability,
     resize_to_cover,
     soft_alpha,
 )
+from callbacks.prediction.outlines import Draw
+from callbacks.prediction.regions import Cleaning
 from callbacks.prediction.writer import SourceImage
 
 #: Kinds of files, with a description of their content.
@@ -27,8 +31,12 @@ KINDS = {
     "overlay": "JPEG, the image tinted by class",
     "composite": "JPEG, the subject in front of the new background",
     "probability": "16-bit PNG, 65535 means probability 1",
+    "labelme": "JSON of labelme, a polygon for each region",
 }
-_SUFFIX = {"mask": ".png", "cutout": ".png", "overlay": ".jpg", "composite": ".jpg", "probability": ".png"}
+_SUFFIX = {
+    **{"mask": ".png", "cutout": ".png", "overlay": ".jpg", "composite": ".jpg", "probability": ".png"},
+    "labelme": ".json",
+}
 #: Kinds that need the pixels of the image.
 NEEDS_IMAGE = frozenset({"cutout", "overlay", "composite"})
 
@@ -39,7 +47,8 @@ class SegmentationFiles:
     ``mask/NAME.png``: 0 and 255 for one class; class indices with a palette for several.
     ``cutout/NAME.png``: RGBA with a soft edge. ``overlay/NAME.jpg``: the image tinted by class.
     ``composite/NAME.jpg``: the cutout on ``background``. ``probability/NAME.png``: 16 bits, 65535 means probability 1;
-    for several classes one folder per class, ``probability/CLASS/NAME.png``. All have the size of the image, upright.
+    for several classes one folder per class, ``probability/CLASS/NAME.png``. ``labelme/NAME.json``: polygons that
+    enclose the regions. All have the size of the image, upright.
 
     Args:
         folder: where the folders are created.
@@ -49,7 +58,11 @@ class SegmentationFiles:
         threshold: probability from which a pixel belongs to the single class.
         cutout_classes: indices of the classes that a cutout keeps.
         background: (h, w, 3) RGB, resized to cover each image.
-        run_lengths: encodes a mask as text for the table of all images; ``None`` for no table.
+        run_lengths: encodes a mask as text for the table of all images; ``None`` for no such table.
+        draw_coco: draws a polygon as readers of COCO's files do; gives the lines of ``join_coco``.
+        draw_labelme: draws a polygon as labelme does; needed for the kind ``labelme``.
+        cleaning: how masks are cleaned before they are written; cutouts and composites follow the mask, probabilities
+            stay as the network gave them.
     """
 
     def __init__(
@@ -63,10 +76,15 @@ class SegmentationFiles:
         cutout_classes: Sequence[int] = (0,),
         background: NDArray[np.uint8] | None = None,
         run_lengths: Callable[[NDArray[np.uint8]], str] | None = None,
+        draw_coco: Draw | None = None,
+        draw_labelme: Draw | None = None,
+        cleaning: Cleaning | None = None,
     ) -> None:
         self.folder, self.kinds, self.classes, self.colors = folder, kinds, classes, colors
         self.threshold, self.cutout_classes = threshold, list(cutout_classes)
         self.background, self.run_lengths = background, run_lengths
+        self.draw_coco, self.draw_labelme = draw_coco, draw_labelme
+        self.cleaning = cleaning if cleaning is not None and cleaning.changes else None
 
     def write(self, prediction: NDArray[np.float32], image: SourceImage) -> str | None:
         """Writes the files of one image.
@@ -76,7 +94,7 @@ class SegmentationFiles:
             image: the image. Kinds in ``NEEDS_IMAGE`` need its pixels.
 
         Returns:
-            The line of the table, ``file name,run lengths``, or ``None``.
+            The line of the table: ``file name,run lengths``, or that of ``coco_line``; or ``None``.
 
         Raises:
             OutputError: if a file cannot be written.
@@ -85,12 +103,19 @@ class SegmentationFiles:
             classes = (resize_probability(prediction[0], image.size) >= self.threshold).astype(np.uint8)
         else:
             classes = argmax_classes(prediction, image.size)
+        predicted = classes
+        if self.cleaning is not None:
+            classes = self.cleaning.apply(classes)
         if "mask" in self.kinds:
             self._mask(classes, image)
+        if self.draw_labelme is not None and "labelme" in self.kinds:
+            save_labelme(self._path("labelme", image.name), classes, image, self.classes, self.draw_labelme)
         if "probability" in self.kinds:
             self._probabilities(prediction, image)
         if image.pixels is not None:
-            self._images(prediction, classes, image, image.pixels)
+            self._images(prediction, predicted, classes, image, image.pixels)
+        if self.draw_coco is not None:
+            return coco_line(classes, image, self.classes, self.draw_coco)
         return None if self.run_lengths is None else _csv_line(PurePath(image.path).name, self.run_lengths(classes))
 
     def paths(self, name: str) -> list[Path]:
@@ -120,6 +145,7 @@ class SegmentationFiles:
     def _images(
         self,
         prediction: NDArray[np.float32],
+        predicted: NDArray[np.uint8],
         classes: NDArray[np.uint8],
         image: SourceImage,
         pixels: NDArray[np.uint8],
@@ -134,12 +160,19 @@ class SegmentationFiles:
         prob = resize_probability(prediction[self.cutout_classes].sum(axis=0), image.size)
         magnification = max(pixels.shape[0] / prediction.shape[1], pixels.shape[1] / prediction.shape[2])
         threshold = self.threshold if len(self.classes) == 1 else 0.5
-        cutout = make_cutout(pixels, soft_alpha(prob, magnification=magnification, threshold=threshold))
+        alpha = soft_alpha(prob, magnification=magnification, threshold=threshold)
+        if self.cleaning is not None:
+            alpha = follow_mask(alpha, self._cut_mask(predicted), self._cut_mask(classes), margin=magnification)
+        cutout = make_cutout(pixels, alpha)
         if "cutout" in self.kinds:
             save_png(self._path("cutout", image.name), cutout)
         if "composite" in self.kinds and self.background is not None:
             background = resize_to_cover(self.background, image.size)
             save_jpeg(self._path("composite", image.name), composite(cutout, background))
+
+    def _cut_mask(self, classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """The pixels that a cutout keeps."""
+        return classes > 0 if len(self.classes) == 1 else np.isin(classes, self.cutout_classes)
 
     def _path(self, kind: str, name: str) -> Path:
         return self.folder / kind / f"{name}{_SUFFIX[kind]}"

@@ -3,11 +3,12 @@
 import heapq
 import os
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, BinaryIO, Protocol, TextIO
 
 import numpy as np
 from lightning import Callback, LightningModule, Trainer
@@ -64,17 +65,23 @@ class ResultFiles(Protocol):
         ...
 
 
+#: Writes a file of all images: gets a function that reads their lines from the first one on, and the open file.
+Join = Callable[[Callable[[], Iterable[bytes]], BinaryIO], None]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A text file with one line per image.
+    """A text file that is made of one line per image.
 
     Args:
         path: the file.
-        header: its first line.
+        header: its first line, if it consists of the lines.
+        join: writes the file in another form.
     """
 
     path: Path
-    header: str
+    header: str = ""
+    join: Join | None = None
 
 
 class PredictionWriter(Callback):
@@ -204,11 +211,20 @@ def _part(target: Path, rank: int) -> Path:
 
 def _join(table: Table, world: int) -> None:
     """Merges the sorted parts of the ranks line by line, since a table may not fit in memory."""
-    with ExitStack() as stack, output_file(table.path) as target:
-        shares = [stack.enter_context(_part(table.path, rank).open("rb")) for rank in range(world)]
+
+    def lines() -> Iterator[bytes]:
+        with ExitStack() as stack:
+            shares = [stack.enter_context(_part(table.path, rank).open("rb")) for rank in range(world)]
+            for line in heapq.merge(*shares, key=_index):
+                yield line.split(b",", 1)[1]
+
+    with output_file(table.path) as target:
+        if table.join is not None:
+            table.join(lines, target)
+            return
         target.write(f"{table.header}\n".encode())
-        for line in heapq.merge(*shares, key=_index):
-            target.write(line.split(b",", 1)[1])
+        for line in lines():
+            target.write(line)
 
 
 def _index(line: bytes) -> int:

@@ -6,16 +6,15 @@ from pathlib import Path, PurePosixPath
 
 from datamodules.annotations.annotation_set import Skipped, split_of
 from datamodules.annotations.color_masks import ColorMask, choose_palette, count_colors, pack, unpack
-from datamodules.annotations.documents import read_text
 from datamodules.annotations.palette_file import read_palette
 from datamodules.annotations.palettes import PALETTES, Palette
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair, pair_by_stem
-from datamodules.index.splits import SPLIT_NAMES, Split
+from datamodules.index.splits import Split
 from datamodules.loading.parallel import map_files, raise_together
 from datamodules.segmentation.layouts import SPLIT_FIELD, find_layout, split_folders
+from datamodules.segmentation.voc import IMAGES, MASKS, read_splits
 
-_VOC_MASKS, _VOC_IMAGES, _VOC_LISTS = "SegmentationClass", "JPEGImages", "ImageSets/Segmentation"
 _MAX_DEPTH = 3  # of the folder SegmentationClass, as in VOCdevkit/VOC2012/SegmentationClass
 _PALETTE_FILES = ("labelmap.txt", "label_colors.txt", "class_dict.csv", "palette.txt")
 _SHOWN = 40  # colors that are listed
@@ -116,19 +115,15 @@ def _color_lines(colors: Counter[int], packed: dict[int, str], palette: Palette)
 
 
 def _voc_items(source: Path, images: Path | None) -> tuple[list[ColorMask], list[Skipped], Path]:
-    depth = ["/".join(["*"] * level + [_VOC_MASKS]) for level in range(_MAX_DEPTH)]
+    depth = ["/".join(["*"] * level + [MASKS]) for level in range(_MAX_DEPTH)]
     masks = next((found for pattern in depth for found in sorted(source.glob(pattern)) if found.is_dir()), None)
     if masks is None:
-        raise DataError(f"{source} holds no folder {_VOC_MASKS}: name the folder of VOC2012, or use --from rgb")
+        raise DataError(f"{source} holds no folder {MASKS}: name the folder of VOC2012, or use --from rgb")
     root = masks.parent
-    place = images or root / _VOC_IMAGES
+    place = images or root / IMAGES
     if not place.is_dir():
-        raise DataError(f"{root} has no folder {_VOC_IMAGES}: name the folder of the images with --images FOLDER")
-    splits: dict[str, Split] = {}
-    for word, split in SPLIT_NAMES.items():
-        listing = root / _VOC_LISTS / f"{word}.txt"
-        if listing.is_file():
-            splits |= {line.split()[0]: split for line in read_text(listing).splitlines() if line.strip()}
+        raise DataError(f"{root} has no folder {IMAGES}: name the folder of the images with --images FOLDER")
+    splits = read_splits(root)
     pairs, skipped = _pairs(root, place, masks, "")
     items = [
         ColorMask(name=_below(place, pair), image=pair.image, mask=pair.mask, split=splits.get(pair.key))

@@ -8,6 +8,8 @@ those of the scene parsing benchmark, in which road and skyscraper share one.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from datamodules.segmentation import voc
+
 Color = tuple[int, int, int]
 
 
@@ -48,11 +50,6 @@ def _table(text: str) -> dict[str, Color]:
     rows = (row.strip().rpartition(" ") for row in text.replace("\n", " ").split(","))
     return {name: (int(color[:2], 16), int(color[2:4], 16), int(color[4:], 16)) for name, _, color in rows}
 
-
-_VOC = (
-    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-)
 
 _CAMVID = """
 Animal 408040, Archway c00080, Bicyclist 0080c0, Bridge 008040, Building 800000, Car 400080,
@@ -97,7 +94,7 @@ glass 19c2c2, clock 66ff00, flag 5c00ff
 PALETTES = {
     "voc": Palette(
         name="voc",
-        colors={name: voc_color(number) for number, name in enumerate(_VOC)},
+        colors={name: voc_color(number) for number, name in enumerate(voc.CLASSES)},
         ignore=frozenset({voc_color(255)}),
     ),
     "camvid": Palette(name="camvid", colors=_table(_CAMVID), ignore=frozenset({(0, 0, 0)})),

@@ -10,6 +10,8 @@ from pathlib import Path, PurePath
 from datamodules.index.folder_scan import list_images, scan_folder
 from datamodules.index.problems import Problem
 
+IMAGE_WITHOUT_MASK = "image without a mask"  # kind of problem
+
 
 @dataclass(frozen=True, order=True)
 class Pair:
@@ -65,7 +67,7 @@ def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = ""
     unsupported = _unsupported(masks) if sources.keys() - targets.keys() else {}
     for key in sources.keys() - targets.keys():
         wanted = unsupported.get(key + mask_suffix, f"no {name_below(root, masks)}/{key}{mask_suffix}.*")
-        problems += [Problem("image without a mask", name_below(root, path), wanted, True) for path in sources[key]]
+        problems += [Problem(IMAGE_WITHOUT_MASK, name_below(root, path), wanted, True) for path in sources[key]]
     unsupported = _unsupported(images) if targets.keys() - sources.keys() else {}
     for key in targets.keys() - sources.keys():
         wanted = unsupported.get(key, f"no {name_below(root, images)}/{key}.*")

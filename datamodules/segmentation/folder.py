@@ -1,19 +1,20 @@
 """Data module for any folders of images and masks."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.index.pairs import Pair, name_below, pair_by_stem
+from datamodules.index.pairs import IMAGE_WITHOUT_MASK, Pair, name_below, pair_by_stem
 from datamodules.index.problems import Problem
 from datamodules.index.splits import Split, group_pairs, groups_across_splits, read_split_file
 from datamodules.segmentation.datamodule import SegmentDataModule
 from datamodules.segmentation.label_map import ClassList
 from datamodules.segmentation.layouts import SPLIT_FIELD, Layout, find_layout, split_folders
 from datamodules.segmentation.summary import DatasetIndex
+from datamodules.segmentation.voc import read_splits
 
 
 class FolderDataModule(SegmentDataModule):
@@ -91,6 +92,13 @@ class FolderDataModule(SegmentDataModule):
             pairs += part
             problems += wrong
             splits |= {pair.name: split for pair in part} if split else {}
+        notes = [] if self._layout else [f"  layout found: {layout}"]
+        if layout.voc:
+            listed = read_splits(root)
+            splits = {pair.name: listed[pair.key] for pair in pairs if pair.key in listed}
+            notes += _left_out(problems, pairs, splits)
+            problems = [problem for problem in problems if problem.kind != IMAGE_WITHOUT_MASK]
+            pairs = [pair for pair in pairs if pair.name in splits] if splits else pairs
         if self._split_file:
             splits, wrong = read_split_file(root / _expand(self._split_file), pairs)
             problems += wrong
@@ -98,7 +106,6 @@ class FolderDataModule(SegmentDataModule):
                 raise DataError(f"no image is in the split 'val' of {self._split_file}: give it at least one")
         groups, wrong = group_pairs(pairs, self._group_pattern or layout.group_pattern)
         problems += [*wrong, *groups_across_splits(groups, splits)]
-        notes = [] if self._layout else [f"  layout found: {layout}"]
         return DatasetIndex(pairs=pairs, groups=groups, splits=splits, problems=problems, notes=notes)
 
     def _layout_inside_splits(self, root: Path, layout: Layout) -> Layout:
@@ -137,6 +144,15 @@ def _folders_by_split(root: Path, layout: Layout) -> list[tuple[Split | None, Pa
     if "train" not in found:
         _require(root, *(root / text.replace(SPLIT_FIELD, "train") for text in (layout.image_dir, layout.mask_dir)))
     return [(split, images, masks) for split, (images, masks) in found.items()]
+
+
+def _left_out(problems: Sequence[Problem], pairs: Sequence[Pair], splits: Mapping[str, Split]) -> list[str]:
+    """A line for the summary about the images of VOC that are not used."""
+    without = sum(problem.kind == IMAGE_WITHOUT_MASK for problem in problems)
+    unlisted = sum(pair.name not in splits for pair in pairs) if splits else 0
+    lines = [f"{without} images without a mask"] if without else []
+    lines += [f"{unlisted} images that no list names"] if unlisted else []
+    return [f"  left out: {', '.join(lines)}"] if lines else []
 
 
 def _check_folders(layout: Layout, split_file: str | None) -> None:

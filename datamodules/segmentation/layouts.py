@@ -8,6 +8,7 @@ from typing import get_args
 from datamodules.errors import DataError
 from datamodules.index.folder_scan import list_images
 from datamodules.index.splits import SPLIT_NAMES, Split
+from datamodules.segmentation import voc
 
 SPLIT_FIELD = "{split}"
 #: Names of the folder of each split, in lower case.
@@ -21,13 +22,16 @@ _MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "annotation"
 _MASK_SUFFIXES = ("", "_mask", "_masks", "-mask", "_seg", "_segmentation", "_label", "_labels", "_gt", "_L", "_P")
 
 KNOWN_LAYOUTS = """\
+  two folders               folders of splits         CamVid                Carvana
   images/a.jpg              train/images/a.jpg        train/a.jpg           train/car1_01.jpg
   masks/a.png (a_mask.png)  train/masks/a.png         trainannot/a.png      train_masks/car1_01_mask.gif
                             val/images/b.jpg          val/b.jpg
-  images/train/a.jpg        val/masks/b.png           valannot/b.png        train/a.jpg
-  masks/train/a.png                                                         train/a_mask.png
-  images/val/b.jpg                                                          val/b.jpg
-  masks/val/b.png                                                           val/b_mask.png"""
+  splits inside             val/masks/b.png           valannot/b.png        one folder per split
+  images/train/a.jpg                                                        train/a.jpg
+  masks/train/a.png         one folder                Pascal VOC            train/a_mask.png
+  images/val/b.jpg          a.jpg                     JPEGImages/a.jpg      val/b.jpg
+  masks/val/b.png           a_mask.png (_label, _gt)  SegmentationClass/    val/b_mask.png
+                                                      ImageSets/Segmentation/train.txt, val.txt"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +43,20 @@ class Layout:
         mask_dir: folder of the masks; contains ``{split}`` if ``image_dir`` does.
         mask_suffix: what follows the image's name in the name of its mask.
         group_pattern: groups that are never divided between splits; see ``FolderDataModule``.
+        voc: whether it is Pascal VOC's: lists define the splits, and images without a mask are left out.
     """
 
     image_dir: str
     mask_dir: str
     mask_suffix: str
     group_pattern: str | None = None
+    voc: bool = False
 
     def __str__(self) -> str:
         """Both folders with the suffix of the masks."""
         suffix = f", masks are called NAME{self.mask_suffix}" if self.mask_suffix else ""
+        if self.voc:
+            return f"Pascal VOC, images in {self.image_dir}, masks in {self.mask_dir}, splits in {voc.LISTS}"
         if self.image_dir == self.mask_dir:
             return f"images and masks in {self.image_dir}{suffix}"
         return f"images in {self.image_dir}, masks in {self.mask_dir}{suffix}"
@@ -126,6 +134,8 @@ def _folders(root: Path) -> dict[str, Path]:
 def _fitting_layouts(root: Path, mask_suffix: str | None) -> list[Layout]:
     if is_carvana(root):
         return [Layout(image_dir="train", mask_dir="train_masks", mask_suffix="_mask", group_pattern=CARVANA_GROUP)]
+    if voc.is_voc(root):
+        return [Layout(image_dir=voc.IMAGES, mask_dir=voc.MASKS, mask_suffix="", voc=True)]
     pairs = [*_separate_folders(root), *_split_first(root)] or [(".", ".")]
     layouts = []
     for image_dir, mask_dir in pairs:

@@ -25,7 +25,10 @@ def select_data_class(arguments: Arguments, settings: Settings) -> Settings:
     folder = Path(root).expanduser()
     if not folder.is_dir():
         return settings
-    return settings | {"data": data | {"class_path": arguments.task.data_class(folder)}}
+    found = arguments.task.data_class(folder)
+    names_classes = "classes" in options or any(word.startswith(("--data.classes", "--data.ignore")) for word in words)
+    arguments_found = {} if names_classes else found.get("init_args", {})
+    return settings | {"data": data | {"class_path": found["class_path"], "init_args": arguments_found | options}}
 
 
 def _last_value(flags: Sequence[str], options: Sequence[str]) -> str | None:

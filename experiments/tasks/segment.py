@@ -1,13 +1,12 @@
 """Segmentation: figures, options and files of ``predict``."""
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jsonargparse import ArgumentParser
 
-from callbacks.prediction.segmentation import KINDS, NEEDS_IMAGE, SegmentationFiles
+from callbacks.prediction.annotations import join_coco
+from callbacks.prediction.segmentation import NEEDS_IMAGE, SegmentationFiles
 from callbacks.prediction.writer import Table
 from callbacks.visualization.masks import palette
 from callbacks.visualization.segmentation import SegmentationFigures
@@ -15,16 +14,23 @@ from datamodules.base import ImageDataModule
 from datamodules.io.image import read_image
 from datamodules.io.rle import encode_rle
 from datamodules.prediction.datamodule import PredictDataModule
-from datamodules.prediction.image_list import Listed
-from experiments.cli.usage import UsageError, unknown
 from experiments.runs.checkpoint import InitialWeights
+from experiments.tasks.segment_outputs import (
+    COCO,
+    DEFAULT_OUTPUTS,
+    OUTPUTS,
+    SUBMISSION,
+    check_submission,
+    choose_kinds,
+    cut_classes,
+    draw_coco,
+    draw_labelme,
+    make_cleaning,
+)
 from experiments.tasks.spec import Link, PredictOutput, PredictRequest, TaskSpec
 from lightning_modules.segmentation import SegmentationModule
 from models.segmentation.initial_weights import load_initial_
 from models.weights.partial_load import PartialLoad
-
-SUBMISSION = "submission"
-DEFAULT_OUTPUTS = ("mask", "cutout", "overlay")
 
 #: Images of a batch are in memory at their own size too.
 _MAX_BATCH = 8
@@ -60,8 +66,8 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             "--outputs",
             type=str | None,
             default=None,
-            help=f"what to write, separated by commas: {', '.join((*KINDS, SUBMISSION))} (default: "
-            f"{','.join(DEFAULT_OUTPUTS)}, and composite with a --background; submission is Kaggle's submission.csv)",
+            help=f"what to write, separated by commas: {', '.join(OUTPUTS)} (default: {','.join(DEFAULT_OUTPUTS)}, and "
+            "composite with a --background; submission is Kaggle's submission.csv, coco is COCO's annotations.json)",
         )
         parser.add_argument(
             "--background", type=Path | None, default=None, help="image to put behind cut-outs, scaled to cover"
@@ -72,6 +78,11 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
         parser.add_argument(
             "--flip", action="store_true", help="average with the mirrored image: slightly better, twice as slow"
         )
+        parser.add_argument("--min_area", type=int, default=0, help="remove regions of fewer pixels of the image")
+        parser.add_argument(
+            "--largest", type=int, default=0, help="keep only that many of the largest regions of a class"
+        )
+        parser.add_argument("--fill_holes", action="store_true", help="fill holes of background inside of regions")
 
     def predict_output(self, model: SegmentationModule, request: PredictRequest) -> PredictOutput:
         """Reads images in batches at the size of the stage and writes the kinds of files that were asked for.
@@ -82,21 +93,28 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
         """
         options, classes = request.options, model.classes
         background = None if options.background is None else read_image(options.background)
-        kinds = _kinds(options.outputs, background=background is not None, classes=classes, cut=options.cut)
+        kinds = choose_kinds(options.outputs, background=background is not None, classes=classes, cut=options.cut)
         table: Table | None = None
         if SUBMISSION in kinds:
-            _check_submission(request.images, classes)
+            check_submission(request.images, classes)
             table = Table(path=request.folder / "submission.csv", header="img,rle_mask")
+        elif COCO in kinds:
+            table = Table(path=request.folder / "annotations.json", join=join_coco(classes))
         model.flip = model.flip or options.flip
         files = SegmentationFiles(
             folder=request.folder,
-            kinds=frozenset(kinds) - {SUBMISSION},
+            kinds=frozenset(kinds) - {SUBMISSION, COCO},
             classes=classes,
             colors=np.array(palette(len(classes)), np.uint8),
             threshold=model.threshold,
-            cutout_classes=_cut_classes(options.cut, classes),
+            cutout_classes=cut_classes(options.cut, classes),
             background=background,
-            run_lengths=encode_rle if table else None,
+            run_lengths=encode_rle if SUBMISSION in kinds else None,
+            draw_coco=draw_coco if COCO in kinds else None,
+            draw_labelme=draw_labelme,
+            cleaning=make_cleaning(
+                classes, min_area=options.min_area, largest=options.largest, fill_holes=options.fill_holes
+            ),
         )
         data = PredictDataModule(
             images=request.images,
@@ -106,53 +124,6 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             keep_originals=bool(files.kinds & NEEDS_IMAGE),
         )
         return PredictOutput(data=data, files=files, table=table, waiting=8)
-
-
-def _kinds(text: str | None, *, background: bool, classes: Sequence[str], cut: str | None) -> set[str]:
-    several = len(classes) > 1
-    if text is None:
-        kinds = {"mask", "overlay"} if several and cut is None else set(DEFAULT_OUTPUTS)
-        if background:
-            kinds.add("composite")
-    else:
-        kinds = _words(text)
-        if not kinds:
-            raise UsageError(f"--outputs is empty: choose from {', '.join((*KINDS, SUBMISSION))}")
-    for kind in sorted(kinds):
-        if kind not in (*KINDS, SUBMISSION):
-            raise unknown("output", kind, (*KINDS, SUBMISSION))
-    if "composite" in kinds and not background:
-        raise UsageError("--outputs composite needs an image to put behind: add --background FILE")
-    if background and "composite" not in kinds:
-        raise UsageError("--background is for composites: add composite to --outputs, or leave --background out")
-    if several and cut is None and kinds & {"cutout", "composite"}:
-        raise UsageError(f"which classes should cut-outs keep? Add --cut with some of: {', '.join(classes)}")
-    return kinds
-
-
-def _cut_classes(text: str | None, classes: Sequence[str]) -> list[int]:
-    if text is None:
-        return [0]
-    words = _words(text)
-    for word in sorted(words):
-        if word not in classes:
-            raise unknown("class", word, classes)
-    return [number for number, name in enumerate(classes) if name in words]
-
-
-def _words(text: str) -> set[str]:
-    return {word.strip() for word in text.split(",")} - {""}
-
-
-def _check_submission(images: Sequence[Listed], classes: Sequence[str]) -> None:
-    if len(classes) > 1:
-        raise UsageError(f"a submission has one class; this network has {len(classes)}: {', '.join(classes)}")
-    (name, times), *_ = Counter(listed.path.name for listed in images).most_common(1)
-    if times > 1:
-        raise UsageError(
-            f"a submission names images by their file name only, and {times} are called '{name}': "
-            "rename them, or predict their folders one at a time"
-        )
 
 
 SPEC = SegmentationSpec()

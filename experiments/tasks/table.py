@@ -23,14 +23,15 @@ class Task:
         module: name of the Python module whose ``SPEC`` is the task's ``TaskSpec``.
         recipes: folder of its recipes.
         recipe: name of the default recipe.
-        data_class: returns the data module for a root, where the user has named none; ``None`` keeps the recipe's.
+        data_class: returns the data module for a root, where the user has named none: its class, and arguments that are
+            used unless the user names classes; ``None`` keeps the recipe's.
     """
 
     summary: str
     module: str
     recipes: Path
     recipe: str = "sample"
-    data_class: Callable[[Path], str] | None = None
+    data_class: Callable[[Path], dict[str, Any]] | None = None
 
     def load(self) -> TaskSpec[Any]:
         """Imports the task's module and returns its ``SPEC``."""
@@ -46,10 +47,14 @@ class Task:
         return sorted((file.stem for file in self.recipes.glob("*.yaml")), key=lambda name: (name != self.recipe, name))
 
 
-def _segmentation_data(root: Path) -> str:
+def _segmentation_data(root: Path) -> dict[str, Any]:
+    from datamodules.segmentation import voc
     from datamodules.segmentation.layouts import is_carvana
 
-    return f"datamodules.{'Carvana' if is_carvana(root) else 'Folder'}DataModule"
+    if voc.is_voc(root):
+        options = {"classes": list(voc.CLASSES), "ignore": voc.IGNORE}
+        return {"class_path": "datamodules.FolderDataModule", "init_args": options}
+    return {"class_path": f"datamodules.{'Carvana' if is_carvana(root) else 'Folder'}DataModule"}
 
 
 TASKS = {
