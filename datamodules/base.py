@@ -72,6 +72,11 @@ class ImageDataModule(LightningDataModule, ABC):
             raise DataError("the data module has no stage yet: call set_stage(Stage(...)) before asking for a loader")
         return self._stage
 
+    @property
+    def augmentation(self) -> str:
+        """The transforms of the training images, for reports; empty by default."""
+        return ""
+
     def set_stage(self, stage: Stage) -> None:
         """Sets the stage of the next loaders; existing loaders do not change."""
         self._stage = stage

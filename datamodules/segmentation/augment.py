@@ -1,10 +1,14 @@
-"""Augmentation of an image together with its mask, with the lesson's transforms."""
+"""Augmentation of an image together with its mask: the lesson's transforms, and those of one's choice."""
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.loading.albumentations_compat import A, reseed, strict_compose
+from datamodules.segmentation.transform_check import check_transforms
+from datamodules.segmentation.transforms import TransformSpec, build_transforms, describe_transforms
 
 
 class Augment:
@@ -21,12 +25,21 @@ class Augment:
         flip: whether an image is mirrored left to right with probability 0.5.
         light: largest change of brightness and of contrast, as a fraction of full scale.
         coverage: whether masks hold foreground coverage (``True``) or class numbers (``False``).
+        extra: transforms of albumentations that follow those above, see ``build_transforms``.
 
     Raises:
-        ValueError: if ``rotate`` or ``light`` is out of its range.
+        ValueError: if ``rotate`` or ``light`` is out of its range, or ``extra`` is not allowed.
     """
 
-    def __init__(self, *, rotate: float = 4.0, flip: bool = True, light: float = 0.05, coverage: bool) -> None:
+    def __init__(
+        self,
+        *,
+        rotate: float = 4.0,
+        flip: bool = True,
+        light: float = 0.05,
+        coverage: bool,
+        extra: Sequence[TransformSpec] = (),
+    ) -> None:
         if not 0 <= rotate <= 180:
             raise ValueError(f"rotate must be between 0 and 180 degrees, not {rotate}")
         if not 0 <= light < 1:
@@ -48,7 +61,32 @@ class Augment:
             transforms.append(
                 A.RandomBrightnessContrast(brightness_limit=(-light, light), contrast_limit=(-light, light), p=1.0)
             )
-        self._compose = strict_compose(transforms)
+        self._extra = build_transforms(extra, coverage=coverage)
+        self._compose = strict_compose([*transforms, *self._extra])
+        self._text = ", ".join(
+            [
+                *([f"rotation by up to {rotate:g} degrees"] if rotate else []),
+                *(["horizontal flip"] if flip else []),
+                *([f"brightness and contrast by up to {light:g}"] if light else []),
+                *([describe_transforms(extra)] if extra else []),
+            ]
+        )
+
+    def __str__(self) -> str:
+        """The transforms with their strength, for reports; empty if there are none."""
+        return self._text
+
+    def check(self, *, size: int, classes: int) -> None:
+        """Tries the transforms of ``extra`` on a made-up image.
+
+        Args:
+            size: side of the images in pixels.
+            classes: number of classes; 1 for masks of foreground coverage.
+
+        Raises:
+            DataError: see ``check_transforms``.
+        """
+        check_transforms(self._extra, size=size, classes=classes)
 
     def __call__(
         self, image: NDArray[np.uint8], mask: NDArray[np.uint8], *, seed: int

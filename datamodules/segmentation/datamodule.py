@@ -25,6 +25,7 @@ from datamodules.segmentation.dataset import NativeSegmentDataset, Sample, Segme
 from datamodules.segmentation.label_map import ClassList, LabelMap
 from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding
 from datamodules.segmentation.summary import DatasetIndex, SegmentData, summary_lines
+from datamodules.segmentation.transforms import TransformSpec
 from datamodules.stage import Stage
 
 
@@ -41,6 +42,10 @@ class SegmentDataModule(FileDataModule):
         rotate: maximum angle of the augmentation's rotation, in degrees to either side.
         flip: whether the augmentation mirrors half of the images.
         light: maximum relative change of brightness and contrast by the augmentation.
+        transforms: transforms of albumentations that follow rotation, flip and light, in this order, by name and with
+            arguments: ``[{GaussNoise: {p: 0.3}}, VerticalFlip]``. The names are listed in
+            ``datamodules/segmentation/transforms.py``.
+        only_transforms: whether ``transforms`` replace rotation, flip and light.
         **options: of ``FileDataModule``.
     """
 
@@ -52,11 +57,16 @@ class SegmentDataModule(FileDataModule):
         rotate: float = 4.0,
         flip: bool = True,
         light: float = 0.05,
+        transforms: Sequence[TransformSpec] = (),
+        only_transforms: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.class_list, self._val_share = class_list, val_share
-        self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=class_list.one_class)
+        if only_transforms:
+            rotate, flip, light = 0.0, False, 0.0
+        self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=class_list.one_class, extra=transforms)
+        self._tried: set[int] = set()  # sizes at which the transforms were tried
         self._ready: SegmentData | None = None
 
     @property
@@ -77,11 +87,13 @@ class SegmentDataModule(FileDataModule):
         self._load()
 
     def prepare(self, stages: Sequence[Stage]) -> None:
-        """Checks the data, prints a summary, and fills the cache for ``stages``.
+        """Tries the augmentation, checks the data, prints a summary, and fills the cache for ``stages``.
 
         Raises:
             DataError: names all problems of the data.
         """
+        for stage in stages:
+            self._augment_of(stage)
         ready = self._load()
         print("\n".join([*summary_lines(ready, self.class_list), *skipped_lines(self.skipped)]))
         splits = {split: [sample.image for sample in samples] for split, samples in ready.samples.items()}
@@ -92,8 +104,12 @@ class SegmentDataModule(FileDataModule):
             print(f"  cache at {size} x {size} px: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The training images, augmented if ``stage.augment``."""
-        return self._set("train", stage, self._augment if stage.augment else None)
+        """The training images, augmented if ``stage.augment``.
+
+        Raises:
+            DataError: if the augmentation does not fit the stage.
+        """
+        return self._set("train", stage, self._augment_of(stage))
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The validation images, not augmented."""
@@ -106,6 +122,20 @@ class SegmentDataModule(FileDataModule):
     def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Stacks the images and lists the masks."""
         return dict(collate_native(samples))
+
+    @property
+    def augmentation(self) -> str:
+        """The transforms of the training images."""
+        return str(self._augment)
+
+    def _augment_of(self, stage: Stage) -> Augment | None:
+        """The augmentation of a stage, tried once at its size."""
+        if not stage.augment:
+            return None
+        if stage.size not in self._tried:
+            self._augment.check(size=stage.size, classes=len(self.class_names))
+            self._tried.add(stage.size)
+        return self._augment
 
     def _set(self, split: Split, stage: Stage, augment: Augment | None) -> SegmentDataset:
         samples = self._load().samples[split]

@@ -41,7 +41,10 @@ def run(context: RunContext) -> int:
 def _draw_batch(context: RunContext, stage: Stage, number: int, out: Path) -> None:
     batch = context.datamodule.dry_run_batch(stage)
     note = f"stage {stage.name}: {stage.size} px, batch of {stage.batch_size}"
-    note += "" if stage.augment else ", not augmented"
+    if not stage.augment:
+        note += ", not augmented"
+    elif augmentation := context.datamodule.augmentation:
+        print(f"augmentation of stage {stage.name}: {augmentation}")
     figures = context.spec.figures(context.model, context.datamodule)
     drawn = figures.draw_batch(batch, count=context.config.count, note=note)
     _save(drawn, out / f"batch-{number}-{re.sub(r'[^A-Za-z0-9]+', '-', stage.name).strip('-')}.png")
