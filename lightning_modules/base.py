@@ -64,7 +64,7 @@ class ImageTask(LightningModule):
         if not isinstance(net, LayerGroups):
             raise TypeError(f"{type(net).__name__} needs layer_groups() -> list[list[nn.Module]], input first")
         # Converting the weights is enough: each convolution passes its memory format on to its output.
-        self.net = net.to(memory_format=torch.channels_last) if channels_last else net
+        self.net: nn.Module = net.to(memory_format=torch.channels_last) if channels_last else net
         self.weight_decay = weight_decay
         self.momentum = momentum
         self.stage: Stage | None = None

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from datamodules.batches import NativeSegmentBatch, SegmentBatch, SegmentOutput
 from lightning_modules.base import ImageTask, with_total
+from lightning_modules.calibration import CalibrationError
 from lightning_modules.segmentation_metrics import (
     ImageScore,
     SegmentScores,
@@ -88,6 +89,7 @@ class SegmentationModule(ImageTask):
         self.threshold, self.flip = threshold, flip
         self.val_scores = SegmentScores(classes=self.classes)
         self.test_scores = SegmentScores(classes=self.classes)
+        self.test_calibration = CalibrationError(one_class=self._one)
         self._test_counts: list[tuple[list[str], Tensor]] = []  # names and pixel counts, on the device
 
     def forward(self, image: Tensor) -> Tensor:
@@ -139,6 +141,7 @@ class SegmentationModule(ImageTask):
     def on_test_epoch_start(self) -> None:
         """Resets metrics and table."""
         self.test_scores.reset()
+        self.test_calibration.reset()
         self._test_counts = []
 
     def test_step(self, batch: NativeSegmentBatch) -> None:
@@ -147,7 +150,9 @@ class SegmentationModule(ImageTask):
             return
         tables = []
         for probs, mask in zip(self(batch["image"]), batch["mask"], strict=True):
-            preds = self.decide(resize_probs(probs[None], (mask.shape[0], mask.shape[1])))
+            resized = resize_probs(probs[None], (mask.shape[0], mask.shape[1]))
+            preds = self.decide(resized)
+            self.test_calibration.update(resized[0], mask)
             tables.append(count(preds, mask[None], classes=len(self.classes)))
         counts = torch.cat(tables)
         self.test_scores.update(counts)
@@ -155,7 +160,8 @@ class SegmentationModule(ImageTask):
 
     def on_test_epoch_end(self) -> None:
         """Logs the scores of the test set and completes ``test_table`` on all ranks."""
-        self.log_scores(_defined(self.test_scores.compute(), "test"))
+        scores = self.test_scores.compute() | {"calibration_error": self.test_calibration.compute()}
+        self.log_scores(_defined(scores, "test"))
         rows = [row for names, counts in self._test_counts for row in score_table(names, counts, self.classes)]
         self.test_table = sorted(gather_rows(rows), key=lambda row: (row["dice"], row["name"]))
         self._test_counts = []

@@ -14,6 +14,7 @@ from PIL import Image
 
 import experiments as darkroom
 from callbacks.errors import CheckpointError
+from callbacks.prediction.regions import cleaning_for
 from datamodules.errors import DataError
 from experiments.cli.main import main
 from tests.helpers.checkpoints import segment_checkpoint, sr_checkpoint, style_checkpoint
@@ -237,3 +238,32 @@ def test_bad_checkpoints_and_options_are_named() -> None:
         darkroom.load("car.ckpt", precision="8-bit")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="device 'tpu9000'"):
         darkroom.load("car.ckpt", device="tpu9000")
+
+
+def test_averaged_checkpoints_scales_and_regions_are_those_of_predict(capsys: pytest.CaptureFixture[str]) -> None:
+    segment_checkpoint(Path("other.ckpt"), threshold=0.4, size=48)
+    words = ["--outputs=mask,probability", "--largest=1", "--min_area=20", "--fill_holes", "--out", "averaged"]
+    several = ["--ckpt_path", "car.ckpt", "other.ckpt", "--scales", "0.75", "1", "--trainer.accelerator=cpu"]
+    assert main(["--task", "segment", "predict", "images", *words, *several, "--trainer.precision=32-true"]) == 0
+    assert "averaged over 2 networks at the sizes 48 and 64 px" in capsys.readouterr().out
+    averaged = darkroom.load(
+        ["car.ckpt", "other.ckpt"], scales=(0.75, 1), largest=1, min_area=20, fill_holes=True, **CPU
+    )
+    result, single = averaged("images/wide.png"), darkroom.load("car.ckpt", **CPU)("images/wide.png")
+    with Image.open("averaged/probability/wide.png") as image:
+        assert difference(np.rint(result.probs[0] * 65535), np.asarray(image).astype(np.int64)) <= 1
+    with Image.open("averaged/mask/wide.png") as image:
+        np.testing.assert_array_equal(result.mask * 255, np.asarray(image))
+    assert abs(result.probs - single.probs).max() > 0.01
+    plain = darkroom.load(["car.ckpt", "other.ckpt"], scales=(0.75, 1), **CPU)("images/wide.png").mask
+    cleaning = cleaning_for(("car",), largest=1, min_area=20, fill_holes=True)
+    np.testing.assert_array_equal(result.mask, cleaning.apply(plain))
+
+
+def test_networks_of_other_classes_are_not_averaged(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--task", "segment", "predict", "images", "--ckpt_path", "car.ckpt", "road.ckpt"]) == 2
+    assert "road.ckpt finds sky, road, tree, and not car" in capsys.readouterr().err
+    assert main(["--task", "sr", "predict", "images", "--ckpt_path", "sr.ckpt", "sr.ckpt"]) == 2
+    assert "averaged by segment only" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="are for segment"):
+        darkroom.load("sr.ckpt", largest=1)

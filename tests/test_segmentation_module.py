@@ -107,6 +107,8 @@ def test_test_scores_images_at_their_original_size() -> None:
         {"name": "square.jpg", "dice": pytest.approx(0.8), "iou": pytest.approx(2 / 3), "accuracy": 0.75},
         {"name": "wide.jpg", "dice": 1.0, "iou": 1.0, "accuracy": 1.0},
     ]
+    # 4 of 112 pixels are wrong with a probability near 0; resizing blurs the edges of the others a little.
+    assert 4 / 112 < found.pop("test/calibration_error") < 0.15  # type: ignore[operator]
     assert found == {
         "test/dice": pytest.approx(0.9),
         "test/iou": pytest.approx((48 + 8) / (48 + 12)),

@@ -1,5 +1,6 @@
 """Cleans masks by their connected regions: keeps the largest, fills holes, removes small ones."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -78,3 +79,14 @@ class Cleaning:
             order = np.argsort(-areas, kind="stable")
             keep[order[self.largest :]] = False
         return np.asarray(keep[labels])
+
+
+def cleaning_for(classes: Sequence[str], *, min_area: int, largest: int, fill_holes: bool) -> Cleaning:
+    """The cleaning of masks with these classes: one class has a background, several if one is called so.
+
+    Raises:
+        ValueError: as ``Cleaning``.
+    """
+    names = [name.lower() for name in classes]
+    background = 0 if len(names) == 1 else names.index("background") if "background" in names else None
+    return Cleaning(min_area=min_area, largest=largest, fill_holes=fill_holes, background=background)

@@ -21,6 +21,8 @@ ALIASES = {
     "--learning_rate": "--stages.all.lr",
     "--seed": "--seed_everything",
 }
+#: Files that may follow the first one of ``--ckpt_path``.
+CHECKPOINT_SUFFIXES = (".ckpt", ".safetensors")
 OPTIONS = ("--task", "--recipe", "--name", "--runs", "--resume", "--init_from", "--ckpt_path", "--net", "--config")
 
 
@@ -37,6 +39,7 @@ class Arguments:
         resume: run to resume: a folder, a name, or ``NEWEST``; ``None`` starts a new run.
         init_from: checkpoint whose weights the run starts from.
         ckpt_path: ``"best"``, ``"last"``, or a file; with ``--net``, the file of the network that ships.
+        more_checkpoints: further files of ``--ckpt_path``, whose networks are averaged with the first.
         configs: configuration files; later ones override earlier ones.
         flags: all other words, for the full parser.
         trust_config: whether a configuration may name classes of any package.
@@ -51,6 +54,7 @@ class Arguments:
     resume: str | None
     init_from: Path | None
     ckpt_path: str | None
+    more_checkpoints: tuple[Path, ...]
     configs: tuple[Path, ...]
     flags: tuple[str, ...]
     trust_config: bool
@@ -92,6 +96,7 @@ def read_arguments(argv: Sequence[str]) -> Arguments:
     Raises:
         UsageError: for a name that does not exist, or options that exclude each other.
     """
+    argv, more_checkpoints = take_more_checkpoints(argv)
     options, rest = split_options(argv)
     if options.task is None:
         _refuse_near_miss(rest)
@@ -106,6 +111,8 @@ def read_arguments(argv: Sequence[str]) -> Arguments:
         hint = " To use your own file write --config FILE." if options.recipe.endswith((".yaml", ".yml")) else ""
         raise UsageError(f"{unknown('recipe', options.recipe, task.recipe_names())}{hint}")
     _refuse_contradictions(options, command)
+    if more_checkpoints and command not in ("predict", "test"):
+        raise UsageError(f"{command} takes one checkpoint; predict and test average several")
     return Arguments(
         task_name=options.task,
         command=command,
@@ -115,6 +122,7 @@ def read_arguments(argv: Sequence[str]) -> Arguments:
         resume=options.resume,
         init_from=_init_from(options.init_from, options.task) if options.init_from else None,
         ckpt_path=str(find_network(options.net, options.task).path) if options.net else options.ckpt_path,
+        more_checkpoints=tuple(Path(file) for file in more_checkpoints),
         configs=tuple(Path(file) for file in options.config),
         flags=tuple(expand_aliases(flags)),
         trust_config=options.trust_config,
@@ -132,6 +140,20 @@ def split_options(argv: Sequence[str]) -> tuple[Namespace, list[str]]:
         return make_parser().parse_known_args(list(argv))
     except ArgumentError as error:
         raise UsageError(f"{error.argument_name}: {error.message}") from error
+
+
+def take_more_checkpoints(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Removes from ``--ckpt_path A B C`` all files but the first; only files of checkpoints are taken.
+
+    >>> take_more_checkpoints(["predict", "--ckpt_path", "a.ckpt", "b.ckpt", "c.safetensors", "image.jpg"])
+    (['predict', '--ckpt_path', 'a.ckpt', 'image.jpg'], ['b.ckpt', 'c.safetensors'])
+    """
+    words, taken = list(argv), list[str]()
+    for position in [place for place, word in enumerate(words) if word.split("=")[0] == "--ckpt_path"][:1]:
+        following = position + (1 if "=" in words[position] else 2)
+        while following < len(words) and words[following].endswith(CHECKPOINT_SUFFIXES):
+            taken.append(words.pop(following))
+    return words, taken
 
 
 def expand_aliases(flags: Sequence[str]) -> list[str]:

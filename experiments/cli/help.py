@@ -21,7 +21,7 @@ COMMON_OPTIONS = {
     "--name NAME": "name of the run, saved in runs/<task>/<name>",
     "--resume [FOLDER]": "continue a run; without FOLDER the newest one",
     "--init_from FILE|NAME": "start a new run from the weights of a checkpoint, or of a network that ships",
-    "--ckpt_path best|last|FILE": "checkpoint of validate, test, predict, export and show",
+    "--ckpt_path best|last|FILE": "checkpoint of validate, test, predict, export and show; several are averaged",
     "--net NAME": "a network that ships in place of a checkpoint; the command nets lists them",
     "--print_config": "print the configuration and stop",
     "--trust-config": "allow a configuration to name classes of any package",

@@ -157,6 +157,8 @@ class DarkroomCLI(LightningCLI):
             check_stage(self.stages, checkpoint)
         elif checkpoint is not None:
             load_weights(self.model, checkpoint)
+            if self.plan.more_checkpoints:
+                self.spec.average_(self.model, self.plan.more_checkpoints, trust_config=self.plan.trust_config)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Instantiates the trainer with the settings and callbacks of the command."""

@@ -49,6 +49,7 @@ class Plan:
         settings: recipe, checkpoint and configuration files, merged.
         flags: options of the command line, which override ``settings``.
         checkpoint: the checkpoint in use; ``fit`` resumes from it.
+        more_checkpoints: files whose networks are averaged with that of ``checkpoint``.
         trust_config: whether the settings may name any class.
         help_all: whether to print the full help instead of running the command.
         contents: whole content of the checkpoint that ``fit`` resumes from, by path, so that it is read once.
@@ -63,6 +64,7 @@ class Plan:
     trust_config: bool
     help_all: bool
     contents: Mapping[Path, dict[str, Any]] = field(default_factory=dict)
+    more_checkpoints: Sequence[Path] = ()
 
 
 def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
@@ -107,6 +109,7 @@ def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
         checkpoint=checkpoint,
         trust_config=arguments.trust_config,
         contents=contents,
+        more_checkpoints=arguments.more_checkpoints,
     )
 
 

@@ -14,12 +14,14 @@ from PIL import Image
 from torch import Tensor
 
 from callbacks.prediction.png import add_extras
+from callbacks.prediction.regions import Cleaning, cleaning_for
 from datamodules.batches import ImageExtras
 from datamodules.errors import DataError
 from datamodules.io.image import image_size, pillow_to_rgb, read_image
 from datamodules.io.native_depth import pillow_colors, pillow_extras, read_extras, read_native_depth
 from datamodules.io.resize import resize_image
 from datamodules.io.tensors import image_tensor
+from experiments.inference.averaging import average_checkpoints_
 from experiments.inference.inputs import ImageInput, as_path, check_array, check_tensor, to_uint8
 from experiments.inference.results import Segmentation
 from experiments.networks import list_networks
@@ -27,6 +29,7 @@ from experiments.runs.checkpoint import load_checkpoint
 from experiments.runs.trained_module import build_module
 from lightning_modules.base import ImageTask
 from lightning_modules.segmentation import SegmentationModule
+from models.segmentation.ensemble import average_scales
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Result = Segmentation | Image.Image | NDArray[Any] | Tensor
@@ -34,32 +37,55 @@ _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 def load(
-    checkpoint: str | PathLike[str],
+    checkpoint: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     device: str | torch.device = "auto",
     precision: Precision = "32-true",
+    scales: Sequence[float] = (1.0,),
+    largest: int = 0,
+    fill_holes: bool = False,
+    min_area: int = 0,
     trust_config: bool = False,
 ) -> "Predictor":
     """Loads a trained network for inference. Writes no files, needs no configuration and no data.
 
     Args:
         checkpoint: a checkpoint of a run, for example ``runs/segment/sample/checkpoints/best.ckpt``; a safetensors
-            file of ``export``; or the name of a network that ships.
+            file of ``export``; or the name of a network that ships. Segmentation averages several of the same classes.
         device: as torch names it; ``"auto"`` takes an accelerator if there is one.
         precision: as ``--trainer.precision`` of the command line.
+        scales: segmentation: sizes to average over, as factors of the network's size.
+        largest: segmentation: number of the largest regions of a class to keep in the mask; 0 keeps all.
+        fill_holes: segmentation: whether to fill holes of background inside of regions.
+        min_area: segmentation: regions of fewer pixels of the image are removed.
         trust_config: whether the checkpoint may name classes of other packages, whose code then runs.
 
     Raises:
+        UsageError: if networks of other classes are to be averaged.
         CheckpointError: if the file is missing, damaged, none of Darkroom's, or its network cannot be built.
-        ValueError: if device or precision is unknown.
+        ValueError: if device or precision is unknown, a scale is out of its range, or an option is not for this task.
     """
-    path = Path(checkpoint).expanduser()
-    if not path.exists() and (network := next((one for one in list_networks() if one.name == str(checkpoint)), None)):
-        path = network.path
-    loaded = load_checkpoint(path)
+    first, *others = [checkpoint] if isinstance(checkpoint, str | PathLike) else checkpoint
+    loaded = load_checkpoint(_checkpoint_path(first))
     module = build_module(loaded, trust_config=trust_config)
     task = str(loaded.record["task"])
-    return Predictor(module, task=task, size=loaded.stage.size, device=device, precision=precision)
+    cleaning = None
+    if isinstance(module, SegmentationModule):
+        if others:
+            average_checkpoints_(module, [_checkpoint_path(one) for one in others], trust_config=trust_config)
+        module.net = average_scales(module.net, scales, one_class=len(module.classes) == 1)
+        cleaning = cleaning_for(module.classes, largest=largest, fill_holes=fill_holes, min_area=min_area)
+    elif others or largest or fill_holes or min_area or list(scales) != [1]:
+        raise ValueError(f"several checkpoints, scales and regions are for segment, and this is a network of {task}")
+    size = loaded.stage.size
+    return Predictor(module, task=task, size=size, device=device, precision=precision, cleaning=cleaning)
+
+
+def _checkpoint_path(named: str | PathLike[str]) -> Path:
+    """A file, or that of a network that ships."""
+    path = Path(named).expanduser()
+    network = next((one for one in list_networks() if one.name == str(named)), None)
+    return network.path if network is not None and not path.exists() else path
 
 
 class Predictor:
@@ -86,6 +112,7 @@ class Predictor:
         size: side of the square that a segmentation network sees, in pixels.
         device: as torch names it; ``"auto"`` takes an accelerator if there is one.
         precision: as ``--trainer.precision`` of the command line.
+        cleaning: how masks are cleaned by their regions.
 
     Raises:
         ValueError: if device or precision is unknown.
@@ -99,12 +126,14 @@ class Predictor:
         size: int,
         device: str | torch.device = "auto",
         precision: Precision = "32-true",
+        cleaning: Cleaning | None = None,
     ) -> None:
         if precision != "32-true" and precision not in _AUTOCAST:
             raise ValueError(f"precision {precision!r}: must be 32-true, {' or '.join(_AUTOCAST)}")
         self._device = _device(device)
         self._autocast_dtype = _AUTOCAST.get(precision)
         self._module = module.requires_grad_(False).to(self._device)
+        self._cleaning = cleaning
         self._lock = Lock()  # tiles of instance norm share statistics, which are kept in the module
         self.task, self.size, self.precision = task, size, precision
 
@@ -171,7 +200,13 @@ class Predictor:
     ) -> Segmentation:
         batch = image_tensor(resize_image(array, self.size))[None]
         (probs,) = self._run(batch).float().numpy()
-        return Segmentation(probs, size=(size[0], size[1]), classes=module.classes, threshold=module.threshold)
+        return Segmentation(
+            probs,
+            size=(size[0], size[1]),
+            classes=module.classes,
+            threshold=module.threshold,
+            cleaning=self._cleaning,
+        )
 
     def _map_image(self, image: ImageInput) -> Image.Image | NDArray[Any] | Tensor:
         """Super-resolution and style: from an image to an image of the same kind."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callbacks.prediction.matting import argmax_classes, resize_probability
+from callbacks.prediction.regions import Cleaning
 
 
 class Segmentation:
@@ -16,6 +17,7 @@ class Segmentation:
         size: height and width of the image.
         classes: C class names; one name means that class against background.
         threshold: probability from which a pixel belongs to the one class.
+        cleaning: how the mask is cleaned by its regions.
 
     Attributes:
         classes: the class names.
@@ -23,17 +25,25 @@ class Segmentation:
     """
 
     def __init__(
-        self, prediction: NDArray[np.float32], *, size: tuple[int, int], classes: tuple[str, ...], threshold: float
+        self,
+        prediction: NDArray[np.float32],
+        *,
+        size: tuple[int, int],
+        classes: tuple[str, ...],
+        threshold: float,
+        cleaning: Cleaning | None = None,
     ) -> None:
         self.classes, self.size, self.threshold = classes, size, threshold
-        self._prediction = prediction
+        self._prediction, self._cleaning = prediction, cleaning
 
     @cached_property
     def mask(self) -> NDArray[np.uint8]:
         """(H, W): 1 for the class and 0 for background if there is one class, class numbers if there are several."""
         if len(self.classes) == 1:
-            return np.asarray(self.probs[0] >= self.threshold, np.uint8)
-        return argmax_classes(self._prediction, self.size)
+            mask = np.asarray(self.probs[0] >= self.threshold, np.uint8)
+        else:
+            mask = argmax_classes(self._prediction, self.size)
+        return mask if self._cleaning is None else self._cleaning.apply(mask)
 
     @cached_property
     def probs(self) -> NDArray[np.float32]:

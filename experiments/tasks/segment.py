@@ -1,5 +1,6 @@
 """Segmentation: figures, options and files of ``predict``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from datamodules.base import ImageDataModule
 from datamodules.io.image import read_image
 from datamodules.io.rle import encode_rle
 from datamodules.prediction.datamodule import PredictDataModule
+from experiments.cli.usage import UsageError
+from experiments.inference.averaging import average_checkpoints_
 from experiments.runs.checkpoint import InitialWeights
 from experiments.tasks.segment_outputs import (
     COCO,
@@ -23,12 +26,14 @@ from experiments.tasks.segment_outputs import (
     check_submission,
     choose_kinds,
     cut_classes,
+    describe_average,
     draw_coco,
     draw_labelme,
     make_cleaning,
 )
 from experiments.tasks.spec import Link, PredictOutput, PredictRequest, TaskSpec
 from lightning_modules.segmentation import SegmentationModule
+from models.segmentation.ensemble import average_scales
 from models.segmentation.initial_weights import load_initial_
 from models.weights.partial_load import PartialLoad
 
@@ -60,6 +65,15 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
         """
         return load_initial_(model.net, weights.tensors, classes=model.classes, given_classes=weights.classes)
 
+    def average_(self, model: SegmentationModule, checkpoints: Sequence[Path], *, trust_config: bool) -> None:
+        """Averages the probabilities with those of more checkpoints.
+
+        Raises:
+            CheckpointError: if a file cannot be read or is of another task.
+            UsageError: if its classes are others.
+        """
+        average_checkpoints_(model, checkpoints, trust_config=trust_config)
+
     def add_predict_arguments(self, parser: ArgumentParser) -> None:
         """Adds the kinds of output, the background of composites, and test-time augmentation."""
         parser.add_argument(
@@ -77,6 +91,13 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
         )
         parser.add_argument(
             "--flip", action="store_true", help="average with the mirrored image: slightly better, twice as slow"
+        )
+        parser.add_argument(
+            "--scales",
+            nargs="+",
+            type=float,
+            default=[1.0],
+            help="sizes to average over, as factors of the network's, for example 0.75 1 1.25",
         )
         parser.add_argument("--min_area", type=int, default=0, help="remove regions of fewer pixels of the image")
         parser.add_argument(
@@ -101,6 +122,10 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
         elif COCO in kinds:
             table = Table(path=request.folder / "annotations.json", join=join_coco(classes))
         model.flip = model.flip or options.flip
+        try:
+            model.net = average_scales(model.net, options.scales, one_class=len(classes) == 1)
+        except ValueError as error:
+            raise UsageError(f"--scales: {error}") from error
         files = SegmentationFiles(
             folder=request.folder,
             kinds=frozenset(kinds) - {SUBMISSION, COCO},
@@ -123,7 +148,8 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             num_workers=request.num_workers,
             keep_originals=bool(files.kinds & NEEDS_IMAGE),
         )
-        return PredictOutput(data=data, files=files, table=table, waiting=8)
+        remark = describe_average(model.net, size=request.stage.size)
+        return PredictOutput(data=data, files=files, table=table, waiting=8, remark=remark)
 
 
 SPEC = SegmentationSpec()

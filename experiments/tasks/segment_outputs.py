@@ -5,14 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from callbacks.prediction.outlines import Points
-from callbacks.prediction.regions import Cleaning
+from callbacks.prediction.regions import Cleaning, cleaning_for
 from callbacks.prediction.segmentation import KINDS
 from datamodules.annotations.annotation_set import Region
 from datamodules.annotations.polygons import LabelmeShape, Polygons
 from datamodules.prediction.image_list import Listed
 from experiments.cli.usage import UsageError, unknown
+from models.segmentation.ensemble import SegmentationEnsemble
 
 SUBMISSION, COCO = "submission", "coco"  # one file for all images
 OUTPUTS = (*KINDS, COCO, SUBMISSION)
@@ -35,12 +37,19 @@ def make_cleaning(classes: Sequence[str], *, min_area: int, largest: int, fill_h
     Raises:
         UsageError: for a negative number, or holes to fill in a mask without background.
     """
-    names = [name.lower() for name in classes]
-    background = 0 if len(names) == 1 else names.index("background") if "background" in names else None
     try:
-        return Cleaning(min_area=min_area, largest=largest, fill_holes=fill_holes, background=background)
+        return cleaning_for(classes, min_area=min_area, largest=largest, fill_holes=fill_holes)
     except ValueError as error:
         raise UsageError(f"--{error}") from error
+
+
+def describe_average(net: nn.Module, *, size: int) -> str:
+    """A line about the networks and sizes that are averaged; empty for a single network."""
+    if not isinstance(net, SegmentationEnsemble):
+        return ""
+    sizes = " and ".join(str(round(size * scale)) for scale in net.scales)
+    networks = "1 network" if len(net.nets) == 1 else f"{len(net.nets)} networks"
+    return f"averaged over {networks} at the sizes {sizes} px"
 
 
 def _draw(region: Region, height: int, width: int) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ from datamodules.io.native_depth import read_extras
 from datamodules.prediction.datamodule import PredictDataModule
 from datamodules.prediction.image_list import Listed
 from datamodules.stage import Stage
+from experiments.cli.usage import UsageError
 from experiments.runs.checkpoint import InitialWeights
 from experiments.runs.folder import relative_to_here
 from lightning_modules.base import ImageTask
@@ -153,6 +154,19 @@ class TaskSpec(Generic[Module]):
             WeightsError: if no tensor fits.
         """
         return load_matching_(model.net, weights.tensors)
+
+    def average_(self, model: Module, checkpoints: Sequence[Path], *, trust_config: bool) -> None:  # noqa: ARG002
+        """Averages the results of ``model`` with those of more checkpoints, where the task supports it.
+
+        Args:
+            model: changed in place.
+            checkpoints: files of the same task.
+            trust_config: whether they may name classes of any package.
+
+        Raises:
+            UsageError: if the task does not support it, or a network does not fit.
+        """
+        raise UsageError("several checkpoints are averaged by segment only: name one with --ckpt_path")
 
     def init_callbacks(self, model: Module, loaded: Collection[str]) -> list[Callback]:  # noqa: ARG002
         """Makes callbacks that initialize a new module in ``setup``.
