@@ -85,6 +85,26 @@ def held_out(groups: Iterable[str], *, share: float, seed: int = SPLIT_SEED) -> 
     return frozenset(_by_hash(names, seed, lambda name: name)[:count])
 
 
+def fold_of(groups: Iterable[str], *, folds: int, fold: int, seed: int = SPLIT_SEED) -> frozenset[str]:
+    """Chooses the groups of one fold: they are dealt out in the order of their names' hashes, so sizes differ by one.
+
+    Args:
+        groups: names; may repeat.
+        folds: number of folds, at least 2.
+        fold: the fold, from 1.
+        seed: seed of the hash.
+
+    Raises:
+        DataError: if there are fewer groups than folds.
+    """
+    names = sorted(set(groups))
+    if len(names) < folds:
+        raise DataError(
+            f"{folds} folds need at least {folds} groups of images, and there are {len(names)}: lower --folds"
+        )
+    return frozenset(_by_hash(names, seed, lambda name: name)[fold - 1 :: folds])
+
+
 def subsample(items: Sequence[T], *, share: float, name: Callable[[T], str], seed: int = SPLIT_SEED) -> list[T]:
     """Keeps a random fraction of ``items``, at least one, in their order.
 

@@ -17,7 +17,7 @@ from datamodules.files import FileDataModule
 from datamodules.index.folder_scan import count_suffixes, scan_folder
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import skipped_lines
-from datamodules.index.splits import Split, held_out, subsample
+from datamodules.index.splits import Split, fold_of, held_out, subsample
 from datamodules.io.image_file import SUFFIXES
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.check import CheckResult, check_pairs, stored_result
@@ -39,6 +39,8 @@ class SegmentDataModule(FileDataModule):
         class_list: the classes.
         val_share: fraction of the groups that is held out for validation, rounded down, at least one, if the data has
             no split of its own.
+        folds: number of parts that the groups are divided into for cross-validation; 0 divides by ``val_share``.
+        fold: the part that is validated on, from 1; all others are trained on.
         rotate: maximum angle of the augmentation's rotation, in degrees to either side.
         flip: whether the augmentation mirrors half of the images.
         light: maximum relative change of brightness and contrast by the augmentation.
@@ -54,6 +56,8 @@ class SegmentDataModule(FileDataModule):
         *,
         class_list: ClassList,
         val_share: float = 0.2,
+        folds: int = 0,
+        fold: int = 1,
         rotate: float = 4.0,
         flip: bool = True,
         light: float = 0.05,
@@ -62,7 +66,10 @@ class SegmentDataModule(FileDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        if folds < 0 or folds == 1 or not 1 <= fold <= max(1, folds):
+            raise ValueError(f"folds must be 0 or at least 2, and fold from 1 to folds, not {folds} and {fold}")
         self.class_list, self._val_share = class_list, val_share
+        self._folds, self._fold = folds, fold
         if only_transforms:
             rotate, flip, light = 0.0, False, 0.0
         self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=class_list.one_class, extra=transforms)
@@ -181,7 +188,11 @@ class SegmentDataModule(FileDataModule):
 
     def _split(self, index: DatasetIndex, check: CheckResult) -> dict[Split, list[Pair]]:
         splits = {name: index.splits.get(name, "train") for name in index.groups}
-        if "val" not in splits.values():
+        if self._folds:
+            groups = {name: group for name, group in index.groups.items() if splits[name] != "test"}
+            val = fold_of(groups.values(), folds=self._folds, fold=self._fold, seed=self._split_seed)
+            splits |= {name: "val" if group in val else "train" for name, group in groups.items()}
+        elif "val" not in splits.values():
             groups = {name: group for name, group in index.groups.items() if splits[name] == "train"}
             val = held_out(groups.values(), share=self._val_share, seed=self._split_seed)
             splits |= {name: "val" for name, group in groups.items() if group in val}

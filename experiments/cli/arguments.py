@@ -23,7 +23,18 @@ ALIASES = {
 }
 #: Files that may follow the first one of ``--ckpt_path``.
 CHECKPOINT_SUFFIXES = (".ckpt", ".safetensors")
-OPTIONS = ("--task", "--recipe", "--name", "--runs", "--resume", "--init_from", "--ckpt_path", "--net", "--config")
+OPTIONS = (
+    "--task",
+    "--recipe",
+    "--name",
+    "--runs",
+    "--resume",
+    "--init_from",
+    "--ckpt_path",
+    "--net",
+    "--folds",
+    "--config",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +50,7 @@ class Arguments:
         resume: run to resume: a folder, a name, or ``NEWEST``; ``None`` starts a new run.
         init_from: checkpoint whose weights the run starts from.
         ckpt_path: ``"best"``, ``"last"``, or a file; with ``--net``, the file of the network that ships.
+        folds: number of folds of the groups, one network for each; ``None`` trains one network.
         more_checkpoints: further files of ``--ckpt_path``, whose networks are averaged with the first.
         configs: configuration files; later ones override earlier ones.
         flags: all other words, for the full parser.
@@ -54,6 +66,7 @@ class Arguments:
     resume: str | None
     init_from: Path | None
     ckpt_path: str | None
+    folds: int | None
     more_checkpoints: tuple[Path, ...]
     configs: tuple[Path, ...]
     flags: tuple[str, ...]
@@ -82,6 +95,7 @@ def make_parser() -> ArgumentParser:
     parser.add_argument("--init_from")
     parser.add_argument("--ckpt_path")
     parser.add_argument("--net")
+    parser.add_argument("--folds", type=int)
     parser.add_argument("--config", "-c", action="append", default=[])
     parser.add_argument("--trust-config", "--trust_config", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
@@ -122,6 +136,7 @@ def read_arguments(argv: Sequence[str]) -> Arguments:
         resume=options.resume,
         init_from=_init_from(options.init_from, options.task) if options.init_from else None,
         ckpt_path=str(find_network(options.net, options.task).path) if options.net else options.ckpt_path,
+        folds=options.folds,
         more_checkpoints=tuple(Path(file) for file in more_checkpoints),
         configs=tuple(Path(file) for file in options.config),
         flags=tuple(expand_aliases(flags)),

@@ -20,6 +20,7 @@ COMMON_OPTIONS = {
     "--trainer.precision bf16-mixed": "any option of Lightning's Trainer",
     "--name NAME": "name of the run, saved in runs/<task>/<name>",
     "--resume [FOLDER]": "continue a run; without FOLDER the newest one",
+    "--folds 5": "segment: train one network for each fold of the groups, and report the mean and spread",
     "--init_from FILE|NAME": "start a new run from the weights of a checkpoint, or of a network that ships",
     "--ckpt_path best|last|FILE": "checkpoint of validate, test, predict, export and show; several are averaged",
     "--net NAME": "a network that ships in place of a checkpoint; the command nets lists them",

@@ -30,6 +30,10 @@ def main(argv: Sequence[str]) -> int:
             return command.run_standalone(options.task)
         arguments = read_arguments(argv)
         # Imported late: torch takes seconds.
+        if arguments.folds is not None:
+            from experiments.cli.folds import run_folds
+
+            return run_folds(arguments, arguments.folds)
         from experiments.cli.runner import run_command
 
         return run_command(arguments)
