@@ -5,6 +5,7 @@ from .prediction.writer import PredictionWriter as PredictionWriter
 from .training.icnr_init import ICNRInit as ICNRInit
 from .training.non_finite_guard import NonFiniteGuard as NonFiniteGuard
 from .training.progressive_resizing import ProgressiveResizing as ProgressiveResizing
+from .training.stage_patience import StagePatience as StagePatience
 from .training.step_seed import StepSeed as StepSeed
 from .training.style_calibration import StyleCalibration as StyleCalibration
 from .training.weight_averaging import StageWeightAveraging as StageWeightAveraging

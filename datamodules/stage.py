@@ -31,6 +31,9 @@ class Stage:
         tail: linear only: fraction of the steps at the end of a cycle in which the rate falls from ``lr / div`` to
             ``lr / div / end_div``; 0.1 in the lesson's ``use_clr_beta``.
         cycles: linear only: number of equal cycles in the stage, of which ``epochs`` is a multiple.
+        patience: validated epochs without a better score after which the stage ends early; ``None`` never. The schedule
+            is planned for all epochs, so the learning rate is then still high: for a last stage, rather lower
+            ``epochs``.
         scale: magnification of this stage: 2, 4, ..., or 1 for restoration (super-resolution only).
 
     Raises:
@@ -52,6 +55,7 @@ class Stage:
     end_div: float = 1e4
     tail: float = 0.0
     cycles: int = 1
+    patience: int | None = None
     scale: int | None = None
 
     def __post_init__(self) -> None:
@@ -71,6 +75,7 @@ class Stage:
         self._require("tail", self.tail == 0 or (linear and 0 < self.tail < room), f"0, or below {room:g} if linear")
         divides = self.cycles >= 1 and self.epochs % self.cycles == 0
         self._require("cycles", self.cycles == 1 or (linear and divides), f"1, or a divisor of {self.epochs} if linear")
+        self._require("patience", self.patience is None or self.patience >= 1, "at least 1")
         self._require("scale", self.scale is None or self.scale >= 1, "at least 1")
 
     def _require(self, field: str, valid: bool, expected: str) -> None:

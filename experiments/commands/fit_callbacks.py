@@ -13,6 +13,7 @@ from callbacks.checkpoints.save_on_signal import SaveOnSignal
 from callbacks.distributed.replica_check import ReplicaCheck
 from callbacks.training.non_finite_guard import NonFiniteGuard
 from callbacks.training.progressive_resizing import ProgressiveResizing
+from callbacks.training.stage_patience import StagePatience
 from callbacks.training.step_seed import StepSeed
 from callbacks.training.weight_averaging import StageWeightAveraging
 from callbacks.visualization.dashboard import Dashboard
@@ -96,9 +97,12 @@ def fit_callbacks(
         record=record,
     )
     averaging = [] if config.ema.decay is None else [StageWeightAveraging(stages, decay=config.ema.decay)]
+    patient = any(stage.patience is not None for stage in stages)
+    patience = [StagePatience(stages, monitor=spec.monitor, mode=spec.mode)] if patient else []
     return [
         ConfigWriter(folder.config, config_text),
         SkippedFilesWriter(folder.skipped),
+        *patience,
         ReplicaCheck(stages, every_n_steps=config.ddp.check_every_n_steps),
         ProgressiveResizing(stages),
         *spec.init_callbacks(model, initialized),
