@@ -130,7 +130,8 @@ def test_both_formats_are_read_back(names: tuple[str, ...], tmp_path: Path) -> N
                 if label != "background":
                     value = 255 if len(names) == 1 else number
                     own = labels.index(label) if format_name == "labelme" else max(1, number)
-                    assert iou(read == own, wanted == value) >= 0.985, (format_name, name, label)
+                    least = 0.99 if len(names) == 1 else 0.985  # polygons of two classes overlap a little
+                    assert iou(read == own, wanted == value) >= least, (format_name, name, label)
 
 
 def test_a_mask_without_objects_has_no_polygon(tmp_path: Path) -> None:

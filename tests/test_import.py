@@ -170,6 +170,25 @@ def test_overlaps_by_area_classes_and_crowds() -> None:
     assert set(np.unique(mask_of("one/masks/0.png"))) == {0, 1}
 
 
+def test_many_images_are_drawn_in_processes_and_crowds_of_one_class_are_ignored(capsys: Capture) -> None:
+    """More images than are drawn in this process; a single class with ignored pixels stays a single class."""
+    annotations = [
+        {"image_id": number, "category_id": 7, "segmentation": [square(number, 3, 5)], "iscrowd": number % 2}
+        for number in range(20)
+    ]
+    coco_file(Path("src/a.json"), annotations, images=20)
+    assert convert("coco", "src/a.json") == 0
+    for number in range(20):
+        mask = mask_of(f"out/masks/{number}.png")
+        expected = np.zeros_like(mask)
+        expected[3:8, number : number + 5] = 255 if number % 2 else 1
+        np.testing.assert_array_equal(mask, expected)
+    assert options() | {"root": ""} == {"root": "", "classes": ["dog"], "ignore": 255}
+    data = FolderDataModule(cache_dir=Path("cache"), num_workers=0, **(options() | {"root": Path("out")}))
+    data.prepare([STAGE])
+    assert "mask values: 0 = background 98.4%, 1 = dog 0.8%, 255 = ignored 0.8%" in capsys.readouterr().out
+
+
 def test_masks_equal_those_of_pycocotools() -> None:
     coco = pytest.importorskip("pycocotools.coco", reason="pycocotools is not installed")
     path = coco_file(Path("src/a.json"), coco_annotations()[:3])

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from datamodules.annotations.annotation_set import AnnotatedImage, Skipped, split_of
+from datamodules.annotations.annotation_set import BACKGROUND_LABELS, AnnotatedImage, Skipped, split_of
 from datamodules.annotations.color_masks import IGNORE, ColorMask
 from datamodules.annotations.convert import Converted, Converter, Job
 from datamodules.errors import DataError
@@ -123,11 +123,11 @@ def write_set(
 def class_names(account: Account, names: Sequence[str]) -> tuple[list[str], int | None]:
     """The classes for ``FolderDataModule``, and the ignored value.
 
-    One class against background needs only its own name, unless pixels are ignored.
+    One class against background needs only its own name.
     """
     ignore = IGNORE if account.pixels[IGNORE] else None
-    if len(names) == 2 and names[0] == "background" and ignore is None:
-        return [names[1]], None
+    if len(names) == 2 and names[0] in BACKGROUND_LABELS:
+        return [names[1]], ignore
     return list(names), ignore
 
 
