@@ -91,6 +91,7 @@ class StyleBatch(TypedDict):
     """Content images: patches at the stage's size, from the loaders of training, validation and test."""
 
     content: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
+    style: Tensor  # (N,) int64, index of the style image that it is rendered after
     name: list[str]  # N names relative to the data's root
 
 

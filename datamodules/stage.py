@@ -19,7 +19,8 @@ class Stage:
         epochs: passes over the training data.
         lr: peak learning rate of the last layer group.
         lr_scale: factor on ``lr`` for each layer group, from the input to the output; ``None`` is 1 for all.
-        frozen: number of layer groups, from the input, that are not trained; ``"encoder"`` is all but the last.
+        frozen: number of layer groups, from the input, that are not trained; ``"encoder"`` is all but the last, and so
+            is ``"body"``, the word for a network of many styles.
             Batch norm inside a frozen group also keeps its running statistics.
         frozen_bn: which batch norms keep their running statistics while their weights are trained: ``"all"``, as in
             the lesson after unfreezing, ``"encoder"`` (or true) for all but the last layer group, or false for none.
@@ -46,7 +47,7 @@ class Stage:
     epochs: int
     lr: float
     lr_scale: tuple[float, ...] | None = None
-    frozen: int | Literal["encoder"] = 0
+    frozen: int | Literal["encoder", "body"] = 0
     frozen_bn: bool | Literal["all", "encoder"] = False
     augment: bool = True
     shape: Literal["cosine", "linear"] = "cosine"
@@ -64,7 +65,8 @@ class Stage:
             self._require(field, getattr(self, field) >= 1, "at least 1")
         self._require("lr", self.lr > 0, "above 0")
         self._require("lr_scale", self.lr_scale is None or min(self.lr_scale, default=0) > 0, "all above 0")
-        self._require("frozen", self.frozen == "encoder" or self.frozen >= 0, "a number of layer groups or 'encoder'")
+        named = self.frozen in ("encoder", "body")
+        self._require("frozen", named or int(self.frozen) >= 0, "a number of layer groups, 'encoder' or 'body'")
         self._require("div", self.div >= 1, "at least 1")
         self._require("warmup", 0 < self.warmup < 1, "between 0 and 1")
         self._require("frozen_bn", self.frozen_bn in (True, False, "all", "encoder"), "true, false, 'all' or 'encoder'")

@@ -44,6 +44,8 @@ class ImageTask(LightningModule):
 
     Attributes:
         classes: names of the classes; empty for tasks without classes.
+        styles: names of the styles; empty for tasks without styles.
+        training_only: prefixes of tensors that inference does not need; exported networks may lack them.
         test_table: one row of scores per test image, the worst first; the same on all ranks.
 
     Raises:
@@ -51,6 +53,8 @@ class ImageTask(LightningModule):
     """
 
     classes: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+    training_only: tuple[str, ...] = ()
 
     def __init__(
         self,

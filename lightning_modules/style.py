@@ -1,8 +1,8 @@
 """Style transfer: batches of images to losses, scores and stylized images."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -11,7 +11,8 @@ from lightning_modules.base import with_total
 from lightning_modules.tiled import TiledTask, Tiling
 from lightning_modules.typed_trainer import typed
 from models.gather import gather_rows
-from models.losses.style import StyleLoss
+from models.losses.style import StyleLoss, total_of
+from models.style.multi_style_resnet import MultiStyleResnet
 
 #: Number of training images that the style loss is normalized with.
 CALIBRATION_IMAGES = 16
@@ -34,10 +35,10 @@ class TileableNet(Protocol):
 
 @runtime_checkable
 class StyleData(Protocol):
-    """A data module with a style image."""
+    """A data module with style images."""
 
-    def style(self) -> Tensor:
-        """The style image, (3, h, w) float32 in [0, 1]."""
+    def styles(self) -> list[Tensor]:
+        """The style images, (3, h, w) float32 in [0, 1] each."""
         ...
 
     def calibration_images(self, count: int) -> Tensor:
@@ -55,7 +56,7 @@ class StyleScore(TypedDict):
 
 
 class StyleModule(TiledTask):
-    """Trains ``net`` to render images in the style of one image, which the data module provides.
+    """Trains ``net`` to render images in the style of one image, or of one of several, which the data module provides.
 
     Scores are means over images: the loss, its parts, and ``val/relative``, the loss of the stylized images divided by
     that of the untouched ones (whose content part is 0).
@@ -66,19 +67,29 @@ class StyleModule(TiledTask):
         loss: compares the result with the image (content) and with the style image.
         tile: side in pixels of the tiles that large images are divided into; 1024 take about 1 GB with the default
             net.
+        styles: names of the styles, in the order of the data module's.
         options: of ``ImageTask``.
 
     Raises:
         TypeError: if ``net`` has no ``reach`` and ``multiple``.
-        ValueError: if ``tile`` is too small for the receptive field.
+        ValueError: if ``tile`` is too small for the receptive field, or a net of one style is given several.
     """
 
     test_table: list[StyleScore]
+    training_only = ("loss.",)
 
-    def __init__(self, *, net: nn.Module, loss: StyleLoss, tile: int = 1024, **options: Any) -> None:
+    def __init__(
+        self, *, net: nn.Module, loss: StyleLoss, tile: int = 1024, styles: Sequence[str] = (), **options: Any
+    ) -> None:
         super().__init__(net=net, **options)
         if not isinstance(net, TileableNet):
             raise TypeError(f"{type(net).__name__} needs reach and multiple, by which its tiles are chosen")
+        if len(styles) > 1 and not isinstance(net, MultiStyleResnet):
+            raise ValueError(
+                f"{type(net).__name__} learns one style, not {len(styles)}: name one style image, or set "
+                "--model.net models.MultiStyleResnet"
+            )
+        self.styles = tuple(styles)
         # Tiled inference drops three eighths of the overlap on each side.
         self._multiple, self._reach = net.multiple, net.reach
         self._overlap = -(-self._reach * 8 // (3 * self._multiple)) * self._multiple
@@ -134,13 +145,36 @@ class StyleModule(TiledTask):
             TypeError: if ``data`` has no style image.
         """
         if not isinstance(data, StyleData):
-            raise TypeError(f"{type(data).__name__} needs style() and calibration_images(count) to train style with")
-        self.loss.set_style(data.style())
+            raise TypeError(f"{type(data).__name__} needs styles() and calibration_images(count) to train style with")
+        self.loss.set_styles(data.styles())
         self.loss.calibrate(data.calibration_images(count))
 
     def losses(self, batch: StyleBatch) -> dict[str, Tensor]:
         """Returns the parts of the loss of a batch and their sum under ``"loss"``."""
-        return with_total(self.loss(self.net(batch["content"]), batch["content"]))
+        return with_total(self.loss(self.stylize(batch), batch["content"], batch["style"]))
+
+    def stylize(self, batch: StyleBatch) -> Tensor:
+        """Renders each image of a batch in its style."""
+        preds: Tensor = self.net(batch["content"], batch["style"]) if self._many else self.net(batch["content"])
+        return preds
+
+    @property
+    def _many(self) -> bool:
+        return isinstance(self.net, MultiStyleResnet)
+
+    def fix_style(self, blend: Mapping[str, float]) -> None:
+        """Replaces a network of many styles by that of one style, or a blend of several, which names it.
+
+        Args:
+            blend: weights by the name of the style.
+
+        Raises:
+            ValueError: if the network has one style only, a name is unknown, or the sum of the weights is not above 0.
+        """
+        if not isinstance(self.net, MultiStyleResnet):
+            raise ValueError("the network has one style")
+        self.net = self.net.fixed(blend)
+        self.styles = (",".join(name if len(blend) == 1 else f"{name}:{weight:g}" for name, weight in blend.items()),)
 
     def on_validation_epoch_start(self) -> None:
         """Resets the metrics, also after an interrupted validation."""
@@ -151,13 +185,12 @@ class StyleModule(TiledTask):
         """Scores a batch of patches; returns ``None`` for an empty batch."""
         if not batch["name"]:
             return None
-        content = batch["content"]
-        preds: Tensor = self.net(content)
-        parts = self.loss.parts_per_image(preds, content)
-        score = torch.stack(list(parts.values())).sum(0)
+        preds = self.stylize(batch)
+        parts, untouched = self.loss.with_untouched(preds, batch["content"], batch["style"])
+        score = total_of(parts)
         metrics = self._val_metrics()
         metrics["loss"].update(score)
-        metrics["untouched"].update(self.loss.per_image(content, content))
+        metrics["untouched"].update(untouched)
         for name, part in parts.items():
             metrics[f"loss/{name}"].update(part)
         return {"loss": score.mean(), "preds": preds, "score": score}
@@ -178,9 +211,8 @@ class StyleModule(TiledTask):
         """Scores stylized and untouched images."""
         if not batch["name"]:
             return
-        content = batch["content"]
-        stylized = self.loss.per_image(self.net(content), content)
-        untouched = self.loss.per_image(content, content)
+        parts, untouched = self.loss.with_untouched(self.stylize(batch), batch["content"], batch["style"])
+        stylized = total_of(parts)
         self.test_loss.update(stylized)
         self.test_untouched.update(untouched)
         columns = (stylized.tolist(), untouched.tolist(), (stylized / untouched).tolist())

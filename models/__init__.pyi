@@ -6,6 +6,7 @@ from .losses.style import StyleLoss as StyleLoss
 from .segmentation.simple_decoder import SimpleSegmenter as SimpleSegmenter
 from .segmentation.unet import UNet as UNet
 from .segmentation.unet34 import UNet34 as UNet34
+from .style.multi_style_resnet import MultiStyleResnet as MultiStyleResnet
 from .style.style_resnet import StyleResnet as StyleResnet
 from .super_resolution.sr_resnet import SrResnet as SrResnet
 from .super_resolution.upsampling import SubpixelUpsample as SubpixelUpsample

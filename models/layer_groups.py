@@ -16,12 +16,12 @@ class LayerGroups(Protocol):
         ...
 
 
-def frozen_count(groups: int, frozen: int | Literal["encoder"]) -> int:
+def frozen_count(groups: int, frozen: int | Literal["encoder", "body"]) -> int:
     """Returns the number of leading groups that are frozen.
 
     Args:
         groups: number of layer groups of the net.
-        frozen: number of groups from the input, or ``"encoder"`` for all but the last.
+        frozen: number of groups from the input, or ``"encoder"`` or ``"body"`` for all but the last.
 
     Raises:
         ValueError: if no group would be trained.
@@ -29,7 +29,7 @@ def frozen_count(groups: int, frozen: int | Literal["encoder"]) -> int:
     >>> frozen_count(3, "encoder"), frozen_count(3, 1), frozen_count(3, 0)
     (2, 1, 0)
     """
-    count = groups - 1 if frozen == "encoder" else frozen
+    count = groups - 1 if isinstance(frozen, str) else frozen
     if not 0 <= count < groups:
         raise ValueError(f"frozen={frozen!r} leaves nothing to train: the net has {groups} layer groups")
     return count

@@ -54,7 +54,7 @@ def test_normalization_is_measured_on_the_given_images_and_logged(
     module, data = task(tv_weight=0.5)
     fit(module, data, tmp_path, StyleCalibration(count=3))
     expected = task(tv_weight=0.5)[0].loss
-    expected.set_style(data.style())
+    expected.set_styles(data.styles())
     units = expected.calibrate(data.calibration_images(3))
     assert dict(zip(units, module.loss.units.tolist(), strict=True)) == units
     assert torch.equal(module.loss.get_buffer("gram_4"), expected.get_buffer("gram_4"))
@@ -68,7 +68,7 @@ def test_normalization_is_measured_on_the_given_images_and_logged(
 
 def test_table_of_unnormalized_parts_is_labeled() -> None:
     module, data = task(balance=False, style_weight=100.0)
-    module.loss.set_style(data.style())
+    module.loss.set_styles(data.styles())
     units = module.loss.calibrate(data.calibration_images(2))
     lines = calibration_lines(module.loss)
     assert "parts are not balanced" in lines[0]
@@ -103,7 +103,7 @@ def test_averaged_weights_use_the_same_loss_before_averaging_starts(tmp_path: Pa
     fit(module, data, tmp_path, StyleCalibration(count=3), average)
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
     expected = task()[0].loss
-    expected.set_style(data.style())
+    expected.set_styles(data.styles())
     expected.calibrate(data.calibration_images(3))
     assert torch.equal(saved["loss.gram_4"], expected.get_buffer("gram_4"))
     assert torch.equal(saved["loss.units"], expected.units)

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from datamodules.errors import DataError
-from datamodules.images.style import StyleDataModule, read_style
+from datamodules.images.style import StyleDataModule
+from datamodules.images.style_images import read_style
 from datamodules.loading.sampler import Key
 from datamodules.stage import Stage
 from tests.helpers.tiny_images import noise, pixels, save, save_images
@@ -74,13 +75,13 @@ def test_validation_and_test_use_the_center_crop(tmp_path: Path) -> None:
 
 def test_style_image_keeps_its_size(tmp_path: Path) -> None:
     data = module(tmp_path)
-    style = data.style()
+    (style,) = data.styles()
     assert style.shape == (3, 40, 60)  # 80 x 120 with the shorter side 40
     assert style.dtype == torch.float32
     assert 0 <= style.min() < style.max() <= 1
     halves = noise(77, 80, 120).reshape(40, 2, 60, 2, 3).mean((1, 3)) / 255
     np.testing.assert_allclose(style.permute(1, 2, 0).numpy(), halves, atol=0.6 / 255)
-    square = module(tmp_path, style_crop=True).style()
+    square = module(tmp_path, style_crop=True).styles()[0]
     torch.testing.assert_close(square, style[:, :, 20:], rtol=0, atol=0)  # the top right one, as in the lesson
 
 
@@ -91,7 +92,7 @@ def test_style_image_crop_is_reported(tmp_path: Path, capsys: pytest.CaptureFixt
     data = module(tmp_path, style_image=gray)
     data.prepare([STAGE])
     assert "it is gray, so the results will be gray" in capsys.readouterr().out
-    assert data.style().shape == (3, 40, 40)
+    assert data.styles()[0].shape == (3, 40, 40)
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "RGBA", "P", "1", "I;16"])
@@ -133,12 +134,12 @@ def test_sample_data_is_prepared_without_a_root(tmp_path: Path, monkeypatch: pyt
     painting = save(tmp_path / "sample_painting" / "night.png", noise(1, 50, 50))
     asked: list[Path] = []
     monkeypatch.setattr(
-        "datamodules.images.style.ensure_sample_painting", lambda folder: asked.append(folder) or painting
+        "datamodules.images.style_images.ensure_sample_painting", lambda folder: asked.append(folder) or painting
     )
     data = StyleDataModule(style_size=40, cache_dir=tmp_path, num_workers=0)
     data.setup("fit")
     assert asked == [tmp_path / "sample_painting"]
-    assert data.style().shape == (3, 40, 40)
+    assert data.styles()[0].shape == (3, 40, 40)
     assert len(data.val_set(STAGE)) == 3  # type: ignore[arg-type]
 
 

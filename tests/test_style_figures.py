@@ -73,7 +73,7 @@ def styled(content: Tensor, preds: Tensor, *, name: str = "a", score: float = 1.
 
 
 def figures_of(style: Tensor, *, random: bool = False) -> StyleFigures:
-    return StyleFigures(style=lambda: style, random_features=lambda: random)
+    return StyleFigures(styles=lambda: [style], random_features=lambda: random)
 
 
 def test_positions_of_content_style_and_result() -> None:

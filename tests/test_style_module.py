@@ -64,7 +64,7 @@ def test_table_lists_every_image_worst_first() -> None:
 
 def test_step_returns_a_score_per_image() -> None:
     module, data = gray_task()
-    module.loss.set_style(data.style())
+    module.loss.set_styles(data.styles())
     output = module.validation_step(next(iter(data.val_dataloader())))
     assert output is not None
     assert output["preds"][2].unique().tolist() == [0.25]
@@ -101,7 +101,7 @@ def test_data_without_a_painting_are_refused() -> None:
     module, _ = gray_task()
     data = DiscData(num_workers=0)
     data.set_stage(STAGE)
-    with pytest.raises(TypeError, match="DiscData needs style"):
+    with pytest.raises(TypeError, match="DiscData needs styles"):
         quiet_trainer().validate(module, data, verbose=False)
 
 

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from models.layer_groups import LayerGroups
-from models.style.style_resnet import StyleResnet, UnpaddedBlock, reflect
+from models.style.blocks import ResidualBlock
+from models.style.reflection import reflect
+from models.style.style_resnet import StyleResnet
 
 KINDS = [("batch", "nearest"), ("batch", "bilinear"), ("instance", "nearest"), ("instance", "bilinear")]
 
@@ -54,7 +56,7 @@ def test_border_agrees_with_numpy_reflection(size: tuple[int, int]) -> None:
 
 def test_shortcut_is_center_cropped() -> None:
     """By hand: first convolution the middle pixel times 2, second its left neighbour times 3, norms untrained."""
-    block = UnpaddedBlock(width=1, norm="batch").eval()
+    block = ResidualBlock(width=1, norm="batch").eval()
     for conv, place, factor in ((block.conv1, (1, 1), 2.0), (block.conv2, (1, 0), 3.0)):
         nn.init.zeros_(conv.weight)
         conv.weight.data[0, 0, place[0], place[1]] = factor

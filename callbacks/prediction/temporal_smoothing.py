@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from callbacks.prediction.motion import estimate_motion, warp
+
 Frame = NDArray[np.uint8]
 Values = TypeVar("Values", np.uint8, np.float32)
 
@@ -63,11 +65,13 @@ class Flicker:
 
 
 class TemporalSmoother:
-    """Exponential smoothing over time that is switched off wherever the source video changes.
+    """Exponential smoothing over time along the motion of the source video.
 
-    A result becomes ``w * previous + (1 - w) * current``, with the last smoothed frame as ``previous``. ``w`` is
-    ``amount`` where the source is static and falls to 0 where the mean change of a neighborhood reaches ``_MOVING``
-    gray levels, so that moving objects leave no trail and cuts are not blended.
+    A result becomes ``w * previous + (1 - w) * current``, with the last smoothed frame, moved along the optical flow of
+    the source (``estimate_motion``), as ``previous``. ``w`` is ``amount`` where the moved previous frame of the source
+    agrees with the current one, and falls to 0 where the mean difference of a neighborhood reaches ``_MOVING`` gray
+    levels and where a pixel was occluded, so that objects leave no trail and cuts are not blended. Two frames are in
+    memory, whatever the length of the video.
 
     Args:
         amount: weight of the previous frames, from 0 (off) to below 1; 0.8 averages over about five frames.
@@ -90,8 +94,11 @@ class TemporalSmoother:
         """
         current = result.astype(np.float32)
         if self._source is not None and self._smooth is not None:
-            weight = _resize_to(self.amount * stillness(source, self._source), result)[..., None]
-            current += weight * (self._smooth - current)
+            motion = estimate_motion(self._source, source)
+            agreement = stillness(source, warp(self._source, motion.flow)) * motion.visible
+            weight = _resize_to(self.amount * agreement, result)[..., None]
+            moved = warp(self._smooth, motion.resized(*result.shape[:2]).flow).clip(0, 255)
+            current += weight * (moved - current)
         self._source, self._smooth = source, current
         return current.round().astype(np.uint8)
 

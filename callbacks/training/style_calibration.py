@@ -59,13 +59,16 @@ class StyleCalibration(Callback):
 def calibration_lines(loss: StyleLoss) -> list[str]:
     """Formats the parts of a calibrated loss as a table: weight, unit, and value on untouched images."""
     how = "parts are in units of untouched images" if loss.balance else "parts are not balanced"
+    if loss.styles > 1:
+        how += f"; mean of {loss.styles} styles"
     lines = [f"style loss, {how}; features: {loss.weights_origin}"]
     lines.append(f"  {'part':10}{'weight':>10}{'unit':>12}{'untouched':>12}")
     total = 0.0
-    for (name, weight), unit in zip(loss.part_weights.items(), loss.units.tolist(), strict=True):
+    units = loss.mean_units()
+    for name, weight in loss.part_weights.items():
         if not weight:
             continue
-        untouched = 0.0 if name in CONTENT_PARTS else weight * (1.0 if loss.balance else unit)
+        untouched = 0.0 if name in CONTENT_PARTS else weight * (1.0 if loss.balance else units[name])
         total += untouched
-        lines.append(f"  {name:10}{weight:10.4g}{unit:12.4g}{untouched:12.4g}")
+        lines.append(f"  {name:10}{weight:10.4g}{units[name]:12.4g}{untouched:12.4g}")
     return [*lines, f"  {'loss':10}{'':22}{total:12.4g}"]

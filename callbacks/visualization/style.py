@@ -1,4 +1,4 @@
-"""Figures of style transfer: content, style image and result side by side, and the style image as the loss gets it."""
+"""Figures of style transfer: content, style image and result side by side, and style images as the loss gets them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,17 +16,24 @@ CORNER = SMALL // 4
 
 
 class StyleFigures(Figures):
-    """Draws the style image, validation images beside their results, and training patches.
+    """Draws the style images, validation images beside their results, and training patches.
 
     Args:
-        style: returns the style image, ``(3, h, w)`` float32 in [0, 1]; called when something is drawn, after the
-            data are prepared.
+        styles: returns the style images, ``(3, h, w)`` float32 in [0, 1] each; called when something is drawn, after
+            the data are prepared.
+        names: names of the styles; written beside images if there are several.
         random_features: returns whether the loss uses an untrained VGG; results are then labeled so. Known once the
             loss is loaded.
     """
 
-    def __init__(self, *, style: Callable[[], Tensor], random_features: Callable[[], bool] = lambda: False) -> None:
-        self.style, self.random_features = style, random_features
+    def __init__(
+        self,
+        *,
+        styles: Callable[[], list[Tensor]],
+        names: Sequence[str] = (),
+        random_features: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.styles, self.names, self.random_features = styles, tuple(names), random_features
 
     def score_text(self, score: float) -> str:
         """Formats the combined loss."""
@@ -48,10 +55,13 @@ class StyleFigures(Figures):
 
         Of the style image the center is drawn, at the scale of the content.
         """
-        content, preds = sample.inputs["content"], sample.outputs["preds"]
+        content, preds, index = sample.inputs["content"], sample.outputs["preds"], int(sample.inputs["style"])
         small = [
             Panel("content", resize_image(content, SMALL)),
-            Panel("style", resize_image(center_crop(self.style(), content.shape[-1]), SMALL)),
+            Panel(
+                self.names[index] if len(self.names) > 1 else "style",
+                resize_image(center_crop(self.styles()[index], content.shape[-1]), SMALL),
+            ),
             Panel("corner", resize_pixels(preds[:, :CORNER, :CORNER], SMALL)),
         ]
         title = f"{sample.name}: {self.score_text(sample.score)}"
@@ -66,8 +76,15 @@ class StyleFigures(Figures):
         return draw_grid(panels, title=title, note=f"{self._result}; {note}" if self.random_features() else note)
 
     def draw_start(self) -> dict[str, Tensor]:
-        """Draws the style image as the loss gets it."""
-        return {"style_image": draw_style_image(self.style())}
+        """Draws the style image as the loss gets it; of several the centers."""
+        styles = self.styles()
+        if len(styles) == 1:
+            return {"style_image": draw_style_image(styles[0])}
+        panels = [
+            Panel(name, resize_image(center_crop(style, min(style.shape[1:])), SMALL))
+            for name, style in zip(self.names, styles, strict=True)
+        ]
+        return {"style_image": draw_grid(panels, title="style images", note=f"{len(styles)} styles")}
 
     @property
     def _result(self) -> str:

@@ -1,121 +1,86 @@
-"""The data module of style transfer: patches of images, and the style image."""
+"""The data module of style transfer: patches of images, and the style images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.errors import DataError
 from datamodules.images.patch_cropper import PatchCropper
 from datamodules.images.patch_datamodule import PatchDataModule
-from datamodules.io.image import image_size, read_image
-from datamodules.io.resize import resize_to, top_right_crop
+from datamodules.images.style_images import StyleImage, find_style_images, read_style, style_names
 from datamodules.io.tensors import image_tensor
 from datamodules.loading.albumentations_compat import A
 from datamodules.loading.sampler import Key
-from datamodules.samples.painting import ensure_sample_painting
 from datamodules.stage import Stage
 
 _SMALLEST = 32  # the deepest layer of the style loss has a sixteenth of this side: two positions per side
-_COLORLESS = 8  # largest difference between the channels of a gray image in gray levels, from JPEG and scanners
-
-
-@dataclass(frozen=True)
-class StyleImage:
-    """The style image at the size that the loss sees.
-
-    Args:
-        path: its file.
-        original: height and width of the file's image as displayed.
-        pixels: ``(h, w, 3)`` RGB uint8.
-    """
-
-    path: Path
-    original: tuple[int, int]
-    pixels: NDArray[np.uint8]
-
-    @property
-    def gray(self) -> bool:
-        """Whether it has no colors."""
-        return int(np.ptp(self.pixels, axis=2).max()) <= _COLORLESS
-
-    def describe(self) -> str:
-        """One line with its file and sizes."""
-        (height, width), (h, w) = self.original, self.pixels.shape[:2]
-        line = f"  style: {self.path}, {width} x {height} px, resized to {w} x {h}"
-        return f"{line}; it is gray, so the results will be gray" if self.gray else line
-
-
-def read_style(path: Path, *, size: int, crop: bool) -> StyleImage:
-    """Reads a style image of any format and mode and resizes its shorter side to ``size``.
-
-    Args:
-        path: an image file.
-        size: shorter side in pixels; a smaller image is refused, since enlarged pixels show no brush strokes.
-        crop: whether only the square at the top right is used.
-
-    Raises:
-        DataError: if the file does not exist, cannot be read, or is smaller than ``size``.
-    """
-    way_out = "name an image with --data.style_image FILE"
-    if path.is_dir():
-        raise DataError(f"the style image {path} is a folder: {way_out}")
-    if not path.exists():
-        raise DataError(f"the style image {path} does not exist: {way_out}")
-    try:
-        height, width = image_size(path)
-        shorter = min(height, width)
-        if shorter < size:
-            raise DataError(
-                f"has {width} x {height} px, and its shorter side is resized to {size}: name a larger image, or lower "
-                f"--data.style_size to {shorter}"
-            )
-        pixels = read_image(path, min_side=2 * size)
-    except DataError as error:
-        raise DataError(f"the style image {path}: {str(error).removeprefix(f'{path}: ')}") from error
-    pixels = resize_to(pixels, round(height * size / shorter), round(width * size / shorter))
-    return StyleImage(path, (height, width), top_right_crop(pixels, size) if crop else pixels)
 
 
 class StyleDataModule(PatchDataModule):
-    """Patches of any folder of images, and one style image.
+    """Patches of any folder of images, and one or several style images.
 
     A stage's ``size`` is the side of the patches. Training patches are random crops, half of them mirrored if the stage
-    augments; validation and ``test`` use center crops of the held-out images.
+    augments; validation and ``test`` use center crops of the held-out images. With several style images, every
+    training patch draws its style, a function of (seed, epoch, index); held-out images take the styles in turn.
 
     Args:
-        style_image: image file of the style; ``None`` is a night landscape that the project paints.
-        style_size: shorter side of the style image in pixels as the loss sees it; the size of the brush strokes in the
-            results is proportional to it.
-        style_crop: whether only the square at the top right of the style image is used, as in the lesson.
+        style_image: image file of the style, a folder of images, or a list of both; the names ``night_landscape`` (that
+            the project paints), ``brick``, ``grass`` and ``ihc`` (of scikit-image) stand for images that come with
+            Darkroom. ``None`` is ``night_landscape``.
+        style_names: names of the styles; ``None`` takes the file names without suffix.
+        style_size: shorter side of the style images in pixels as the loss sees them; the size of the brush strokes in
+            the results is proportional to it.
+        style_crop: whether only the square at the top right of a style image is used, as in the lesson.
+        style_trim: fraction of the height of style images that is cut off at the lower edge, where scans carry marks.
         **options: of ``PatchDataModule``.
 
     Raises:
-        ValueError: if a number is out of its range.
+        ValueError: if a number is out of its range, or two styles have one name.
     """
 
     def __init__(
-        self, *, style_image: Path | None = None, style_size: int = 256, style_crop: bool = False, **options: Any
+        self,
+        *,
+        style_image: Path | Sequence[Path] | None = None,
+        style_names: Sequence[str] | None = None,
+        style_size: int = 256,
+        style_crop: bool = False,
+        style_trim: float = 0.0,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         if style_size < _SMALLEST:
             raise ValueError(f"style_size must be at least {_SMALLEST}, not {style_size}")
-        self._style_path, self._style_size, self._style_crop = style_image, style_size, style_crop
-        self._style: StyleImage | None = None
+        if not 0 <= style_trim < 1:
+            raise ValueError(f"style_trim must be at least 0 and below 1, not {style_trim:g}")
+        given = [style_image] if isinstance(style_image, str | Path) else [*(style_image or ())]
+        self._style_files = [Path(file) for file in given]
+        self._style_size, self._style_crop, self._style_trim = style_size, style_crop, style_trim
+        self._style_names = tuple(style_names or ())
+        self._styles: list[StyleImage] = []
 
-    def style(self) -> Tensor:
-        """The style image ``(3, h, w)`` float32 RGB in [0, 1], the same on every process.
+    @property
+    def style_names(self) -> tuple[str, ...]:
+        """Names of the styles, in the order of ``styles()``.
 
         Raises:
-            DataError: if the file cannot be used.
+            DataError: if two images have one name.
         """
-        return image_tensor(self._load_style().pixels)
+        return self._style_names or tuple(style_names(self._style_files))
+
+    def styles(self) -> list[Tensor]:
+        """The style images ``(3, h, w)`` float32 RGB in [0, 1], the same on every process.
+
+        Raises:
+            DataError: if a file cannot be used.
+        """
+        return [image_tensor(style.pixels) for style in self._load_styles()]
 
     def calibration_images(self, count: int) -> Tensor:
         """Training patches of the stage, evenly spaced over the set: the same on every process and after a restart.
@@ -129,58 +94,66 @@ class StyleDataModule(PatchDataModule):
         Raises:
             DataError: if no image is large enough.
         """
-        patches = ContentDataset(self.cropper("train", self.stage))
+        patches = ContentDataset(self.cropper("train", self.stage), styles=1, random=False)
         count = min(count, len(patches))
         indices = (number * len(patches) // count for number in range(count))
         return torch.stack([patches[Key(0, index)]["content"] for index in indices])
 
     def describe(self) -> list[str]:
-        """As ``PatchDataModule``, and a line about the style image."""
-        return [*super().describe(), self._load_style().describe()]
+        """As ``PatchDataModule``, and a line about each style image."""
+        return [*super().describe(), *(style.describe() for style in self._load_styles())]
 
     def prepare(self, stages: Sequence[Stage]) -> None:
-        """As ``PatchDataModule``; checks the style image first."""
-        self._load_style()
+        """As ``PatchDataModule``; checks the style images first."""
+        self._load_styles()
         super().prepare(stages)
 
     def setup(self, stage: str) -> None:
-        """As ``PatchDataModule``, and loads the style image."""
+        """As ``PatchDataModule``, and loads the style images."""
         super().setup(stage)
-        self._load_style()
+        self._load_styles()
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """Random crops of the training images, half of them mirrored if the stage augments."""
         mirrored = [A.HorizontalFlip(p=0.5)] if stage.augment else []
-        return ContentDataset(self.cropper("train", stage, augment=mirrored))
+        return ContentDataset(self.cropper("train", stage, augment=mirrored), styles=len(self.style_names), random=True)
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """Center crops of the held-out images."""
-        return ContentDataset(self.cropper("val", stage))
+        return ContentDataset(self.cropper("val", stage), styles=len(self.style_names), random=False)
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """Center crops of the test images, which are those of the validation if there are no others."""
-        return ContentDataset(self.cropper("test", stage))
+        return ContentDataset(self.cropper("test", stage), styles=len(self.style_names), random=False)
 
     def magnification(self, stage: Stage) -> int:  # noqa: ARG002 - the same for every stage
         """1: a patch has the stage's size."""
         return 1
 
-    def _load_style(self) -> StyleImage:
-        if self._style is None:
-            path = self._style_path or ensure_sample_painting(self._cache_folder / "sample_painting")
-            self._style = read_style(path, size=self._style_size, crop=self._style_crop)
-        return self._style
+    def _load_styles(self) -> list[StyleImage]:
+        if not self._styles:
+            names, files = self.style_names, find_style_images(self._style_files, cache=self._cache_folder)
+            if len(names) != len(files):
+                raise DataError(
+                    f"there are {len(names)} styles ({', '.join(names)}) and {len(files)} style images: name one image "
+                    "for each with --data.style_image"
+                )
+            read = partial(read_style, size=self._style_size, crop=self._style_crop, trim=self._style_trim)
+            self._styles = [read(file) for file in files]
+        return self._styles
 
 
 class ContentDataset(Dataset[dict[str, Any]]):
-    """Samples of ``StyleBatch``: ``content`` (3, S, S) float32 in [0, 1], and ``name``.
+    """Samples of ``StyleBatch``: ``content`` (3, S, S) float32 in [0, 1], ``style``, and ``name``.
 
     Args:
         cropper: crops the patches.
+        styles: number of styles.
+        random: whether a patch draws its style by (seed, epoch, index); otherwise the styles are taken in turn.
     """
 
-    def __init__(self, cropper: PatchCropper) -> None:
-        self._cropper = cropper
+    def __init__(self, cropper: PatchCropper, *, styles: int, random: bool) -> None:
+        self._cropper, self._styles, self._random = cropper, styles, random
 
     def __len__(self) -> int:
         return len(self._cropper)
@@ -189,10 +162,18 @@ class ContentDataset(Dataset[dict[str, Any]]):
         """Name of the sample, for messages."""
         return self._cropper.name(key)
 
+    def style(self, key: Key) -> int:
+        """Index of the style of one patch."""
+        if not self._random:
+            return key.index % self._styles
+        # Not the random numbers of the crop, whose generator has the same seed.
+        return int(np.random.default_rng((self._cropper.seed(key), 1)).integers(self._styles))
+
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Returns one patch of one epoch.
 
         Raises:
             DataError: if the file was removed, changed or damaged since it was checked.
         """
-        return {"content": image_tensor(self._cropper.crop(key)), "name": self._cropper.name(key)}
+        content = image_tensor(self._cropper.crop(key))
+        return {"content": content, "style": self.style(key), "name": self._cropper.name(key)}

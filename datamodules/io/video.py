@@ -81,7 +81,7 @@ class VideoReader:
         """Yields the frames in increasing time.
 
         Raises:
-            DataError: if no frame can be decoded.
+            DataError: if no frame can be decoded, or the size of the frames changes.
         """
         self.problems = []
         if self._is_gif:
@@ -89,11 +89,20 @@ class VideoReader:
             self._report_problems(_PacketCount(), Fraction(0))
             return
         count, last, end = _PacketCount(), None, Fraction(0)
+        size: tuple[int, ...] = ()
         with open_video(self.path) as container:
             for frame in _decode(container, count):
                 time = self._time(frame, after=last)
                 last, end = time, time + _duration(frame, self.info)
-                yield TimedFrame(pixels=_pixels(frame), time=time)
+                pixels = _pixels(frame)
+                size = size or pixels.shape
+                if pixels.shape != size:
+                    raise DataError(
+                        f"{self.path}: its frames are {size[1]} x {size[0]} px and from {float(time):.2f} s on "
+                        f"{pixels.shape[1]} x {pixels.shape[0]}: convert it to one size first, for example with ffmpeg "
+                        f"-vf scale={size[1]}:{size[0]}"
+                    )
+                yield TimedFrame(pixels=pixels, time=time)
         if last is None:
             raise DataError(f"{self.path}: no frame of it can be decoded; copy or download it again, or leave it out")
         self._report_problems(count, end)

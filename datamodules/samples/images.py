@@ -34,3 +34,10 @@ def ensure_sample_images(folder: Path) -> Path:
             Image.fromarray(pixels).save(file, "PNG")
     (folder / _READY).touch()
     return folder
+
+
+def texture_file(name: str) -> Path:
+    """The file of an image in scikit-image's package, for example ``brick``; nothing is written or downloaded."""
+    from skimage import data
+
+    return Path(data.__file__).parent / f"{name}.png"

@@ -67,6 +67,9 @@ def main(argv: Sequence[str]) -> int:
         print(f"style_gatys: {error}", file=sys.stderr)
         return 2
     module = cast(StyleModule, context.model)
+    if len(module.styles) > 1:
+        print("style_gatys: compares networks of one style", file=sys.stderr)
+        return 2
     device = context.trainer.strategy.root_device
     module.to(device).eval().requires_grad_(False)
     module.loss.load()

@@ -1,5 +1,6 @@
 """``export``: writes a trained network for use without Darkroom."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
@@ -7,8 +8,11 @@ from jsonargparse import ArgumentParser
 from callbacks.output_file import output_file
 from experiments.cli.usage import UsageError, unknown
 from experiments.export.formats import CONFIG, SUFFIXES, WRITERS, Source, require_packages
+from experiments.inference.styles import choose_style
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
+from lightning_modules.base import ImageTask
+from lightning_modules.style import StyleModule
 
 #: Runs ONNX exports without Darkroom.
 SCRIPT = Path(__file__).parents[1] / "onnx_predict.py"
@@ -24,6 +28,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path | None,
         default=None,
         help="file to write; each format adds its own suffix (default: export/ of the run)",
+    )
+    parser.add_argument(
+        "--style", type=str | None, default=None, help="networks of many styles: the style, or blend, that is exported"
     )
     parser.add_argument("--half", action="store_true", help="store weights as float16: half the size")
     parser.add_argument(
@@ -57,6 +64,7 @@ def run(context: RunContext) -> int:
             raise UsageError(
                 f"{relative_to_here(existing)} exists: add --overwrite to replace it, or name another --out"
             )
+    fix_exported_style(context.model, context.config.style, formats)
     source = Source(module=context.model.eval(), checkpoint=context.checkpoint, half=context.config.half)
     for kind, target in targets.items():
         checked = WRITERS[kind](source, target)
@@ -66,6 +74,19 @@ def run(context: RunContext) -> int:
             file.write(SCRIPT.read_bytes())
         print(f"{relative_to_here(out.parent / SCRIPT.name)}  applies ONNX files with numpy, pillow and onnxruntime")
     return 0
+
+
+def fix_exported_style(model: ImageTask, style: str | None, formats: Sequence[str]) -> None:
+    """Fixes the style of a network of many styles; without a style, safetensors alone keep all of them.
+
+    Raises:
+        UsageError: for a style that the network does not have, or if a format needs one.
+    """
+    if not isinstance(model, StyleModule):
+        if style is not None:
+            raise UsageError("--style is an option of networks of style transfer")
+    elif style is not None or list(formats) != ["safetensors"]:
+        choose_style(model, style)
 
 
 def parse_formats(text: str) -> list[str]:

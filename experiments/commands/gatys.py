@@ -1,6 +1,7 @@
 """``gatys``: stylizes one image by optimizing its pixels, without a network (Gatys et al. 2016)."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from datamodules.errors import DataError
 from datamodules.io.image import read_image
 from datamodules.io.resize import resize_to
 from datamodules.io.tensors import image_tensor
-from experiments.cli.usage import UsageError
+from experiments.cli.usage import UsageError, unknown
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from lightning_modules.style import StyleData, StyleModule
@@ -33,6 +34,9 @@ OPTIMIZERS = {"lbfgs": lbfgs, "adam": adam}
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the content image, the file to write, and the settings of the optimization."""
     parser.add_argument("--content", type=Path | None, default=None, help="the image to stylize")
+    parser.add_argument(
+        "--style", type=str | None, default=None, help="of several style images, the name of the one to use"
+    )
     parser.add_argument("--out", type=Path | None, default=None, help="PNG to write (default: in the run's folder)")
     parser.add_argument("--iterations", type=int, default=500, help="number of evaluations of the loss")
     parser.add_argument("--optimizer", type=Literal["lbfgs", "adam"], default="lbfgs", help="optimizer of the pixels")
@@ -57,10 +61,11 @@ def run(context: RunContext) -> int:
         raise UsageError(f"--iterations must be at least 1, not {config.iterations}")
     if config.out is not None and config.out.suffix.lower() != ".png":
         raise UsageError(f"--out {config.out}: the result is a PNG file, so the name must end in .png")
+    index = style_index(context.model.styles, config.style)
     content = read_content(config.content, config.size)
     loss: StyleLoss = context.model.loss
     if not loss.has_style:
-        loss.set_style(context.datamodule.style())
+        loss.set_styles(context.datamodule.styles())
     loss.to(context.trainer.strategy.root_device)
     content = content.to(loss.units.device)
     if not loss.calibrated:
@@ -68,10 +73,11 @@ def run(context: RunContext) -> int:
     print(f"image: {config.content}, resized to {content.shape[3]} x {content.shape[2]} px")
     print(f"features: {loss.weights_origin}")
     start = time.monotonic()
-    painted = optimize(loss, content, iterations=config.iterations, optimizer=config.optimizer)
+    styles = torch.tensor([index], device=content.device)
+    painted = optimize(loss, content, styles, iterations=config.iterations, optimizer=config.optimizer)
     out = config.out or context.folder.path / default_name(config.content, random=loss.random)
     save_png(out, (painted.image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy())
-    print(summary(painted, loss(painted.image, content), seconds=time.monotonic() - start))
+    print(summary(painted, loss(painted.image, content, styles), seconds=time.monotonic() - start))
     print(f"image: {relative_to_here(out)}")
     return 0
 
@@ -94,11 +100,26 @@ def read_content(path: Path, size: int) -> Tensor:
     return image_tensor(pixels)[None]
 
 
-def optimize(loss: StyleLoss, content: Tensor, *, iterations: int, optimizer: str) -> GatysResult:
+def style_index(names: Sequence[str], chosen: str | None) -> int:
+    """Returns the index of the chosen style; the only one needs no name.
+
+    Raises:
+        UsageError: if there are several and none is chosen, or the chosen one does not exist.
+    """
+    if chosen is None:
+        if len(names) > 1:
+            raise UsageError(f"gatys paints one style: choose one with --style. There are: {', '.join(names)}")
+        return 0
+    if chosen not in names:
+        raise unknown("style", chosen, names)
+    return names.index(chosen)
+
+
+def optimize(loss: StyleLoss, content: Tensor, styles: Tensor, *, iterations: int, optimizer: str) -> GatysResult:
     """Optimizes the pixels with a progress bar that shows the loss."""
 
     def total(pixels: Tensor) -> Tensor:
-        return torch.stack(list(loss(pixels, content).values())).sum()
+        return torch.stack(list(loss(pixels, content, styles).values())).sum()
 
     with tqdm(total=iterations, desc="optimizing", unit="iteration") as bar:
 

@@ -227,7 +227,7 @@ def _predict_video(
     height, width = writer.size
     sound = "sound copied" if facts.audio_streams else "no sound"
     report.lines += [
-        f"{listed.path}: {writer.frames} frames in {seconds:.1f} s",
+        f"{listed.path}: {writer.frames} frames in {seconds:.1f} s, {seconds / max(1, writer.frames):.2f} s per frame",
         f"  {target.relative_to(out)}  H.264, {width} x {height}, {sound}"
         f"{'; the existing file was replaced' if replaced else ''}",
         f"  {_flicker(writer)}",

@@ -21,6 +21,7 @@ from experiments.runs.checkpoint import LoadedCheckpoint
 from experiments.runs.exported import NETWORK_KEY
 from lightning_modules.base import ImageTask
 from lightning_modules.segmentation import SegmentationModule
+from models.style.multi_style_resnet import MultiStyleResnet
 
 OPSET = 18
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
@@ -124,12 +125,12 @@ def export_safetensors(source: Source, target: Path) -> str:
     Returns:
         What was written, for the user.
     """
-    config = network_config(source.checkpoint)
+    config = network_config(source)
     with output_file(target) as file:
         file.write(network_file(source, config))
     with output_file(target.with_name(CONFIG)) as file:
         file.write(json.dumps(config, indent=2).encode())
-    return f"{len(source.module.state_dict())} tensors, with {CONFIG}"
+    return f"{len(exported_tensors(source))} tensors, with {CONFIG}"
 
 
 WRITERS: Mapping[str, Callable[[Source, Path], str]] = {
@@ -146,23 +147,32 @@ def network_file(source: Source, config: Mapping[str, Any]) -> bytes:
     weights = {
         # The buffers of a loss have values that float16 cannot represent.
         name: _stored(tensor, half=source.half and name.startswith("net."))
-        for name, tensor in source.module.state_dict().items()
+        for name, tensor in exported_tensors(source).items()
     }
     return save(weights, metadata={NETWORK_KEY: json.dumps(config)})
 
 
-def network_config(checkpoint: LoadedCheckpoint) -> dict[str, Any]:
-    """Returns what builds the network of a checkpoint again: its record, and how far it was trained."""
+def exported_tensors(source: Source) -> dict[str, Tensor]:
+    """Returns the tensors of the module; of a run with many styles without the targets of the loss, 1.4 MB a style."""
+    left_out = source.module.training_only if len(source.checkpoint.record.get("styles", ())) > 1 else ()
+    return {name: tensor for name, tensor in source.module.state_dict().items() if not name.startswith(left_out)}
+
+
+def network_config(source: Source) -> dict[str, Any]:
+    """Returns what builds the network again: the record of its checkpoint, and how far it was trained."""
+    checkpoint = source.checkpoint
     data = checkpoint.record["data"]
     options = {key: value for key, value in data.get("init_args", {}).items() if key not in _LOCAL_PATHS}
+    if source.module.styles:
+        options["style_names"] = list(source.module.styles)
     return {
         "version": darkroom_version(),
         "epoch": checkpoint.epoch,
         "epochs_done": checkpoint.epochs_done,
         "steps_done": checkpoint.steps_done,
         "record": {
-            **checkpoint.record,
-            "model": _without_files(checkpoint.record["model"]),
+            **(record := _with_one_style(source)),
+            "model": _without_files(record["model"]),
             "data": {"class_path": data["class_path"], "init_args": options},
         },
     }
@@ -182,6 +192,17 @@ def _without_files(settings: Any) -> Any:
         else _without_files(value)
         for key, value in settings.items()
     }
+
+
+def _with_one_style(source: Source) -> dict[str, Any]:
+    """The record of the checkpoint; if one style of many was chosen, of a network of that style."""
+    record, net = source.checkpoint.record, source.checkpoint.record["model"]["net"]
+    if len(record.get("styles", ())) < 2 or isinstance(source.module.net, MultiStyleResnet):
+        return dict(record)
+    options = {**net.get("init_args", {}), "norm": "instance"}
+    options.pop("styles", None)
+    one = {"class_path": "models.StyleResnet", "init_args": options}
+    return {**record, "styles": list(source.module.styles), "model": {**record["model"], "net": one}}
 
 
 def metadata(source: Source) -> dict[str, str]:

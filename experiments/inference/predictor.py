@@ -1,6 +1,6 @@
 """A trained network as a function: images in, masks or images out, at their own size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
 from pathlib import Path
@@ -21,14 +21,17 @@ from datamodules.io.image import image_size, pillow_to_rgb, read_image
 from datamodules.io.native_depth import pillow_colors, pillow_extras, read_extras, read_native_depth
 from datamodules.io.resize import resize_image
 from datamodules.io.tensors import image_tensor
+from experiments.cli.usage import UsageError
 from experiments.inference.averaging import average_checkpoints_
 from experiments.inference.inputs import ImageInput, as_path, check_array, check_tensor, to_uint8
 from experiments.inference.results import Segmentation
+from experiments.inference.styles import choose_style
 from experiments.networks import list_networks
 from experiments.runs.checkpoint import load_checkpoint
 from experiments.runs.trained_module import build_module
 from lightning_modules.base import ImageTask
 from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.style import StyleModule
 from models.segmentation.ensemble import average_scales
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -45,6 +48,7 @@ def load(
     largest: int = 0,
     fill_holes: bool = False,
     min_area: int = 0,
+    style: str | Mapping[str, float] | None = None,
     trust_config: bool = False,
 ) -> "Predictor":
     """Loads a trained network for inference. Writes no files, needs no configuration and no data.
@@ -58,10 +62,11 @@ def load(
         largest: segmentation: number of the largest regions of a class to keep in the mask; 0 keeps all.
         fill_holes: segmentation: whether to fill holes of background inside of regions.
         min_area: segmentation: regions of fewer pixels of the image are removed.
+        style: of a network of many styles: the name of one, a blend as ``--style`` takes it, or weights by name.
         trust_config: whether the checkpoint may name classes of other packages, whose code then runs.
 
     Raises:
-        UsageError: if networks of other classes are to be averaged.
+        UsageError: if networks of other classes are to be averaged, or a style is missing or does not exist.
         CheckpointError: if the file is missing, damaged, none of Darkroom's, or its network cannot be built.
         ValueError: if device or precision is unknown, a scale is out of its range, or an option is not for this task.
     """
@@ -77,6 +82,10 @@ def load(
         cleaning = cleaning_for(module.classes, largest=largest, fill_holes=fill_holes, min_area=min_area)
     elif others or largest or fill_holes or min_area or list(scales) != [1]:
         raise ValueError(f"several checkpoints, scales and regions are for segment, and this is a network of {task}")
+    if isinstance(module, StyleModule):
+        choose_style(module, style)
+    elif style is not None:
+        raise UsageError(f"style={style!r}: this is a network of {task}, not of style transfer")
     size = loaded.stage.size
     return Predictor(module, task=task, size=size, device=device, precision=precision, cleaning=cleaning)
 

@@ -5,7 +5,7 @@ Some ship with Darkroom. Others are read from the folder that the environment va
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class Network:
         command: command that trained it.
         time: how long that took, and on what.
         scores: measured results, by benchmark and metric.
+        styles: of a network of many styles: for each its name, title, painter, year and license.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Network:
     scale: int = 1
     default: bool = False
     scores: Mapping[str, float] = field(default_factory=dict)
+    styles: Sequence[Mapping[str, str | int]] = ()
 
     @property
     def name(self) -> str:

@@ -113,7 +113,7 @@ def pack(options: argparse.Namespace, test_words: Sequence[str]) -> int:
     checkpoint = load_checkpoint(options.checkpoint)
     module, task = build_module(checkpoint), str(checkpoint.record["task"])
     source = Source(module=module, checkpoint=checkpoint, half=True)
-    content = network_file(source, network_config(checkpoint))
+    content = network_file(source, network_config(source))
     if options.out.resolve() == FOLDER and len(content) > MAX_SIZE:
         raise ExportError(
             f"{weights.name} has {len(content) / 1e6:.1f} MB, and a network that ships at most {MAX_SIZE / 1e6:.0f}"

@@ -62,10 +62,13 @@ class LoadedCheckpoint:
 def checkpoint_record(task: str, model: ImageTask, config_text: str) -> dict[str, Any]:
     """Describes a run in plain values, for its checkpoints: reading them must not run code."""
     settings = plain_values(config_text)
+    if model.styles:  # the names stay when files are renamed, and without them
+        settings["data"]["init_args"]["style_names"] = list(model.styles)
     return {
         "format": FORMAT,
         "task": task,
         "classes": list(model.classes),
+        **({"styles": list(model.styles)} if model.styles else {}),
         **{key: settings[key] for key in ("model", "data", "stages")},
     }
 
@@ -127,11 +130,13 @@ class InitialWeights:
         path: the file.
         tensors: tensors by name.
         classes: class names of the network; ``None`` if the file does not name them.
+        styles: names of the styles of the network; none if the file does not name them.
     """
 
     path: Path
     tensors: dict[str, Tensor]
     classes: tuple[str, ...] | None
+    styles: tuple[str, ...] = ()
 
 
 def read_initial_weights(path: Path, task: str) -> InitialWeights:
@@ -157,7 +162,12 @@ def read_initial_weights(path: Path, task: str) -> InitialWeights:
     known = isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
     # What could not be read as a checkpoint may still be a state dict, for example of a release of torch before 1.6.
     tensors = find_state_dict(content, path) if content else read_state_dict(path)
-    return InitialWeights(path=path, tensors=tensors, classes=tuple(classes) if known and classes else None)
+    return InitialWeights(
+        path=path,
+        tensors=tensors,
+        classes=tuple(classes) if known and classes else None,
+        styles=tuple(str(name) for name in record.get("styles") or ()),
+    )
 
 
 def check_network(module: nn.Module, checkpoint: LoadedCheckpoint) -> None:
@@ -173,9 +183,11 @@ def check_network(module: nn.Module, checkpoint: LoadedCheckpoint) -> None:
             f"{shown} was trained on {_class_list(saved)}, but {_class_list(wanted)} are configured: configure the "
             "classes of the checkpoint, or start a new run without it"
         )
-    own = module.state_dict()
+    own, optional = module.state_dict(), tuple(getattr(module, "training_only", ()))
     for name, tensor in own.items():
         if name not in checkpoint.weights:
+            if name.startswith(optional):  # an exported network
+                continue
             raise CheckpointError(f"{shown} does not match the network: it has no '{name}'")
         if (found := checkpoint.weights[name].shape) != tensor.shape:
             raise CheckpointError(
@@ -228,7 +240,7 @@ def load_weights(module: nn.Module, checkpoint: LoadedCheckpoint) -> None:
         CheckpointError: see ``check_network``.
     """
     check_network(module, checkpoint)
-    module.load_state_dict(checkpoint.weights)
+    module.load_state_dict({**module.state_dict(), **checkpoint.weights})
 
 
 def stage_from(values: dict[str, Any]) -> Stage:

@@ -23,6 +23,8 @@ def summarize(context: RunContext, *, seconds: float) -> str:
     file = checkpoint.best if checkpoint.best.exists() else checkpoint.last
     paths = {name: str(relative_to_here(path)) for name, path in _paths(context, file).items()}
     width = max(map(len, paths))
+    styles = context.model.styles
+    style = ["--style", styles[0]] if len(styles) > 1 else []
     tensorboard = shlex.join(["tensorboard", "--logdir", paths["log"]]) if _tensorboard(context) else None
     return "\n".join(
         [
@@ -33,7 +35,7 @@ def summarize(context: RunContext, *, seconds: float) -> str:
             "",
             "what next:",
             *([f"  look at it   {tensorboard}"] if tensorboard else []),
-            f"  use it       {_command(context, 'predict', '--ckpt_path', paths['checkpoint'])} YOUR_IMAGES",
+            f"  use it       {_command(context, 'predict', '--ckpt_path', paths['checkpoint'], *style)} YOUR_IMAGES",
             f"  train on     {_continue_command(context, paths['checkpoint'])}",
         ]
     )

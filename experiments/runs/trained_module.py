@@ -72,8 +72,8 @@ def build_module(checkpoint: LoadedCheckpoint, *, trust_config: bool = False) ->
                 "only if you trust its code (trust_config=True)"
             )
     for link in spec.links:
-        if link.source == "data.class_names":
-            _set(settings, link.target, checkpoint.record["classes"], link.compute)
+        if (value := checkpoint.record.get(link.recorded)) is not None:
+            _set(settings, link.target, value, link.compute)
     limit_yaml()
     with filter_logs(), _as_checkpoint_error(checkpoint.path), import_policy(trust_config=trust_config):
         parser = ArgumentParser(exit_on_error=False)

@@ -49,8 +49,8 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
     mode = "max"
     scores = ("val/dice", "val/iou", "val/accuracy", "val/loss")
     links = (
-        Link(source="data.class_names", target="model.classes"),
-        Link(source="data.class_names", target="model.net.init_args.classes", compute=len),
+        Link(source="data.class_names", target="model.classes", recorded="classes"),
+        Link(source="data.class_names", target="model.net.init_args.classes", compute=len, recorded="classes"),
     )
 
     def figures(self, model: SegmentationModule, data: ImageDataModule) -> SegmentationFigures:  # noqa: ARG002

@@ -40,11 +40,13 @@ class Link:
         source: attribute of the data module, ``data.<name>``.
         target: argument of the module or its network.
         compute: applied to the value; ``None`` copies it.
+        recorded: key of the checkpoint's record that holds the value.
     """
 
     source: str
     target: str
     compute: Callable[..., object] | None = None
+    recorded: str
 
 
 @dataclass(frozen=True, kw_only=True)

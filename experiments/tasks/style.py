@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from jsonargparse import ArgumentParser
 from lightning import Callback
+from lightning.pytorch.utilities import rank_zero_only
 
 from callbacks.prediction.images import StylizedFiles, blend
 from callbacks.training.style_calibration import StyleCalibration
@@ -14,23 +15,53 @@ from datamodules.base import ImageDataModule
 from datamodules.io.native_depth import read_extras, read_native_depth
 from datamodules.prediction.datamodule import PredictDataModule
 from experiments.cli.usage import UsageError
-from experiments.tasks.spec import PredictOutput, PredictRequest, TaskSpec, VideoFinish, table_with_mean
+from experiments.inference.styles import choose_style
+from experiments.runs.checkpoint import InitialWeights
+from experiments.tasks.spec import Link, PredictOutput, PredictRequest, TaskSpec, VideoFinish, table_with_mean
 from lightning_modules.style import StyleData, StyleModule
+from models.style.multi_style_resnet import MultiStyleResnet
+from models.style.style_rows import fit_style_rows
+from models.weights.partial_load import PartialLoad, load_matching_
 
 _MAX_SMOOTH = 0.98  # a memory of about fifty frames
 _RANDOM_FEATURES = "the network was trained with random VGG features, not with those of a trained VGG"
 
 
 class StyleSpec(TaskSpec[StyleModule]):
-    """Repaints images and videos in the style of one image."""
+    """Repaints images and videos in the style of one image, or of one of several."""
 
     module = StyleModule
     scores = ("val/relative", "val/loss")
     takes_videos = True
+    links = (
+        Link(source="data.style_names", target="model.styles", recorded="styles"),
+        Link(source="data.style_names", target="model.net.init_args.styles", recorded="styles"),
+        Link(source="data.style_names", target="model.loss.init_args.styles", compute=len, recorded="styles"),
+    )
 
     def figures(self, model: StyleModule, data: ImageDataModule) -> StyleFigures:
-        """Draws the style image, and content images beside their results."""
-        return StyleFigures(style=lambda: cast(StyleData, data).style(), random_features=lambda: model.loss.random)
+        """Draws the style images, and content images beside their results."""
+        return StyleFigures(
+            styles=lambda: cast(StyleData, data).styles(),
+            names=model.styles,
+            random_features=lambda: model.loss.random,
+        )
+
+    def load_fitting_(self, model: StyleModule, weights: InitialWeights) -> PartialLoad:
+        """Loads every tensor that fits; styles that the file does not have start from the mean of its styles.
+
+        Raises:
+            WeightsError: if no tensor fits.
+        """
+        if not isinstance(model.net, MultiStyleResnet):
+            return super().load_fitting_(model, weights)
+        rows, new = fit_style_rows(model.net, weights.tensors, weights.styles)
+        report = load_matching_(model.net, rows)
+        kept = [name for name in model.styles if name not in new]
+        lines = [f"styles of the file: {', '.join(kept)}"] if kept else []
+        lines += [f"new styles, from the mean of the file's: {', '.join(new)}"] if new else []
+        rank_zero_only(print)("\n".join(lines))
+        return report
 
     def init_callbacks(self, model: StyleModule, loaded: Collection[str]) -> list[Callback]:  # noqa: ARG002
         """Calibrates the loss, whatever the network starts from."""
@@ -57,7 +88,13 @@ class StyleSpec(TaskSpec[StyleModule]):
         return table_with_mean(f"{'image':{width}} {'loss':>8} {'untouched':>10} {'share':>6}", lines[:-1], lines[-1])
 
     def add_predict_arguments(self, parser: ArgumentParser) -> None:
-        """Adds strength, colors, smoothing and tile size."""
+        """Adds style, strength, colors, smoothing and tile size."""
+        parser.add_argument(
+            "--style",
+            type=str | None,
+            default=None,
+            help="networks of many styles: the name of one, or a blend: NAME:0.7,NAME:0.3",
+        )
         parser.add_argument(
             "--strength", type=float, default=1.0, help="from 0, the original image, to 1, the network's output"
         )
@@ -66,8 +103,8 @@ class StyleSpec(TaskSpec[StyleModule]):
             "--smooth",
             type=float,
             default=0.0,
-            help="videos: weight of past frames where nothing moves, against flicker, from 0 to below 1; 0.8 is a good "
-            "start",
+            help="videos: weight of past frames, moved along the motion of the video, against flicker, from 0 to below "
+            "1; 0.8 is a good start",
         )
         parser.add_argument(
             "--tile",
@@ -88,6 +125,7 @@ class StyleSpec(TaskSpec[StyleModule]):
             raise UsageError(f"--strength {options.strength:g}: must lie between 0 and 1")
         if not 0 <= options.smooth <= _MAX_SMOOTH:
             raise UsageError(f"--smooth {options.smooth:g}: must lie between 0 and {_MAX_SMOOTH}")
+        choose_style(model, options.style)
         if options.tile is not None:
             try:
                 model.tile = options.tile

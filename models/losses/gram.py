@@ -1,7 +1,10 @@
 """Gram matrices (Gatys et al. 2016): which features occur together in an image, averaged over positions."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from models.losses.pixel import full_precision
 
@@ -25,7 +28,23 @@ def gram_matrix(features: Tensor) -> Tensor:
     _, channels, height, width = features.shape
     with torch.autocast(features.device.type, enabled=False):
         rows = full_precision(features.flatten(2))
-        return torch.bmm(rows, rows.transpose(1, 2)) / (channels * height * width)
+        matrices: Tensor = _Products.apply(rows)
+        return matrices / (channels * height * width)
+
+
+class _Products(torch.autograd.Function):
+    """Inner products of the rows of matrices; the gradient takes one product, where autograd of ``bmm`` takes two."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        return torch.bmm(rows, rows.transpose(1, 2))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (rows,) = ctx.saved_tensors
+        return torch.bmm(gradient + gradient.transpose(1, 2), rows)
 
 
 def color_moments(images: Tensor) -> Tensor:

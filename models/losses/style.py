@@ -1,7 +1,6 @@
 """Loss of style transfer: content of one image, style of another (Johnson et al. 2016)."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -9,19 +8,16 @@ from torch import Tensor
 
 from models.losses.gram import color_moments, gram_matrix
 from models.losses.luminance import luminance_loss
-from models.losses.pixel import full_precision, mse_per_image, total_variation
+from models.losses.pixel import mse_per_image, total_variation
 from models.losses.style_target import StyleTarget
 from models.losses.vgg import VggName
 
-#: Smallest unit of a part, relative to the mean square of what is compared: keeps the loss finite for flat images and
-#: for the style image itself.
-_MIN_UNIT = 1e-6
 #: Parts that compare with the content image, not with the style image: 0 if it is left unchanged.
 CONTENT_PARTS = ("content", "luminance")
 
 
 class StyleLoss(StyleTarget):
-    """Content at one layer of a VGG and Gram matrices at several; optionally luminance, colors and total variation.
+    """Content at layers of a VGG and Gram matrices at several; optionally luminance, colors and total variation.
 
     With ``balance=True`` every part is divided by its value on untouched images, measured by ``calibrate()``: 1 means
     as far from the style image, or as much total variation, as those; for the content, as far as a feature map without
@@ -37,11 +33,13 @@ class StyleLoss(StyleTarget):
     Parts of weight 0 are not computed. Gram matrices and units are in the checkpoint, the VGG is not
     (``StyleTarget``).
 
+    With several styles, each image of a batch is compared with the style image of its own index.
+
     Args:
         name: VGG of torchvision.
         layers: indices into its ``features`` whose Gram matrices are compared; ``None`` takes the activations just
             before the last four max-pools: 12, 22, 32, 42 in vgg16_bn, 8, 15, 22, 29 in vgg16.
-        content_layer: one of ``layers``; ``None`` takes the last but one.
+        content_layer: one or several of ``layers``, whose errors are added; ``None`` takes the last but one.
         layer_weights: weight of each layer's style.
         content_weight: weight of the content.
         style_weight: factor on all ``layer_weights``.
@@ -52,6 +50,7 @@ class StyleLoss(StyleTarget):
         weights: of the VGG: ``"imagenet"``, the path of a file, ``"none"`` for random ones, or ``"auto"``: ImageNet's
             if they are available, otherwise random ones with a warning.
         seed: of random VGG weights.
+        styles: number of style images.
 
     Attributes:
         part_weights: weight of every part by its name.
@@ -68,7 +67,7 @@ class StyleLoss(StyleTarget):
         *,
         name: VggName = "vgg16_bn",
         layers: Sequence[int] | None = None,
-        content_layer: int | None = None,
+        content_layer: int | Sequence[int] | None = None,
         layer_weights: Sequence[float] = (0.25, 0.25, 0.25, 0.25),
         content_weight: float = 1.0,
         style_weight: float = 1.0,
@@ -78,11 +77,13 @@ class StyleLoss(StyleTarget):
         balance: bool = True,
         weights: str = "auto",
         seed: int = 0,
+        styles: int = 1,
     ) -> None:
-        super().__init__(name=name, layers=layers, weights=weights, seed=seed)
+        super().__init__(name=name, layers=layers, weights=weights, seed=seed, styles=styles)
         self.balance = balance
-        self.content_layer = self.layers[-2:][0] if content_layer is None else content_layer
-        if self.content_layer not in self.layers:
+        given = self.layers[-2:][0] if content_layer is None else content_layer
+        self.content_layers = (given,) if isinstance(given, int) else tuple(given)
+        if not self.content_layers or not set(self.content_layers) <= set(self.layers):
             raise ValueError(f"content_layer={content_layer} must be one of the layers {list(self.layers)}")
         if len(self.layers) != len(layer_weights):
             raise ValueError(
@@ -97,27 +98,24 @@ class StyleLoss(StyleTarget):
             "color": color_weight,
             "tv": tv_weight,
         }
-        self.register_buffer("units", torch.zeros(len(self.part_weights)))  # in the order of part_weights; 0: unknown
+        # In the order of part_weights; 0 is unknown.
+        self.register_buffer("units", self.per_style(torch.zeros(len(self.part_weights))))
         self.register_buffer("weight_row", torch.tensor(list(self.part_weights.values())), persistent=False)
         self._checked = False
 
     @property
     def calibrated(self) -> bool:
         """Whether the units are known."""
-        return bool(self.units[0])
+        return bool(self.units.flatten()[0])
 
     @property
     def part_names(self) -> tuple[str, ...]:
         """Names of the parts with a weight, in the order of ``part_weights``."""
         return tuple(name for name, weight in self.part_weights.items() if weight)
 
-    def set_style(self, image: Tensor) -> None:
-        """Stores the Gram matrices of a style image and resets the units.
-
-        Args:
-            image: (3, h, w) float32, RGB in [0, 1].
-        """
-        super().set_style(image)
+    def set_styles(self, images: Sequence[Tensor]) -> None:
+        """Stores the Gram matrices of the style images and resets the units; see ``StyleTarget``."""
+        super().set_styles(images)
         self.units.zero_()
         self._checked = False
 
@@ -129,25 +127,32 @@ class StyleLoss(StyleTarget):
             images: (N, 3, H, W) float32, RGB in [0, 1]; the same on all ranks.
 
         Returns:
-            The unit of every part by its name.
+            The unit of every part by its name, averaged over the styles.
 
         Raises:
             RuntimeError: if no style is set.
         """
         if not self.has_style:
             raise RuntimeError("StyleLoss has no style yet: call set_style(image) before calibrate(images)")
-        rows = [self._units_of(image[None]).tolist() for image in images]
-        # In Python's double precision, since MPS has no float64.
-        self.units.copy_(torch.tensor([fmean(column) for column in zip(*rows, strict=True)]))
+        measured = [self.units_of(image[None], content_layers=self.content_layers) for image in images]
+        rows = torch.stack([torch.stack([units[part] for part in self.part_weights], 1) for units in measured])
+        # On the CPU, since MPS has no float64.
+        self.units.copy_(rows.cpu().double().mean(0).view_as(self.units))
         self._checked = False
-        return dict(zip(self.part_weights, self.units.tolist(), strict=True))
+        return self.mean_units()
 
-    def forward(self, preds: Tensor, content: Tensor) -> dict[str, Tensor]:
-        """Compares results with their content images and the style image.
+    def mean_units(self) -> dict[str, float]:
+        """The unit of every part by its name, averaged over the styles."""
+        means = self.units.view(self.styles, -1).mean(0)
+        return dict(zip(self.part_weights, means.tolist(), strict=True))
+
+    def forward(self, preds: Tensor, content: Tensor, styles: Tensor | None = None) -> dict[str, Tensor]:
+        """Compares results with their content images and their style image.
 
         Args:
             preds: (N, 3, H, W), RGB, about [0, 1]; receives gradients.
             content: the images they were made from, same shape as ``preds``; receives none.
+            styles: (N,) int64, the style of each image; ``None`` is the first for all.
 
         Returns:
             ``{"content": ..., "style_12": ..., ...}``, float32 scalars multiplied by their weights; their sum is the
@@ -156,54 +161,77 @@ class StyleLoss(StyleTarget):
         Raises:
             RuntimeError: if no style is set, or the units are needed and unknown.
         """
-        return {name: part.mean() for name, part in self.parts_per_image(preds, content).items()}
+        parts = self.parts_per_image(preds, content, styles)
+        return {name: part.mean() for name, part in parts.items()}
 
-    def per_image(self, preds: Tensor, content: Tensor) -> Tensor:
+    def per_image(self, preds: Tensor, content: Tensor, styles: Tensor | None = None) -> Tensor:
         """Returns the loss of each image, (N,); arguments and errors as in ``forward``."""
-        return torch.stack(list(self.parts_per_image(preds, content).values())).sum(0)
+        return total_of(self.parts_per_image(preds, content, styles))
 
-    def parts_per_image(self, preds: Tensor, content: Tensor) -> dict[str, Tensor]:
+    def parts_per_image(self, preds: Tensor, content: Tensor, styles: Tensor | None = None) -> dict[str, Tensor]:
         """Returns the parts of each image, (N,) each; arguments and errors as in ``forward``."""
-        if preds.shape != content.shape:
-            raise ValueError(f"preds {tuple(preds.shape)} and content {tuple(content.shape)} must have one shape")
-        if not self._checked:  # once only: on a GPU each check waits for all queued kernels
-            self._check()
+        self._check(preds, content)
+        features = self._features_needed(preds)
+        with torch.no_grad():  # the VGG runs no further than to the content layers
+            compared = bool(self.part_weights["content"])
+            target = self.features_of(content, up_to=max(self.content_layers)) if compared else {}
+        return self._parts(preds, content, features, target, styles)
+
+    @torch.no_grad()
+    def with_untouched(
+        self, preds: Tensor, content: Tensor, styles: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Returns the parts of each result, and the loss of each untouched image, (N,), without gradients.
+
+        Both take one pass of the VGG over the results and the images, where ``parts_per_image(preds, content)`` and
+        ``per_image(content, content)`` take four. Arguments and errors as in ``forward``.
+        """
+        self._check(preds, content)
+        both = {n: x.chunk(2) for n, x in self._features_needed(torch.cat([preds, content.to(preds)])).items()}
+        features, untouched = ({n: halves[i] for n, halves in both.items()} for i in (0, 1))
+        parts = self._parts(preds, content, features, untouched, styles)
+        return parts, total_of(self._parts(content, content, untouched, untouched, styles))
+
+    def _features_needed(self, images: Tensor) -> dict[int, Tensor]:
+        """Features of the layers up to the last one with a weight."""
         needed = [n for n in self.layers if self.part_weights[f"style_{n}"]]
-        needed += [self.content_layer] if self.part_weights["content"] else []
-        features = self.features_of(preds, up_to=max(needed)) if needed else {}
+        needed += self.content_layers if self.part_weights["content"] else ()
+        return self.features_of(images, up_to=max(needed)) if needed else {}
+
+    def _parts(
+        self,
+        preds: Tensor,
+        content: Tensor,
+        features: Mapping[int, Tensor],
+        target: Mapping[int, Tensor],
+        styles: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """The weighted parts of each image, given the features of ``preds`` and ``content``."""
         parts: dict[str, Tensor] = {}
         for name, weight in self.part_weights.items():
             if not weight:
                 continue
             if name == "content":
-                with torch.no_grad():
-                    target = self.features_of(content, up_to=self.content_layer)[self.content_layer]
-                parts[name] = mse_per_image(features[self.content_layer], target)
+                errors = [mse_per_image(features[layer], target[layer]) for layer in self.content_layers]
+                parts[name] = torch.stack(errors).sum(0)
             elif name == "luminance":
                 parts[name] = luminance_loss(preds, content.detach())
             elif name == "color":
-                parts[name] = self.distance("gram_color", color_moments(preds))
+                parts[name] = self.distance("gram_color", color_moments(preds), styles)
             elif name == "tv":
                 parts[name] = total_variation(preds)
             else:
                 layer = int(name.removeprefix("style_"))
-                parts[name] = self.distance(f"gram_{layer}", gram_matrix(features[layer]))
-        weights = self.weight_row / self.units if self.balance else self.weight_row
-        by_name = dict(zip(self.part_weights, weights.unbind(), strict=True))
+                parts[name] = self.distance(f"gram_{layer}", gram_matrix(features[layer]), styles)
+        weights = self.weight_row / self.targets("units", styles) if self.balance else self.weight_row
+        by_name = dict(zip(self.part_weights, weights.unbind(-1), strict=True))
         return {name: part * by_name[name] for name, part in parts.items()}
 
-    def _units_of(self, image: Tensor) -> Tensor:
-        """Units of one image, (parts,)."""
-        features = self.features_of(image)
-        x = full_precision(features[self.content_layer])
-        content = x.var((2, 3), correction=0).mean().clamp(min=_MIN_UNIT * x.square().mean())
-        styles = [
-            self.distance(name, gram)[0].clamp(min=_MIN_UNIT * self.get_buffer(name).square().mean())
-            for name, gram in self.grams(image, features).items()
-        ]
-        return torch.stack([content, content.new_ones(()), *styles, total_variation(image)[0].clamp(min=_MIN_UNIT)])
-
-    def _check(self) -> None:
+    def _check(self, preds: Tensor, content: Tensor) -> None:
+        if preds.shape != content.shape:
+            raise ValueError(f"preds {tuple(preds.shape)} and content {tuple(content.shape)} must have one shape")
+        if self._checked:  # once only: on a GPU each check waits for all queued kernels
+            return
         self.load()
         if not self.has_style:
             raise RuntimeError("StyleLoss has no style yet: call set_style(image)")
@@ -214,3 +242,8 @@ class StyleLoss(StyleTarget):
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         self._checked = False
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def total_of(parts: Mapping[str, Tensor]) -> Tensor:
+    """Sum of the parts of each image, (N,)."""
+    return torch.stack(list(parts.values())).sum(0)

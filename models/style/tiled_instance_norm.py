@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class TiledInstanceNorm2d(nn.InstanceNorm2d):
     """Instance norm (Ulyanov et al. 2016, arXiv:1607.08022) with learned scale and shift and optional fixed statistics.
 
-    Without ``shared_statistics`` it is torch's: each image is normalized by its own mean and variance.
+    Without ``shared_statistics`` it computes what torch's does: each image is normalized by its own mean and variance.
 
     Args:
         channels: channels of the feature maps.
@@ -28,8 +28,32 @@ class TiledInstanceNorm2d(nn.InstanceNorm2d):
             if self.measuring:
                 var, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
                 self.statistics = mean, var
-            return super().forward(x)
+            return instance_norm(x, self.weight, self.bias, eps=self.eps)
         return F.batch_norm(x, *self.statistics, self.weight, self.bias, training=False, eps=self.eps)
+
+
+def instance_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float) -> Tensor:
+    """Instance norm with a scale and a shift for each channel, or for each channel of each image.
+
+    On a CPU it runs as group norm with one group per channel, which is the same function; torch's instance norm there
+    copies the scale of every image and takes 1.5 to 4 times as long.
+
+    Args:
+        x: (N, C, h, w).
+        weight: (C,) or (N, C).
+        bias: as ``weight``.
+        eps: added to the variance.
+
+    Returns:
+        As ``x``.
+    """
+    number, channels = x.shape[:2]
+    if weight.ndim == 2:  # all channels of all images as channels of one image
+        flat = x.reshape(1, number * channels, *x.shape[2:])
+        return instance_norm(flat, weight.flatten(), bias.flatten(), eps=eps).view_as(x)
+    if x.device.type == "cpu":
+        return F.group_norm(x, channels, weight, bias, eps)
+    return F.instance_norm(x, weight=weight, bias=bias, eps=eps)
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from lightning_modules.super_resolution import SuperResolutionModule
 from models.losses.pixel import L1Loss
 from models.losses.style import StyleLoss
 from models.segmentation.unet import UNet
-from models.style.style_resnet import Norm, StyleResnet
+from models.style.blocks import Norm
+from models.style.style_resnet import StyleResnet
 from models.super_resolution.sr_resnet import SrResnet
 
 

@@ -28,7 +28,8 @@ class Grays(Dataset[dict[str, Any]]):
         return len(GRAYS)
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
-        return {"content": torch.full((3, self.size, self.size), GRAYS[key.index]), "name": f"gray {key.index}.png"}
+        content = torch.full((3, self.size, self.size), GRAYS[key.index])
+        return {"content": content, "style": 0, "name": f"gray {key.index}.png"}
 
 
 class GrayData(ImageDataModule):
@@ -42,8 +43,8 @@ class GrayData(ImageDataModule):
     def prepare(self, stages: Sequence[Stage]) -> None:
         pass
 
-    def style(self) -> Tensor:
-        return torch.full((3, 4, 4), PAINTING)
+    def styles(self) -> list[Tensor]:
+        return [torch.full((3, 4, 4), PAINTING)]
 
     def calibration_images(self, count: int) -> Tensor:
         return torch.stack([Grays(4)[Key(0, index)]["content"] for index in range(min(count, len(GRAYS)))])
@@ -86,9 +87,9 @@ class Means(nn.Module):
     def load(self) -> None:
         self.asked.append("load")
 
-    def set_style(self, image: Tensor) -> None:
+    def set_styles(self, images: Sequence[Tensor]) -> None:
         self.asked.append("style")
-        self.get_buffer("mean").copy_(image.mean())
+        self.get_buffer("mean").copy_(images[0].mean())
 
     def calibrate(self, images: Tensor) -> None:
         self.asked.append(f"calibrate {len(images)}")
@@ -101,10 +102,11 @@ class Means(nn.Module):
             "style_1": (mean - self.get_buffer("mean")) ** 2,
         }
 
-    def per_image(self, preds: Tensor, content: Tensor) -> Tensor:
-        return torch.stack(list(self.parts_per_image(preds, content).values())).sum(0)
+    def with_untouched(self, preds: Tensor, content: Tensor, styles: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        untouched = self.parts_per_image(content, content)
+        return self.parts_per_image(preds, content), torch.stack(list(untouched.values())).sum(0)
 
-    def forward(self, preds: Tensor, content: Tensor) -> dict[str, Tensor]:
+    def forward(self, preds: Tensor, content: Tensor, styles: Tensor) -> dict[str, Tensor]:
         return {name: part.mean() for name, part in self.parts_per_image(preds, content).items()}
 
 
