@@ -7,7 +7,8 @@ from jsonargparse import ArgumentParser
 
 from callbacks.output_file import output_file
 from experiments.cli.usage import UsageError, unknown
-from experiments.export.formats import CONFIG, SUFFIXES, WRITERS, Source, require_packages
+from experiments.export.formats import CONFIG, SUFFIXES, WRITERS, require_packages
+from experiments.export.network_file import Source
 from experiments.inference.styles import choose_style
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here

@@ -23,7 +23,7 @@ from callbacks.errors import CheckpointError, ExportError
 from callbacks.output_file import output_file
 from experiments.cli.main import main as run_program
 from experiments.cli.usage import UsageError
-from experiments.export.formats import Source, network_config, network_file
+from experiments.export.network_file import Source, network_config, network_file
 from experiments.networks import FOLDER, list_networks, own_folder
 from experiments.runs.checkpoint import load_checkpoint
 from experiments.runs.command_line import documented_program
