@@ -81,14 +81,14 @@ class StyleModule(TiledTask):
     def __init__(
         self, *, net: nn.Module, loss: StyleLoss, tile: int = 1024, styles: Sequence[str] = (), **options: Any
     ) -> None:
-        super().__init__(net=net, **options)
-        if not isinstance(net, TileableNet):
-            raise TypeError(f"{type(net).__name__} needs reach and multiple, by which its tiles are chosen")
         if len(styles) > 1 and not isinstance(net, MultiStyleResnet):
             raise ValueError(
                 f"{type(net).__name__} learns one style, not {len(styles)}: name one style image, or set "
                 "--model.net models.MultiStyleResnet"
             )
+        super().__init__(net=net, **options)
+        if not isinstance(net, TileableNet):
+            raise TypeError(f"{type(net).__name__} needs reach and multiple, by which its tiles are chosen")
         self.styles = tuple(styles)
         # Tiled inference drops three eighths of the overlap on each side.
         self._multiple, self._reach = net.multiple, net.reach
@@ -155,12 +155,15 @@ class StyleModule(TiledTask):
 
     def stylize(self, batch: StyleBatch) -> Tensor:
         """Renders each image of a batch in its style."""
-        preds: Tensor = self.net(batch["content"], batch["style"]) if self._many else self.net(batch["content"])
+        many = self.many_styles
+        preds: Tensor = self.net(batch["content"]) if many is None else many(batch["content"], batch["style"])
         return preds
 
     @property
-    def _many(self) -> bool:
-        return isinstance(self.net, MultiStyleResnet)
+    def many_styles(self) -> MultiStyleResnet | None:
+        """The network if it is one of many styles."""
+        net: Any = self.net  # narrowed to a protocol by the checks of __init__
+        return net if isinstance(net, MultiStyleResnet) else None
 
     def fix_style(self, blend: Mapping[str, float]) -> None:
         """Replaces a network of many styles by that of one style, or a blend of several, which names it.
@@ -171,9 +174,11 @@ class StyleModule(TiledTask):
         Raises:
             ValueError: if the network has one style only, a name is unknown, or the sum of the weights is not above 0.
         """
-        if not isinstance(self.net, MultiStyleResnet):
+        many = self.many_styles
+        if many is None:
             raise ValueError("the network has one style")
-        self.net = self.net.fixed(blend)
+        plain: Any = many.fixed(blend)  # as in many_styles
+        self.net = plain
         self.styles = (",".join(name if len(blend) == 1 else f"{name}:{weight:g}" for name, weight in blend.items()),)
 
     def on_validation_epoch_start(self) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 import experiments as darkroom
 from experiments.cli.main import main
 from experiments.cli.usage import UsageError
+from experiments.networks.pack import main as pack
 from tests.helpers.style_words import LOSS, QUIET, TASK
 from tests.helpers.tiny_images import noise, save, save_images
 
@@ -99,6 +100,24 @@ def test_export_keeps_all_styles_or_fixes_one(trained: Path, capsys: pytest.Capt
     np.testing.assert_array_equal(np.asarray(Image.open("exported/result/image.png")), expected)
     assert main([*words, "--format=torch", "--out=none"]) == 2
     assert "choose one with --style" in capsys.readouterr().err
+
+
+def test_nets_lists_the_styles_of_a_network(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DARKROOM_NETWORKS", "own")
+    Path("styles.yaml").write_text("[{name: wave, title: The Great Wave, painter: Hokusai, year: 1831, license: CC0}]")
+    words = ["--name=three", "--summary=three styles", "--data=noise", "--license=MIT", "--trained=none", "--time=0 s"]
+    assert pack([str(RUN), *words, "--out=own", "--styles=styles.yaml"]) == 0
+    assert main(["nets"]) == 0
+    printed = capsys.readouterr().out
+    assert "style    wave: The Great Wave, Hokusai, 1831 (license: CC0)" in printed
+    assert "predict --net three --style wave IMAGES" in printed
+    assert main([*TASK, "predict", "image.png", "--net=three", "--style=wave", "--out=shipped"]) == 0
+    shipped, expected = np.asarray(Image.open("shipped/result/image.png")), predicted("wave", "--style=wave")
+    assert np.abs(shipped.astype(int) - expected).max() <= 2  # float16
+    Path("styles.yaml").write_text("name: wave")
+    assert pack([str(RUN), *words, "--out=own", "--styles=styles.yaml", "--overwrite"]) == 2
 
 
 def test_new_painting_keeps_the_body_in_the_first_stage(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,9 @@ def estimate_motion(previous: Frame, current: Frame) -> Motion:
         for frame in (previous, current)
     )
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    back, forward = (np.asarray(search.calc(*pair, None), np.float32) for pair in ((now, then), (then, now)))
+    empty = np.zeros((*now.shape, 2), np.float32)
+    back = np.asarray(search.calc(now, then, empty.copy()), np.float32)
+    forward = np.asarray(search.calc(then, now, empty), np.float32)
     returned = back + warp(forward, back)
     size = np.square(back).sum(2) + np.square(warp(forward, back)).sum(2)
     visible = np.square(returned).sum(2) <= 0.01 * size + 0.5

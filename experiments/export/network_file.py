@@ -11,7 +11,7 @@ from torch import Tensor
 from experiments.runs.checkpoint import LoadedCheckpoint
 from experiments.runs.exported import NETWORK_KEY
 from lightning_modules.base import ImageTask
-from models.style.multi_style_resnet import MultiStyleResnet
+from lightning_modules.style import StyleModule
 
 #: Options of the data modules that name files of the machine that trained.
 _LOCAL_PATHS = ("root", "cache_dir", "benchmark", "style_image", "split_file")
@@ -91,7 +91,8 @@ def _without_files(settings: Any) -> Any:
 def _with_one_style(source: Source) -> dict[str, Any]:
     """The record of the checkpoint; if one style of many was chosen, of a network of that style."""
     record, net = source.checkpoint.record, source.checkpoint.record["model"]["net"]
-    if net.get("class_path") != "models.MultiStyleResnet" or isinstance(source.module.net, MultiStyleResnet):
+    many = isinstance(source.module, StyleModule) and source.module.many_styles is not None
+    if net.get("class_path") != "models.MultiStyleResnet" or many:
         return dict(record)
     options = {**net.get("init_args", {}), "norm": "instance"}
     options.pop("styles", None)

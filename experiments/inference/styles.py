@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from experiments.cli.usage import UsageError, unknown
 from lightning_modules.style import StyleModule
-from models.style.multi_style_resnet import MultiStyleResnet
 
 
 def parse_blend(text: str) -> dict[str, float]:
@@ -43,7 +42,7 @@ def choose_style(model: StyleModule, style: str | Mapping[str, float] | None) ->
             positive sum, or the network has one style only.
     """
     names = model.styles
-    if not isinstance(model.net, MultiStyleResnet):
+    if model.many_styles is None:
         if style is not None:
             known = f", {names[0]}" if names else ""
             raise UsageError(f"--style {style}: this network has one style{known}: leave --style out")

@@ -76,6 +76,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="images to measure it on; may be given more than once",
     )
     parser.add_argument(
+        "--styles", type=Path, help="YAML file: a list with name, title, painter, year and license of each style"
+    )
+    parser.add_argument(
         "--default", action="store_true", help="predict uses it where nothing is trained and nothing is named"
     )
     parser.add_argument(
@@ -109,6 +112,7 @@ def pack(options: argparse.Namespace, test_words: Sequence[str]) -> int:
         raise UsageError(
             f"{relative_to_here(existing)} exists: add --overwrite to replace it, or choose another --name"
         )
+    styles = read_styles(options.styles) if options.styles else []
     benchmarks = dict(_split_benchmark(word) for word in options.benchmark)
     checkpoint = load_checkpoint(options.checkpoint)
     module, task = build_module(checkpoint), str(checkpoint.record["task"])
@@ -137,6 +141,7 @@ def pack(options: argparse.Namespace, test_words: Sequence[str]) -> int:
         "command": options.trained,
         "time": options.time,
         "scores": scores,
+        **({"styles": styles} if styles else {}),
     }
     for target, data in ((weights, content), (card, yaml.safe_dump(entries, sort_keys=False, width=120).encode())):
         with output_file(target) as file:
@@ -147,6 +152,21 @@ def pack(options: argparse.Namespace, test_words: Sequence[str]) -> int:
     use = ["--net", options.name] if found else ["--ckpt_path", str(relative_to_here(weights))]
     print(f"use it: {documented_program()} --task {task} predict {shlex.join(use)} IMAGES")
     return 0
+
+
+def read_styles(path: Path) -> list[dict[str, str | int]]:
+    """Reads the descriptions of the styles of a network.
+
+    Raises:
+        UsageError: if the file cannot be read, or is no list of mappings with ``name``.
+    """
+    try:
+        styles = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"--styles {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(styles, list) or not all(isinstance(style, dict) and "name" in style for style in styles):
+        raise UsageError(f"--styles {path}: must be a list like [{{name: wave, title: The Great Wave, year: 1831}}]")
+    return styles
 
 
 def measure(packed: Path, task: str, images: Path, run: str, test_words: Sequence[str]) -> int:

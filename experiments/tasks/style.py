@@ -19,7 +19,6 @@ from experiments.inference.styles import choose_style
 from experiments.runs.checkpoint import InitialWeights
 from experiments.tasks.spec import Link, PredictOutput, PredictRequest, TaskSpec, VideoFinish, table_with_mean
 from lightning_modules.style import StyleData, StyleModule
-from models.style.multi_style_resnet import MultiStyleResnet
 from models.style.style_rows import fit_style_rows
 from models.weights.partial_load import PartialLoad, load_matching_
 
@@ -53,10 +52,11 @@ class StyleSpec(TaskSpec[StyleModule]):
         Raises:
             WeightsError: if no tensor fits.
         """
-        if not isinstance(model.net, MultiStyleResnet):
+        net = model.many_styles
+        if net is None:
             return super().load_fitting_(model, weights)
-        rows, new = fit_style_rows(model.net, weights.tensors, weights.styles)
-        report = load_matching_(model.net, rows)
+        rows, new = fit_style_rows(net, weights.tensors, weights.styles)
+        report = load_matching_(net, rows)
         kept = [name for name in model.styles if name not in new]
         lines = [f"styles of the file: {', '.join(kept)}"] if kept else []
         lines += [f"new styles, from the mean of the file's: {', '.join(new)}"] if new else []

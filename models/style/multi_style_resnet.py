@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -47,7 +48,9 @@ class MultiStyleResnet(StyleResnet):
         if not styles or len(set(styles)) != len(styles):
             raise ValueError(f"styles must be different names, at least one, not {list(styles)}")
         self.styles = tuple(styles)
-        self._options = {"width": width, "blocks": blocks, "upsample": upsample, "border": border}
+        self._plain = partial(
+            StyleResnet, width=width, blocks=blocks, norm="instance", upsample=upsample, border=border
+        )
         _replace_norms_(
             self,
             TiledInstanceNorm2d,
@@ -102,7 +105,7 @@ class MultiStyleResnet(StyleResnet):
         net = deepcopy(self)
         _replace_norms_(net, ConditionalInstanceNorm2d, lambda norm: norm.blended(weights))
         device = next(self.parameters()).device
-        plain = StyleResnet(norm="instance", **self._options).to(device)
+        plain = self._plain().to(device)
         plain.load_state_dict(net.state_dict())
         return plain.train(self.training)
 
