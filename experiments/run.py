@@ -9,6 +9,9 @@ def darkroom() -> int:
     """Runs the command of ``sys.argv`` and returns the exit code; the console script ``darkroom`` calls it."""
     # Importing albumentations checks for a new version: 2 s without a network.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    from callbacks.distributed import rank_exit
+
+    rank_exit.install()
     from experiments.cli.output_streams import tolerate_closed_output
     from experiments.cli.signals import ignore_signals, install_handlers
 
@@ -17,7 +20,9 @@ def darkroom() -> int:
     from experiments.cli.main import main
 
     try:
-        return main(sys.argv[1:])
+        code = main(sys.argv[1:])
+        rank_exit.set_exit_code(code)
+        return code
     finally:
         ignore_signals()
 

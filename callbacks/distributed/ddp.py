@@ -28,6 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from callbacks.distributed.child_processes import ChildProcesses
 from callbacks.distributed.error_files import FOLDER, LAUNCHER, launcher_pid
+from callbacks.distributed.rank_exit import skip_finalization
 from datamodules.stage import Stage
 from models.layer_groups import LayerGroups, frozen_bn_count, frozen_count
 
@@ -125,6 +126,7 @@ class RunDDP(DDPStrategy):
 
     def setup_distributed(self) -> None:
         """Connects the ranks; those of a single machine listen on its loopback interface only."""
+        skip_finalization()
         environment = self.cluster_environment
         connected = torch.distributed.is_initialized()  # by an earlier trainer of this process, which Lightning keeps
         if connected or self.num_nodes > 1 or not isinstance(environment, LightningEnvironment):

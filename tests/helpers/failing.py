@@ -1,11 +1,13 @@
-"""Callbacks for real runs (``--trainer.callbacks``) that make a rank fail or slow it down."""
+"""Callbacks for real runs (``--trainer.callbacks``) that make a rank fail, slow it down, or keep it busy at its end."""
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning import Callback, LightningModule, Trainer
 
 
@@ -48,3 +50,22 @@ class Slow(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Waits."""
         time.sleep(self.seconds)
+
+
+class Computing(Callback):
+    """Leaves a thread behind that calls torch, as Gloo's threads may, while Python ends."""
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the thread."""
+        compute_for_ever()
+
+
+def compute_for_ever() -> None:
+    """Starts a daemon thread that calls torch."""
+    numbers = torch.ones(100)
+
+    def compute() -> None:
+        while True:
+            numbers.add(numbers)  # releases the GIL and takes it again in C++
+
+    threading.Thread(target=compute, daemon=True).start()

@@ -78,12 +78,17 @@ def main() -> None:
     """Calls the function and writes its return value to the folder."""
     folder = Path(sys.argv[1])
     sys.path[:0] = [str(TESTS.parent), str(TESTS)]
+    from callbacks.distributed import rank_exit
+
+    rank_exit.install()
+    rank_exit.skip_finalization()
     import torch
 
     torch.set_num_threads(1)
     module, name, words = pickle.loads((folder / "call").read_bytes())
     result = getattr(import_module(module), name)(*words)
     (folder / f"result{os.environ['LOCAL_RANK']}").write_bytes(pickle.dumps(result))
+    rank_exit.set_exit_code(0)
 
 
 if __name__ == "__main__":
