@@ -77,6 +77,10 @@ class ImageDataModule(LightningDataModule, ABC):
         """The transforms of the training images, for reports; empty by default."""
         return ""
 
+    def group_of(self, name: str) -> str:
+        """The group of an image, whose images are never divided between splits; by default the image itself."""
+        return name
+
     def set_stage(self, stage: Stage) -> None:
         """Sets the stage of the next loaders; existing loaders do not change."""
         self._stage = stage

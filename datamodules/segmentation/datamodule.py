@@ -130,6 +130,10 @@ class SegmentDataModule(FileDataModule):
         """Stacks the images and lists the masks."""
         return dict(collate_native(samples))
 
+    def group_of(self, name: str) -> str:
+        """The group of an image, such as its car."""
+        return self._load().index.groups[name]
+
     @property
     def augmentation(self) -> str:
         """The transforms of the training images."""

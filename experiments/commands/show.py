@@ -12,6 +12,8 @@ from callbacks.output_file import save_png
 from callbacks.visualization.best_and_worst import BestAndWorst
 from datamodules.stage import Stage
 from experiments.cli.usage import UsageError
+from experiments.commands.show_images import draw_group
+from experiments.commands.show_summary import summary_text
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 
@@ -21,16 +23,38 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path | None, default=None, help="folder of the images (default: figures/ of the run)"
     )
+    parser.add_argument(
+        "--image", type=str | None, default=None, help="draw this image (its name or stem) and the others of its group"
+    )
+    parser.add_argument(
+        "--index", type=int | None, default=None, help="as --image, by number: training images first, from 0"
+    )
+    parser.add_argument(
+        "--summary", action="store_true", help="print the layers, their output shapes, and what each stage trains"
+    )
     parser.add_argument("--count", type=int, default=8, help="number of images in a grid")
 
 
 def run(context: RunContext) -> int:
-    """Draws an augmented batch of every stage; with a checkpoint also its best and worst validation images."""
+    """Draws an augmented batch of every stage; with a checkpoint also its best and worst validation images.
+
+    With ``--image`` or ``--index`` it draws one group instead, with ``--summary`` it describes the network.
+    """
     if context.config.count < 1:
         raise UsageError(f"--count must be at least 1, not {context.config.count}")
+    if context.config.image is not None and context.config.index is not None:
+        raise UsageError("--image and --index name two images: use one of them")
+    if context.config.summary:
+        print(summary_text(context.model, context.stages))
+        return 0
     out: Path = context.config.out or context.folder.figures
     context.datamodule.prepare_data()
     context.datamodule.setup("fit")
+    if context.config.image is not None or context.config.index is not None:
+        stem, drawn, lines = draw_group(context, image=context.config.image, index=context.config.index)
+        print("\n".join(lines))
+        _save(drawn, out / f"image-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem)}.png")
+        return 0
     for number, stage in enumerate(context.stages, start=1):
         _draw_batch(context, stage, number, out)
     if context.checkpoint is not None:
