@@ -1,5 +1,6 @@
 """``prepare --from``: annotations of other tools become a data set that trains at once."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,22 @@ def test_labelme_follows_its_own_converters(capsys: Capture) -> None:
     assert "overlaps: 16 pixels" in told
     assert len(Path("out/skipped.txt").read_text(encoding="utf-8").splitlines()) == 5
     assert "--config" in told.splitlines()[-1]
+
+
+def test_labelme_images_inside_the_file() -> None:
+    content = save(Path("src/hidden/a.png"), noise(4)).read_bytes()
+    text = base64.b64encode(content).decode()
+    shapes = [shape("dog", "rectangle", [2, 2], [5, 5])]
+    write_json(Path("src/labels/a.json"), {"shapes": shapes, "imagePath": "gone.png", "imageData": text})
+    damaged = f"{text[:40]}!"
+    write_json(Path("src/labels/b.json"), {"shapes": shapes, "imagePath": "gone.png", "imageData": damaged})
+    other = {"imageHeight": 9, "imageWidth": 9}
+    write_json(Path("src/labels/c.json"), {"shapes": shapes, "imagePath": "gone.png", "imageData": text, **other})
+    assert convert("labelme", "src/labels") == 0
+    assert Path("out/images/a.png").read_bytes() == content
+    assert mask_of("out/masks/a.png").sum() == 16
+    assert sorted(path.name for path in Path("out").rglob("*.png")) == ["a.png", "a.png"]
+    assert "imageData is malformed" in Path("out/skipped.txt").read_text(encoding="utf-8")
 
 
 def coco_file(path: Path, annotations: list[dict[str, Any]], images: int = 3) -> Path:

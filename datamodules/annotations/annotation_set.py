@@ -67,6 +67,7 @@ class AnnotatedImage:
         annotations: may be empty: an image of background.
         size: height and width that the annotations were made for; ``None`` if the format does not store them.
         split: the split that the source puts it into.
+        embedded: whether ``image`` is a file of labelme that holds the image in ``imageData``.
     """
 
     name: str
@@ -74,6 +75,7 @@ class AnnotatedImage:
     annotations: Sequence[Annotation]
     size: tuple[int, int] | None = None
     split: Split | None = None
+    embedded: bool = False
 
 
 class Skipped(NamedTuple):

@@ -1,5 +1,7 @@
 """Converts one annotated image: draws its mask, writes it, and links the image."""
 
+import base64
+import binascii
 import os
 import shutil
 from collections import Counter
@@ -23,6 +25,7 @@ from datamodules.annotations.annotation_set import (
     Skipped,
 )
 from datamodules.annotations.color_masks import IGNORE, ColorMask, ColorTable
+from datamodules.annotations.documents import read_json
 from datamodules.annotations.palettes import voc_color
 from datamodules.errors import DataError
 from datamodules.io.image_file import Header, apply_orientation, read_header
@@ -92,22 +95,30 @@ class Converter:
             DataError: if the image or the mask cannot be read, or their sizes differ.
         """
         result = Converted()
-        header = read_header(job.item.image)
-        if isinstance(job.item, ColorMask):
-            mask = self._from_colors(job.item, header, result)
-        else:
-            mask = self._from_regions(job.item, header, result)
-        values, counts = np.unique(mask, return_counts=True)
-        result.pixels = Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         job.mask_file.parent.mkdir(parents=True, exist_ok=True)
         job.image_file.parent.mkdir(parents=True, exist_ok=True)
+        embedded = isinstance(job.item, AnnotatedImage) and job.item.embedded
+        if embedded:
+            job.image_file.write_bytes(_embedded_image(job.item.image))
+        try:
+            mask = self._mask(job.item, read_header(job.image_file if embedded else job.item.image), result)
+        except DataError:
+            job.image_file.unlink(missing_ok=True)  # an image without a mask would be refused in training
+            raise
+        values, counts = np.unique(mask, return_counts=True)
+        result.pixels = Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         image = Image.fromarray(mask)
         image.putpalette(_PALETTE)
         buffer = BytesIO()
         image.save(buffer, "PNG")
         job.mask_file.write_bytes(buffer.getvalue())
-        result.linked = _link(job.item.image, job.image_file)
+        result.linked = not embedded and _link(job.item.image, job.image_file)
         return result
+
+    def _mask(self, item: AnnotatedImage | ColorMask, header: Header, result: Converted) -> NDArray[np.uint8]:
+        if isinstance(item, ColorMask):
+            return self._from_colors(item, header, result)
+        return self._from_regions(item, header, result)
 
     def _from_colors(self, item: ColorMask, header: Header, result: Converted) -> NDArray[np.uint8]:
         if self.table is None:
@@ -174,6 +185,18 @@ class Converter:
 
     def _is_ignored_crowd(self, annotation: Annotation) -> bool:
         return annotation.crowd and not self.crowds and annotation.label in self.numbers
+
+
+def _embedded_image(file: Path) -> bytes:
+    """Decodes the image inside a file of labelme.
+
+    Raises:
+        DataError: if it is malformed.
+    """
+    try:
+        return base64.b64decode(read_json(file)["imageData"], validate=True)
+    except binascii.Error as error:
+        raise DataError(f"{file}: its imageData is malformed") from error
 
 
 def _link(source: Path, target: Path) -> bool:

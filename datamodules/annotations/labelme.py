@@ -31,7 +31,8 @@ def read_labelme(source: Path, images: Path | None) -> AnnotationSet:
 
     Args:
         source: the folder, searched at any depth, or a JSON file.
-        images: folder of the images; ``None`` for where the files name them.
+        images: folder of the images; ``None`` for where the files name them. Without an image, the one inside the file
+            is used.
 
     Raises:
         DataError: if there is no such file.
@@ -56,14 +57,23 @@ def read_labelme(source: Path, images: Path | None) -> AnnotationSet:
         image = finder.find(str(content.get("imagePath", "")), beside=file)
         annotations, unused = _shapes(content["shapes"], where)
         skipped += unused
-        if image is None:
+        embedded = None if image is not None else _embedded_suffix(content)
+        if image is None and embedded is None:
             reason = f"annotation of an image that is missing ({content.get('imagePath')})"
             skipped += [Skipped(reason, one.where) for one in annotations] or [Skipped(reason, where)]
             continue
         inner = PurePosixPath(where)
         split = split_of(inner)
-        name = inner.with_suffix(image.suffix).as_posix()
-        found.append(AnnotatedImage(name=name, image=image, annotations=annotations, size=_size(content), split=split))
+        found.append(
+            AnnotatedImage(
+                name=inner.with_suffix(embedded or (image or file).suffix).as_posix(),
+                image=image or file,
+                annotations=annotations,
+                size=_size(content),
+                split=split,
+                embedded=image is None,
+            )
+        )
     return AnnotationSet(images=found, labels=_labels(root / _LABELS_FILE, found), skipped=skipped)
 
 
@@ -87,6 +97,13 @@ def _shapes(shapes: list[Any], where: str) -> tuple[list[Annotation], list[Skipp
             continue
         annotations.append(Annotation(label=shape["label"].strip(), region=region, where=place))
     return annotations, skipped
+
+
+def _embedded_suffix(content: dict[str, Any]) -> str | None:
+    """The suffix of the image inside a file; ``None`` if there is none, or one of another format."""
+    data = content.get("imageData")
+    starts = {"iVBORw0KGgo": ".png", "/9j/": ".jpg"}  # in base64
+    return next((suffix for start, suffix in starts.items() if isinstance(data, str) and data.startswith(start)), None)
 
 
 def _size(content: dict[str, Any]) -> tuple[int, int] | None:

@@ -73,8 +73,8 @@ def run_folds(arguments: Arguments, count: int) -> int:
 def summarize_scores(scores: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
     """Mean and standard deviation (of the sample) of every score that all folds have.
 
-    >>> summarize_scores([{"val/dice": 0.8}, {"val/dice": 0.9, "val/iou": 0.5}])
-    {'val/dice': {'mean': 0.85, 'std': 0.07071067811865474, 'min': 0.8, 'max': 0.9}}
+    >>> summarize_scores([{"val/dice": 0.25}, {"val/dice": 0.75}, {"val/dice": 0.5, "val/iou": 0.5}])
+    {'val/dice': {'mean': 0.5, 'std': 0.25, 'min': 0.25, 'max': 0.75}}
     """
     shared = [key for key in scores[0] if all(key in one for one in scores)]
     summary = {}
