@@ -85,6 +85,16 @@ class ImageDataModule(LightningDataModule, ABC):
         """Sets the stage of the next loaders; existing loaders do not change."""
         self._stage = stage
 
+    def check_stages(self, stages: Sequence[Stage]) -> None:
+        """Refuses stages that these data cannot be trained in; by default those that crop.
+
+        Raises:
+            DataError: naming the stage.
+        """
+        for stage in stages:
+            if stage.crop is not None:
+                raise DataError(f"stage '{stage.name}': crop is for segmentation; leave it out, size is enough here")
+
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint: the digest of the files."""
         return {"digest": self._digest} if self._digest else {}
@@ -101,6 +111,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def prepare_data(self) -> None:
         """Prepares the planned stages, on one process of every machine, while the others wait."""
         if self.planned:
+            self.check_stages(self.planned)
             self.prepare(self.planned)
 
     @abstractmethod
@@ -182,7 +193,11 @@ class ImageDataModule(LightningDataModule, ABC):
         length = length_of(data)
         if not length:
             raise DataError("there is no image to validate on: raise --data.val_share, or add images to your own split")
-        return EvalBatches(length=length, batch_size=max(1, self.stage.batch_size // world), rank=rank, world=world)
+        return EvalBatches(length=length, batch_size=self.eval_batch_size(world), rank=rank, world=world)
+
+    def eval_batch_size(self, world: int) -> int:
+        """Images per batch of one of ``world`` processes in validation and test."""
+        return max(1, self.stage.batch_size // world)
 
     def _workers(self) -> int:
         return loader_processes(self.num_workers, processes=self.trainer.num_devices if self.trainer else 1)

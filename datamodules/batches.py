@@ -9,7 +9,11 @@ from torch import Tensor
 
 
 class SegmentBatch(TypedDict):
-    """Images and masks at the stage's size, from the training and validation loaders."""
+    """Images and masks at the stage's size, from the training and validation loaders.
+
+    If the stage crops, the validation loader gives whole images one by one: S, S are then their height and width, and
+    ``image`` is uint8.
+    """
 
     image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
     # one class: (N, S, S) float32, foreground in [0, 1]; several: (N, S, S) int64 class numbers; 255 where ignored
@@ -20,7 +24,7 @@ class SegmentBatch(TypedDict):
 class NativeSegmentBatch(TypedDict):
     """Images at the network's size and masks at each image's own size, from the test loader."""
 
-    image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]
+    image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]; or (1, 3, h, w) uint8 if the stage crops
     mask: list[Tensor]  # N of (H, W) uint8: one class 0/1, several class numbers; 255 where ignored
     name: list[str]
 
@@ -28,7 +32,8 @@ class NativeSegmentBatch(TypedDict):
 class PredictBatch(TypedDict):
     """Images of a prediction, and what their results need besides."""
 
-    image: Tensor  # (N, 3, S, S) float32, RGB in [0, 1]; zeros if the image could not be read
+    # (N, 3, S, S) float32, RGB in [0, 1], or (1, 3, h, w) uint8 of a whole image; zeros if it could not be read
+    image: Tensor
     original: list[NDArray[np.uint8] | None]  # N of (H, W, 3) RGB; None if not needed or not readable
     size: list[tuple[int, int]]  # N of (H, W) as displayed; (0, 0) if it is not readable
     index: list[int]  # N indices in the list of all images

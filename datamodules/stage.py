@@ -15,6 +15,7 @@ class Stage:
     Args:
         name: shown in the progress bar, in TensorBoard and in messages.
         size: side of the network's square input in pixels; targets of super-resolution are ``scale`` times larger.
+            With ``crop``, images keep their proportions, and ``size`` is the largest length of their shorter side.
         batch_size: images per optimizer step over *all* processes and accumulated batches.
         epochs: passes over the training data.
         lr: peak learning rate of the last layer group.
@@ -36,6 +37,8 @@ class Stage:
             is planned for all epochs, so the learning rate is then still high: for a last stage, rather lower
             ``epochs``.
         scale: magnification of this stage: 2, 4, ..., or 1 for restoration (super-resolution only).
+        crop: side of the square that is cropped from a training image at a random place, in pixels; validation sees
+            whole images. ``None`` trains on whole images, resized to squares (segmentation only).
 
     Raises:
         ValueError: if a value is out of its range; the message names stage and field.
@@ -58,6 +61,7 @@ class Stage:
     cycles: int = 1
     patience: int | None = None
     scale: int | None = None
+    crop: int | None = None
 
     def __post_init__(self) -> None:
         """Checks every field."""
@@ -79,6 +83,12 @@ class Stage:
         self._require("cycles", self.cycles == 1 or (linear and divides), f"1, or a divisor of {self.epochs} if linear")
         self._require("patience", self.patience is None or self.patience >= 1, "at least 1")
         self._require("scale", self.scale is None or self.scale >= 1, "at least 1")
+        self._require("crop", self.crop is None or self.crop >= 1, "at least 1")
+
+    @property
+    def train_size(self) -> int:
+        """Side of the training images in pixels."""
+        return self.size if self.crop is None else self.crop
 
     def _require(self, field: str, valid: bool, expected: str) -> None:
         if not valid:

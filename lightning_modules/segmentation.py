@@ -1,13 +1,16 @@
 """Segmentation: batches of images and masks to losses, scores and probabilities."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from datamodules.batches import NativeSegmentBatch, SegmentBatch, SegmentOutput
-from lightning_modules.base import ImageTask, with_total
+from lightning_modules.base import with_total
 from lightning_modules.calibration import CalibrationError
+from lightning_modules.class_weights import ClassWeights, check_class_weights, resolve_class_weights
+from lightning_modules.segmentation_inference import SegmentationInference
 from lightning_modules.segmentation_metrics import (
     ImageScore,
     SegmentScores,
@@ -16,18 +19,23 @@ from lightning_modules.segmentation_metrics import (
     image_dice,
     score_table,
 )
+from lightning_modules.typed_trainer import typed
 from models.gather import gather_rows
 from models.losses.mask_target import hard_target
 from models.losses.segmentation import LossOptions, binary_losses, class_losses
 from models.segmentation.blocks import resize_probs
+from models.segmentation.tiles import Tiles, log_odds, thin_out, unit_floats
 
 
-class SegmentationModule(ImageTask):
+class SegmentationModule(SegmentationInference):
     """Trains ``net`` to segment one class, or to assign each pixel one of several classes.
 
     The loss is a weighted sum of cross-entropy, Dice, Tversky and Lovasz losses. Targets are the foreground fraction of
     each pixel for one class, and class numbers for several. Pixels of the value 255 count in no loss and no score.
     Scores: Dice as mean over images (as Kaggle's Carvana), IoU from pooled pixel counts, accuracy.
+
+    Images that are much larger than those of the training are processed in overlapping tiles, in validation, test and
+    prediction. Scores are counted strip by strip; the validation loss is then the mean of the strips' losses.
 
     Args:
         net: maps images ``(N, 3, H, W)`` in [0, 1] to logits ``(N, C, H, W)``, ``C = len(classes)``; it has
@@ -41,9 +49,10 @@ class SegmentationModule(ImageTask):
         focal_gamma: focusing exponent that turns the cross-entropy into the focal loss, often 2; 0 is cross-entropy.
         tversky_alpha: weight of false positives in the Tversky loss.
         tversky_beta: weight of false negatives in the Tversky loss.
-        threshold: probability from which a pixel belongs to the single class; several classes take the argmax.
-        flip: average the probabilities of image and mirrored image in ``test`` and ``predict``.
-        options: of ``ImageTask``.
+        class_weights: weights of the classes in the cross-entropy: ``"none"``; ``"auto"``, the median frequency over
+            the training masks divided by that of the class (Eigen and Fergus 2015); or a weight by class name.
+        class_weight_power: exponent of the weights of ``"auto"``; below 1 they differ less, for example 0.5.
+        options: of ``SegmentationInference`` and ``ImageTask``.
 
     Raises:
         ValueError: if there is no class, or an argument is out of range.
@@ -64,13 +73,11 @@ class SegmentationModule(ImageTask):
         focal_gamma: float = 0.0,
         tversky_alpha: float = 0.3,
         tversky_beta: float = 0.7,
-        threshold: float = 0.5,
-        flip: bool = False,
+        class_weights: Literal["none", "auto"] | dict[str, float] = "none",
+        class_weight_power: float = 1.0,
         **options: Any,
     ) -> None:
-        super().__init__(net=net, **options)
-        if not classes:
-            raise ValueError("classes is empty: name at least one class, for example ('car',)")
+        super().__init__(net=net, classes=classes, **options)
         self.loss_options = LossOptions(
             cross_entropy_weight=cross_entropy_weight,
             dice_weight=dice_weight,
@@ -83,36 +90,36 @@ class SegmentationModule(ImageTask):
         )
         if edge_weight and len(classes) > 1:
             raise ValueError(f"edge_weight is for one class, and classes names {len(classes)}: set it to 0")
-        if not 0 < threshold < 1:
-            raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
-        self.classes = tuple(classes)
-        self.threshold, self.flip = threshold, flip
+        check_class_weights(class_weights, classes)
+        if class_weight_power < 0:
+            raise ValueError(f"class_weight_power must be 0 or more, not {class_weight_power}")
+        self.class_weights: ClassWeights = class_weights
+        self.class_weight_power = class_weight_power
+        # Not saved: it follows from the settings and the data, and an evaluation does not need it.
+        self.register_buffer("_weights", torch.ones(len(classes)), persistent=False)
+        self._weights: Tensor
         self.val_scores = SegmentScores(classes=self.classes)
         self.test_scores = SegmentScores(classes=self.classes)
         self.test_calibration = CalibrationError(one_class=self._one)
         self._test_counts: list[tuple[list[str], Tensor]] = []  # names and pixel counts, on the device
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Segments images.
+    def setup(self, stage: str) -> None:
+        """Sets the weights of the classes, which the data module may have to measure.
 
-        Args:
-            image: ``(N, 3, H, W)`` float32, RGB in [0, 1].
-
-        Returns:
-            float32 probabilities ``(N, C, H, W)``, averaged with the mirrored image if ``flip`` is set.
+        Raises:
+            ValueError: if it cannot.
         """
-        probs = self.probabilities(self.net(image))
-        if self.flip:
-            probs = (probs + self.probabilities(self.net(image.flip(-1))).flip(-1)) / 2
-        return probs
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Converts logits ``(N, C, H, W)`` of any precision to float32 probabilities."""
-        return logits.float().sigmoid() if self._one else logits.float().softmax(dim=1)
-
-    def decide(self, probs: Tensor) -> Tensor:
-        """Converts probabilities ``(N, C, H, W)`` to class numbers ``(N, H, W)``; booleans for one class."""
-        return probs[:, 0] >= self.threshold if self._one else probs.argmax(dim=1)
+        if stage != "predict" and self.class_weights != "none":
+            weights = resolve_class_weights(
+                self.class_weights,
+                self.classes,
+                power=self.class_weight_power,
+                data=typed(self.trainer).datamodule,
+            )
+            self._weights.copy_(torch.tensor(weights))
+            if stage == "fit":
+                named = ", ".join(f"{name} {weight:.3g}" for name, weight in zip(self.classes, weights, strict=True))
+                rank_zero_info(f"class weights in the cross-entropy: {named}")
 
     def losses(self, batch: SegmentBatch) -> dict[str, Tensor]:
         """Returns the losses of a batch by name and their sum under ``"loss"``."""
@@ -126,13 +133,33 @@ class SegmentationModule(ImageTask):
         """Scores a batch at the stage's size; returns ``None`` for an empty batch."""
         if not batch["name"]:
             return None
-        logits, mask = self.net(batch["image"]), batch["mask"]
+        if (tiles := self._tiles(batch["image"])) is not None:
+            return self._validate_tiles(batch, tiles)
+        logits, mask = self.net(unit_floats(batch["image"])), batch["mask"]
         loss = self._losses(logits, mask)["loss"]
         probs = self.probabilities(logits)
-        counts = count(self.decide(probs), hard_target(mask, classes=len(self.classes)), classes=len(self.classes))
+        counts = self._count(probs, mask)
         self.val_scores.update(counts, loss)
-        score = image_dice(counts, classes=1) if self._one else accuracy(counts)
-        return {"loss": loss, "probs": probs, "score": score}
+        return {"loss": loss, "probs": probs, "score": self._score(counts)}
+
+    def _validate_tiles(self, batch: SegmentBatch, tiles: Tiles) -> SegmentOutput:
+        """Scores an image strip by strip, and returns its probabilities at a reduced size, for figures."""
+        mask, height = batch["mask"], batch["mask"].shape[1]
+        counts, losses, small = [], [], []
+        for rows, probs in self._strips(batch["image"], tiles, flip=False):
+            counts.append(self._count(probs, mask[:, rows]))
+            losses.append(self._losses(log_odds(probs), mask[:, rows])["loss"] * (rows.stop - rows.start) / height)
+            small.append(thin_out(probs, rows, longest=max(mask.shape[1:])))
+        total, loss = torch.stack(counts).sum(0), torch.stack(losses).sum()
+        self.val_scores.update(total, loss)
+        return {"loss": loss, "probs": torch.cat(small, dim=2), "score": self._score(total)}
+
+    def _count(self, probs: Tensor, mask: Tensor) -> Tensor:
+        classes = len(self.classes)
+        return count(self.decide(probs), hard_target(mask, classes=classes), classes=classes)
+
+    def _score(self, counts: Tensor) -> Tensor:
+        return image_dice(counts, classes=1) if self._one else accuracy(counts)
 
     def on_validation_epoch_end(self) -> None:
         """Logs the scores of the validation set; all ranks take part, also those without images."""
@@ -148,15 +175,24 @@ class SegmentationModule(ImageTask):
         """Scores images at their own size, to which the probabilities are resized before the decision."""
         if not batch["name"]:
             return
-        tables = []
-        for probs, mask in zip(self(batch["image"]), batch["mask"], strict=True):
-            resized = resize_probs(probs[None], (mask.shape[0], mask.shape[1]))
-            preds = self.decide(resized)
-            self.test_calibration.update(resized[0], mask)
-            tables.append(count(preds, mask[None], classes=len(self.classes)))
-        counts = torch.cat(tables)
+        counts = self._count_native(batch["image"], batch["mask"])
         self.test_scores.update(counts)
         self._test_counts.append((batch["name"], counts))
+
+    def _count_native(self, images: Tensor, masks: list[Tensor]) -> Tensor:
+        classes, tiles = len(self.classes), self._tiles(images)
+        if tiles is not None and images.shape[2:] == masks[0].shape:
+            counts = []
+            for rows, probs in self._strips(images, tiles, flip=self.flip):
+                counts.append(count(self.decide(probs), masks[0][None, rows], classes=classes))
+                self.test_calibration.update(probs[0], masks[0][rows])
+            return torch.stack(counts).sum(0)
+        tables = []
+        for probs, mask in zip(self(images), masks, strict=True):
+            resized = resize_probs(probs[None], (mask.shape[0], mask.shape[1]))
+            self.test_calibration.update(resized[0], mask)
+            tables.append(count(self.decide(resized), mask[None], classes=classes))
+        return torch.cat(tables)
 
     def on_test_epoch_end(self) -> None:
         """Logs the scores of the test set and completes ``test_table`` on all ranks."""
@@ -166,20 +202,12 @@ class SegmentationModule(ImageTask):
         self.test_table = sorted(gather_rows(rows), key=lambda row: (row["dice"], row["name"]))
         self._test_counts = []
 
-    def predict_step(self, batch: SegmentBatch) -> Tensor:
-        """Returns float32 probabilities ``(N, C, H, W)`` at the size of the batch."""
-        probs: Tensor = self(batch["image"])
-        return probs
-
-    @property
-    def _one(self) -> bool:
-        return len(self.classes) == 1
-
     def _losses(self, logits: Tensor, mask: Tensor) -> dict[str, Tensor]:
         if self._one:
             losses = binary_losses(logits, mask, self.loss_options)
         else:
-            losses = class_losses(logits, mask, self.loss_options)
+            weights = None if self.class_weights == "none" else self._weights
+            losses = class_losses(logits, mask, self.loss_options, class_weights=weights)
         return with_total(losses)
 
 

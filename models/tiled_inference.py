@@ -1,6 +1,6 @@
 """Tiled inference: images of any size with bounded memory and without visible seams."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import torch
@@ -19,7 +19,45 @@ def tiled_inference(
     overlap: int = OVERLAP,
     multiple: int = 1,
 ) -> Tensor:
-    """Applies ``net`` to an image tile by tile and blends the results.
+    """Applies ``net`` to an image tile by tile and blends the results; see ``tiled_strips``.
+
+    Args:
+        net: maps (1, 3, h, w) to (1, C, scale * h, scale * w).
+        image: (1, 3, H, W).
+        scale: magnification of the network.
+        tile: side of a tile in pixels of the input; an image that fits into one is not divided.
+        overlap: of neighboring tiles.
+        multiple: tiles start at multiples of this number of pixels.
+
+    Returns:
+        float32 (1, C, scale * H, scale * W).
+
+    Raises:
+        ValueError: if the overlap is not below the tile's side, or either is not a multiple of ``multiple``.
+    """
+    out, row = image.new_empty(0, dtype=torch.float32), 0
+    for strip in tiled_strips(net, image, scale=scale, tile=tile, overlap=overlap, multiple=multiple):
+        if strip.shape[2] == image.shape[2] * scale:
+            return strip
+        if not row:
+            out = strip.new_empty((1, strip.shape[1], image.shape[2] * scale, strip.shape[3]))
+        out[:, :, row : row + strip.shape[2]] = strip
+        row += strip.shape[2]
+    return out
+
+
+def tiled_strips(
+    net: Callable[[Tensor], Tensor],
+    image: Tensor,
+    *,
+    scale: int,
+    tile: int = TILE,
+    overlap: int = OVERLAP,
+    multiple: int = 1,
+) -> Iterator[Tensor]:
+    """Applies ``net`` tile by tile, and yields the result from top to bottom in strips that are complete.
+
+    Only the strips of two rows of tiles are in memory, so that the size of the image hardly matters.
 
     Results near the border of a tile lack context. Three eighths of the overlap are therefore dropped on each side,
     and neighbors are blended linearly over the quarter between. If three eighths cover the radius of the receptive
@@ -30,15 +68,15 @@ def tiled_inference(
     as the whole image is; the last ones are then smaller by less than one step.
 
     Args:
-        net: maps (1, 3, h, w) to (1, 3, scale * h, scale * w).
+        net: maps (1, 3, h, w) to (1, C, scale * h, scale * w).
         image: (1, 3, H, W).
         scale: magnification of the network.
         tile: side of a tile in pixels of the input; an image that fits into one is not divided.
         overlap: of neighboring tiles.
         multiple: tiles start at multiples of this number of pixels.
 
-    Returns:
-        float32 (1, 3, scale * H, scale * W).
+    Yields:
+        float32 (1, C, h, scale * W); the heights add up to scale * H.
 
     Raises:
         ValueError: if the overlap is not below the tile's side, or either is not a multiple of ``multiple``.
@@ -47,18 +85,25 @@ def tiled_inference(
         raise ValueError(f"overlap must be at least 0 and below the tile's side of {tile}, not {overlap}")
     if tile % multiple or overlap % multiple:
         raise ValueError(f"tile and overlap must be multiples of {multiple}, not {tile} and {overlap}")
-    _, channels, height, width = image.shape
+    height, width = image.shape[2:]
     if height <= tile and width <= tile:
-        return net(image).float()
+        yield net(image).float()
+        return
     rows, columns = (_axis(length, tile, overlap, scale, multiple) for length in (height, width))
-    out = image.new_zeros((1, channels, height * scale, width * scale), dtype=torch.float32)
-    for top, row_weight in rows:
+    carried = torch.empty(0)  # rows of earlier tiles that the next row of tiles adds to
+    for number, (top, row_weight) in enumerate(rows):
+        strip = torch.empty(0)
         for left, column_weight in columns:
             result = net(image[:, :, top : top + tile, left : left + tile]).float()
-            weight = row_weight.to(out.device)[:, None] * column_weight.to(out.device)[None, :]
-            bottom, right = top * scale + len(row_weight), left * scale + len(column_weight)
-            out[:, :, top * scale : bottom, left * scale : right] += result * weight
-    return out
+            if not strip.numel():
+                strip = result.new_zeros((1, result.shape[1], len(row_weight), width * scale))
+                if number:
+                    strip[:, :, : carried.shape[2]] = carried
+            weight = row_weight.to(strip.device)[:, None] * column_weight.to(strip.device)[None, :]
+            strip[:, :, :, left * scale : left * scale + len(column_weight)] += result * weight
+        end = (rows[number + 1][0] - top) * scale if number + 1 < len(rows) else len(row_weight)
+        carried = strip[:, :, end:].clone()
+        yield strip[:, :, :end]
 
 
 def _axis(length: int, tile: int, overlap: int, scale: int, multiple: int) -> list[tuple[int, Tensor]]:

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,11 +87,12 @@ class SegmentationFiles:
         self.draw_coco, self.draw_labelme = draw_coco, draw_labelme
         self.cleaning = cleaning if cleaning is not None and cleaning.changes else None
 
-    def write(self, prediction: NDArray[np.float32], image: SourceImage) -> str | None:
+    def write(self, prediction: NDArray[Any], image: SourceImage) -> str | None:
         """Writes the files of one image.
 
         Args:
-            prediction: (C, S, S) probabilities.
+            prediction: (C, S, S) float32 probabilities; or (1, H, W) uint8 class numbers at the image's size (1 for the
+                single class), from which masks and overlays can be written.
             image: the image. Kinds in ``NEEDS_IMAGE`` need its pixels.
 
         Returns:
@@ -99,7 +101,9 @@ class SegmentationFiles:
         Raises:
             OutputError: if a file cannot be written.
         """
-        if len(self.classes) == 1:
+        if prediction.dtype == np.uint8:
+            classes = prediction[0]
+        elif len(self.classes) == 1:
             classes = (resize_probability(prediction[0], image.size) >= self.threshold).astype(np.uint8)
         else:
             classes = argmax_classes(prediction, image.size)

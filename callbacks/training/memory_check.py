@@ -30,8 +30,8 @@ def dry_run(trainer: Trainer, module: ImageTask, stages: Sequence[Stage]) -> Non
     data: StagedData = typed(trainer).datamodule
     tried: set[tuple[int, int, int | None]] = set()
     with _restored(module):
-        for stage in sorted(stages, key=lambda s: s.batch_size * s.size**2 * (s.scale or 1) ** 2, reverse=True):
-            if (shape := (stage.size, stage.batch_size, stage.scale)) in tried:
+        for stage in sorted(stages, key=lambda s: s.batch_size * s.train_size**2 * (s.scale or 1) ** 2, reverse=True):
+            if (shape := (stage.train_size, stage.batch_size, stage.scale)) in tried:
                 continue
             tried.add(shape)
             module.set_stage(stage)
@@ -47,7 +47,7 @@ def dry_run(trainer: Trainer, module: ImageTask, stages: Sequence[Stage]) -> Non
                     raise
                 raise StageError(out_of_memory_message(stage, stages, processes=trainer.world_size)) from error
             except ValueError as error:  # raised by nets for images that are too small
-                raise StageError(f"stage '{stage.name}' at {stage.size} px cannot be trained: {error}") from error
+                raise StageError(f"stage '{stage.name}' at {stage.train_size} px cannot be trained: {error}") from error
             module.zero_grad(set_to_none=True)
         if module.stage is not None:
             module.set_stage(module.stage)
@@ -76,7 +76,7 @@ def out_of_memory_message(stage: Stage, stages: Sequence[Stage], *, processes: i
     """
     option = f"--stages.{list(stages).index(stage)}"
     return (
-        f"stage '{stage.name}' does not fit in memory at {stage.size} px with batch_size {stage.batch_size} on "
+        f"stage '{stage.name}' does not fit in memory at {stage.train_size} px with batch_size {stage.batch_size} on "
         f"{processes} process(es): lower {option}.batch_size or {option}.size, or keep them and use "
         "--trainer.accumulate_grad_batches 2 or --trainer.precision bf16-mixed"
     )

@@ -123,9 +123,10 @@ class ProgressiveResizing(Callback):
 
     def _report(self, index: int) -> None:
         stage = self.stages[index]
+        crops = "" if stage.crop is None else f" in crops of {stage.crop}"
         frozen = "all layers are trained" if stage.frozen == 0 else f"frozen: {stage.frozen}"
         rank_zero_info(
-            f"stage {index + 1} of {len(self.stages)}, {stage.name}: {stage.size} px, batch {stage.batch_size}, "
+            f"stage {index + 1} of {len(self.stages)}, {stage.name}: {stage.size} px{crops}, batch {stage.batch_size}, "
             f"{stage.epochs} epochs, lr {stage.lr:g}, {frozen}"
         )
 

@@ -1,12 +1,13 @@
-"""Figures of segmentation: masks over images, wrong pixels, precision-recall curves."""
+"""Figures of segmentation: masks over images, wrong pixels, precision-recall curves, confusion of classes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from callbacks.visualization.best_and_worst import Sample
+from callbacks.visualization.confusion import confusion_matrix, draw_confusion
 from callbacks.visualization.image_grid import LARGE, SMALL, LegendEntry, Panel, draw_comparison, draw_grid
 from callbacks.visualization.masks import (
     EXTRA,
@@ -25,10 +26,19 @@ from callbacks.visualization.masks import (
 from callbacks.visualization.precision_recall import draw_precision_recall, precision_recall
 from callbacks.visualization.task_figures import Figures
 from models.losses.mask_target import IGNORE, hard_target
+from models.segmentation.tiles import unit_floats
+
+
+class Summary(NamedTuple):
+    """What the figures of a whole validation need of one batch, on the CPU."""
+
+    probs: Tensor  # (P, C), of sampled pixels
+    target: Tensor  # (P,), of the same pixels
+    confusion: Tensor | None  # (C, C) counts of all pixels, for several classes
 
 
 class SegmentationFigures(Figures):
-    """Draws image, target, prediction and wrong pixels, training batches, and precision-recall curves.
+    """Draws image, target, prediction and wrong pixels, training batches, precision and recall, and confusion.
 
     Args:
         classes: names of the classes.
@@ -63,7 +73,7 @@ class SegmentationFigures(Figures):
 
     def draw_sample(self, sample: Sample, *, note: str) -> Tensor:
         """Draws image, target and prediction small, and the wrong pixels large."""
-        image, target, preds = sample.inputs["image"], *self._maps(sample)
+        image, target, preds = unit_floats(sample.inputs["image"]), *self._maps(sample)
         small = [
             Panel("image", resize_image(image, SMALL)),
             Panel("target", self._overlay(image, target)),
@@ -81,23 +91,29 @@ class SegmentationFigures(Figures):
         panels = []
         for sample in samples:
             target, preds = self._maps(sample)
-            drawn = self._mark_wrong(self._overlay(sample.inputs["image"], preds), target, preds)
+            drawn = self._mark_wrong(self._overlay(unit_floats(sample.inputs["image"]), preds), target, preds)
             panels.append(Panel(f"{sample.score:.4f}", drawn))  # the name is too long for a panel
         return draw_grid(panels, title=title, note=note, legend=self._full_legend)
 
-    def summarize(self, batch: Mapping[str, Any], output: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-        """Returns probabilities and targets at the same random places of every image."""
-        probs, mask = output["probs"], batch["mask"]
+    def summarize(self, batch: Mapping[str, Any], output: Mapping[str, Any]) -> Summary:
+        """Returns probabilities and targets at the same random places of every image, and counts of all pixels."""
+        probs = output["probs"]
+        mask = _sample_at(batch["mask"], probs.shape[-2:])
         places = torch.randperm(mask[0].numel(), generator=torch.Generator().manual_seed(0))[: self.pixels]
         places = places.to(mask.device)
         sampled = probs.flatten(2)[:, :, places].transpose(1, 2).flatten(0, 1)
-        return sampled.cpu(), mask.flatten(1)[:, places].flatten().cpu()
+        confusion = None if self._binary else confusion_matrix(probs.argmax(1), mask, classes=len(self.classes))
+        return Summary(sampled.cpu(), mask.flatten(1)[:, places].flatten().cpu(), confusion)
 
-    def draw_summary(self, summaries: Sequence[tuple[Tensor, Tensor]], *, note: str) -> dict[str, Tensor]:
-        """Draws the precision-recall curves of the sampled pixels."""
-        probs, target = (torch.cat(parts) for parts in zip(*summaries, strict=True))
+    def draw_summary(self, summaries: Sequence[Summary], *, note: str) -> dict[str, Tensor]:
+        """Draws the precision-recall curves of the sampled pixels; for several classes also the confusion matrix."""
+        probs, target = (torch.cat([summary[part] for summary in summaries]) for part in (0, 1))
         curves = precision_recall(probs, target, self.classes)
-        return {"precision_recall": draw_precision_recall(curves, self.threshold, note=note)}
+        drawn = {"precision_recall": draw_precision_recall(curves, self.threshold, note=note)}
+        if matrices := [summary.confusion for summary in summaries if summary.confusion is not None]:
+            total = torch.stack(matrices).sum(0)
+            drawn["confusion_matrix"] = draw_confusion(total, self.classes, note=note)
+        return drawn
 
     @property
     def _full_legend(self) -> list[LegendEntry]:
@@ -107,7 +123,8 @@ class SegmentationFigures(Figures):
 
     def _maps(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """Returns target ``(S, S)`` with 255 for ignored pixels, and prediction, bool for one class."""
-        target, probs = hard_target(sample.inputs["mask"], classes=len(self.classes)), sample.outputs["probs"]
+        probs = sample.outputs["probs"]
+        target = hard_target(_sample_at(sample.inputs["mask"], probs.shape[-2:]), classes=len(self.classes))
         return target, probs[0] >= self.threshold if self._binary else probs.argmax(0)
 
     def _overlay(self, image: Tensor, classes: Tensor) -> Tensor:
@@ -126,3 +143,11 @@ class SegmentationFigures(Figures):
         for mask, color, alpha in marks:
             drawn = overlay_color(drawn, resize_any(mask, side), color, alpha)
         return drawn
+
+
+def _sample_at(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """The pixels of a mask ``(..., H, W)`` at the places of smaller probabilities, which a large image has."""
+    if mask.shape[-2:] == tuple(size):
+        return mask
+    rows, columns = ((torch.arange(n) + 0.5) * length / n for n, length in zip(size, mask.shape[-2:], strict=True))
+    return mask[..., rows.long().to(mask.device)[:, None], columns.long().to(mask.device)]

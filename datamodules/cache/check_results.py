@@ -10,7 +10,7 @@ from typing import Any
 from datamodules.errors import unwritable
 from datamodules.io.atomic_file import atomic_file
 
-_FORMAT = 4  # raise it when a check looks at more, so that older results are not used
+_FORMAT = 5  # raise it when a check looks at more, so that older results are not used
 
 
 def result_path(folder: Path, files: Iterable[Path], *, about: str) -> Path:

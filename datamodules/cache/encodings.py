@@ -63,15 +63,24 @@ class ProportionalEncoding:
 
     def shape(self, size: int) -> tuple[int, ...]:
         """``(h, w, 3)``; an image whose shorter side is below ``size`` keeps its size."""
-        shorter = min(self.height, self.width)
-        if shorter <= size:
-            return (self.height, self.width, 3)
-        return (round(self.height * size / shorter), round(self.width * size / shorter), 3)
+        return (*proportional_shape(self.height, self.width, size), 3)
 
     def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
         """As ``ImageEncoding``, at its own shape."""
         height, width, _ = self.shape(size)
         return resize_to(read_image(path, min_side=2 * size), height, width)
+
+
+def proportional_shape(height: int, width: int, size: int) -> tuple[int, int]:
+    """Height and width of an image whose shorter side is reduced to ``size``; smaller images keep theirs.
+
+    >>> proportional_shape(360, 480, 180), proportional_shape(360, 480, 512)
+    ((180, 240), (360, 480))
+    """
+    shorter = min(height, width)
+    if shorter <= size:
+        return (height, width)
+    return (round(height * size / shorter), round(width * size / shorter))
 
 
 #: The encoding of images that are squashed to a square.

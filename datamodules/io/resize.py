@@ -21,7 +21,12 @@ def resize_to(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.u
 
 def resize_classes(mask: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Resizes class numbers ``(H, W)`` to ``(size, size)`` by exact nearest neighbor: no new values, no shift."""
-    return _resized(mask, size, size, cv2.INTER_NEAREST_EXACT)
+    return resize_classes_to(mask, size, size)
+
+
+def resize_classes_to(mask: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resizes class numbers ``(H, W)`` to ``(height, width)`` by exact nearest neighbor: no new values, no shift."""
+    return _resized(mask, height, width, cv2.INTER_NEAREST_EXACT)
 
 
 def resize_coverage(mask: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -30,7 +35,16 @@ def resize_coverage(mask: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     Returns:
         ``(size, size)`` uint8, 0 for none to 255 for all of the pixel; interpolated linearly to enlarge.
     """
-    return _shrink_then_enlarge(mask * np.uint8(255), size, size, cv2.INTER_LINEAR)
+    return resize_coverage_to(mask * np.uint8(255), size, size)
+
+
+def resize_coverage_to(coverage: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resizes foreground coverage ``(H, W)`` or ``(H, W, C)``: area mean to shrink, linear to enlarge.
+
+    Returns:
+        ``(height, width, ...)`` uint8, 0 for none to 255 for all of the pixel.
+    """
+    return _shrink_then_enlarge(coverage, height, width, cv2.INTER_LINEAR)
 
 
 def _shrink_then_enlarge(pixels: NDArray[np.uint8], height: int, width: int, enlarge: int) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Images and masks as float tensors in [0, 1]."""
+"""Images and masks as tensors: bytes, or floats in [0, 1]."""
 
 import numpy as np
 import torch
@@ -8,7 +8,12 @@ from torch import Tensor
 
 def image_tensor(image: NDArray[np.uint8]) -> Tensor:
     """Converts ``(H, W, 3)`` uint8 to ``(3, H, W)`` float32 in [0, 1]."""
-    return unit_range(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))))
+    return unit_range(byte_tensor(image))
+
+
+def byte_tensor(image: NDArray[np.uint8]) -> Tensor:
+    """Converts ``(H, W, 3)`` uint8 to ``(3, H, W)`` uint8."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
 def unit_range(values: Tensor) -> Tensor:

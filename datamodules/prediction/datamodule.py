@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.batches import PredictBatch
+from datamodules.cache.encodings import proportional_shape
 from datamodules.errors import DataError
 from datamodules.io.image import image_size, read_image
 from datamodules.io.native_depth import read_native_depth
-from datamodules.io.resize import resize_image
-from datamodules.io.tensors import image_tensor
+from datamodules.io.resize import resize_image, resize_to
+from datamodules.io.tensors import byte_tensor, image_tensor
 from datamodules.loading.loader import WatchedLoader
 from datamodules.loading.workers import start_worker
 from datamodules.prediction.image_list import Listed
@@ -42,11 +43,15 @@ class PredictDataset(Dataset[PredictSample]):
         images: the files.
         size: side of the square that every image is resized to, as in training: float32 in [0, 1]. ``None`` keeps each
             image's own size and depth: uint8, or int32 from 0 to 65535 if the file has 16 bits.
+        whole: whether images keep their proportions; ``size`` is then the largest length of their shorter side, and
+            they are uint8, since they may be large.
         keep_originals: whether samples also hold the image at its own size, in 8 bits.
     """
 
-    def __init__(self, *, images: Sequence[Listed], size: int | None, keep_originals: bool) -> None:
-        self.images, self.size, self.keep_originals = images, size, keep_originals
+    def __init__(
+        self, *, images: Sequence[Listed], size: int | None, whole: bool = False, keep_originals: bool
+    ) -> None:
+        self.images, self.size, self.whole, self.keep_originals = images, size, whole, keep_originals
 
     def __len__(self) -> int:
         return len(self.images)
@@ -66,13 +71,17 @@ class PredictDataset(Dataset[PredictSample]):
             problem, size = str(error), (0, 0)
             image = (
                 torch.zeros(3, _UNREADABLE, _UNREADABLE, dtype=torch.uint8)
-                if self.size is None
+                if self.size is None or self.whole
                 else torch.zeros(3, self.size, self.size)
             )
         return PredictSample(image=image, original=original, size=size, index=index, listed=listed, problem=problem)
 
     def _read(self, listed: Listed) -> tuple[Tensor, tuple[int, int]]:
         """The network's input, and the image's height and width as displayed."""
+        if self.size is not None and self.whole:
+            size = image_size(listed.path)
+            pixels = resize_to(read_image(listed.path, min_side=self.size), *proportional_shape(*size, self.size))
+            return byte_tensor(pixels), size
         if self.size is not None:
             # Decoded in the same way whether or not originals are kept, so that the mask does not depend on it.
             pixels = resize_image(read_image(listed.path, min_side=self.size), self.size)
@@ -103,6 +112,7 @@ class PredictDataModule(LightningDataModule):
     Args:
         images: the files.
         size: side of the square that every image is resized to; ``None`` keeps their own sizes, one image per batch.
+        whole: whether images keep their proportions, one image per batch; ``size`` then limits their shorter side.
         batch_size: images per batch of one process.
         num_workers: loader processes.
         keep_originals: whether batches also hold the images at their own size, in 8 bits.
@@ -114,6 +124,7 @@ class PredictDataModule(LightningDataModule):
         *,
         images: Sequence[Listed],
         size: int | None = None,
+        whole: bool = False,
         batch_size: int = 1,
         num_workers: int,
         keep_originals: bool,
@@ -122,13 +133,13 @@ class PredictDataModule(LightningDataModule):
         super().__init__()
         # After super(), which sets it too: a rank may have no images, since the list is not padded.
         self.allow_zero_length_dataloader_with_multiple_devices = True
-        self.data = PredictDataset(images=images, size=size, keep_originals=keep_originals)
+        self.data = PredictDataset(images=images, size=size, whole=whole, keep_originals=keep_originals)
         self.batch_size, self.num_workers, self.timeout = batch_size, num_workers, timeout
 
     def predict_dataloader(self) -> DataLoader[PredictSample]:
         """The images of this process, every ``world``-th one, in order."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        native = self.data.size is None  # then images may be large, and only one is read ahead
+        native = self.data.size is None or self.data.whole  # then images may be large, and only one is read ahead
         return WatchedLoader(
             self.data,
             sampler=range(rank, len(self.data), world),

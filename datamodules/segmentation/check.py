@@ -35,6 +35,8 @@ class CheckResult:
         values: pixels by stored mask value, over all masks.
         mapping: class number by stored mask value; 255 where it is ignored.
         sizes: number of images by ``"width x height"`` as displayed.
+        shapes: height and width of each image as displayed, by its name.
+        masks: pixels by stored value, for each mask, by the name of its image.
         orientations: EXIF orientation with which a mask is turned, by image name; 1 is left out.
         bad: why an image is left out, by its name; empty unless ``on_bad`` is ``"skip"``.
         notes: lines for the summary about what may be unexpected, such as masks that are turned.
@@ -43,6 +45,8 @@ class CheckResult:
     values: Mapping[int, int]
     mapping: Mapping[int, int]
     sizes: Mapping[str, int]
+    shapes: Mapping[str, tuple[int, int]]
+    masks: Mapping[str, Mapping[int, int]]
     orientations: Mapping[str, int]
     bad: Mapping[str, str]
     notes: Sequence[str]
@@ -55,6 +59,11 @@ def stored_result(stored: Any) -> CheckResult | None:
             values={int(value): int(pixels) for value, pixels in stored["values"].items()},
             mapping={int(value): int(number) for value, number in stored["mapping"].items()},
             sizes=stored["sizes"],
+            shapes={name: (int(height), int(width)) for name, (height, width) in stored["shapes"].items()},
+            masks={
+                name: {int(value): int(pixels) for value, pixels in mask.items()}
+                for name, mask in stored["masks"].items()
+            },
             orientations=stored["orientations"],
             bad=stored["bad"],
             notes=stored["notes"],
@@ -116,6 +125,8 @@ def check_pairs(
         values=pixels,
         mapping=label_map.classes,
         sizes=dict(Counter(f"{check.width} x {check.height}" for _, check in usable)),
+        shapes={pair.name: (check.height, check.width) for pair, check in usable},
+        masks={pair.name: dict(check.values) for pair, check in usable},
         orientations=orientations,
         bad={name: "; ".join(str(problem) for problem in wrong) for name, wrong in bad.items()},
         notes=[*absent, *turned, *frame_notes(usable), *depth],

@@ -21,10 +21,18 @@ from datamodules.index.splits import Split, fold_of, held_out, subsample
 from datamodules.io.image_file import SUFFIXES
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.check import CheckResult, check_pairs, stored_result
-from datamodules.segmentation.dataset import NativeSegmentDataset, Sample, SegmentDataset, collate_native
+from datamodules.segmentation.crop import RandomCrop
+from datamodules.segmentation.dataset import (
+    CropDataset,
+    NativeSegmentDataset,
+    Sample,
+    SegmentDataset,
+    WholeDataset,
+    collate_native,
+)
 from datamodules.segmentation.label_map import ClassList, LabelMap
 from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding
-from datamodules.segmentation.summary import DatasetIndex, SegmentData, summary_lines
+from datamodules.segmentation.summary import DatasetIndex, SegmentData, class_weights, crop_notes, summary_lines
 from datamodules.segmentation.transforms import TransformSpec
 from datamodules.stage import Stage
 
@@ -48,6 +56,8 @@ class SegmentDataModule(FileDataModule):
             arguments: ``[{GaussNoise: {p: 0.3}}, VerticalFlip]``. The names are listed in
             ``datamodules/segmentation/transforms.py``.
         only_transforms: whether ``transforms`` replace rotation, flip and light.
+        random_scale: smallest and largest scale at which stages with ``crop`` crop; other stages ignore it.
+        crops: crops of each training image in one epoch of a stage with ``crop``.
         **options: of ``FileDataModule``.
     """
 
@@ -63,6 +73,8 @@ class SegmentDataModule(FileDataModule):
         light: float = 0.05,
         transforms: Sequence[TransformSpec] = (),
         only_transforms: bool = False,
+        random_scale: tuple[float, float] = (1.0, 1.0),
+        crops: int = 1,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -74,6 +86,10 @@ class SegmentDataModule(FileDataModule):
             rotate, flip, light = 0.0, False, 0.0
         self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=class_list.one_class, extra=transforms)
         self._tried: set[int] = set()  # sizes at which the transforms were tried
+        RandomCrop(1, scale=random_scale, coverage=class_list.one_class)  # checks the range
+        if crops < 1:
+            raise ValueError(f"crops must be at least 1, not {crops}")
+        self._random_scale, self._crops = random_scale, crops
         self._ready: SegmentData | None = None
 
     @property
@@ -105,26 +121,65 @@ class SegmentDataModule(FileDataModule):
         print("\n".join([*summary_lines(ready, self.class_list), *skipped_lines(self.skipped)]))
         splits = {split: [sample.image for sample in samples] for split, samples in ready.samples.items()}
         self.check_duplicates(ready.root, splits)
-        for size in sorted({stage.size for stage in stages}):
+        for line in crop_notes(ready.samples["train"], stages):
+            print(line)
+        for size, whole in sorted({(stage.size, stage.crop is not None) for stage in stages}):
             start = time.monotonic()
-            self.cache.fill(_items(ready), size, workers=self._preparing_workers())
-            print(f"  cache at {size} x {size} px: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
+            self.cache.fill(_items(ready, whole=whole), size, workers=self._preparing_workers())
+            shape = f"{size} px" if whole else f"{size} x {size} px"
+            print(f"  cache at {shape}: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The training images, augmented if ``stage.augment``.
+        """The training images or crops of them, augmented if ``stage.augment``.
 
         Raises:
             DataError: if the augmentation does not fit the stage.
         """
-        return self._set("train", stage, self._augment_of(stage))
+        augment = self._augment_of(stage)
+        if stage.crop is None:
+            return self._set("train", stage, augment)
+        scale = self._random_scale if stage.augment else (1.0, 1.0)
+        return CropDataset(
+            self._load().samples["train"],
+            size=stage.size,
+            crop=RandomCrop(stage.crop, scale=scale, coverage=self.class_list.one_class),
+            crops=self._crops,
+            cache=self.cache,
+            augment=augment,
+            seed=self.seed,
+        )
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The validation images, not augmented."""
+        """The validation images, not augmented; whole and with their proportions kept in a stage with ``crop``."""
+        if stage.crop is not None:
+            return WholeDataset(self._load().samples["val"], size=stage.size, cache=self.cache)
         return self._set("val", stage, None)
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The test images (without a test split, the validation images), with masks at full size."""
-        return NativeSegmentDataset(self._load().samples["test"], size=stage.size, cache=self.cache)
+        samples = self._load().samples["test"]
+        return NativeSegmentDataset(samples, size=stage.size, whole=stage.crop is not None, cache=self.cache)
+
+    def eval_batch_size(self, world: int) -> int:
+        """Whole images, which differ in size, are loaded one by one."""
+        return super().eval_batch_size(world) if self.stage.crop is None else 1
+
+    def check_stages(self, stages: Sequence[Stage]) -> None:
+        """Refuses a random scale that no stage uses.
+
+        Raises:
+            DataError: if no stage crops.
+        """
+        if self._random_scale != (1.0, 1.0) and not any(stage.crop for stage in stages):
+            raise DataError(
+                f"random_scale {list(self._random_scale)} needs a stage with crop: add crop to a stage, or leave it out"
+            )
+
+    @property
+    def class_weights(self) -> list[float]:
+        """Weight of each class by median frequency over the training masks (Eigen and Fergus 2015)."""
+        ready = self._load()
+        return class_weights(ready, classes=len(self.class_names))
 
     def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Stacks the images and lists the masks."""
@@ -143,9 +198,9 @@ class SegmentDataModule(FileDataModule):
         """The augmentation of a stage, tried once at its size."""
         if not stage.augment:
             return None
-        if stage.size not in self._tried:
-            self._augment.check(size=stage.size, classes=len(self.class_names))
-            self._tried.add(stage.size)
+        if stage.train_size not in self._tried:
+            self._augment.check(size=stage.train_size, classes=len(self.class_names))
+            self._tried.add(stage.train_size)
         return self._augment
 
     def _set(self, split: Split, stage: Stage, augment: Augment | None) -> SegmentDataset:
@@ -216,12 +271,17 @@ class SegmentDataModule(FileDataModule):
         encoding = CoverageEncoding if self.class_list.one_class else ClassesEncoding
         encodings = {orientation: encoding(label_map, orientation) for orientation in range(1, 9)}
         return {
-            split: [Sample(p.name, p.image, p.mask, encodings[check.orientations.get(p.name, 1)]) for p in pairs]
+            split: [
+                Sample(p.name, p.image, p.mask, encodings[check.orientations.get(p.name, 1)], check.shapes[p.name])
+                for p in pairs
+            ]
             for split, pairs in parts.items()
         }
 
 
-def _items(ready: SegmentData) -> list[Item]:
+def _items(ready: SegmentData, *, whole: bool) -> list[Item]:
     """Every image and mask once, with its cache encoding."""
     samples = {sample.name: sample for split in ready.samples.values() for sample in split}
+    if whole:
+        return [item for s in samples.values() for item in (Item(s.image, s.whole_image), Item(s.mask, s.whole_mask))]
     return [item for s in samples.values() for item in (Item(s.image, IMAGE), Item(s.mask, s.encoding))]

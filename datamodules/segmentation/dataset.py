@@ -1,30 +1,56 @@
-"""Datasets of images and masks: at the stage's size for training and validation, at full size for test."""
+"""Datasets of images and masks: squares or crops for training, squares or whole images for validation and test."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from datamodules.batches import NativeSegmentBatch
 from datamodules.cache.cache import ImageCache
-from datamodules.cache.encodings import IMAGE
-from datamodules.io.tensors import image_tensor
+from datamodules.cache.encodings import IMAGE, ProportionalEncoding
+from datamodules.io.tensors import byte_tensor, image_tensor
 from datamodules.loading.sampler import Key, sample_seed
 from datamodules.segmentation.augment import Augment
+from datamodules.segmentation.crop import RandomCrop
 from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding, mask_target
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An image, its mask, and how the mask's file is decoded."""
+    """An image, its mask, and how the mask's file is decoded.
+
+    Args:
+        name: relative to the data's root.
+        image: file of the image.
+        mask: file of the mask.
+        encoding: encoding of the mask as a square.
+        shape: height and width of the image as displayed.
+    """
 
     name: str
     image: Path
     mask: Path
     encoding: CoverageEncoding | ClassesEncoding
+    shape: tuple[int, int]
+
+    @property
+    def coverage(self) -> bool:
+        """Whether the mask holds foreground coverage rather than class numbers."""
+        return isinstance(self.encoding, CoverageEncoding)
+
+    @property
+    def whole_image(self) -> ProportionalEncoding:
+        """Encoding of the image with its proportions kept."""
+        return ProportionalEncoding(*self.shape)
+
+    @property
+    def whole_mask(self) -> CoverageEncoding | ClassesEncoding:
+        """Encoding of the mask with the proportions of the image."""
+        return replace(self.encoding, whole=self.shape)
 
 
 class SegmentDataset(Dataset[dict[str, Any]]):
@@ -64,17 +90,79 @@ class SegmentDataset(Dataset[dict[str, Any]]):
         mask = self._cache.get(sample.mask, self._size, sample.encoding)
         if self._augment is not None:
             image, mask = self._augment(image, mask, seed=sample_seed(self._seed, key.epoch, key.index))
-        target = mask_target(mask, coverage=isinstance(sample.encoding, CoverageEncoding))
-        return {"image": image_tensor(image), "mask": target, "name": sample.name}
+        return {
+            "image": image_tensor(image),
+            "mask": mask_target(mask, coverage=sample.coverage),
+            "name": sample.name,
+        }
 
 
-class NativeSegmentDataset(Dataset[dict[str, Any]]):
-    """Test samples: ``image`` at the network's size, ``mask`` (H, W) uint8 at the image's own size.
+class CropDataset(Dataset[dict[str, Any]]):
+    """Random crops of the training images; otherwise as ``SegmentDataset``.
+
+    Args:
+        samples: in the order of their index; each gives ``crops`` consecutive crops.
+        size: largest length of the shorter side of the images that are cropped, in pixels.
+        crop: crops image and mask.
+        crops: crops of each image in one epoch.
+        cache: returns images and masks at ``size``.
+        augment: transforms a crop; ``None`` for none.
+        seed: seed of the crops and the augmentation.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        *,
+        size: int,
+        crop: RandomCrop,
+        crops: int,
+        cache: ImageCache,
+        augment: Augment | None,
+        seed: int,
+    ) -> None:
+        self._samples, self._size, self._cache = samples, size, cache
+        self._crop, self._crops = crop, crops
+        self._augment, self._seed = augment, seed
+
+    def __len__(self) -> int:
+        return len(self._samples) * self._crops
+
+    def name(self, key: Key) -> str:
+        """Name of the image that is cropped, for messages."""
+        return self._samples[key.index // self._crops].name
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        """Returns one crop of one epoch.
+
+        Raises:
+            DataError: if a file was removed or damaged since it was checked.
+        """
+        sample = self._samples[key.index // self._crops]
+        seed = sample_seed(self._seed, key.epoch, key.index)
+        image = self._cache.get(sample.image, self._size, sample.whole_image)
+        mask = self._cache.get(sample.mask, self._size, sample.whole_mask)
+        if sample.coverage and mask.ndim == 2:
+            mask = np.dstack([mask, np.zeros_like(mask)])  # pixels beyond the border will be ignored
+        image, mask = self._crop(image, mask, seed=seed)
+        if self._augment is not None:
+            image, mask = self._augment(image, mask, seed=seed)
+        return {
+            "image": image_tensor(image),
+            "mask": mask_target(mask, coverage=sample.coverage),
+            "name": sample.name,
+        }
+
+
+class WholeDataset(Dataset[dict[str, Any]]):
+    """Whole validation images with their proportions kept: ``image`` (3, h, w) uint8, ``mask`` (h, w), ``name``.
+
+    The image is uint8 because it may be large; the mask is as in ``SegmentBatch``.
 
     Args:
         samples: in the order of their index.
-        size: side of the images in pixels.
-        cache: returns images at that side.
+        size: largest length of the shorter side in pixels.
+        cache: returns images and masks at that size.
     """
 
     def __init__(self, samples: Sequence[Sample], *, size: int, cache: ImageCache) -> None:
@@ -94,9 +182,47 @@ class NativeSegmentDataset(Dataset[dict[str, Any]]):
             DataError: if a file was removed or damaged since it was checked.
         """
         sample = self._samples[key.index]
-        image = self._cache.get(sample.image, self._size, IMAGE)
+        mask = self._cache.get(sample.mask, self._size, sample.whole_mask)
+        return {
+            "image": byte_tensor(self._cache.get(sample.image, self._size, sample.whole_image)),
+            "mask": mask_target(mask, coverage=sample.coverage),
+            "name": sample.name,
+        }
+
+
+class NativeSegmentDataset(Dataset[dict[str, Any]]):
+    """Test samples: ``image`` at the network's size, ``mask`` (H, W) uint8 at the image's own size.
+
+    Args:
+        samples: in the order of their index.
+        size: side of the images in pixels, float32; or the largest length of their shorter side, uint8.
+        whole: whether images keep their proportions.
+        cache: returns images at that size.
+    """
+
+    def __init__(self, samples: Sequence[Sample], *, size: int, whole: bool = False, cache: ImageCache) -> None:
+        self._samples, self._size, self._whole, self._cache = samples, size, whole, cache
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def name(self, key: Key) -> str:
+        """Name of the sample, for messages."""
+        return self._samples[key.index].name
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        """Returns one sample; the epoch has no effect.
+
+        Raises:
+            DataError: if a file was removed or damaged since it was checked.
+        """
+        sample = self._samples[key.index]
+        if self._whole:
+            image = byte_tensor(self._cache.get(sample.image, self._size, sample.whole_image))
+        else:
+            image = image_tensor(self._cache.get(sample.image, self._size, IMAGE))
         mask = torch.from_numpy(sample.encoding.class_numbers(sample.mask))
-        return {"image": image_tensor(image), "mask": mask, "name": sample.name}
+        return {"image": image, "mask": mask, "name": sample.name}
 
 
 def collate_native(samples: Sequence[dict[str, Any]]) -> NativeSegmentBatch:

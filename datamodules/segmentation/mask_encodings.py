@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.io.resize import resize_classes, resize_coverage
+from datamodules.cache.encodings import proportional_shape
+from datamodules.io.resize import resize_classes_to, resize_coverage_to
 from datamodules.io.tensors import unit_range
 from datamodules.segmentation.label_map import IGNORE, LabelMap
 from datamodules.segmentation.mask_io import read_mask_values
@@ -17,19 +18,31 @@ from datamodules.segmentation.mask_io import read_mask_values
 
 @dataclass(frozen=True)
 class MaskEncoding:
-    """Masks ``(size, size)`` uint8.
+    """Masks ``(h, w)`` uint8: squares of side ``size``, or with the proportions of the image.
 
     Args:
         values: maps stored values to class numbers.
         orientation: EXIF orientation that is applied to the mask, from ``mask_orientation``.
+        whole: height and width of the image as displayed, whose proportions are kept as by ``ProportionalEncoding``;
+            ``None`` for squares.
     """
 
     values: LabelMap
     orientation: int = 1
+    whole: tuple[int, int] | None = None
 
     def shape(self, size: int) -> tuple[int, ...]:
-        """``(size, size)``."""
-        return (size, size)
+        """``(h, w)``."""
+        return self.area(size)
+
+    def area(self, size: int) -> tuple[int, int]:
+        """Height and width at ``size``."""
+        return (size, size) if self.whole is None else proportional_shape(*self.whole, size)
+
+    @property
+    def form(self) -> str:
+        """The part of the label that tells squares from proportional masks."""
+        return "" if self.whole is None else "proportional "
 
     def class_numbers(self, path: Path) -> NDArray[np.uint8]:
         """Class numbers ``(H, W)`` uint8 at the mask's own size, 255 where it is ignored.
@@ -44,14 +57,14 @@ class MaskEncoding:
 class CoverageEncoding(MaskEncoding):
     """Masks of one class: 0 to 255, the fraction of each pixel that the object covers.
 
-    If pixels may be ignored, masks are ``(size, size, 2)``: the fraction of the part that is not ignored, and 255 for
+    If pixels may be ignored, masks are ``(h, w, 2)``: the fraction of the part that is not ignored, and 255 for
     pixels that are ignored in more than half of their area, else 0.
     """
 
     @cached_property
     def label(self) -> str:
         """Depends on the orientation and the table of values."""
-        return f"coverage {self.orientation} {self.values.label}"
+        return f"coverage {self.form}{self.orientation} {self.values.label}"
 
     @cached_property
     def ignores(self) -> bool:
@@ -59,18 +72,16 @@ class CoverageEncoding(MaskEncoding):
         return IGNORE in self.values.classes.values()
 
     def shape(self, size: int) -> tuple[int, ...]:
-        """``(size, size)``, or ``(size, size, 2)`` if pixels may be ignored."""
-        return (size, size, 2) if self.ignores else (size, size)
+        """``(h, w)``, or ``(h, w, 2)`` if pixels may be ignored."""
+        return (*self.area(size), 2) if self.ignores else self.area(size)
 
     def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
         """Area means of the object's mask."""
-        numbers = self.class_numbers(path)
+        numbers, area = self.class_numbers(path), self.area(size)
+        covered = resize_coverage_to((numbers == 1) * np.uint8(255), *area)
         if not self.ignores:
-            return resize_coverage(numbers, size)
-        return known_coverage(
-            resize_coverage((numbers == 1).astype(np.uint8), size),
-            resize_coverage((numbers == IGNORE).astype(np.uint8), size),
-        )
+            return covered
+        return known_coverage(covered, resize_coverage_to((numbers == IGNORE) * np.uint8(255), *area))
 
 
 @dataclass(frozen=True)
@@ -80,11 +91,11 @@ class ClassesEncoding(MaskEncoding):
     @cached_property
     def label(self) -> str:
         """Depends on the orientation and the table of values."""
-        return f"classes {self.orientation} {self.values.label}"
+        return f"classes {self.form}{self.orientation} {self.values.label}"
 
     def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
         """Exact nearest neighbor: no new values, no shift."""
-        return resize_classes(self.class_numbers(path), size)
+        return resize_classes_to(self.class_numbers(path), *self.area(size))
 
 
 def known_coverage(covered: NDArray[np.uint8], ignored: NDArray[np.uint8]) -> NDArray[np.uint8]:

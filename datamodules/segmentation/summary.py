@@ -1,15 +1,19 @@
 """A data set that was found, checked and split, and its summary as text."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from datamodules.cache.encodings import proportional_shape
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import Problem
 from datamodules.index.splits import Split
 from datamodules.segmentation.check import CheckResult
+from datamodules.segmentation.class_weights import median_frequency_weights
 from datamodules.segmentation.dataset import Sample
 from datamodules.segmentation.label_map import ClassList
+from datamodules.stage import Stage
 
 _MAX_SIZES = 5  # image sizes listed
 
@@ -62,9 +66,35 @@ def summary_lines(data: SegmentData, classes: ClassList) -> list[str]:
         "  split: " + ", ".join(_splits(data)),
         "  sizes: " + ", ".join(_sizes(data.check.sizes)),
         "  mask values: " + ", ".join(_values(data.check, classes)),
+        *_weights(data, classes),
         *data.index.notes,
         *data.check.notes,
     ]
+
+
+def class_weights(data: SegmentData, *, classes: int) -> list[float]:
+    """Weight of each class by median frequency over the training masks."""
+    mapping, masks = data.check.mapping, []
+    for sample in data.samples["train"]:
+        mask: Counter[int] = Counter()
+        for value, pixels in data.check.masks[sample.name].items():
+            mask[mapping[value]] += pixels
+        masks.append(mask)
+    return median_frequency_weights(masks, classes=classes)
+
+
+def crop_notes(samples: Sequence[Sample], stages: Sequence[Stage]) -> list[str]:
+    """A line for each stage whose crops are larger than some training images."""
+    lines = []
+    for stage in stages:
+        if stage.crop is not None:
+            shapes = [proportional_shape(*sample.shape, stage.size) for sample in samples]
+            if small := sum(min(shape) < stage.crop for shape in shapes):
+                lines.append(
+                    f"  stage {stage.name}: {small} of {len(samples)} training images are smaller than the crop of "
+                    f"{stage.crop} px: they are padded, and the padding is ignored"
+                )
+    return lines
 
 
 def _splits(data: SegmentData) -> list[str]:
@@ -85,6 +115,14 @@ def _sizes(sizes: Mapping[str, int]) -> list[str]:
     by_count = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     shown = [f"{size} ({count})" for size, count in by_count[:_MAX_SIZES]]
     return shown if len(by_count) <= _MAX_SIZES else [*shown, f"{len(by_count) - _MAX_SIZES} others"]
+
+
+def _weights(data: SegmentData, classes: ClassList) -> list[str]:
+    if classes.one_class or not data.samples["train"]:
+        return []
+    weights = class_weights(data, classes=len(classes.names))
+    named = ", ".join(f"{name} {weight:.3g}" for name, weight in zip(classes.names, weights, strict=True))
+    return [f"  class weights by median frequency (--model.class_weights auto): {named}"]
 
 
 def _values(check: CheckResult, classes: ClassList) -> list[str]:

@@ -16,11 +16,12 @@ from torch import Tensor
 from callbacks.prediction.png import add_extras
 from callbacks.prediction.regions import Cleaning, cleaning_for
 from datamodules.batches import ImageExtras
+from datamodules.cache.encodings import proportional_shape
 from datamodules.errors import DataError
 from datamodules.io.image import image_size, pillow_to_rgb, read_image
 from datamodules.io.native_depth import pillow_colors, pillow_extras, read_extras, read_native_depth
-from datamodules.io.resize import resize_image
-from datamodules.io.tensors import image_tensor
+from datamodules.io.resize import resize_image, resize_to
+from datamodules.io.tensors import byte_tensor, image_tensor
 from experiments.cli.usage import UsageError
 from experiments.inference.averaging import average_checkpoints_
 from experiments.inference.inputs import ImageInput, as_path, check_array, check_tensor, to_uint8
@@ -86,8 +87,8 @@ def load(
         choose_style(module, style)
     elif style is not None:
         raise UsageError(f"style={style!r}: this is a network of {task}, not of style transfer")
-    size = loaded.stage.size
-    return Predictor(module, task=task, size=size, device=device, precision=precision, cleaning=cleaning)
+    size, whole = loaded.stage.size, loaded.stage.crop is not None
+    return Predictor(module, task=task, size=size, whole=whole, device=device, precision=precision, cleaning=cleaning)
 
 
 def _checkpoint_path(named: str | PathLike[str]) -> Path:
@@ -119,6 +120,7 @@ class Predictor:
         module: in eval mode, its stage set.
         task: its task.
         size: side of the square that a segmentation network sees, in pixels.
+        whole: whether it sees images with their proportions kept; ``size`` then limits the shorter side.
         device: as torch names it; ``"auto"`` takes an accelerator if there is one.
         precision: as ``--trainer.precision`` of the command line.
         cleaning: how masks are cleaned by their regions.
@@ -133,6 +135,7 @@ class Predictor:
         *,
         task: str,
         size: int,
+        whole: bool = False,
         device: str | torch.device = "auto",
         precision: Precision = "32-true",
         cleaning: Cleaning | None = None,
@@ -144,7 +147,7 @@ class Predictor:
         self._module = module.requires_grad_(False).to(self._device)
         self._cleaning = cleaning
         self._lock = Lock()  # tiles of instance norm share statistics, which are kept in the module
-        self.task, self.size, self.precision = task, size, precision
+        self.task, self.size, self.whole, self.precision = task, size, whole, precision
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -207,7 +210,11 @@ class Predictor:
     def _segment_array(
         self, array: NDArray[np.uint8], size: tuple[int, ...], module: SegmentationModule
     ) -> Segmentation:
-        batch = image_tensor(resize_image(array, self.size))[None]
+        if self.whole:
+            shape = proportional_shape(size[0], size[1], self.size)
+            batch = byte_tensor(resize_to(array, *shape))[None]
+        else:
+            batch = image_tensor(resize_image(array, self.size))[None]
         (probs,) = self._run(batch).float().numpy()
         return Segmentation(
             probs,

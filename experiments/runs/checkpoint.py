@@ -24,7 +24,7 @@ _EXPORTS = {
     ".pt2": "run it with torch.export.load, or name the checkpoint that it was made from",
 }
 # Fields that may change in a stage that has begun. The others are part of the state of the optimizer and the schedule.
-_CHANGEABLE_FIELDS = {"name", "size", "augment", "patience"}
+_CHANGEABLE_FIELDS = {"name", "size", "crop", "augment", "patience"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,6 +126,7 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             model.net = average_scales(model.net, options.scales, one_class=len(classes) == 1)
         except ValueError as error:
             raise UsageError(f"--scales: {error}") from error
+        model.predict_classes = not kinds & {"cutout", "composite", "probability"}
         files = SegmentationFiles(
             folder=request.folder,
             kinds=frozenset(kinds) - {SUBMISSION, COCO},
@@ -144,6 +145,7 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
         data = PredictDataModule(
             images=request.images,
             size=request.stage.size,
+            whole=request.stage.crop is not None,
             batch_size=max(1, min(_MAX_BATCH, request.stage.batch_size // request.ranks)),
             num_workers=request.num_workers,
             keep_originals=bool(files.kinds & NEEDS_IMAGE),
