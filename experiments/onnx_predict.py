@@ -47,8 +47,13 @@ def segment(session: onnxruntime.InferenceSession, about: dict[str, str], image:
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     pixels = np.asarray(image.convert("RGB"), np.float32)
+    shape = (side, side)
+    if about.get("keeps_proportions") == "true":
+        shorter = min(width, height)
+        larger = shorter > side  # a smaller image keeps its size
+        shape = (round(height * side / shorter), round(width * side / shorter)) if larger else (height, width)
     for matrix in (area, cubic):  # area averages where a side shrinks, then cubic interpolation where it grows
-        pixels = np.floor(resize(pixels, side, side, matrix) + 0.5).clip(0, 255)
+        pixels = np.floor(resize(pixels, *shape, matrix) + 0.5).clip(0, 255)
     (probs,) = session.run(None, {"images": np.float32(pixels.transpose(2, 0, 1)[None] / 255)})[0]
     probs = resize(probs.transpose(1, 2, 0), height, width, linear)
     if probs.shape[2] == 1:

@@ -1,5 +1,6 @@
 """Segmentation: batches of images and masks to losses, scores and probabilities."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -116,10 +117,14 @@ class SegmentationModule(SegmentationInference):
                 power=self.class_weight_power,
                 data=typed(self.trainer).datamodule,
             )
-            self._weights.copy_(torch.tensor(weights))
+            self.set_class_weights(weights)
             if stage == "fit":
                 named = ", ".join(f"{name} {weight:.3g}" for name, weight in zip(self.classes, weights, strict=True))
                 rank_zero_info(f"class weights in the cross-entropy: {named}")
+
+    def set_class_weights(self, weights: Sequence[float]) -> None:
+        """Sets the weight of each class in the cross-entropy."""
+        self._weights.copy_(torch.tensor(weights))
 
     def losses(self, batch: SegmentBatch) -> dict[str, Tensor]:
         """Returns the losses of a batch by name and their sum under ``"loss"``."""

@@ -76,9 +76,7 @@ def test_auto_takes_the_weights_of_the_data(tmp_path: Path) -> None:
     data = streets(tmp_path)
     module = SegmentationModule(net=Pointwise(), classes=CLASSES, class_weights="auto", class_weight_power=0.5)
     data.set_stage(STAGE)
-    trainer = Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, barebones=True
-    )
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     trainer.validate(module, data, verbose=False)
     batch = data.dry_run_batch(STAGE)
     weights = torch.tensor(data.class_weights).sqrt()
@@ -90,7 +88,7 @@ def test_auto_takes_the_weights_of_the_data(tmp_path: Path) -> None:
 def test_weights_by_name() -> None:
     named = {"sign": 4.0, "sky": 0.5, "road": 1.0}
     module = SegmentationModule(net=Pointwise(), classes=CLASSES, class_weights=named)
-    module.trainer = Trainer(accelerator="cpu", logger=False, barebones=True)
+    module.trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     module.trainer.datamodule = None  # type: ignore[attr-defined]
     module.setup("fit")
     image, mask = torch.rand(1, 3, 4, 4), torch.tensor([[[0, 1, 2, 255]] * 4])

@@ -15,7 +15,7 @@ from callbacks.training.progressive_resizing import ProgressiveResizing
 from datamodules.errors import DataError
 from datamodules.images.super_resolution import SuperResolutionDataModule
 from datamodules.loading.sampler import Key
-from datamodules.segmentation.crop import RandomCrop
+from datamodules.segmentation.crop import RandomCrop, checked_crops
 from datamodules.segmentation.folder import FolderDataModule
 from datamodules.stage import Stage
 from lightning_modules.segmentation import SegmentationModule
@@ -95,7 +95,7 @@ def test_scale_is_drawn_from_its_range_evenly_on_a_logarithmic_axis() -> None:
 @pytest.mark.parametrize("scale", [(0.0, 1.0), (2.0, 1.0)])
 def test_an_empty_range_of_scales_is_refused(scale: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="random_scale must be two numbers above 0"):
-        RandomCrop(8, scale=scale, coverage=False)
+        checked_crops(scale, 1)
 
 
 def test_images_of_different_sizes_train_together_and_are_validated_whole(

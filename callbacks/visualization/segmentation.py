@@ -107,7 +107,8 @@ class SegmentationFigures(Figures):
 
     def draw_summary(self, summaries: Sequence[Summary], *, note: str) -> dict[str, Tensor]:
         """Draws the precision-recall curves of the sampled pixels; for several classes also the confusion matrix."""
-        probs, target = (torch.cat([summary[part] for summary in summaries]) for part in (0, 1))
+        probs = torch.cat([summary.probs for summary in summaries])
+        target = torch.cat([summary.target for summary in summaries])
         curves = precision_recall(probs, target, self.classes)
         drawn = {"precision_recall": draw_precision_recall(curves, self.threshold, note=note)}
         if matrices := [summary.confusion for summary in summaries if summary.confusion is not None]:

@@ -1,13 +1,16 @@
 """Random crops of images with their masks, at a random scale."""
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.errors import DataError
 from datamodules.io.resize import resize_classes_to, resize_coverage_to, resize_to
 from datamodules.segmentation.label_map import IGNORE
+from datamodules.stage import Stage
 
 _Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -24,13 +27,9 @@ class RandomCrop:
         scale: smallest and largest scale; ``(1, 1)`` does not resize.
         coverage: whether masks hold foreground coverage and ignored pixels ``(H, W, 2)``, or class numbers ``(H, W)``.
 
-    Raises:
-        ValueError: if the range of scales is empty or not above 0.
     """
 
     def __init__(self, side: int, *, scale: tuple[float, float] = (1.0, 1.0), coverage: bool) -> None:
-        if not 0 < scale[0] <= scale[1]:
-            raise ValueError(f"random_scale must be two numbers above 0, the smaller first, not {list(scale)}")
         self.side, self.scale, self.coverage = side, scale, coverage
 
     def __call__(self, image: NDArray[np.uint8], mask: NDArray[np.uint8], *, seed: int) -> _Pair:
@@ -52,6 +51,29 @@ class RandomCrop:
         part, labels = _cut(image, mask, top, left, window)
         labels = (resize_coverage_to if self.coverage else resize_classes_to)(labels, self.side, self.side)
         return resize_to(part, self.side, self.side), np.ascontiguousarray(labels)
+
+
+def checked_crops(scale: tuple[float, float], crops: int) -> tuple[tuple[float, float], int]:
+    """Returns the range of scales and the number of crops of an image.
+
+    Raises:
+        ValueError: if the range is empty or not above 0, or there are no crops.
+    """
+    if not 0 < scale[0] <= scale[1]:
+        raise ValueError(f"random_scale must be two numbers above 0, the smaller first, not {list(scale)}")
+    if crops < 1:
+        raise ValueError(f"crops must be at least 1, not {crops}")
+    return scale, crops
+
+
+def check_scale(scale: tuple[float, float], stages: Sequence[Stage]) -> None:
+    """Compares the range of scales with the stages.
+
+    Raises:
+        DataError: if images are to be scaled, but no stage crops.
+    """
+    if tuple(scale) != (1.0, 1.0) and not any(stage.crop for stage in stages):
+        raise DataError(f"random_scale {list(scale)} needs a stage with crop: add crop to a stage, or leave it out")
 
 
 def _place(length: int, window: int, random: float) -> int:

@@ -2,16 +2,14 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
 
-from datamodules.cache.cache import Item
 from datamodules.cache.check_results import read_result, result_path, write_result
-from datamodules.cache.encodings import IMAGE
 from datamodules.errors import DataError
 from datamodules.files import FileDataModule
 from datamodules.index.folder_scan import count_suffixes, scan_folder
@@ -21,17 +19,16 @@ from datamodules.index.splits import Split, fold_of, held_out, subsample
 from datamodules.io.image_file import SUFFIXES
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.check import CheckResult, check_pairs, stored_result
-from datamodules.segmentation.crop import RandomCrop
+from datamodules.segmentation.crop import RandomCrop, check_scale, checked_crops
 from datamodules.segmentation.dataset import (
     CropDataset,
     NativeSegmentDataset,
-    Sample,
     SegmentDataset,
     WholeDataset,
     collate_native,
 )
-from datamodules.segmentation.label_map import ClassList, LabelMap
-from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding
+from datamodules.segmentation.label_map import ClassList
+from datamodules.segmentation.samples import cache_items, make_samples
 from datamodules.segmentation.summary import DatasetIndex, SegmentData, class_weights, crop_notes, summary_lines
 from datamodules.segmentation.transforms import TransformSpec
 from datamodules.stage import Stage
@@ -86,10 +83,7 @@ class SegmentDataModule(FileDataModule):
             rotate, flip, light = 0.0, False, 0.0
         self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=class_list.one_class, extra=transforms)
         self._tried: set[int] = set()  # sizes at which the transforms were tried
-        RandomCrop(1, scale=random_scale, coverage=class_list.one_class)  # checks the range
-        if crops < 1:
-            raise ValueError(f"crops must be at least 1, not {crops}")
-        self._random_scale, self._crops = random_scale, crops
+        self._random_scale, self._crops = checked_crops(random_scale, crops)
         self._ready: SegmentData | None = None
 
     @property
@@ -118,14 +112,13 @@ class SegmentDataModule(FileDataModule):
         for stage in stages:
             self._augment_of(stage)
         ready = self._load()
-        print("\n".join([*summary_lines(ready, self.class_list), *skipped_lines(self.skipped)]))
+        notes = crop_notes(ready.samples["train"], stages)
+        print("\n".join([*summary_lines(ready, self.class_list), *notes, *skipped_lines(self.skipped)]))
         splits = {split: [sample.image for sample in samples] for split, samples in ready.samples.items()}
         self.check_duplicates(ready.root, splits)
-        for line in crop_notes(ready.samples["train"], stages):
-            print(line)
         for size, whole in sorted({(stage.size, stage.crop is not None) for stage in stages}):
             start = time.monotonic()
-            self.cache.fill(_items(ready, whole=whole), size, workers=self._preparing_workers())
+            self.cache.fill(cache_items(ready.samples, whole=whole), size, workers=self._preparing_workers())
             shape = f"{size} px" if whole else f"{size} x {size} px"
             print(f"  cache at {shape}: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
 
@@ -165,21 +158,13 @@ class SegmentDataModule(FileDataModule):
         return super().eval_batch_size(world) if self.stage.crop is None else 1
 
     def check_stages(self, stages: Sequence[Stage]) -> None:
-        """Refuses a random scale that no stage uses.
-
-        Raises:
-            DataError: if no stage crops.
-        """
-        if self._random_scale != (1.0, 1.0) and not any(stage.crop for stage in stages):
-            raise DataError(
-                f"random_scale {list(self._random_scale)} needs a stage with crop: add crop to a stage, or leave it out"
-            )
+        """Refuses a random scale that no stage uses."""
+        check_scale(self._random_scale, stages)
 
     @property
     def class_weights(self) -> list[float]:
         """Weight of each class by median frequency over the training masks (Eigen and Fergus 2015)."""
-        ready = self._load()
-        return class_weights(ready, classes=len(self.class_names))
+        return class_weights(self._load(), classes=len(self.class_names))
 
     def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Stacks the images and lists the masks."""
@@ -215,7 +200,7 @@ class SegmentDataModule(FileDataModule):
             self._digest = self.cache.pin(root, files)
             check, seconds = self._check(root, index)
             self.skipped = [*(str(problem) for problem in index.problems), *check.bad.values()]
-            samples = self._samples(self._split(index, check), check)
+            samples = make_samples(self._split(index, check), check, one_class=self.class_list.one_class)
             self._ready = SegmentData(root=root, index=index, check=check, seconds=seconds, samples=samples)
         return self._ready
 
@@ -265,23 +250,3 @@ class SegmentDataModule(FileDataModule):
                 raise DataError(f"no image is in the split '{name}' of {self.root}: give it at least one")
             parts[name] = subsample(pairs, share=self._keep_pct, name=lambda pair: pair.name)
         return parts
-
-    def _samples(self, parts: Mapping[Split, Sequence[Pair]], check: CheckResult) -> dict[Split, list[Sample]]:
-        label_map = LabelMap(check.mapping)
-        encoding = CoverageEncoding if self.class_list.one_class else ClassesEncoding
-        encodings = {orientation: encoding(label_map, orientation) for orientation in range(1, 9)}
-        return {
-            split: [
-                Sample(p.name, p.image, p.mask, encodings[check.orientations.get(p.name, 1)], check.shapes[p.name])
-                for p in pairs
-            ]
-            for split, pairs in parts.items()
-        }
-
-
-def _items(ready: SegmentData, *, whole: bool) -> list[Item]:
-    """Every image and mask once, with its cache encoding."""
-    samples = {sample.name: sample for split in ready.samples.values() for sample in split}
-    if whole:
-        return [item for s in samples.values() for item in (Item(s.image, s.whole_image), Item(s.mask, s.whole_mask))]
-    return [item for s in samples.values() for item in (Item(s.image, IMAGE), Item(s.mask, s.encoding))]

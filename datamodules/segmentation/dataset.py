@@ -1,8 +1,6 @@
 """Datasets of images and masks: squares or crops for training, squares or whole images for validation and test."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,46 +9,13 @@ from torch.utils.data import Dataset
 
 from datamodules.batches import NativeSegmentBatch
 from datamodules.cache.cache import ImageCache
-from datamodules.cache.encodings import IMAGE, ProportionalEncoding
+from datamodules.cache.encodings import IMAGE
 from datamodules.io.tensors import byte_tensor, image_tensor
 from datamodules.loading.sampler import Key, sample_seed
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.crop import RandomCrop
-from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding, mask_target
-
-
-@dataclass(frozen=True)
-class Sample:
-    """An image, its mask, and how the mask's file is decoded.
-
-    Args:
-        name: relative to the data's root.
-        image: file of the image.
-        mask: file of the mask.
-        encoding: encoding of the mask as a square.
-        shape: height and width of the image as displayed.
-    """
-
-    name: str
-    image: Path
-    mask: Path
-    encoding: CoverageEncoding | ClassesEncoding
-    shape: tuple[int, int]
-
-    @property
-    def coverage(self) -> bool:
-        """Whether the mask holds foreground coverage rather than class numbers."""
-        return isinstance(self.encoding, CoverageEncoding)
-
-    @property
-    def whole_image(self) -> ProportionalEncoding:
-        """Encoding of the image with its proportions kept."""
-        return ProportionalEncoding(*self.shape)
-
-    @property
-    def whole_mask(self) -> CoverageEncoding | ClassesEncoding:
-        """Encoding of the mask with the proportions of the image."""
-        return replace(self.encoding, whole=self.shape)
+from datamodules.segmentation.mask_encodings import mask_target
+from datamodules.segmentation.samples import Sample
 
 
 class SegmentDataset(Dataset[dict[str, Any]]):

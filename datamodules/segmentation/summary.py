@@ -11,8 +11,8 @@ from datamodules.index.problems import Problem
 from datamodules.index.splits import Split
 from datamodules.segmentation.check import CheckResult
 from datamodules.segmentation.class_weights import median_frequency_weights
-from datamodules.segmentation.dataset import Sample
 from datamodules.segmentation.label_map import ClassList
+from datamodules.segmentation.samples import Sample
 from datamodules.stage import Stage
 
 _MAX_SIZES = 5  # image sizes listed

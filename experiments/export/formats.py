@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from callbacks.output_file import output_file, output_path
 from callbacks.visualization.masks import palette
+from datamodules.stage import Stage
 from experiments.cli.usage import UsageError
 from experiments.export.check import largest_difference
 from experiments.export.graph import InferenceGraph, to_onnx, trace
@@ -132,8 +133,8 @@ def metadata(source: Source) -> dict[str, str]:
             "palette": json.dumps(np.array(palette(len(module.classes))).ravel().tolist()),
             "scale": "1",
             "min_size": str(getattr(getattr(module.net, "encoder", None), "least_size", 1)),
-            "preprocessing": f"resize to {stage.size} x {stage.size} px, area averages where it shrinks; normalization "
-            "is part of the graph",
+            "keeps_proportions": str(stage.crop is not None).lower(),
+            "preprocessing": f"{_resizing(stage)}, area averages where it shrinks; normalization is part of the graph",
             "output": "probabilities (N, C, H, W); resize to the size of the image, bilinear",
         }
     scale, tiling = int(getattr(module, "scale", 1)), getattr(module, "tiling", None)
@@ -147,3 +148,9 @@ def metadata(source: Source) -> dict[str, str]:
         "preprocessing": "none: give images at their own size; normalization and padding are part of the graph",
         "output": "images (N, 3, scale * H, scale * W) float32, RGB in [0, 1]",
     }
+
+
+def _resizing(stage: Stage) -> str:
+    if stage.crop is None:
+        return f"resize to {stage.size} x {stage.size} px"
+    return f"keep the proportions, resize to a shorter side of {stage.size} px if it is longer"
