@@ -197,7 +197,7 @@ def take_command(words: Sequence[str]) -> tuple[str, list[str]]:
     Raises:
         UsageError: if that word is not a command.
     """
-    position = next(_free_words(words), None)
+    position = next(free_words(words), None)
     if position is None:
         return "fit", list(words)
     if words[position] not in COMMANDS:
@@ -211,7 +211,7 @@ def standalone_command(options: Namespace, words: Sequence[str]) -> Command | No
     Raises:
         UsageError: if the task does not exist, or other words follow.
     """
-    position = next(_free_words(words), None)
+    position = next(free_words(words), None)
     command = COMMANDS.get(words[position]) if position is not None else None
     if command is None or not command.standalone:
         return None
@@ -222,7 +222,8 @@ def standalone_command(options: Namespace, words: Sequence[str]) -> Command | No
     return command
 
 
-def _free_words(words: Sequence[str]) -> Iterator[int]:
+def free_words(words: Sequence[str]) -> Iterator[int]:
+    """Yields the positions of the words that are neither options nor their values."""
     for position, word in enumerate(words):
         before = words[position - 1] if position else ""
         takes_value = _OPTION.match(before) and "=" not in before and before != "--print_config"

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.arguments import NEWEST, Arguments
+from experiments.cli.arguments import NEWEST, Arguments, free_words
 from experiments.cli.class_names import expand_class_options
 from experiments.cli.data_class import select_data_class
 from experiments.cli.settings import (
@@ -150,6 +150,8 @@ def _find_checkpoint(arguments: Arguments) -> tuple[RunFolder, LoadedCheckpoint 
     if (network := _shipped_network(arguments)) is not None:
         return folder_of_checkpoint(network.path, arguments), load_checkpoint(network.path, arguments.task_name)
     needs = COMMANDS[arguments.command].needs
+    if needs is Needs.RUNS:
+        return _first_run(arguments)
     wanted = arguments.ckpt_path or ("best" if needs is Needs.CHECKPOINT else None)
     named = RunFolder(task_runs(arguments) / arguments.name) if arguments.name else None
     if needs is Needs.CHECKPOINT_IF_NAMED and named and named.checkpoint_files:
@@ -170,6 +172,16 @@ def _find_checkpoint(arguments: Arguments) -> tuple[RunFolder, LoadedCheckpoint 
             )
         folder = folder_of_checkpoint(path, arguments)
     return folder, load_checkpoint(path, arguments.task_name)
+
+
+def _first_run(arguments: Arguments) -> tuple[RunFolder, LoadedCheckpoint]:
+    """The run that the first free word names, with its best or last checkpoint."""
+    word = next((arguments.flags[position] for position in free_words(arguments.flags)), None)
+    if word is None or arguments.ckpt_path or arguments.name:
+        raise UsageError(f"{arguments.command} takes the folders or names of runs: {arguments.command} RUN RUN")
+    folder = find_run(arguments, word)
+    best = folder.checkpoints / "best.ckpt"
+    return folder, load_checkpoint(best if best.is_file() else folder.checkpoint_files[0], arguments.task_name)
 
 
 def _shipped_network(arguments: Arguments) -> Network | None:

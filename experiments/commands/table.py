@@ -22,6 +22,7 @@ class Needs(Enum):
 
     NOTHING = "nothing"
     CHECKPOINT = "checkpoint"  # best.ckpt of the newest run unless one is named
+    RUNS = "runs"  # its first word names a run, whose best.ckpt it uses
     CHECKPOINT_IF_NAMED = "checkpoint if named"  # by --ckpt_path, or by --name of a run that has one
 
 
@@ -73,6 +74,11 @@ COMMANDS = {
         module="experiments.commands.predict",
         summary="apply a checkpoint to your images and write the results",
         needs=Needs.CHECKPOINT,
+    ),
+    "compare": Command(
+        module="experiments.commands.compare",
+        summary="compare runs: settings that differ, scores, time, and the same images side by side",
+        needs=Needs.RUNS,
     ),
     "export": Command(
         module="experiments.commands.export",
