@@ -1,5 +1,5 @@
+from .inference.loading import load as load
 from .inference.predictor import Predictor as Predictor
-from .inference.predictor import load as load
 from .inference.results import Segmentation as Segmentation
 from .training import Run as Run
 from .training import fit as fit

@@ -16,7 +16,8 @@ from experiments.cli.log_filter import filter_logs
 from experiments.cli.parser import build_context
 from experiments.cli.plan import make_plan
 from experiments.commands import fit as fit_command
-from experiments.inference.predictor import Predictor, load
+from experiments.inference.loading import load
+from experiments.inference.predictor import Predictor
 from experiments.runs.folder import RunFolder
 
 

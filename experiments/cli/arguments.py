@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.cli.contradictions import refuse_contradictions
 from experiments.cli.usage import UsageError, nearest, unknown
-from experiments.commands.table import COMMANDS, Command, Needs
+from experiments.commands.table import COMMANDS, Command
 from experiments.networks import find_network, list_networks
 from experiments.tasks.table import TASKS, Task
 
@@ -124,7 +125,7 @@ def read_arguments(argv: Sequence[str]) -> Arguments:
     if options.recipe is not None and options.recipe not in task.recipe_names():
         hint = " To use your own file write --config FILE." if options.recipe.endswith((".yaml", ".yml")) else ""
         raise UsageError(f"{unknown('recipe', options.recipe, task.recipe_names())}{hint}")
-    _refuse_contradictions(options, command)
+    refuse_contradictions(options, command, newest=NEWEST)
     if more_checkpoints and command not in ("predict", "test"):
         raise UsageError(f"{command} takes one checkpoint; predict and test average several")
     return Arguments(
@@ -250,31 +251,3 @@ def _refuse_near_miss(rest: Sequence[str]) -> None:
         option = word.split("=")[0]
         if option.startswith("--") and "." not in option and (near := nearest(option, OPTIONS)):
             raise UsageError(f"unknown option '{option}': did you mean '{near}'? (-h for help)")
-
-
-def _refuse_contradictions(options: Namespace, command: str) -> None:
-    if options.net and options.ckpt_path:
-        raise UsageError("--net and --ckpt_path name two networks: use one of them")
-    if options.net and COMMANDS[command].needs is Needs.NOTHING:
-        way = f": to start from its weights add --init_from {options.net}" if command in ("fit", "lr-find") else ""
-        raise UsageError(f"{command} takes no --net{way}")
-    if options.resume and options.init_from:
-        raise UsageError(
-            "--resume and --init_from exclude each other: --resume continues a run, --init_from starts a new run from "
-            "the weights of a checkpoint"
-        )
-    if options.resume and command != "fit":
-        raise UsageError(f"--resume is an option of fit; {command} takes --ckpt_path best, last or FILE")
-    if options.resume and options.recipe:
-        raise UsageError("--resume uses the configuration of the run: leave --recipe out")
-    if options.resume not in (None, NEWEST) and options.name:
-        raise UsageError("--resume FOLDER and --name select two runs: use one of them")
-    if options.init_from and command not in ("fit", "lr-find"):
-        raise UsageError(f"--init_from is an option of fit and lr-find; {command} takes --ckpt_path FILE")
-    if options.ckpt_path and command in ("fit", "lr-find"):
-        raise UsageError(
-            f"{command} takes no --ckpt_path: --init_from FILE starts from the weights of a checkpoint, --resume "
-            "continues a run"
-        )
-    if options.ckpt_path and command == "prepare":
-        raise UsageError("prepare uses the data only and takes no --ckpt_path")

@@ -1,9 +1,8 @@
 """A trained network as a function: images in, masks or images out, at their own size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
-from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, overload
 
@@ -14,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from callbacks.prediction.png import add_extras
-from callbacks.prediction.regions import Cleaning, cleaning_for
+from callbacks.prediction.regions import Cleaning
 from datamodules.batches import ImageExtras
 from datamodules.cache.encodings import proportional_shape
 from datamodules.errors import DataError
@@ -22,80 +21,14 @@ from datamodules.io.image import image_size, pillow_to_rgb, read_image
 from datamodules.io.native_depth import pillow_colors, pillow_extras, read_extras, read_native_depth
 from datamodules.io.resize import resize_image, resize_to
 from datamodules.io.tensors import byte_tensor, image_tensor
-from experiments.cli.usage import UsageError
-from experiments.inference.averaging import average_checkpoints_
 from experiments.inference.inputs import ImageInput, as_path, check_array, check_tensor, to_uint8
 from experiments.inference.results import Segmentation
-from experiments.inference.styles import choose_style
-from experiments.networks import list_networks
-from experiments.runs.checkpoint import load_checkpoint
-from experiments.runs.trained_module import build_module
 from lightning_modules.base import ImageTask
 from lightning_modules.segmentation import SegmentationModule
-from lightning_modules.style import StyleModule
-from models.segmentation.ensemble import average_scales
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Result = Segmentation | Image.Image | NDArray[Any] | Tensor
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-
-
-def load(
-    checkpoint: str | PathLike[str] | Sequence[str | PathLike[str]],
-    *,
-    device: str | torch.device = "auto",
-    precision: Precision = "32-true",
-    scales: Sequence[float] = (1.0,),
-    largest: int = 0,
-    fill_holes: bool = False,
-    min_area: int = 0,
-    style: str | Mapping[str, float] | None = None,
-    trust_config: bool = False,
-) -> "Predictor":
-    """Loads a trained network for inference. Writes no files, needs no configuration and no data.
-
-    Args:
-        checkpoint: a checkpoint of a run, for example ``runs/segment/sample/checkpoints/best.ckpt``; a safetensors
-            file of ``export``; or the name of a network that ships. Segmentation averages several of the same classes.
-        device: as torch names it; ``"auto"`` takes an accelerator if there is one.
-        precision: as ``--trainer.precision`` of the command line.
-        scales: segmentation: sizes to average over, as factors of the network's size.
-        largest: segmentation: number of the largest regions of a class to keep in the mask; 0 keeps all.
-        fill_holes: segmentation: whether to fill holes of background inside of regions.
-        min_area: segmentation: regions of fewer pixels of the image are removed.
-        style: of a network of many styles: the name of one, a blend as ``--style`` takes it, or weights by name.
-        trust_config: whether the checkpoint may name classes of other packages, whose code then runs.
-
-    Raises:
-        UsageError: if networks of other classes are to be averaged, or a style is missing or does not exist.
-        CheckpointError: if the file is missing, damaged, none of Darkroom's, or its network cannot be built.
-        ValueError: if device or precision is unknown, a scale is out of its range, or an option is not for this task.
-    """
-    first, *others = [checkpoint] if isinstance(checkpoint, str | PathLike) else checkpoint
-    loaded = load_checkpoint(_checkpoint_path(first))
-    module = build_module(loaded, trust_config=trust_config)
-    task = str(loaded.record["task"])
-    cleaning = None
-    if isinstance(module, SegmentationModule):
-        if others:
-            average_checkpoints_(module, [_checkpoint_path(one) for one in others], trust_config=trust_config)
-        module.net = average_scales(module.net, scales, one_class=len(module.classes) == 1)
-        cleaning = cleaning_for(module.classes, largest=largest, fill_holes=fill_holes, min_area=min_area)
-    elif others or largest or fill_holes or min_area or list(scales) != [1]:
-        raise ValueError(f"several checkpoints, scales and regions are for segment, and this is a network of {task}")
-    if isinstance(module, StyleModule):
-        choose_style(module, style)
-    elif style is not None:
-        raise UsageError(f"style={style!r}: this is a network of {task}, not of style transfer")
-    size, whole = loaded.stage.size, loaded.stage.crop is not None
-    return Predictor(module, task=task, size=size, whole=whole, device=device, precision=precision, cleaning=cleaning)
-
-
-def _checkpoint_path(named: str | PathLike[str]) -> Path:
-    """A file, or that of a network that ships."""
-    path = Path(named).expanduser()
-    network = next((one for one in list_networks() if one.name == str(named)), None)
-    return network.path if network is not None and not path.exists() else path
 
 
 class Predictor:
