@@ -52,7 +52,7 @@ def draw_group(context: RunContext, *, image: str | None, index: int | None) -> 
 
 
 def _entries(context: RunContext) -> list[_Entry]:
-    stage, data = replace(context.stage, augment=False), context.datamodule
+    stage, data = replace(context.stage, augment=False, crop=None), context.datamodule  # whole, of one size
     entries = []
     for split, samples in (("train", data.train_set(stage)), ("val", data.val_set(stage))):
         if not isinstance(samples, NamedSamples):
