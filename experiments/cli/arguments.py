@@ -223,6 +223,22 @@ def standalone_command(options: Namespace, words: Sequence[str]) -> Command | No
     return command
 
 
+def command_of_one_task(options: Namespace, words: Sequence[str]) -> tuple[Command, list[str]] | None:
+    """Returns the command if it reads its words itself, and those words.
+
+    Raises:
+        UsageError: if the task is another one.
+    """
+    position = next(free_words(words), None)
+    name = words[position] if position is not None else ""
+    command = COMMANDS.get(name)
+    if position is None or command is None or command.task is None:
+        return None
+    if options.task != command.task:
+        raise UsageError(f"{name} is a command of {command.task}: use --task {command.task} {name}")
+    return command, [*words[:position], *words[position + 1 :]]
+
+
 def free_words(words: Sequence[str]) -> Iterator[int]:
     """Yields the positions of the words that are neither options nor their values."""
     for position, word in enumerate(words):

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from callbacks.distributed.exit_codes import DONE, MISTAKE
-from experiments.cli.arguments import read_arguments, split_options, standalone_command
+from experiments.cli.arguments import command_of_one_task, read_arguments, split_options, standalone_command
 from experiments.cli.help import short_help, versions
 from experiments.cli.usage import UsageError
 
@@ -28,6 +28,8 @@ def main(argv: Sequence[str]) -> int:
             return DONE
         if (command := standalone_command(options, rest)) is not None:
             return command.run_standalone(options.task)
+        if (found := command_of_one_task(options, rest)) is not None:
+            return found[0].run_words(options, found[1])
         arguments = read_arguments(argv)
         # Imported late: torch takes seconds.
         if arguments.folds is not None:

@@ -11,7 +11,10 @@ from enum import Enum
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # both import torch, which takes seconds
+if TYPE_CHECKING:  # most import torch, which takes seconds
+    from argparse import Namespace
+    from collections.abc import Sequence
+
     from jsonargparse import ArgumentParser
 
     from experiments.runs.context import RunContext
@@ -36,12 +39,15 @@ class Command:
         needs: whether it needs a checkpoint.
         standalone: whether it needs neither data nor network: its module has ``run_standalone(task_name)``, which
             imports no torch, and ``--task`` may be left out.
+        task: the only task it belongs to; its module has ``run_words(options, words)``, which imports no torch and
+            reads all other words itself.
     """
 
     module: str
     summary: str
     needs: Needs = Needs.NOTHING
     standalone: bool = False
+    task: str | None = None
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Adds the command's own options, if it has any."""
@@ -52,6 +58,10 @@ class Command:
     def run_standalone(self, task_name: str | None) -> int:
         """Runs a standalone command and returns the exit code."""
         return int(import_module(self.module).run_standalone(task_name))
+
+    def run_words(self, options: Namespace, words: Sequence[str]) -> int:
+        """Runs a command that reads its words itself and returns the exit code."""
+        return int(import_module(self.module).run_words(options, words))
 
     def run(self, context: RunContext) -> int:
         """Runs the command and returns the exit code."""
@@ -89,6 +99,11 @@ COMMANDS = {
         module="experiments.commands.gatys",
         summary="style: stylize one image by optimizing its pixels, without a network (slow; the reference)",
         needs=Needs.CHECKPOINT_IF_NAMED,
+    ),
+    "label": Command(
+        module="experiments.commands.label",
+        summary="segment: draw masks in the browser, with a network that learns from them (label FOLDER)",
+        task="segment",
     ),
     "lr-find": Command(module="experiments.commands.lr_find", summary="find a learning rate and plot the loss over it"),
     "nets": Command(

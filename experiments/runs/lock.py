@@ -20,7 +20,16 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 class InUseError(UsageError):
-    """Another run uses the folder."""
+    """Another process uses the folder.
+
+    Args:
+        message: for the user.
+        holder: who uses it.
+    """
+
+    def __init__(self, message: str, holder: str = "another run") -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class RunLock:
@@ -47,8 +56,9 @@ class RunLock:
                 return
             self._file = _open_locked(folder / LOCK, _fcntl)
         except BlockingIOError as error:
+            holder = _holder(folder / LOCK)
             raise InUseError(
-                f"{folder} is in use by {_holder(folder / LOCK)}: wait for it, stop it, or choose another --name"
+                f"{folder} is in use by {holder}: wait for it, stop it, or choose another --name", holder
             ) from error
         except OSError as error:
             raise UsageError(

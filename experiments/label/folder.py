@@ -1,0 +1,265 @@
+"""A folder of images that is being labeled: its images, their states, and the lock of the process that may write."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from datamodules.errors import DataError
+from datamodules.index.folder_scan import scan_folder
+from datamodules.io.atomic_file import remove_partial_files
+from experiments.cli.usage import UsageError
+from experiments.label.journal import Journal, Record
+from experiments.label.label_maps import MAX_CLASSES
+from experiments.runs.lock import InUseError, RunLock
+
+State = Literal["none", "partly", "done"]
+MASKS, STATE, SUGGESTION_LOG = "masks", ".label", "suggestions.jsonl"
+#: One finished image in five is held out of training, so that the Dice of a round is that of unseen images.
+_HELD_OUT = 5
+DEFAULT_CLASSES = ("foreground",)
+
+
+@dataclass(kw_only=True)
+class Item:
+    """An image and what is known of it.
+
+    Args:
+        number: position in the list, from 0.
+        name: path below the folder, with ``/``.
+        path: the file.
+        state: how much of it a person has labeled.
+        held_out: whether it is validated on and never trained on.
+        dismissed: whether its suggestion was refused.
+        doubt: of the network, from 0 to 1; ``None`` without a suggestion.
+        revision: value of the folder's counter at the last change.
+    """
+
+    number: int
+    name: str
+    path: Path
+    state: State = "none"
+    held_out: bool = False
+    dismissed: bool = False
+    doubt: float | None = None
+    revision: int = 0
+
+    @property
+    def key(self) -> str:
+        """The name without its suffix."""
+        return self.name.rpartition(".")[0]
+
+
+class LabelFolder:
+    """Images below a folder, with masks in ``masks/`` and everything else in ``.label/``.
+
+    One process at a time may write. Others see the folder as it is and know who holds it.
+
+    Args:
+        root: the folder.
+        classes: class names; empty takes those of the last session.
+
+    Raises:
+        UsageError: if there are no images, or the classes contradict those of earlier sessions.
+        DataError: if the folder cannot be listed.
+    """
+
+    def __init__(self, root: Path, classes: Sequence[str] = ()) -> None:
+        if not root.is_dir():
+            raise UsageError(f"there is no folder {root}: name the folder of your images")
+        self.root, self.masks, self.state_folder = root, root / MASKS, root / STATE
+        self.items = [Item(number=n, name=name, path=root / name) for n, name in enumerate(_image_names(root))]
+        if not self.items:
+            raise UsageError(f"{root} holds no images: put some in it, or name another folder")
+        self._by_key = {item.key: item for item in self.items}
+        self._existing = _existing_masks(self.masks)
+        self.revision = 1  # a page that knows nothing asks for the changes since 0
+        self.holder: str | None = None
+        self._journal = Journal(self.state_folder / "states.jsonl")
+        self._settings = Journal(self.state_folder / "classes.jsonl")
+        self.classes = self._agreed_classes(tuple(classes))
+        self._suggestion_log = Journal(self.state_folder / SUGGESTION_LOG)
+        self._log_size = self._log_lines = 0
+        self._lock: RunLock | None = None
+        self.read_states()
+
+    def __enter__(self) -> "LabelFolder":
+        """Takes the lock if it is free; otherwise ``holder`` names who has it."""
+        try:
+            self._lock = RunLock(self.state_folder)
+        except InUseError as error:
+            self.holder = error.holder
+            return self
+        remove_partial_files(self.masks, self.state_folder)
+        if [{"classes": list(self.classes)}] != self._settings.read():
+            self._settings.replace([{"classes": list(self.classes)}])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Releases the lock."""
+        if self._lock is not None:
+            self._lock.__exit__()
+            self._lock = None
+
+    @property
+    def writable(self) -> bool:
+        """Whether this process holds the lock."""
+        return self._lock is not None
+
+    def mask_path(self, item: Item) -> Path:
+        """Where the mask of an image is written."""
+        return self.masks / f"{item.key}.png"
+
+    def existing_mask(self, item: Item) -> Path | None:
+        """The file that holds the mask of an image, of any format."""
+        return next(iter(self._existing.get(item.key, [])), None)
+
+    def foreign_masks(self, item: Item) -> list[Path]:
+        """Files with a mask of this image under another name than ``mask_path``."""
+        return [path for path in self._existing.get(item.key, []) if path != self.mask_path(item)]
+
+    def mask_written(self, item: Item) -> None:
+        """Notes that the mask's file exists now, and no other."""
+        self._existing[item.key] = [self.mask_path(item)]
+
+    def history_path(self, item: Item) -> Path:
+        """The journal of an image's edits."""
+        return self.state_folder / "history" / f"{item.key}.jsonl"
+
+    def suggestion_path(self, item: Item) -> Path:
+        """The network's prediction for an image."""
+        return self.state_folder / "suggestions" / f"{item.key}.npz"
+
+    def backup_path(self, mask: Path) -> Path:
+        """A free name for the backup of a mask of another program."""
+        place = self.state_folder / "backup" / mask.relative_to(self.masks)
+        free = place
+        number = 2
+        while free.exists():
+            free = place.with_name(f"{place.stem}-{number}{place.suffix}")
+            number += 1
+        return free
+
+    def set_state(self, item: Item, state: State) -> None:
+        """Writes the state of an image. Every fifth image that is finished is held out from then on."""
+        record: Record = {"key": item.key, "state": state}
+        if state == "done" and not item.held_out and not self._was_finished(item):
+            finished = sum(other.state == "done" for other in self.items) + 1
+            record["held_out"] = finished % _HELD_OUT == 0
+        self._append(record)
+
+    def set_dismissed(self, item: Item, dismissed: bool) -> None:
+        """Writes whether the suggestion of an image is refused."""
+        self._append({"key": item.key, "dismissed": dismissed})
+
+    def hold_out(self, item: Item) -> None:
+        """Holds an image out of training from now on."""
+        self._append({"key": item.key, "held_out": True})
+
+    def read_suggestion_log(self) -> list[Item]:
+        """Reads the doubts that were written since the last call, and returns their images."""
+        try:
+            size = self._suggestion_log.path.stat().st_size
+        except OSError:
+            return []
+        if size == self._log_size:
+            return []
+        records = self._suggestion_log.read()
+        changed = []
+        for record in records[self._log_lines :]:
+            item = self._by_key.get(str(record.get("key")))
+            if item is not None:
+                item.doubt = float(record.get("doubt", 0.0))
+                self._touch(item)
+                changed.append(item)
+        self._log_size, self._log_lines = size, len(records)
+        return changed
+
+    def read_states(self) -> None:
+        """Reads the states from the journal; images with a mask of another program are finished."""
+        records = self._journal.read()
+        for item in self.items:
+            item.state = "done" if item.key in self._existing else "none"
+        self._finished: set[str] = set()
+        for record in records:
+            self._apply(record)
+        if len(records) > 2 * len(self.items) + 100 and self.writable:
+            self._journal.replace([self._record(item) for item in self.items])
+
+    def next_item(self, after: Item | None) -> Item | None:
+        """Returns the image to label next: the one of the highest doubt, or the next unfinished one of the list."""
+        waiting = [item for item in self.items if item.state != "done" and item is not after]
+        suggested = [item for item in waiting if item.doubt is not None]
+        if suggested:
+            return max(suggested, key=lambda item: (item.doubt or 0.0, -item.number))
+        start = after.number if after else -1
+        return min(waiting, key=lambda item: (item.number < start, item.number), default=None)
+
+    def _append(self, record: Record) -> None:
+        self._journal.append(record)
+        self._apply(record)
+
+    def _apply(self, record: Record) -> None:
+        item = self._by_key.get(str(record.get("key")))
+        if item is None:  # the image was removed since
+            return
+        if record.get("state") in ("none", "partly", "done"):
+            item.state = record["state"]
+            if item.state == "done":
+                self._finished.add(item.key)
+        item.held_out = bool(record.get("held_out", item.held_out))
+        item.dismissed = bool(record.get("dismissed", item.dismissed))
+        self._touch(item)
+
+    def _touch(self, item: Item) -> None:
+        self.revision += 1
+        item.revision = self.revision
+
+    def _was_finished(self, item: Item) -> bool:
+        return item.key in self._finished
+
+    def _record(self, item: Item) -> Record:
+        return {"key": item.key, "state": item.state, "held_out": item.held_out, "dismissed": item.dismissed}
+
+    def _agreed_classes(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        stored: tuple[str, ...] = ()
+        for record in self._settings.read():
+            with suppress(TypeError):
+                stored = tuple(str(name) for name in record.get("classes", ()))
+        if len(wanted) > MAX_CLASSES:
+            raise UsageError(f"--classes names {len(wanted)} classes; there can be at most {MAX_CLASSES}")
+        if len(set(wanted)) < len(wanted) or not all(wanted):
+            raise UsageError(f"--classes {' '.join(wanted)}: every class needs a name of its own")
+        if wanted and stored and wanted[: len(stored)] != stored:
+            raise UsageError(
+                f"--classes {' '.join(wanted)}: the masks in {self.masks} were drawn with the classes "
+                f"{' '.join(stored)}; new ones can only be added behind them"
+            )
+        if stored and len(stored) == 1 and len(wanted) > 1:
+            return wanted
+        return wanted or stored or DEFAULT_CLASSES
+
+
+def _image_names(root: Path) -> list[str]:
+    scan = scan_folder(root)
+    if scan.problems:
+        raise DataError("\n  ".join([f"{root} cannot be read completely:", *scan.problems]))
+    names = [path.relative_to(root).as_posix() for path in scan.files]
+    names = [name for name in names if not name.startswith(f"{MASKS}/")]
+    seen: dict[str, str] = {}
+    for name in names:
+        key = name.rpartition(".")[0]
+        if key in seen:
+            raise UsageError(
+                f"{root}: {seen[key]} and {name} would share one mask {MASKS}/{key}.png: rename one of them"
+            )
+        seen[key] = name
+    return names
+
+
+def _existing_masks(masks: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in scan_folder(masks).files if masks.is_dir() else []:
+        found.setdefault(path.relative_to(masks).with_suffix("").as_posix(), []).append(path)
+    return found

@@ -1,0 +1,248 @@
+"""Rounds of training in the background: a fit on the labeled images, then suggestions for the others."""
+
+import csv
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from subprocess import Popen, TimeoutExpired
+from typing import Any, Literal
+
+from callbacks.distributed.exit_codes import DONE, INTERRUPTED
+from datamodules.io.atomic_file import atomic_file
+from experiments.label.folder import LabelFolder
+from experiments.label.journal import Journal
+from experiments.label.processes import ask_to_stop, last_lines, start
+from experiments.label.training_set import CONFIG, hold_one_out, write_training_set
+
+Phase = Literal["waiting", "training", "paused", "suggesting", "failed"]
+ACTIONS = ("start", "pause", "resume", "stop")
+#: Finished images before the first round, and between two rounds.
+FIRST, EVERY = 5, 10
+RECIPE = "label"
+_RUN = Path(__file__).resolve().parents[1] / "run.py"
+#: Optimizer steps of a stage in the first round and in later ones, which start from the weights of the last; and the
+#: limits of its epochs. A small set needs many epochs, a large one few.
+_HEAD_STEPS, _FIRST_STEPS, _LATER_STEPS = 40, 160, 120
+_MOST_EPOCHS, _BATCH = 60, 8
+_STOP_SECONDS = 60.0
+
+
+def stage_epochs(images: int, *, first: bool) -> tuple[int, int]:
+    """Epochs of both stages of a round.
+
+    Args:
+        images: number of images to train on.
+        first: whether the decoder starts from random weights.
+
+    >>> stage_epochs(4, first=True), stage_epochs(100, first=False)
+    ((40, 60), (1, 9))
+    """
+    batches = max(1, images // _BATCH)
+    head = min(_MOST_EPOCHS, max(2, _HEAD_STEPS // batches)) if first else 1
+    steps = _FIRST_STEPS if first else _LATER_STEPS
+    return head, min(_MOST_EPOCHS, max(4, steps // batches + (steps % batches > 0)))
+
+
+class Rounds:
+    """Trains and suggests by turns, in processes of its own.
+
+    Args:
+        folder: the labeled folder; nothing is trained if it is read-only.
+        options: further options of ``fit``.
+        init_from: checkpoint that the first round starts from.
+        automatic: whether rounds start by themselves.
+    """
+
+    def __init__(
+        self,
+        folder: LabelFolder,
+        *,
+        options: Sequence[str] = (),
+        init_from: Path | None = None,
+        automatic: bool = True,
+    ) -> None:
+        self._folder, self._options, self._automatic = folder, list(options), automatic
+        self._place = folder.state_folder
+        self._journal = Journal(self._place / "rounds.jsonl")
+        self._lock = threading.RLock()
+        self._process: Popen[bytes] | None = None
+        self._phase: Phase = "waiting"
+        self._message = ""
+        self._round, self._trained_on = 0, 0
+        self._epochs = 0
+        self._stopping = self._closing = False
+        self._checkpoint = init_from
+        self._scores: list[float] = []
+        for record in self._journal.read():
+            self._replay(record)
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The best weights of the last complete round."""
+        return self._checkpoint
+
+    def status(self) -> dict[str, Any]:
+        """Phase and progress, for the page."""
+        with self._lock:
+            epoch, dice = self._progress() if self._phase in ("training", "paused") else (0, None)
+            finished = self._finished()
+            return {
+                "phase": self._phase,
+                "round": self._round,
+                "epoch": epoch,
+                "epochs": self._epochs,
+                "dice": dice,
+                "scores": self._scores,
+                "finished": finished,
+                "next": max(0, self._due() - finished),
+                "message": self._message,
+                "log": str(self._log(self._round)) if self._round else None,
+            }
+
+    def image_changed(self) -> None:
+        """Starts a round if enough images are finished."""
+        with self._lock:
+            ready = self._phase == "waiting" and self._finished() >= self._due()
+            if self._automatic and self._folder.writable and ready:
+                self._start()
+
+    def act(self, action: str) -> None:
+        """Does what the person asked for: one of ``ACTIONS``."""
+        with self._lock:
+            running = self._process is not None
+            if action == "start" and not running:
+                self._start()
+            elif action == "resume" and self._phase == "paused" and not running:
+                self._launch_fit(["--resume", str(self._run(self._round))])
+            elif action == "pause" and self._phase == "training" and self._process is not None:
+                ask_to_stop(self._process)
+            elif action == "stop":
+                if self._process is not None:
+                    self._stopping = True
+                    ask_to_stop(self._process)
+                elif self._phase == "paused":
+                    self._note("stopped")
+
+    def close(self) -> None:
+        """Stops the process; a fit saves first and can be resumed."""
+        with self._lock:
+            process, self._automatic, self._closing = self._process, False, True
+        if process is not None:
+            ask_to_stop(process)
+            try:
+                process.wait(_STOP_SECONDS)
+            except TimeoutExpired:
+                process.kill()
+
+    def _start(self) -> None:
+        if hold_one_out(self._folder) is None:
+            self._phase, self._message = "waiting", "a round needs two finished images: finish another one"
+            return
+        number = self._round + 1
+        data = write_training_set(self._folder, self._place / "rounds" / str(number))
+        if not data.train or not data.val:
+            self._message = "no image is left to train on: " + "; ".join(data.problems or ("finish another one",))
+            return
+        previous = self._checkpoint
+        head, rest = stage_epochs(data.train, first=previous is None)
+        self._journal.append({"round": number, "event": "started", "finished": self._finished(), "epochs": head + rest})
+        self._replay(self._journal.read()[-1])
+        words = ["--recipe", RECIPE, "--config", str(data.path / CONFIG), "--name", f"round-{number}"]
+        words += ["--stages.0.epochs", str(head), "--stages.1.epochs", str(rest)]
+        words += ["--trainer.logger", "CSVLogger", "--trainer.logger.flush_logs_every_n_steps", "1"]
+        words += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+        words += [] if previous is None else ["--init_from", str(previous)]
+        self._message = "; ".join(data.problems)
+        self._launch_fit([*words, *self._options])
+
+    def _launch_fit(self, words: Sequence[str]) -> None:
+        runs = self._place / "runs"
+        command = [str(_RUN), "--task", "segment", "--runs", str(runs), *words]
+        self._phase, self._stopping = "training", False
+        self._process = start(command, log=self._log(self._round))
+        self._watch(self._process)
+
+    def _launch_suggestions(self, checkpoint: Path) -> None:
+        entries = [
+            {"key": item.key, "image": str(item.path), "target": str(self._folder.suggestion_path(item))}
+            for item in sorted(self._folder.items, key=lambda item: -(item.doubt or 0.0))
+            if item.state != "done"
+        ]
+        listed = self._place / "to-suggest.jsonl"
+        with atomic_file(listed) as file:
+            file.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
+        words = ["-m", "experiments.label.suggest", str(checkpoint), str(listed)]
+        words += ["--trust-config"] if "--trust-config" in self._options else []
+        self._phase = "suggesting"
+        self._process = start(words, log=self._log(self._round))
+        self._watch(self._process)
+
+    def _watch(self, process: Popen[bytes]) -> None:
+        threading.Thread(target=self._wait, args=(process,), name="round", daemon=True).start()
+
+    def _wait(self, process: Popen[bytes]) -> None:
+        code = process.wait()
+        with self._lock:
+            self._process = None
+            was, self._phase = self._phase, "waiting"
+            if self._stopping:
+                self._note("stopped")
+            elif code not in (DONE, INTERRUPTED):
+                self._phase, self._message = "failed", last_lines(self._log(self._round))
+            elif was == "training" and code == INTERRUPTED:
+                self._note("paused")
+            elif was == "training":
+                _, dice = self._progress()
+                self._note("trained", dice=dice)
+                if self._checkpoint is not None and not self._closing:
+                    self._launch_suggestions(self._checkpoint)
+            else:
+                self.image_changed()
+
+    def _note(self, event: str, **facts: Any) -> None:
+        self._journal.append({"round": self._round, "event": event, **facts})
+        self._replay(self._journal.read()[-1])
+
+    def _replay(self, record: dict[str, Any]) -> None:
+        event = record.get("event")
+        if event == "started":
+            self._round, self._trained_on = int(record["round"]), int(record["finished"])
+            self._epochs = int(record["epochs"])
+            self._phase = "paused" if self._run(self._round).is_dir() else "waiting"  # until the process is running
+        elif event == "trained":
+            best = self._run(self._round) / "checkpoints" / "best.ckpt"
+            self._checkpoint = best if best.is_file() else self._checkpoint
+            self._scores += [] if record.get("dice") is None else [float(record["dice"])]
+            self._phase = "waiting"
+        elif event == "paused":
+            self._phase = "paused"
+        elif event == "stopped":
+            self._phase = "waiting"
+
+    def _finished(self) -> int:
+        return sum(item.state == "done" for item in self._folder.items)
+
+    def _due(self) -> int:
+        return self._trained_on + EVERY if self._round else FIRST
+
+    def _run(self, number: int) -> Path:
+        return self._place / "runs" / "segment" / f"round-{number}"
+
+    def _log(self, number: int) -> Path:
+        return self._place / "rounds" / f"{number}.log"
+
+    def _progress(self) -> tuple[int, float | None]:
+        """Epochs that are complete, and the best Dice so far."""
+        files = sorted(self._run(self._round).glob("**/metrics.csv"), key=lambda path: path.stat().st_mtime)
+        epochs, scores = 0, []
+        for file in files:
+            try:
+                with file.open(newline="", encoding="utf-8") as lines:
+                    for row in csv.DictReader(lines):
+                        if row.get("val/dice"):
+                            epochs = max(epochs, int(float(row.get("epoch") or 0)) + 1)
+                            scores.append(float(row["val/dice"]))
+            except (OSError, ValueError):  # it is being written
+                continue
+        return epochs, max(scores, default=None)
