@@ -22,8 +22,8 @@ def head(task: str, recipe: str) -> list[str]:
     return [line.lstrip("# ") for line in lines if line.startswith("#")]
 
 
-def images_for(data_class: str, root: Path) -> Path:
-    """Images in the layout that a recipe's data module reads."""
+def images_for(data_class: str, root: Path, *, levels: int = 12) -> Path:
+    """Images in the layout that a recipe's data module reads; masks of classes hold ``levels`` values."""
     if data_class.endswith("CarvanaDataModule"):
         return tiny_images.carvana(root)
     if data_class.endswith(FLAT):
@@ -32,7 +32,7 @@ def images_for(data_class: str, root: Path) -> Path:
         return root
     for split in ("train", "val"):
         for number in range(4):
-            classes = np.random.default_rng(number).integers(0, 12, (32, 48), dtype=np.uint8)
+            classes = np.random.default_rng(number).integers(0, levels, (32, 48), dtype=np.uint8)
             tiny_images.save(root / split / f"{split}{number}.png", tiny_images.noise(number))
             tiny_images.save(root / f"{split}annot" / f"{split}{number}.png", classes)
     return root
@@ -80,7 +80,8 @@ def test_recipe_trains_one_batch(
     """With the recipe's network, losses and schedule; only the images are small and few."""
     monkeypatch.chdir(tmp_path)
     settings = read_settings(TASKS[task].recipe_file(recipe))
-    root = images_for(settings["data"]["class_path"], tmp_path / "images")
+    levels = 12 if "classes" in settings["data"].get("init_args", {}) else 2
+    root = images_for(settings["data"]["class_path"], tmp_path / "images", levels=levels)
     words = [
         *("--task", task, "--recipe", recipe, "--data.root", str(root), "--data.cache_dir", str(tmp_path / "cache")),
         *("--data.num_workers", "0", "--trainer.accelerator", "cpu"),
