@@ -40,6 +40,9 @@ def run_words(options: Namespace, words: Sequence[str]) -> int:
     Raises:
         UsageError: for a folder or an option that cannot be used.
     """
+    if options.help_all:
+        print(make_parser().format_help())
+        return DONE
     own, rest = _parse(words)
     for name in ("recipe", "resume", "name", "ckpt_path", "net"):
         if getattr(options, name) is not None:
@@ -60,15 +63,28 @@ def run_words(options: Namespace, words: Sequence[str]) -> int:
     return DONE
 
 
+def make_parser() -> ArgumentParser:
+    """Returns the parser of the command's own options."""
+    parser = ArgumentParser(
+        prog="label",
+        allow_abbrev=False,
+        add_help=False,
+        exit_on_error=False,
+        epilog="Options of fit with a dot, such as --model.net.pretrained FILE, are passed to the rounds of training.",
+    )
+    parser.add_argument("folder", type=Path, nargs="?", help="folder of the images; masks are written to its masks/")
+    parser.add_argument("--classes", nargs="+", default=[], help="class names (default: those of the last session)")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--no_browser", "--no-browser", action="store_true", help="only print the address of the page")
+    parser.add_argument(
+        "--no_training", "--no-training", action="store_true", help="train only when the button of the page is pressed"
+    )
+    return parser
+
+
 def _parse(words: Sequence[str]) -> tuple[Namespace, list[str]]:
-    parser = ArgumentParser(prog="label", allow_abbrev=False, add_help=False, exit_on_error=False)
-    parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--classes", nargs="+", default=[])
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--no_browser", "--no-browser", action="store_true")
-    parser.add_argument("--no_training", "--no-training", action="store_true")
     try:
-        own, rest = parser.parse_known_args(list(words))
+        own, rest = make_parser().parse_known_args(list(words))
     except ArgumentError as error:
         raise UsageError(f"label: {error}") from error
     if own.folder is None:

@@ -1,14 +1,11 @@
 """The WSGI application: files of the page, images and labels by number, and edits."""
 
-import base64
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 from werkzeug.exceptions import BadRequest, Conflict, HTTPException, InternalServerError, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
@@ -16,12 +13,12 @@ from werkzeug.wrappers import Request, Response
 from datamodules.errors import DataError
 from experiments.label.folder import Item
 from experiments.label.guard import Guard
-from experiments.label.history import Rect
-from experiments.label.label_maps import UNKNOWN, LabelMap, class_colors
-from experiments.label.open_image import SUGGESTED, OpenImage
+from experiments.label.label_maps import UNKNOWN, class_colors
+from experiments.label.open_image import SUGGESTED
 from experiments.label.rounds import ACTIONS, Rounds
 from experiments.label.session import ReadOnlyError, Session
 from experiments.label.tools import RequestError
+from experiments.label.views import facts, jpeg, patch, png, reduced
 
 PAGE = Path(__file__).with_name("page")
 _KINDS = {
@@ -29,9 +26,6 @@ _KINDS = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-#: Longest side of an image on the page; larger ones are reduced, their labels too. Edits have full size.
-MAX_VIEW = 4096
-_JPEG_QUALITY = 92
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'none'",
@@ -142,21 +136,14 @@ class Application:
         return _json({"revision": revision, "items": rows, "rounds": self._rounds.status()})
 
     def _open(self, number: int) -> Response:
-        return _json(_facts(self._session.open(number)))
+        return _json(facts(self._session.open(number)))
 
     def _image(self, number: int) -> Response:
-        pixels = self._session.open(number).pixels
-        view = cv2.resize(pixels, _view(pixels.shape[0], pixels.shape[1]), interpolation=cv2.INTER_AREA)
-        done, data = cv2.imencode(
-            ".jpg", cv2.cvtColor(view, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        )
-        if not done:
-            raise RuntimeError("OpenCV could not encode a JPEG")
-        return Response(data.tobytes(), content_type="image/jpeg")
+        return Response(jpeg(self._session.open(number).pixels), content_type="image/jpeg")
 
     def _labels(self, number: int) -> Response:
         image = self._session.open(number)
-        return Response(_png(_reduced(image.displayed)), content_type="image/png")
+        return Response(png(reduced(image.displayed)), content_type="image/png")
 
     def _next(self, after: int) -> Response:
         item = self._session.folder.next_item(self._session.item(after) if after >= 0 else None)
@@ -178,13 +165,13 @@ class Application:
     def _edit(self, request: Request, number: int) -> Response:
         image, rect = self._session.edit(number, _body(request))
         self._rounds.image_changed()
-        return _json(_facts(image) | _patch(image, rect))
+        return _json(facts(image) | patch(image, rect))
 
     def _dismiss(self, request: Request, number: int) -> Response:
         body = _body(request)
         self._session.require_hold(body.get("page"))
         image = self._session.dismiss(number, body.get("dismissed") is True)
-        return _json(_facts(image) | _patch(image, (0, image.size[0], 0, image.size[1])))
+        return _json(facts(image) | patch(image, (0, image.size[0], 0, image.size[1])))
 
     def _round(self, request: Request) -> Response:
         body = _body(request)
@@ -217,55 +204,6 @@ def _json(content: Mapping[str, Any]) -> Response:
 def _error(error: HTTPException) -> Response:
     content = json.dumps({"error": error.description or error.name})
     return Response(content, status=error.code or 500, content_type="application/json")
-
-
-def _facts(image: OpenImage) -> dict[str, Any]:
-    height, width = image.size
-    return {
-        "number": image.item.number,
-        "name": image.item.name,
-        "width": width,
-        "height": height,
-        "view": _view(height, width),
-        "state": image.item.state,
-        "undo": len(image.history.done),
-        "redo": len(image.history.undone),
-        "suggested": image.suggestion is not None,
-        "dismissed": image.item.dismissed,
-    }
-
-
-def _patch(image: OpenImage, rect: Rect | None) -> dict[str, Any]:
-    """The labels of the changed rectangle, at the size of the view."""
-    if rect is None or rect[0] == rect[1]:
-        return {"patch": None}
-    height, width = image.size
-    view_width, view_height = _view(height, width)
-    view = _reduced(image.displayed)
-    top, left = rect[0] * view_height // height, rect[2] * view_width // width
-    bottom, right = -(-rect[1] * view_height // height), -(-rect[3] * view_width // width)
-    png = base64.b64encode(_png(view[top:bottom, left:right])).decode()
-    return {"patch": {"x": left, "y": top, "width": right - left, "height": bottom - top, "png": png}}
-
-
-def _view(height: int, width: int) -> tuple[int, int]:
-    """Width and height of an image on the page."""
-    scale = min(1.0, MAX_VIEW / max(height, width))
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _reduced(labels: LabelMap) -> LabelMap:
-    size = _view(labels.shape[0], labels.shape[1])
-    if size == (labels.shape[1], labels.shape[0]):
-        return labels
-    return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
-
-
-def _png(labels: LabelMap) -> bytes:
-    done, data = cv2.imencode(".png", np.ascontiguousarray(labels), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not done:
-        raise RuntimeError("OpenCV could not encode a PNG")
-    return data.tobytes()
 
 
 def _shown_doubt(item: Item) -> float | None:

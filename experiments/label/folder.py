@@ -1,24 +1,20 @@
 """A folder of images that is being labeled: its images, their states, and the lock of the process that may write."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from datamodules.errors import DataError
-from datamodules.index.folder_scan import scan_folder
 from datamodules.io.atomic_file import remove_partial_files
 from experiments.cli.usage import UsageError
 from experiments.label.journal import Journal, Record
-from experiments.label.label_maps import MAX_CLASSES
+from experiments.label.listing import MASKS, agreed_classes, existing_masks, image_names
 from experiments.runs.lock import InUseError, RunLock
 
 State = Literal["none", "partly", "done"]
-MASKS, STATE, SUGGESTION_LOG = "masks", ".label", "suggestions.jsonl"
+STATE, SUGGESTION_LOG = ".label", "suggestions.jsonl"
 #: One finished image in five is held out of training, so that the Dice of a round is that of unseen images.
 _HELD_OUT = 5
-DEFAULT_CLASSES = ("foreground",)
 
 
 @dataclass(kw_only=True)
@@ -69,16 +65,16 @@ class LabelFolder:
         if not root.is_dir():
             raise UsageError(f"there is no folder {root}: name the folder of your images")
         self.root, self.masks, self.state_folder = root, root / MASKS, root / STATE
-        self.items = [Item(number=n, name=name, path=root / name) for n, name in enumerate(_image_names(root))]
+        self.items = [Item(number=n, name=name, path=root / name) for n, name in enumerate(image_names(root))]
         if not self.items:
             raise UsageError(f"{root} holds no images: put some in it, or name another folder")
         self._by_key = {item.key: item for item in self.items}
-        self._existing = _existing_masks(self.masks)
+        self._existing = existing_masks(self.masks)
         self.revision = 1  # a page that knows nothing asks for the changes since 0
         self.holder: str | None = None
         self._journal = Journal(self.state_folder / "states.jsonl")
         self._settings = Journal(self.state_folder / "classes.jsonl")
-        self.classes = self._agreed_classes(tuple(classes))
+        self.classes = agreed_classes(tuple(classes), self._settings, self.masks)
         self._suggestion_log = Journal(self.state_folder / SUGGESTION_LOG)
         self._log_size = self._log_lines = 0
         self._lock: RunLock | None = None
@@ -221,45 +217,3 @@ class LabelFolder:
 
     def _record(self, item: Item) -> Record:
         return {"key": item.key, "state": item.state, "held_out": item.held_out, "dismissed": item.dismissed}
-
-    def _agreed_classes(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
-        stored: tuple[str, ...] = ()
-        for record in self._settings.read():
-            with suppress(TypeError):
-                stored = tuple(str(name) for name in record.get("classes", ()))
-        if len(wanted) > MAX_CLASSES:
-            raise UsageError(f"--classes names {len(wanted)} classes; there can be at most {MAX_CLASSES}")
-        if len(set(wanted)) < len(wanted) or not all(wanted):
-            raise UsageError(f"--classes {' '.join(wanted)}: every class needs a name of its own")
-        if wanted and stored and wanted[: len(stored)] != stored:
-            raise UsageError(
-                f"--classes {' '.join(wanted)}: the masks in {self.masks} were drawn with the classes "
-                f"{' '.join(stored)}; new ones can only be added behind them"
-            )
-        if stored and len(stored) == 1 and len(wanted) > 1:
-            return wanted
-        return wanted or stored or DEFAULT_CLASSES
-
-
-def _image_names(root: Path) -> list[str]:
-    scan = scan_folder(root)
-    if scan.problems:
-        raise DataError("\n  ".join([f"{root} cannot be read completely:", *scan.problems]))
-    names = [path.relative_to(root).as_posix() for path in scan.files]
-    names = [name for name in names if not name.startswith(f"{MASKS}/")]
-    seen: dict[str, str] = {}
-    for name in names:
-        key = name.rpartition(".")[0]
-        if key in seen:
-            raise UsageError(
-                f"{root}: {seen[key]} and {name} would share one mask {MASKS}/{key}.png: rename one of them"
-            )
-        seen[key] = name
-    return names
-
-
-def _existing_masks(masks: Path) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
-    for path in scan_folder(masks).files if masks.is_dir() else []:
-        found.setdefault(path.relative_to(masks).with_suffix("").as_posix(), []).append(path)
-    return found

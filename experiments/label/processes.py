@@ -43,7 +43,7 @@ def ask_to_stop(process: subprocess.Popen[bytes]) -> None:
 def last_lines(log: Path, count: int = 3) -> str:
     """Returns the last lines of a program's output that are not empty."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").splitlines()
     except OSError:
         return ""
     return "\n".join([line for line in lines if line.strip()][-count:])

@@ -4,9 +4,12 @@ import csv
 import json
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 from typing import Any, Literal
+
+import yaml
 
 from callbacks.distributed.exit_codes import DONE, INTERRUPTED
 from datamodules.io.atomic_file import atomic_file
@@ -91,7 +94,7 @@ class Rounds:
                 "phase": self._phase,
                 "round": self._round,
                 "epoch": epoch,
-                "epochs": self._epochs,
+                "epochs": self._planned_epochs(),
                 "dice": dice,
                 "scores": self._scores,
                 "finished": finished,
@@ -150,6 +153,7 @@ class Rounds:
         self._replay(self._journal.read()[-1])
         words = ["--recipe", RECIPE, "--config", str(data.path / CONFIG), "--name", f"round-{number}"]
         words += ["--stages.0.epochs", str(head), "--stages.1.epochs", str(rest)]
+        words += ["--stages.all.batch_size", str(min(_BATCH, data.train))]
         words += ["--trainer.logger", "CSVLogger", "--trainer.logger.flush_logs_every_n_steps", "1"]
         words += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
         words += [] if previous is None else ["--init_from", str(previous)]
@@ -209,7 +213,8 @@ class Rounds:
         if event == "started":
             self._round, self._trained_on = int(record["round"]), int(record["finished"])
             self._epochs = int(record["epochs"])
-            self._phase = "paused" if self._run(self._round).is_dir() else "waiting"  # until the process is running
+            saved = any((self._run(self._round) / "checkpoints").glob("*.ckpt"))
+            self._phase = "paused" if saved else "waiting"  # what is true if the server ended without a word
         elif event == "trained":
             best = self._run(self._round) / "checkpoints" / "best.ckpt"
             self._checkpoint = best if best.is_file() else self._checkpoint
@@ -231,6 +236,13 @@ class Rounds:
 
     def _log(self, number: int) -> Path:
         return self._place / "rounds" / f"{number}.log"
+
+    def _planned_epochs(self) -> int:
+        """Epochs of all stages: of the run, which options may have changed, or as it was started."""
+        with suppress(OSError, KeyError, TypeError, yaml.YAMLError):
+            text = (self._run(self._round) / "config.yaml").read_text(encoding="utf-8")
+            return sum(int(stage["epochs"]) for stage in yaml.safe_load(text)["stages"])
+        return self._epochs
 
     def _progress(self) -> tuple[int, float | None]:
         """Epochs that are complete, and the best Dice so far."""

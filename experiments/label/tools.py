@@ -11,7 +11,7 @@ from experiments.label.open_image import OpenImage
 from experiments.label.shapes import Mask, Point, holes, island_at, polygon_pixels, stroke_pixels
 from experiments.label.snapping import snap
 
-TOOLS = ("brush", "polygon", "island", "holes", "finish", "reopen", "undo", "redo")
+TOOLS = ("brush", "polygon", "island", "holes", "finish", "undo", "redo")
 MAX_POINTS = 20_000
 _MAX_RADIUS = 5000.0
 
@@ -45,8 +45,6 @@ def apply_tool(image: OpenImage, request: Mapping[str, Any], *, classes: int) ->
         return image.redo()
     if tool == "finish":
         return image.change(lambda labels: np.where(labels == UNKNOWN, image.current, labels), request, "done")
-    if tool == "reopen":
-        return image.change(lambda labels: labels, request, "partly")
     number, erase = _class_number(request, classes), request.get("erase") is True
     state = "done" if image.item.state == "done" else "partly"
     if tool == "brush":
