@@ -102,7 +102,8 @@ class Application:
             response = _error(InternalServerError(str(error)))
         for name, value in _HEADERS.items():
             response.headers[name] = value
-        return response(environ, start_response)
+        body: Iterable[bytes] = response(environ, start_response)
+        return body
 
     def _index(self) -> Response:
         return self._file("index.html")

@@ -71,7 +71,7 @@ def part(rect: Rect) -> tuple[slice, slice]:
 
 def checksum(labels: LabelMap) -> int:
     """CRC-32 of a label map."""
-    return zlib.crc32(np.ascontiguousarray(labels))
+    return zlib.crc32(labels.tobytes())
 
 
 class History:

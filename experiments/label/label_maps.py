@@ -107,4 +107,4 @@ def read_label_map(path: Path, *, size: tuple[int, int], classes: int) -> LabelM
             f"{path}: holds the values {', '.join(map(str, wrong[:8]))}, which are no classes (0 to {classes}, "
             f"{UNKNOWN} unknown); move the mask away, or name the classes with --classes"
         )
-    return labels
+    return np.asarray(labels, dtype=np.uint8)

@@ -126,7 +126,7 @@ def divide(scene: Scene, stroke: Mask, *, radius: float, add: bool = True) -> Ma
         return np.asarray(inside)
     cv2.setRNGSeed(0)  # its color models start from k-means with random centers
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(scene.image, trimap, None, background, foreground, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(scene.image, trimap, (0, 0, 0, 0), background, foreground, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
     return np.asarray(np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD)))
 
 
@@ -145,7 +145,7 @@ def refine(image: Image, region: Mask, scale: float) -> Mask:
         return region
     soft = np.asarray(cv2.resize(region.astype(np.float32), image.shape[1::-1], interpolation=cv2.INTER_LINEAR))
     radius = max(1, round(_BAND / scale))
-    guide = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    guide = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) / 255, np.float32)
     band = cv2.blur(soft, (2 * radius + 1, 2 * radius + 1))
     filtered = guided_filter(guide, np.asarray(soft, np.float32), radius=radius)
     return np.asarray(np.where((band > 0.02) & (band < 0.98), filtered >= 0.5, soft >= 0.5))

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from datamodules.errors import DataError
@@ -38,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         except DataError as error:
             print(error, flush=True)
             continue
-        write_suggestion(Path(entry["target"]), (probs + mirrored) / 2)
+        write_suggestion(Path(entry["target"]), np.asarray((probs + mirrored) / 2, np.float32))
         log.append({"key": entry["key"], "doubt": doubt_of(probs, mirrored)})
     return 0
 

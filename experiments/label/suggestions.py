@@ -76,7 +76,7 @@ def enlarge(probs: Bytes, image: Bytes) -> LabelMap:
     """
     height, width = image.shape[:2]
     scale = max(height / probs.shape[1], width / probs.shape[2])
-    guide = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    guide = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) / 255, np.float32)
     best, labels = np.full((height, width), -1.0, np.float32), np.zeros((height, width), np.uint8)
     for number, prob in enumerate(probs):
         soft = cv2.resize(prob.astype(np.float32) / 255, (width, height), interpolation=cv2.INTER_LINEAR)

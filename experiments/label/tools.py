@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.label.folder import State
 from experiments.label.history import Rect
 from experiments.label.label_maps import UNKNOWN, LabelMap
 from experiments.label.open_image import OpenImage
@@ -46,7 +47,7 @@ def apply_tool(image: OpenImage, request: Mapping[str, Any], *, classes: int) ->
     if tool == "finish":
         return image.change(lambda labels: np.where(labels == UNKNOWN, image.current, labels), request, "done")
     number, erase = _class_number(request, classes), request.get("erase") is True
-    state = "done" if image.item.state == "done" else "partly"
+    state: State = "done" if image.item.state == "done" else "partly"
     if tool == "brush":
         points, radius = _points(request), _radius(request)
         stroke = stroke_pixels(image.size, points, radius)
