@@ -44,7 +44,7 @@ def run_words(options: Namespace, words: Sequence[str]) -> int:
         print(make_parser().format_help())
         return DONE
     own, rest = _parse(words)
-    for name in ("recipe", "resume", "name", "ckpt_path", "net"):
+    for name in ("recipe", "resume", "name", "ckpt_path", "net", "folds"):
         if getattr(options, name) is not None:
             raise UsageError(
                 f"label takes no --{name}: rounds use the recipe {RECIPE}, and --init_from FILE starts from a network"
