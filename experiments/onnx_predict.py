@@ -54,7 +54,7 @@ def segment(session: onnxruntime.InferenceSession, about: dict[str, str], image:
         shape = (round(height * side / shorter), round(width * side / shorter)) if larger else (height, width)
     for matrix in (area, cubic):  # area averages where a side shrinks, then cubic interpolation where it grows
         pixels = np.floor(resize(pixels, *shape, matrix) + 0.5).clip(0, 255)
-    (probs,) = session.run(None, {"images": np.float32(pixels.transpose(2, 0, 1)[None] / 255)})[0]
+    probs = run(session, pixels)
     probs = resize(probs.transpose(1, 2, 0), height, width, linear)
     if probs.shape[2] == 1:
         return Image.fromarray(np.uint8(probs[..., 0] >= float(about["threshold"])) * 255)
@@ -73,11 +73,17 @@ def restore(session: onnxruntime.InferenceSession, about: dict[str, str], image:
     for y in range(0, height, tile):
         for x in range(0, width, tile):
             top, left = max(y - margin, 0), max(x - margin, 0)
-            part = pixels[top : y + tile + margin, left : x + tile + margin].transpose(2, 0, 1)[None]
-            (result,) = session.run(None, {"images": np.float32(part) / 255})[0]
+            result = run(session, pixels[top : y + tile + margin, left : x + tile + margin])
             inner = result[:, (y - top) * scale :, (x - left) * scale :][:, : tile * scale, : tile * scale]
             out[y * scale :, x * scale :][: tile * scale, : tile * scale] = np.rint(inner.transpose(1, 2, 0) * 255)
     return Image.fromarray(np.rint(out.mean(2)).astype(np.uint8) if gray else out)
+
+
+def run(session: onnxruntime.InferenceSession, pixels: Array) -> Array:
+    """Maps (H, W, 3) in gray levels to (C, H, W); the graph takes bytes, or floats in [0, 1]."""
+    if session.get_inputs()[0].type == "tensor(uint8)":
+        return np.asarray(session.run(None, {"images": pixels[None].astype(np.uint8)})[0][0])
+    return np.asarray(session.run(None, {"images": np.float32(pixels.transpose(2, 0, 1)[None]) / 255})[0][0])
 
 
 def resize(pixels: Array, height: int, width: int, matrix: Any) -> Array:

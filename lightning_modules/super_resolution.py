@@ -95,7 +95,8 @@ class SuperResolutionModule(TiledTask):
         features = (
             f"; features of the loss: {self.loss.weights_origin}" if isinstance(self.loss, PerceptualLoss) else ""
         )
-        return f"random weights, upsampling as nearest neighbor (ICNR){features}"
+        net = getattr(self.net, "weights_origin", "random weights, upsampling as nearest neighbor (ICNR)")
+        return f"{net}{features}"
 
     def set_stage(self, stage: Stage) -> None:
         """Sets the magnification of ``stage``.

@@ -3,11 +3,13 @@ from .losses.pixel import CharbonnierLoss as CharbonnierLoss
 from .losses.pixel import L1Loss as L1Loss
 from .losses.pixel import MSELoss as MSELoss
 from .losses.style import StyleLoss as StyleLoss
+from .onnx_net import OnnxNet as OnnxNet
 from .segmentation.simple_decoder import SimpleSegmenter as SimpleSegmenter
 from .segmentation.unet import UNet as UNet
 from .segmentation.unet34 import UNet34 as UNet34
 from .style.multi_style_resnet import MultiStyleResnet as MultiStyleResnet
 from .style.style_resnet import StyleResnet as StyleResnet
+from .super_resolution.community import CommunityUpscaler as CommunityUpscaler
 from .super_resolution.sr_resnet import SrResnet as SrResnet
 from .super_resolution.upsampling import SubpixelUpsample as SubpixelUpsample
 from .weights.pretrained import WeightsError as WeightsError

@@ -135,6 +135,48 @@ def test_the_script_writes_the_files_of_predict(name: str) -> None:
             assert ours.getpalette() == theirs.getpalette()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_bytes_are_another_form_of_the_input(name: str) -> None:
+    assert export(name, "--out", f"{name}-bytes/{name}", "--input=uint8") == 0
+    session = onnxruntime.InferenceSession(f"{name}-bytes/{name}.onnx", providers=["CPUExecutionProvider"])
+    assert [(one.type, one.shape) for one in session.get_inputs()] == [
+        ("tensor(uint8)", ["batch", "height", "width", 3])
+    ]
+    graph = graph_of(name)
+    for shape in ((1, 32, 32), (2, 41, 37), (4, 160, 96), (1, 35, 211), (1, 96, 97)):
+        array = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+        with torch.no_grad():
+            expected = graph(torch.from_numpy(array).permute(0, 3, 1, 2) / 255)
+        found = torch.from_numpy(session.run(None, {"images": array})[0])
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    command = [sys.executable, "-I", str(SCRIPT), f"{name}-bytes/{name}.onnx", "images/wide.png", "--out=from-bytes"]
+    subprocess.run(command, check=True, capture_output=True)
+    words = ["predict", "images/wide.png", "--onnx", f"{name}-bytes/{name}.onnx", "--out=runtime-bytes"]
+    words += ["--outputs=mask"] if TASKS[name] == "segment" else []
+    assert main(["--task", TASKS[name], *words, "--trainer.accelerator=cpu", "--trainer.precision=32-true"]) == 0
+    kind = "mask" if TASKS[name] == "segment" else "result"
+    script, runtime = (np.asarray(Image.open(f"{out}/{kind}/wide.png")) for out in ("from-bytes", "runtime-bytes"))
+    assert (abs(script.astype(int) - runtime) <= 1).mean() > 0.995
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_predict_gives_the_same_files_in_onnx_runtime(name: str) -> None:
+    words = ["--outputs=mask"] if TASKS[name] == "segment" else []
+    fixed = ["predict", "images", "--trainer.accelerator=cpu", "--trainer.precision=32-true", *words]
+    assert main(["--task", TASKS[name], *fixed, "--onnx", str(onnx_file(name)), "--out", f"{name}-runtime"]) == 0
+    assert main(["--task", TASKS[name], *fixed, "--ckpt_path", f"{name}.ckpt", "--out", f"{name}-eager"]) == 0
+    written = sorted(path.relative_to(f"{name}-eager") for path in Path(f"{name}-eager").rglob("*.png"))
+    assert len(written) == 4
+    for path in written:
+        ours, theirs = (Image.open(Path(out, path)) for out in (f"{name}-runtime", f"{name}-eager"))
+        assert (ours.mode, ours.size) == (theirs.mode, theirs.size)
+        difference = abs(np.asarray(ours).astype(int) - np.asarray(theirs).astype(int))
+        if TASKS[name] == "segment":
+            assert (difference == 0).mean() > (0.97 if name == "road" else 0.999)  # float16 moves edges
+        else:
+            assert difference.max() <= 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_a_torch_program_runs_any_size(name: str) -> None:

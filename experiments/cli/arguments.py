@@ -34,6 +34,7 @@ OPTIONS = (
     "--ckpt_path",
     "--net",
     "--folds",
+    "--onnx",
     "--config",
 )
 
@@ -97,6 +98,7 @@ def make_parser() -> ArgumentParser:
     parser.add_argument("--ckpt_path")
     parser.add_argument("--net")
     parser.add_argument("--folds", type=int)
+    parser.add_argument("--onnx")
     parser.add_argument("--config", "-c", action="append", default=[])
     parser.add_argument("--trust-config", "--trust_config", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
@@ -136,7 +138,7 @@ def read_arguments(argv: Sequence[str]) -> Arguments:
         runs=Path(options.runs),
         resume=options.resume,
         init_from=_init_from(options.init_from, options.task) if options.init_from else None,
-        ckpt_path=str(find_network(options.net, options.task).path) if options.net else options.ckpt_path,
+        ckpt_path=_checkpoint_file(options),
         folds=options.folds,
         more_checkpoints=tuple(Path(file) for file in more_checkpoints),
         configs=tuple(Path(file) for file in options.config),
@@ -252,6 +254,14 @@ def _init_from(word: str, task: str) -> Path:
     """A file, or the name of a network that ships."""
     names = [network.name for network in list_networks(task)]
     return find_network(word, task).path if word in names and not Path(word).exists() else Path(word)
+
+
+def _checkpoint_file(options: Namespace) -> str | None:
+    """The file of ``--net``, ``--onnx`` or ``--ckpt_path``."""
+    if options.net:
+        return str(find_network(options.net, options.task).path)
+    file: str | None = options.onnx or options.ckpt_path
+    return file
 
 
 def _run_name(name: str | None) -> str | None:

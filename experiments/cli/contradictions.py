@@ -19,6 +19,14 @@ def refuse_contradictions(options: Namespace, command: str, *, newest: str) -> N
     """
     if options.net and options.ckpt_path:
         raise UsageError("--net and --ckpt_path name two networks: use one of them")
+    if options.onnx and (options.net or options.ckpt_path):
+        raise UsageError("--onnx names the network: leave --net and --ckpt_path out")
+    if options.onnx and command != "predict":
+        raise UsageError(f"--onnx is an option of predict; {command} takes --ckpt_path best, last or FILE")
+    if options.onnx and not options.onnx.endswith(".onnx"):
+        raise UsageError(
+            f"--onnx {options.onnx}: must be a file that export --format onnx wrote, with the suffix .onnx"
+        )
     if options.net and COMMANDS[command].needs is Needs.NOTHING:
         way = f": to start from its weights add --init_from {options.net}" if command in ("fit", "lr-find") else ""
         raise UsageError(f"{command} takes no --net{way}")

@@ -23,6 +23,7 @@ COMMON_OPTIONS = {
     "--folds 5": "segment: train one network for each fold of the groups, and report the mean and spread",
     "--init_from FILE|NAME": "start a new run from the weights of a checkpoint, or of a network that ships",
     "--ckpt_path best|last|FILE": "checkpoint of validate, test, predict, export and show; several are averaged",
+    "--onnx FILE": "predict with an ONNX export, in ONNX Runtime",
     "--net NAME": "a network that ships in place of a checkpoint; the command nets lists them",
     "--print_config": "print the configuration and stop",
     "--trust-config": "allow a configuration to name classes of any package",

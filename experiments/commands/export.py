@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from jsonargparse import ArgumentParser
 
@@ -33,6 +34,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--style", type=str | None, default=None, help="networks of many styles: the style, or blend, that is exported"
     )
+    parser.add_argument(
+        "--input",
+        type=Literal["float", "uint8"],
+        default="float",
+        help="input of onnx and torch: (N, 3, H, W) float in [0, 1], or (N, H, W, 3) uint8 as decoders give it",
+    )
     parser.add_argument("--half", action="store_true", help="store weights as float16: half the size")
     parser.add_argument(
         "--script", action="store_true", help=f"also copy {SCRIPT.name}, which runs ONNX files, beside it"
@@ -55,6 +62,9 @@ def run(context: RunContext) -> int:
     formats = parse_formats(context.config.format)
     if context.config.script and "onnx" not in formats:
         raise UsageError(f"--script copies {SCRIPT.name}, which runs ONNX files: add onnx to --format")
+    uint8 = context.config.input == "uint8"
+    if uint8 and (others := [kind for kind in formats if kind not in ("onnx", "torch")]):
+        raise UsageError(f"--input uint8 is for onnx and torch: export {' and '.join(others)} without it")
     out: Path = context.config.out or context.folder.path / "export" / context.task_name
     targets = {kind: target_of(out, kind, alone=len(formats) == 1) for kind in formats}
     for kind, target in targets.items():
@@ -66,7 +76,7 @@ def run(context: RunContext) -> int:
                 f"{relative_to_here(existing)} exists: add --overwrite to replace it, or name another --out"
             )
     fix_exported_style(context.model, context.config.style, formats)
-    source = Source(module=context.model.eval(), checkpoint=context.checkpoint, half=context.config.half)
+    source = Source(module=context.model.eval(), checkpoint=context.checkpoint, half=context.config.half, uint8=uint8)
     for kind, target in targets.items():
         checked = WRITERS[kind](source, target)
         print(f"{relative_to_here(target)}  {target.stat().st_size / 1e6:.1f} MB, {checked}")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from callbacks.errors import ExportError
-from experiments.export.graph import InferenceGraph
+from experiments.export.graph import ByteGraph, InferenceGraph, to_input
 
 #: Largest accepted difference, of results in [0, 1].
 TOLERANCE = 1e-4
@@ -15,7 +15,7 @@ TOLERANCE = 1e-4
 SHAPES = ((1, 64, 64), (2, 33, 47), (1, 97, 128), (3, 128, 65), (1, 50, 131))
 
 
-def largest_difference(graph: InferenceGraph, exported: Callable[[Tensor], Tensor], *, name: Path) -> float:
+def largest_difference(graph: InferenceGraph | ByteGraph, exported: Callable[[Tensor], Tensor], *, name: Path) -> float:
     """Runs random images of five sizes through both.
 
     Args:
@@ -32,7 +32,7 @@ def largest_difference(graph: InferenceGraph, exported: Callable[[Tensor], Tenso
     generator = torch.Generator().manual_seed(1)
     largest = 0.0
     for batch, height, width in SHAPES:
-        images = torch.rand(batch, 3, height, width, generator=generator)
+        images = to_input(graph, torch.rand(batch, 3, height, width, generator=generator))
         with torch.no_grad():
             expected = graph(images)
         try:

@@ -14,15 +14,16 @@ from callbacks.visualization.masks import palette
 from datamodules.stage import Stage
 from experiments.cli.usage import UsageError
 from experiments.export.check import largest_difference
-from experiments.export.graph import InferenceGraph, to_onnx, trace
+from experiments.export.graph import axes, to_onnx, trace
 from experiments.export.network_file import Source, darkroom_version, exported_tensors, network_config, network_file
+from experiments.export.rembg import export_rembg
 from lightning_modules.segmentation import SegmentationModule
 
 OPSET = 18
-SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
+SUFFIXES = {"onnx": ".onnx", "rembg": ".rembg.onnx", "torch": ".pt2", "safetensors": ".safetensors"}
 CONFIG = "config.json"
 #: Python packages that a format needs; the extra ``export`` installs them.
-_PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
+_PACKAGES = dict.fromkeys(("onnx", "rembg"), ("onnx", "onnxscript", "onnxruntime"))
 
 
 def require_packages(kind: str) -> None:
@@ -52,11 +53,11 @@ def export_onnx(source: Source, target: Path) -> str:
     import onnx
     import onnxruntime
 
-    graph = InferenceGraph(source.module, half=source.half)
+    graph = source.graph()
     model = to_onnx(trace(graph), opset=OPSET).model_proto
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    for axis, name in ((2, "height"), (3, "width")):
+    for axis, name in zip(axes(graph), ("height", "width"), strict=True):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces with paths of this machine
@@ -81,7 +82,7 @@ def export_torch(source: Source, target: Path) -> str:
     Raises:
         ExportError: if the network cannot be exported, or the file gives other results.
     """
-    graph = InferenceGraph(source.module, half=source.half)
+    graph = source.graph()
     program = trace(graph)
     with output_path(target) as partial:
         with partial.open("wb") as file:
@@ -109,8 +110,14 @@ def export_safetensors(source: Source, target: Path) -> str:
     return f"{len(exported_tensors(source))} tensors, with {CONFIG}"
 
 
+def write_rembg(source: Source, target: Path) -> str:
+    """Writes a network of one class for rembg, see ``export_rembg``."""
+    return export_rembg(source.module, target, size=source.checkpoint.stage.size, half=source.half)
+
+
 WRITERS: Mapping[str, Callable[[Source, Path], str]] = {
     "onnx": export_onnx,
+    "rembg": write_rembg,
     "torch": export_torch,
     "safetensors": export_safetensors,
 }
@@ -122,7 +129,7 @@ def metadata(source: Source) -> dict[str, str]:
     common = {
         "darkroom_version": darkroom_version(),
         "task": str(source.checkpoint.record["task"]),
-        "input": "images (N, 3, H, W) float32, RGB in [0, 1]",
+        "input": "images (N, H, W, 3) uint8, RGB" if source.uint8 else "images (N, 3, H, W) float32, RGB in [0, 1]",
         "weights": "float16" if source.half else "float32",
         "size": str(stage.size),
     }
@@ -142,6 +149,7 @@ def metadata(source: Source) -> dict[str, str]:
     if tiling is not None and not instance_norm:  # tiles would each get their own contrast
         margin = -(-tiling.overlap // 2 // tiling.multiple) * tiling.multiple
         common |= {"tile": str(tiling.tile), "margin": str(margin)}
+    common |= {key: str(getattr(module.net, key)) for key in ("reach", "multiple") if hasattr(module.net, key)}
     return common | {
         "classes": "[]",
         "scale": str(scale),

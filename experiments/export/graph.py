@@ -59,6 +59,24 @@ class InferenceGraph(nn.Module):
         return logits.sigmoid() if len(self.classes) == 1 else logits.softmax(dim=1)
 
 
+class ByteGraph(nn.Module):
+    """An ``InferenceGraph`` whose input is what decoders and cameras give: (N, H, W, 3) uint8, RGB."""
+
+    def __init__(self, graph: InferenceGraph) -> None:
+        super().__init__()
+        self.inference = graph
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps images (N, H, W, 3) uint8 to what ``InferenceGraph`` returns."""
+        result: Tensor = self.inference(images.permute(0, 3, 1, 2).float() / 255)
+        return result
+
+
+def to_input(graph: nn.Module, images: Tensor) -> Tensor:
+    """Converts images (N, 3, H, W) float32 in [0, 1] to the input of ``graph``."""
+    return images.mul(255).round().byte().permute(0, 2, 3, 1).contiguous() if isinstance(graph, ByteGraph) else images
+
+
 class _HalfWeights(nn.Module):
     """Stores the floating-point weights of ``net`` as float16 and converts them before use."""
 
@@ -73,14 +91,15 @@ class _HalfWeights(nn.Module):
         return result
 
 
-def trace(graph: InferenceGraph) -> ExportedProgram:
+def trace(graph: InferenceGraph | ByteGraph) -> ExportedProgram:
     """Exports the graph with free batch size, height and width.
 
     Raises:
         ExportError: naming the layer that cannot be exported.
     """
-    free = ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
-    images = torch.rand(*_EXAMPLE, generator=torch.Generator().manual_seed(0))
+    height, width = axes(graph)
+    free = ({0: Dim.DYNAMIC, height: Dim.DYNAMIC, width: Dim.DYNAMIC},)
+    images = to_input(graph, torch.rand(*_EXAMPLE, generator=torch.Generator().manual_seed(0)))
     try:
         # Without the option the program holds for sizes that compare like the example's, such as odd ones only.
         with _no_warnings(), torch.no_grad(), _SYMBOLIC_SHAPES.patch(backed_size_oblivious=True):
@@ -88,6 +107,11 @@ def trace(graph: InferenceGraph) -> ExportedProgram:
     except Exception as error:  # torch raises many types, among them internal ones
         layer = _failing_layer(graph, error)
         raise ExportError(f"{layer} cannot be exported: {_first_line(error)}") from error
+
+
+def axes(graph: nn.Module) -> tuple[int, int]:
+    """Returns the axes of height and width in the input of ``graph``."""
+    return (1, 2) if isinstance(graph, ByteGraph) else (2, 3)
 
 
 def to_onnx(program: ExportedProgram, *, opset: int) -> "torch.onnx.ONNXProgram":

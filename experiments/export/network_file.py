@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from experiments.export.graph import ByteGraph, InferenceGraph
 from experiments.runs.checkpoint import LoadedCheckpoint
 from experiments.runs.exported import NETWORK_KEY
 from lightning_modules.base import ImageTask
@@ -27,11 +28,18 @@ class Source:
         module: the trained module.
         checkpoint: the checkpoint that it was loaded from.
         half: whether weights are stored as float16.
+        uint8: whether graphs take (N, H, W, 3) uint8 in place of (N, 3, H, W) float32.
     """
 
     module: ImageTask
     checkpoint: LoadedCheckpoint
     half: bool
+    uint8: bool = False
+
+    def graph(self) -> InferenceGraph | ByteGraph:
+        """Returns the graph to export."""
+        graph = InferenceGraph(self.module, half=self.half)
+        return ByteGraph(graph) if self.uint8 else graph
 
 
 def network_file(source: Source, config: Mapping[str, Any]) -> bytes:

@@ -12,15 +12,17 @@ from callbacks.errors import CheckpointError
 from datamodules.stage import Stage, stage_ends, stage_index
 from experiments.cli.settings import plain_values
 from experiments.cli.yaml_limits import record_fault
+from experiments.runs.community import read_community
 from experiments.runs.exported import read_network
 from experiments.runs.folder import RunFolder, relative_to_here
+from experiments.runs.onnx_file import read_onnx
 from lightning_modules.base import ImageTask
+from models.super_resolution.community import CommunityUpscaler
 from models.weights.limits import is_archive
 from models.weights.pretrained import find_state_dict, read_state_dict
 
 FORMAT = 2
 _EXPORTS = {
-    ".onnx": "run it with experiments/onnx_predict.py, or name the checkpoint that it was made from",
     ".pt2": "run it with torch.export.load, or name the checkpoint that it was made from",
 }
 # Fields that may change in a stage that has begun. The others are part of the state of the optimizer and the schedule.
@@ -64,6 +66,9 @@ def checkpoint_record(task: str, model: ImageTask, config_text: str) -> dict[str
     settings = plain_values(config_text)
     if model.styles:  # the names stay when files are renamed, and without them
         settings["data"]["init_args"]["style_names"] = list(model.styles)
+    net: nn.Module = model.net
+    if isinstance(net, CommunityUpscaler):  # the checkpoint is enough, without the file that the run began with
+        settings["model"]["net"]["init_args"] = net.settings()
     return {
         "format": FORMAT,
         "task": task,
@@ -74,7 +79,9 @@ def checkpoint_record(task: str, model: ImageTask, config_text: str) -> dict[str
 
 
 def load_checkpoint(path: Path, task: str | None = None) -> LoadedCheckpoint:
-    """Reads a checkpoint, or the weights that ``export --format safetensors`` wrote.
+    """Reads a checkpoint, or a file that is used in place of one.
+
+    These are weights that ``export --format safetensors`` wrote, ONNX exports, and upscalers of other projects.
 
     Args:
         path: the file.
@@ -87,7 +94,12 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedCheckpoint:
         raise CheckpointError(
             f"{relative_to_here(path)} is an export without the settings of its run: {_EXPORTS[path.suffix]}"
         )
-    return _interpret(path, read_network(path) if path.suffix == ".safetensors" else read_checkpoint(path), task)
+    if path.suffix == ".onnx":
+        return _interpret(path, read_onnx(path, record_format=FORMAT), task)
+    content = read_network(path) if path.suffix == ".safetensors" else read_checkpoint(path)
+    if content.get("darkroom") is None and path.suffix in (".pth", ".safetensors") and task in (None, "sr"):
+        content = read_community(path, record_format=FORMAT)
+    return _interpret(path, content, task)
 
 
 def load_newest(folder: RunFolder, task: str) -> tuple[LoadedCheckpoint, dict[str, Any]]:
