@@ -82,7 +82,8 @@ def stage_line(stage: Stage, index: int, count: int, epoch: int) -> str:
         count: number of stages.
         epoch: the epoch that begins, from 0.
     """
-    frozen = {0: "nothing frozen", "encoder": "encoder frozen"}.get(stage.frozen, f"{stage.frozen} layer groups frozen")
+    words = {0: "nothing frozen", "encoder": "encoder frozen", "body": "body frozen"}
+    frozen = words.get(stage.frozen, f"{stage.frozen} layer groups frozen")
     augmented = "augmented" if stage.augment else "not augmented"
     return (
         f"**stage {index + 1} of {count}: {stage.name}** begins in epoch {epoch + 1}: {stage.size} px, "
