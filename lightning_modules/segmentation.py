@@ -96,9 +96,8 @@ class SegmentationModule(SegmentationInference):
             raise ValueError(f"class_weight_power must be 0 or more, not {class_weight_power}")
         self.class_weights: ClassWeights = class_weights
         self.class_weight_power = class_weight_power
-        # Not saved: it follows from the settings and the data, and an evaluation does not need it.
-        self.register_buffer("_weights", torch.ones(len(classes)), persistent=False)
-        self._weights: Tensor
+        # Not a buffer: it follows from the settings and the data, and is neither saved nor averaged over steps.
+        self._weights = torch.ones(len(classes))
         self.val_scores = SegmentScores(classes=self.classes)
         self.test_scores = SegmentScores(classes=self.classes)
         self.test_calibration = CalibrationError(one_class=self._one)
@@ -124,7 +123,7 @@ class SegmentationModule(SegmentationInference):
 
     def set_class_weights(self, weights: Sequence[float]) -> None:
         """Sets the weight of each class in the cross-entropy."""
-        self._weights.copy_(torch.tensor(weights))
+        self._weights = torch.tensor(weights, dtype=torch.float32)
 
     def losses(self, batch: SegmentBatch) -> dict[str, Tensor]:
         """Returns the losses of a batch by name and their sum under ``"loss"``."""
@@ -211,7 +210,7 @@ class SegmentationModule(SegmentationInference):
         if self._one:
             losses = binary_losses(logits, mask, self.loss_options)
         else:
-            weights = None if self.class_weights == "none" else self._weights
+            weights = None if self.class_weights == "none" else self._weights.to(logits.device)
             losses = class_losses(logits, mask, self.loss_options, class_weights=weights)
         return with_total(losses)
 
