@@ -33,7 +33,7 @@ def test_polygon_is_that_of_scikit_image() -> None:
     corners = [(10.0, 5.0), (80.0, 20.0), (50.0, 70.0), (40.0, 30.0)]
     ours = polygon_pixels((90, 90), corners)
     theirs = polygon2mask((90, 90), [(y - 0.5, x - 0.5) for x, y in corners])
-    outline = distance_transform_edt(~theirs) <= 1.5
+    outline = distance_transform_edt(~theirs) <= 2  # the outline belongs to ours; at an acute corner it reaches farther
     assert ours[theirs].mean() > 0.99
     assert not ours[~outline & ~theirs].any()
 
