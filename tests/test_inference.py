@@ -17,6 +17,7 @@ from callbacks.errors import CheckpointError
 from callbacks.prediction.regions import cleaning_for
 from datamodules.errors import DataError
 from experiments.cli.main import main
+from experiments.inference import predictor
 from tests.helpers.checkpoints import segment_checkpoint, sr_checkpoint, style_checkpoint
 from tests.helpers.tiny_images import noise, save
 
@@ -184,11 +185,18 @@ def test_threads_share_a_predictor() -> None:
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_bf16_is_near_and_is_not_the_same() -> None:
+def test_bf16_is_near_and_is_not_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor, "cpu_has_bf16", lambda: True)
     image = noise(1, 45, 83)
     full = darkroom.load("sr.ckpt", **CPU)(image)
     half = darkroom.load("sr.ckpt", precision="bf16-mixed", **CPU)(image)
     assert 0 < difference(full, half) <= 8
+
+
+def test_bf16_that_is_slow_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor, "cpu_has_bf16", lambda: False)
+    with pytest.warns(UserWarning, match="precision bf16-mixed is slow here: this CPU has no bfloat16 instructions"):
+        darkroom.load("sr.ckpt", precision="bf16-mixed", **CPU)
 
 
 def test_no_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ COMMON_OPTIONS = {
     "--stages.0.epochs 4": "any field of a stage, by its number or --stages.all",
     "--model.net.encoder NAME": "any argument of the network",
     "--epochs 4, --batch_size 8, --lr 1e-3": "the same field of all stages",
-    "--seed 1": "seed of the run (--seed_everything)",
+    "--seed 1": "seed of the run (--seed_everything), a number; 0 without it",
     "--trainer.precision bf16-mixed": "any option of Lightning's Trainer",
     "--name NAME": "name of the run, saved in runs/<task>/<name>",
     "--resume [FOLDER]": "continue a run; without FOLDER the newest one",

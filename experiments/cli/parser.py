@@ -19,7 +19,9 @@ from experiments.cli.full_help import full_help
 from experiments.cli.loggers import add_logger_defaults, set_log_folders
 from experiments.cli.parser_errors import describe_parser_error
 from experiments.cli.plan import Plan
+from experiments.cli.precision import adapt_precision
 from experiments.cli.settings import disable_pretrained
+from experiments.cli.signals import is_first_rank
 from experiments.cli.trainer import TRAINER_DEFAULTS, RunTrainer, add_plugins, check_launcher, command_settings
 from experiments.cli.trust import check_config, import_policy
 from experiments.cli.usage import UsageError
@@ -122,6 +124,11 @@ class DarkroomCLI(LightningCLI):
         if self.plan.help_all:
             print(full_help(parser, self.config))
             raise SystemExit(0)
+        note = adapt_precision(
+            self.config.trainer, chosen=self.plan.precision_chosen, before=self.plan.precision_before
+        )
+        if note is not None and is_first_rank():
+            print(note)
 
     def instantiate_classes(self) -> None:
         """Instantiates data module, model and trainer.

@@ -10,6 +10,7 @@ from typing import Any
 from experiments.cli.arguments import NEWEST, Arguments, free_words
 from experiments.cli.class_names import expand_class_options
 from experiments.cli.data_class import select_data_class
+from experiments.cli.precision import is_precision_chosen
 from experiments.cli.settings import (
     Settings,
     check_seed,
@@ -53,6 +54,8 @@ class Plan:
         trust_config: whether the settings may name any class.
         help_all: whether to print the full help instead of running the command.
         contents: whole content of the checkpoint that ``fit`` resumes from, by path, so that it is read once.
+        precision_chosen: whether the user's own settings name the precision.
+        precision_before: precision of the run that ``fit`` resumes.
     """
 
     task_name: str
@@ -65,6 +68,8 @@ class Plan:
     help_all: bool
     contents: Mapping[Path, dict[str, Any]] = field(default_factory=dict)
     more_checkpoints: Sequence[Path] = ()
+    precision_chosen: bool = False
+    precision_before: str | int | None = None
 
 
 def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
@@ -91,7 +96,8 @@ def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
     share_with_ranks(folder)
     stages, overrides, flags = split_stage_options(arguments.flags)
     sources = _setting_sources(arguments, folder, checkpoint)
-    settings = merge_settings([*sources, *([{"stages": stages}] if stages is not None else [])])
+    own = [read_settings(path) for path in arguments.configs]
+    settings = merge_settings([*sources, *own, *([{"stages": stages}] if stages is not None else [])])
     flags = expand_class_options(flags)
     check_seed(settings, flags)
     if checkpoint is None:
@@ -110,7 +116,16 @@ def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
         trust_config=arguments.trust_config,
         contents=contents,
         more_checkpoints=arguments.more_checkpoints,
+        precision_chosen=is_precision_chosen(own, flags),
+        precision_before=_precision(sources) if arguments.command == "fit" and checkpoint is not None else None,
     )
+
+
+def _precision(sources: Sequence[Settings]) -> str | int:
+    """The trainer's precision in the settings of a run."""
+    trainer = merge_settings(sources).get("trainer") or {}
+    precision: str | int = trainer.get("precision") or "32-true"
+    return precision
 
 
 def _lock_folder(arguments: Arguments, locks: ExitStack | None) -> tuple[RunFolder, bool]:
@@ -207,9 +222,9 @@ def _scale_option(flags: Sequence[str]) -> int | None:
 
 
 def _setting_sources(arguments: Arguments, folder: RunFolder, checkpoint: LoadedCheckpoint | None) -> list[Settings]:
-    """Returns the settings in order: recipe or the run's own configuration, checkpoint, the user's files."""
+    """Returns the settings in order: recipe or the run's own configuration, checkpoint."""
     resumed = checkpoint is not None and arguments.recipe is None and folder.config.is_file()
     sources = [read_settings(folder.config if resumed else arguments.task.recipe_file(arguments.recipe_name))]
     if checkpoint is not None:
         sources.append({key: checkpoint.record[key] for key in ("model", "data", "stages")})
-    return [*sources, *(read_settings(path) for path in arguments.configs)]
+    return sources

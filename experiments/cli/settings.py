@@ -150,7 +150,10 @@ def check_seed(settings: Settings, flags: Sequence[str]) -> None:
     given = [words[index + 1] for index, word in enumerate(words[:-1]) if word == "--seed_everything"]
     seed = get_loader("yaml")(given[-1]) if given else settings.get("seed_everything", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise UsageError(f"seed_everything: expected a number from 0 to {2**32 - 1}, not {str(seed).lower()}")
+        raise UsageError(
+            f"seed_everything: expected a number from 0 to {2**32 - 1}, not {str(seed).lower()}: a run without a known "
+            "seed could not be repeated. For another seed each time, write a random number yourself"
+        )
 
 
 def _parse_override(option: str, value: str) -> StageOverride:

@@ -1,5 +1,6 @@
 """A trained network as a function: images in, masks or images out, at their own size."""
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
@@ -21,6 +22,7 @@ from datamodules.io.image import image_size, pillow_to_rgb, read_image
 from datamodules.io.native_depth import pillow_colors, pillow_extras, read_extras, read_native_depth
 from datamodules.io.resize import resize_image, resize_to
 from datamodules.io.tensors import byte_tensor, image_tensor
+from experiments.cli.precision import cpu_has_bf16, slow_bf16
 from experiments.inference.inputs import ImageInput, as_path, check_array, check_tensor, to_uint8
 from experiments.inference.results import Segmentation
 from lightning_modules.base import ImageTask
@@ -76,6 +78,8 @@ class Predictor:
         if precision != "32-true" and precision not in _AUTOCAST:
             raise ValueError(f"precision {precision!r}: must be 32-true, {' or '.join(_AUTOCAST)}")
         self._device = _device(device)
+        if precision != "32-true" and self._device.type == "cpu" and not cpu_has_bf16():
+            warnings.warn(slow_bf16(precision), stacklevel=2)
         self._autocast_dtype = _AUTOCAST.get(precision)
         self._module = module.requires_grad_(False).to(self._device)
         self._cleaning = cleaning
