@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli.help import short_help
+from experiments.cli.main import main
 from experiments.runs.command_line import current_command
 
 
@@ -33,3 +34,12 @@ def test_launchers_get_the_script(script: Path) -> None:
     torchrun = {"TORCHELASTIC_RUN_ID": "1", "LOCAL_WORLD_SIZE": "2"}
     assert current_command(torchrun) == f"torchrun --nproc_per_node 2 {script} --task sr"
     assert current_command({"SLURM_NTASKS": "2", "SLURM_PROCID": "0"}) == "srun darkroom --task sr"
+
+
+@pytest.mark.usefixtures("script")
+def test_messages_begin_with_its_name(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["--task", "nothing"]) == 2
+    assert capsys.readouterr().err.startswith("darkroom: ")
+    monkeypatch.setattr(sys, "argv", ["experiments/run.py", "--task", "nothing"])
+    assert main(["--task", "nothing"]) == 2
+    assert capsys.readouterr().err.startswith("run.py: ")

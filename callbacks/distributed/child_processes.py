@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from callbacks.distributed.error_files import error_of_rank, first_error, is_cause, read_errors
+from callbacks.distributed.error_files import error_of_rank, first_error, is_cause, program_name, read_errors
 from callbacks.distributed.exit_codes import DONE, FAILURE, INTERRUPTED, STOPPED_AT_ONCE
 
 #: Seconds in which all processes may end by themselves after one failed: if no cause is recorded yet, and if one is.
@@ -62,7 +62,7 @@ class ChildProcesses:
             self._clean_up()
             if error and not same:
                 sys.stdout.flush()
-                print(f"\nrun.py: {error}", file=sys.stderr, flush=True)
+                print(f"\n{program_name()}: {error}", file=sys.stderr, flush=True)
             if rank_0_hangs or (error and not own_error_recorded):  # else it would hang, or end with exit code 0
                 os._exit(FAILURE)
 

@@ -6,6 +6,7 @@ first file is therefore the original error, for Python and for a shell script al
 
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +16,14 @@ from datamodules.io.atomic_file import atomic_path
 FOLDER = "DARKROOM_ERRORS"
 #: Environment variable with the process id of the rank that launched the others of its machine.
 LAUNCHER = "DARKROOM_LAUNCHER"
+#: The program that an installation puts on the PATH.
+CONSOLE_SCRIPT = "darkroom"
+
+
+def program_name() -> str:
+    """The name that messages begin with: the console script ``darkroom``, if it was used, or ``run.py``."""
+    name = Path(sys.argv[0]).stem
+    return name if name == CONSOLE_SCRIPT else "run.py"
 
 
 def errors_folder() -> Path | None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from callbacks.distributed.error_files import program_name
 from callbacks.distributed.exit_codes import DONE, MISTAKE
 from experiments.cli.arguments import command_of_one_task, read_arguments, split_options, standalone_command
 from experiments.cli.help import short_help, versions
@@ -40,5 +41,5 @@ def main(argv: Sequence[str]) -> int:
 
         return run_command(arguments)
     except UsageError as error:
-        print(f"run.py: {error}", file=sys.stderr)
+        print(f"{program_name()}: {error}", file=sys.stderr)
         return MISTAKE

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from callbacks.distributed.error_files import launcher_pid
+from callbacks.distributed.error_files import launcher_pid, program_name
 from callbacks.distributed.error_report import record_error
 from callbacks.distributed.exit_codes import FAILURE, MISTAKE
 from experiments.cli.arguments import Arguments
@@ -36,5 +36,5 @@ def run_command(arguments: Arguments) -> int:
         if message is None:
             raise
         if launcher_pid() is None:  # otherwise the launcher prints the first error of all ranks
-            print(f"run.py: {message}", file=sys.stderr)
+            print(f"{program_name()}: {message}", file=sys.stderr)
         return MISTAKE if is_mistake(error) else FAILURE

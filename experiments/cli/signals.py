@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
 
-from callbacks.distributed.error_files import errors_folder, launcher_pid, remove_errors_folder
+from callbacks.distributed.error_files import errors_folder, launcher_pid, program_name, remove_errors_folder
 from callbacks.distributed.exit_codes import FAILURE, INTERRUPTED, SIGNALS, STOPPED_AT_ONCE, is_ignored
 from datamodules.io.atomic_file import remove_temporary
 from experiments.runs.command_line import current_command
@@ -136,7 +136,7 @@ def _exit_as_orphan() -> None:
 
 def _report_orphan() -> None:
     with suppress(OSError):
-        os.write(2, b"run.py: process 0 has ended, so this process ends too\n")
+        os.write(2, f"{program_name()}: process 0 has ended, so this process ends too\n".encode())
     if folder := errors_folder():
         shutil.rmtree(folder, ignore_errors=True)
 

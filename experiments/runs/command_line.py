@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-CONSOLE_SCRIPT = "darkroom"
+from callbacks.distributed.error_files import CONSOLE_SCRIPT, program_name
 
 
 def command_for(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:
@@ -39,7 +39,7 @@ def current_command(environ: Mapping[str, str] = os.environ) -> str:
 
 def is_console_script() -> bool:
     """Whether this process was started by the console script ``darkroom`` of an installed package."""
-    return Path(sys.argv[0]).stem == CONSOLE_SCRIPT
+    return program_name() == CONSOLE_SCRIPT
 
 
 def program() -> list[str]:
