@@ -116,7 +116,7 @@ class PredictDataModule(LightningDataModule):
         batch_size: images per batch of one process.
         num_workers: loader processes.
         keep_originals: whether batches also hold the images at their own size, in 8 bits.
-        timeout: seconds that the loader processes may take for a batch.
+        timeout: seconds that the loader processes may take for a batch; 0 waits without a limit.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class PredictDataModule(LightningDataModule):
         batch_size: int = 1,
         num_workers: int,
         keep_originals: bool,
-        timeout: float = 300.0,
+        timeout: float = 0.0,
     ) -> None:
         super().__init__()
         # After super(), which sets it too: a rank may have no images, since the list is not padded.

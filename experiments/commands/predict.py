@@ -77,6 +77,7 @@ def _request(context: RunContext, images: Sequence[Listed], out: Path) -> Predic
         trained_stages=stages[: last + 1],
         ranks=trainer.world_size,
         num_workers=loader_processes(context.datamodule.num_workers, processes=trainer.num_devices),
+        timeout=context.datamodule.timeout,
     )
 
 

@@ -148,6 +148,7 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             whole=request.stage.crop is not None,
             batch_size=max(1, min(_MAX_BATCH, request.stage.batch_size // request.ranks)),
             num_workers=request.num_workers,
+            timeout=request.timeout,
             keep_originals=bool(files.kinds & NEEDS_IMAGE),
         )
         remark = describe_average(model.net, size=request.stage.size)

@@ -61,6 +61,7 @@ class PredictRequest:
         trained_stages: stages that the network was trained in, ``stage`` included.
         ranks: number of processes that predict.
         num_workers: number of loader processes of each rank.
+        timeout: seconds that the loader processes may take for a batch.
     """
 
     images: Sequence[Listed]
@@ -70,6 +71,7 @@ class PredictRequest:
     trained_stages: Sequence[Stage]
     ranks: int
     num_workers: int
+    timeout: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +203,10 @@ class TaskSpec(Generic[Module]):
         """
         return PredictOutput(
             data=PredictDataModule(
-                images=request.images, num_workers=min(1, request.num_workers), keep_originals=False
+                images=request.images,
+                num_workers=min(1, request.num_workers),
+                keep_originals=False,
+                timeout=request.timeout,
             ),
             files=ImageFiles(folder=request.folder, scale=1, extras=read_extras),
         )

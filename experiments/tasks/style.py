@@ -133,7 +133,10 @@ class StyleSpec(TaskSpec[StyleModule]):
                 raise UsageError(f"--tile {options.tile}: {error}") from error
         return PredictOutput(
             data=PredictDataModule(
-                images=request.images, num_workers=min(1, request.num_workers), keep_originals=False
+                images=request.images,
+                num_workers=min(1, request.num_workers),
+                keep_originals=False,
+                timeout=request.timeout,
             ),
             files=StylizedFiles(
                 folder=request.folder,

@@ -128,7 +128,10 @@ class SuperResolutionSpec(TaskSpec[SuperResolutionModule]):
         model.ensemble = model.ensemble or options.ensemble
         return PredictOutput(
             data=PredictDataModule(
-                images=request.images, num_workers=min(1, request.num_workers), keep_originals=options.strip
+                images=request.images,
+                num_workers=min(1, request.num_workers),
+                keep_originals=options.strip,
+                timeout=request.timeout,
             ),
             files=ImageFiles(
                 folder=request.folder,
