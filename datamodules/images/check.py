@@ -13,14 +13,16 @@ from datamodules.index.folder_scan import count_suffixes, list_images, scan_fold
 from datamodules.index.problems import OnBad, Problem, raise_or_skip
 from datamodules.io.image import image_size, read_image
 from datamodules.io.image_file import SUFFIXES
+from datamodules.io.native_depth import largest_16_bit_value
 from datamodules.loading.parallel import map_files
 
 _GRAY = 2  # mean difference between the channels in gray levels below which an image is gray: JPEG adds less
 _SMALL = 64  # JPEGs are decoded at a fraction of their size, ten times faster; the whole file is read in any case
 ADVICE = "Correct or remove these files, then run again; nothing was trained."
 
-#: Height and width as displayed, and 1 for gray, 0 for color; or what is wrong with the file.
-Finding = tuple[int, int, int] | str
+#: Height and width as displayed, 1 for gray and 0 for color, and the largest value of a 16-bit image, -1 for others; or
+#: what is wrong with the file.
+Finding = tuple[int, int, int, int] | str
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class ImageFile:
         path: the file.
         encoding: its size, and how it is cached.
         gray: whether its pixels have no colors; a gray image may be stored as RGB.
+        largest: largest stored value of a 16-bit image; ``None`` for others.
     """
 
     name: str
     path: Path
     encoding: ProportionalEncoding
     gray: bool
+    largest: int | None = None
 
     def shorter(self, side: int | None = None) -> int:
         """Its shorter side in pixels; with ``side``, after it was resized to at most that."""
@@ -86,7 +90,9 @@ def check_images(
         findings = _decode_all(root, paths, on_bad=on_bad, workers=workers)
         write_result(stored, findings)
     images = [
-        ImageFile(name, path, ProportionalEncoding(*finding[:2]), bool(finding[2]))
+        ImageFile(
+            name, path, ProportionalEncoding(*finding[:2]), bool(finding[2]), finding[3] if finding[3] >= 0 else None
+        )
         for name, path in zip(names, paths, strict=True)
         if not isinstance(finding := findings[name], str)
     ]
@@ -119,10 +125,11 @@ def _decode_all(root: Path, paths: Sequence[Path], *, on_bad: OnBad, workers: in
     return findings
 
 
-def _decode(path: Path) -> tuple[int, int, int]:
+def _decode(path: Path) -> tuple[int, int, int, int]:
     pixels = read_image(path, min_side=_SMALL).astype(np.int16)
     gray = float((pixels.max(2) - pixels.min(2)).mean()) < _GRAY
-    return (*image_size(path), int(gray))
+    largest = largest_16_bit_value(path)
+    return (*image_size(path), int(gray), -1 if largest is None else largest)
 
 
 def _valid(stored: object, names: Sequence[str]) -> Mapping[str, Finding] | None:
@@ -131,8 +138,8 @@ def _valid(stored: object, names: Sequence[str]) -> Mapping[str, Finding] | None
         return None
     findings: dict[str, Finding] = {}
     for name, finding in stored.items():
-        if isinstance(finding, list) and len(finding) == 3 and all(isinstance(number, int) for number in finding):
-            findings[name] = (finding[0], finding[1], finding[2])
+        if isinstance(finding, list) and len(finding) == 4 and all(isinstance(number, int) for number in finding):
+            findings[name] = (finding[0], finding[1], finding[2], finding[3])
         elif isinstance(finding, str):
             findings[name] = finding
         else:

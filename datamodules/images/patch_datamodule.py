@@ -15,6 +15,7 @@ from datamodules.images.splits import ImageSplits, is_low_res_copy, split_images
 from datamodules.index.folder_scan import name_some
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split
+from datamodules.io.native_depth import depth_notes
 from datamodules.loading.albumentations_compat import A
 from datamodules.samples.images import ensure_sample_images
 from datamodules.stage import Stage
@@ -114,7 +115,9 @@ class PatchDataModule(FileDataModule):
             f"  shorter sides: {shorter[0]} to {shorter[-1]} px, median {shorter[len(shorter) // 2]}; resized to "
             + ("the patch" if self._side == "patch" else f"{self._side} at most"),
         ]
-        lines += [*self._rejected, *skipped_lines(self.skipped)]
+        # By name, since the test images may be those of the validation.
+        dark = depth_notes({image.name: image.largest for images in splits.values() for image in images}.values())
+        lines += [*dark, *self._rejected, *skipped_lines(self.skipped)]
         if others := other_files(root) if self.root is not None else []:
             lines.append(f"  left out, no images by their suffix: {len(others)} ({name_some(others)})")
         return lines

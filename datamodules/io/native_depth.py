@@ -1,5 +1,6 @@
 """Reads images at their own bit depth, with alpha, color profile and EXIF, so that results can keep them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -112,6 +113,23 @@ def largest_16_bit_value(path: Path) -> int | None:
         return None
     pixels = _decode_16_bit(path)
     return None if pixels is None else int(pixels[..., :3].max())
+
+
+def depth_notes(largest: Iterable[int | None]) -> list[str]:
+    """A line for the summary if 16-bit images use few of their bits and are therefore nearly black.
+
+    Args:
+        largest: largest stored value of each image; ``None`` for images of 8 bits.
+    """
+    found = [value for value in largest if value is not None]
+    top = max(found, default=0)
+    if not 0 < top < 2**15:
+        return []
+    return [
+        f"  DARK IMAGES: the {len(found)} 16-bit images hold values up to {top} of 65535 ({top.bit_length()} bits), so "
+        f"the network gets at most {round(top * 255 / 65535)} of 255; save them with the full range of 16 bits "
+        f"(multiplied by {65535 // (2 ** top.bit_length() - 1)}), or as 8-bit images"
+    ]
 
 
 def _exif(image: Image.Image) -> bytes | None:

@@ -10,13 +10,13 @@ from typing import Any
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import OnBad, Problem, raise_or_skip
+from datamodules.io.native_depth import depth_notes
 from datamodules.loading.parallel import map_files
 from datamodules.segmentation.label_map import ClassList
 from datamodules.segmentation.pair_check import check_pair
 from datamodules.segmentation.set_checks import (
     absent_classes,
     count_pixels,
-    depth_notes,
     frame_notes,
     mask_orientations,
     palette_conflicts,

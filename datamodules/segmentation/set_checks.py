@@ -1,4 +1,4 @@
-"""Checks of a whole set of pairs: mask values, palettes, classes, EXIF orientation, pages and bit depth."""
+"""Checks of a whole set of pairs: mask values, palettes, classes, EXIF orientation and pages."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -146,20 +146,3 @@ def frame_notes(checked: Checked) -> list[str]:
         return []
     name, frames = several[0]
     return [f"  ONLY THE FIRST PAGE is read of {len(several)} images, such as {name} ({frames} pages or frames)"]
-
-
-def depth_notes(largest: Iterable[int | None]) -> list[str]:
-    """A line for the summary if 16-bit images use few of their bits and are therefore nearly black.
-
-    Args:
-        largest: largest stored value of each image; ``None`` for images of 8 bits.
-    """
-    found = [value for value in largest if value is not None]
-    top = max(found, default=0)
-    if not 0 < top < 2**15:
-        return []
-    return [
-        f"  DARK IMAGES: the {len(found)} 16-bit images hold values up to {top} of 65535 ({top.bit_length()} bits), so "
-        f"the network gets at most {round(top * 255 / 65535)} of 255; save them with the full range of 16 bits "
-        f"(multiplied by {65535 // (2 ** top.bit_length() - 1)}), or as 8-bit images"
-    ]

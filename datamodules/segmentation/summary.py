@@ -11,7 +11,7 @@ from datamodules.index.problems import Problem
 from datamodules.index.splits import Split
 from datamodules.segmentation.check import CheckResult
 from datamodules.segmentation.class_weights import median_frequency_weights
-from datamodules.segmentation.label_map import ClassList
+from datamodules.segmentation.label_map import IGNORE, ClassList
 from datamodules.segmentation.samples import Sample
 from datamodules.stage import Stage
 
@@ -69,6 +69,7 @@ def summary_lines(data: SegmentData, classes: ClassList) -> list[str]:
         *_weights(data, classes),
         *data.index.notes,
         *data.check.notes,
+        *_one_sided_classes(data, classes),
     ]
 
 
@@ -95,6 +96,29 @@ def crop_notes(samples: Sequence[Sample], stages: Sequence[Stage]) -> list[str]:
                     f"{stage.crop} px: they are padded, and the padding is ignored"
                 )
     return lines
+
+
+def _one_sided_classes(data: SegmentData, classes: ClassList) -> list[str]:
+    """Lines about classes that occur in the training masks or in the validation masks alone."""
+    names = ("background", *classes.names) if classes.one_class else classes.names
+    train, val = _classes(data, "train"), _classes(data, "val")
+    lines: list[str] = []
+    if data.samples["train"] and (missing := sorted(train - val)):
+        lines.append(
+            f"  CLASSES IN NO VALIDATION MASK: {', '.join(names[number] for number in missing)}; they are trained, but "
+            "not measured. Another --data.split_seed or a larger --data.val_share may help"
+        )
+    if data.samples["train"] and (missing := sorted(val - train)):
+        lines.append(
+            f"  CLASSES IN NO TRAINING MASK: {', '.join(names[number] for number in missing)}; the network cannot "
+            "learn them"
+        )
+    return lines
+
+
+def _classes(data: SegmentData, split: Split) -> set[int]:
+    values = {value for sample in data.samples[split] for value in data.check.masks[sample.name]}
+    return {data.check.mapping[value] for value in values} - {IGNORE}
 
 
 def _splits(data: SegmentData) -> list[str]:
