@@ -1,6 +1,8 @@
 """``fit``: trains all stages and prints where the results are."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from lightning import Trainer
 from lightning.pytorch.utilities import rank_zero_only
@@ -8,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from callbacks.distributed.exit_codes import DONE, INTERRUPTED, STOPPED_AT_ONCE
 from callbacks.errors import InterruptedRunError, StageError
 from callbacks.training.memory_check import is_out_of_memory, out_of_memory_message
+from experiments.cli.errors import is_mistake
 from experiments.cli.signals import set_resume_command
 from experiments.runs.checkpoint import LoadedCheckpoint
 from experiments.runs.context import RunContext
@@ -28,6 +31,13 @@ def run(context: RunContext) -> int:
         return DONE
     if checkpoint is not None:
         print_once(f"resuming {relative_to_here(context.folder.path)} after epoch {checkpoint.epochs_done}")
+    with _removed_if_refused(context):
+        return _fit(context)
+
+
+def _fit(context: RunContext) -> int:
+    checkpoint, trainer = context.checkpoint, context.trainer
+    print_once = rank_zero_only(print)
     start = time.monotonic()
     set_resume_command(lambda: resume_command(context))
     context.datamodule.planned = context.stages
@@ -53,6 +63,22 @@ def run(context: RunContext) -> int:
         raise StageError(out_of_memory_message(stage, context.stages, processes=trainer.world_size)) from error
     print_once(summarize(context, seconds=time.monotonic() - start))
     return DONE
+
+
+@contextmanager
+def _removed_if_refused(context: RunContext) -> Iterator[None]:
+    """Removes what a new run wrote into its folder if it is refused before its first step.
+
+    Nothing else is removed: the folder may hold files of an earlier run of this name.
+    """
+    folder, trainer = context.folder, context.trainer
+    earlier = set(folder.path.rglob("*"))
+    try:
+        yield
+    except Exception as error:
+        if is_mistake(error) and trainer.is_global_zero and trainer.global_step == 0 and context.checkpoint is None:
+            folder.remove_new(earlier)
+        raise
 
 
 def _is_finished(checkpoint: LoadedCheckpoint, trainer: Trainer) -> bool:

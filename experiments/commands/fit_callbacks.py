@@ -11,6 +11,7 @@ from callbacks.checkpoints.run_checkpoint import RunCheckpoint
 from callbacks.checkpoints.run_files import ConfigWriter, SkippedFilesWriter
 from callbacks.checkpoints.save_on_signal import SaveOnSignal
 from callbacks.distributed.replica_check import ReplicaCheck
+from callbacks.training.monitor_check import MonitorCheck
 from callbacks.training.non_finite_guard import NonFiniteGuard
 from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.training.stage_patience import StagePatience
@@ -108,6 +109,7 @@ def fit_callbacks(
         *spec.init_callbacks(model, initialized),
         StepSeed(config.seed_everything),
         NonFiniteGuard(),
+        MonitorCheck(),
         FigureLogger(spec.figures(model, datamodule), mode=spec.mode, folder=folder.figures),
         *averaging,
         Dashboard(configuration=plain_values(config_text), monitor=spec.monitor, mode=spec.mode, scores=spec.scores),

@@ -1,9 +1,13 @@
 """The files of a run."""
 
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.io.atomic_file import remove_partial_files
+
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,17 @@ class RunFolder:
         if not self.checkpoint_files:
             for log in self.path.glob("events.out.tfevents.*"):
                 log.unlink(missing_ok=True)
+
+    def remove_new(self, earlier: Collection[Path]) -> None:
+        """Removes all files but ``earlier`` ones, and folders that are empty then; the lock stays."""
+        for path in sorted(self.path.rglob("*"), reverse=True):  # contents before their folder
+            if path in earlier or path.name == LOCK:
+                continue
+            with suppress(OSError):  # a folder that is not empty
+                if path.is_dir() and not path.is_symlink():
+                    path.rmdir()
+                else:
+                    path.unlink()
 
 
 def relative_to_here(path: Path) -> Path:

@@ -12,8 +12,8 @@ from types import ModuleType
 from filelock import FileLock, Timeout
 
 from experiments.cli.usage import UsageError
+from experiments.runs.folder import LOCK
 
-LOCK = ".lock"
 #: ``None`` on Windows, where ``filelock`` takes its place.
 _fcntl: ModuleType | None = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") else None
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
