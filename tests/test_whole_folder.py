@@ -11,6 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from datamodules.errors import DataError
 from datamodules.segmentation.folder import FolderDataModule
 from datamodules.stage import Stage
+from experiments.cli.main import main
 from tests.helpers.tiny_images import carvana, folders
 from tests.helpers.tiny_run import TinyRuns
 from tests.helpers.tiny_task import STAGES, TinyData, tiny_task, tiny_trainer
@@ -42,6 +43,17 @@ def test_a_checkpoint_is_tested_on_every_image_of_another_folder(tiny: TinyRuns)
     assert sorted(row["name"] for row in images) == [
         f"train/car{car}_0{view}.jpg" for car in range(3) for view in (1, 2)
     ]
+
+
+def test_a_checkpoint_is_tested_on_data_of_another_layout(tiny: TinyRuns) -> None:
+    """The folders of Carvana's layout are not looked for in the new one."""
+    assert tiny.run() == 0
+    folders(tiny.place / "mine", count=4)
+    words = ["--data.class_path=FolderDataModule", "--data.root=mine", "--data.classes=[car]", "--data.num_workers=0"]
+    words += ["--data.cache_dir=cache"]
+    assert main(["--task", "segment", "test", "--name=sample", *words]) == 0
+    images = json.loads((tiny.folder() / "test.json").read_text(encoding="utf-8"))["images"]
+    assert {row["name"].partition("/")[0] for row in images} == {"images"}
 
 
 def test_a_folder_that_is_held_out_as_a_whole_is_not_trained_on(tmp_path: Path) -> None:

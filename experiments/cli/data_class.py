@@ -1,5 +1,6 @@
 """Selects the data module of a task by the layout of ``--data.root``."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,13 +23,33 @@ def select_data_class(arguments: Arguments, settings: Settings) -> Settings:
     root = _last_value(arguments.flags, ("--data.root", "--data.init_args.root")) or options.get("root")
     if arguments.task.data_class is None or named or root is None or "image_dir" in options:
         return settings
-    folder = Path(root).expanduser()
+    folder = Path(os.path.expanduser(root))  # noqa: PTH111 - never raises
     if not folder.is_dir():
         return settings
     found = arguments.task.data_class(folder)
     names_classes = "classes" in options or any(word.startswith(("--data.classes", "--data.ignore")) for word in words)
     arguments_found = {} if names_classes else found.get("init_args", {})
     return settings | {"data": data | {"class_path": found["class_path"], "init_args": arguments_found | options}}
+
+
+def restart_changed_class(settings: Settings, flags: Sequence[str]) -> Settings:
+    """Drops the options of the data module if a flag selects another one, as ``merge_settings`` does for files.
+
+    Otherwise options that both have keep their values, such as Carvana's folders. The data's root is kept.
+
+    >>> data = {"class_path": "datamodules.CarvanaDataModule", "init_args": {"root": "cars", "image_dir": "train"}}
+    >>> restart_changed_class({"data": data}, ["--data.class_path=datamodules.FolderDataModule"])
+    {'data': {'class_path': 'datamodules.FolderDataModule', 'init_args': {'root': 'cars'}}}
+    """
+    data, chosen = settings.get("data"), _last_value(flags, ("--data", "--data.class_path"))
+    if not isinstance(data, dict) or chosen is None or chosen == data.get("class_path") or not _is_class(chosen):
+        return settings
+    root = {key: value for key, value in data.get("init_args", {}).items() if key == "root"}
+    return settings | {"data": {"class_path": chosen, "init_args": root}}
+
+
+def _is_class(value: str) -> bool:
+    return value.replace(".", "").isidentifier()
 
 
 def _last_value(flags: Sequence[str], options: Sequence[str]) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.cli.arguments import NEWEST, Arguments, free_words
 from experiments.cli.class_names import expand_class_options
-from experiments.cli.data_class import select_data_class
+from experiments.cli.data_class import restart_changed_class, select_data_class
 from experiments.cli.precision import is_precision_chosen
 from experiments.cli.settings import (
     Settings,
@@ -102,6 +102,7 @@ def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
     check_seed(settings, flags)
     if checkpoint is None:
         settings = select_data_class(arguments, settings)
+    settings = restart_changed_class(settings, flags)
     settings["stages"] = override_stages(settings.get("stages", []), overrides)
     if arguments.init_from is not None:
         settings["init_from"] = str(arguments.init_from)
