@@ -22,7 +22,7 @@ def images(seed: int, count: int, height: int, width: int) -> Tensor:
 
 def gram(features: Tensor) -> Tensor:
     """By NumPy: inner products of the channels of each image, divided by C H W."""
-    rows = features.flatten(2).double().numpy()
+    rows = features.detach().flatten(2).double().numpy()
     return torch.from_numpy(np.stack([one @ one.T / one.size for one in rows]))
 
 

@@ -59,7 +59,7 @@ def test_checkpoint_names_the_styles_and_has_a_row_for_each(trained: Path) -> No
     content = torch.load(RUN, weights_only=True)
     assert content["darkroom"]["styles"] == ["scream", "starry", "wave"]
     assert content["state_dict"]["net.down.0.1.weight"].shape == (3, 4)
-    assert content["state_dict"]["loss.gram_3"].shape[0] == 3
+    assert content["state_dict"]["loss.gram_4"].shape[0] == 3
 
 
 def test_style_and_blend_are_chosen_by_name(trained: Path) -> None:

@@ -29,8 +29,8 @@ class NoiseData(GrayData):
 
     painting = 1
 
-    def style(self) -> Tensor:
-        return noise(self.painting, 3, 20, 24)
+    def styles(self) -> list[Tensor]:
+        return [noise(self.painting, 3, 20, 24)]
 
     def calibration_images(self, count: int) -> Tensor:
         return noise(2, count, 3, 16, 16)
@@ -142,7 +142,7 @@ def test_calibration_failures_are_reported(tmp_path: Path) -> None:
         StyleCalibration().setup(tiny_trainer(tmp_path), TinyTask(net=TinyNet()), "fit")
     module, _ = task()
     trainer = tiny_trainer(tmp_path, stages=[STAGE], extra=[StyleCalibration()])
-    with pytest.raises(TypeError, match=r"TinyData needs style\(\) and calibration_images"):
+    with pytest.raises(TypeError, match=r"TinyData needs styles\(\) and calibration_images"):
         trainer.fit(module, datamodule=TinyData(num_workers=0))
 
 

@@ -69,7 +69,7 @@ def test_value_agrees_with_a_direct_computation(tmp_path: Path) -> None:
 def test_default_layers_depend_on_the_network(name: Any, layers: tuple[int, ...]) -> None:
     loss = StyleLoss(name=name)
     assert loss.layers == layers
-    assert loss.content_layer == layers[2]
+    assert loss.content_layers == (layers[2],)
 
 
 def test_loss_of_an_image_with_itself_is_0() -> None:

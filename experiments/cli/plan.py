@@ -227,5 +227,10 @@ def _setting_sources(arguments: Arguments, folder: RunFolder, checkpoint: Loaded
     resumed = checkpoint is not None and arguments.recipe is None and folder.config.is_file()
     sources = [read_settings(folder.config if resumed else arguments.task.recipe_file(arguments.recipe_name))]
     if checkpoint is not None:
-        sources.append({key: checkpoint.record[key] for key in ("model", "data", "stages")})
+        saved = {key: checkpoint.record[key] for key in ("model", "data", "stages")}
+        # A network is that of its checkpoint alone: what the record leaves out is the default of its class, not the
+        # recipe's value.
+        recipe = sources[0].get("model", {})
+        sources[0] = sources[0] | {"model": {key: value for key, value in recipe.items() if key not in saved["model"]}}
+        sources.append(saved)
     return sources

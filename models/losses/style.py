@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -136,8 +137,8 @@ class StyleLoss(StyleTarget):
             raise RuntimeError("StyleLoss has no style yet: call set_style(image) before calibrate(images)")
         measured = [self.units_of(image[None], content_layers=self.content_layers) for image in images]
         rows = torch.stack([torch.stack([units[part] for part in self.part_weights], 1) for units in measured])
-        # On the CPU, since MPS has no float64.
-        self.units.copy_(rows.cpu().double().mean(0).view_as(self.units))
+        means = rows.cpu().numpy().mean(0, dtype=np.float64)  # by NumPy, since MPS has no float64
+        self.units.copy_(torch.from_numpy(means.astype(np.float32)).view_as(self.units))
         self._checked = False
         return self.mean_units()
 
