@@ -69,7 +69,9 @@ def test_fit_draws_the_style_image_once_and_images_every_time(tmp_path: Path) ->
 
 
 def styled(content: Tensor, preds: Tensor, *, name: str = "a", score: float = 1.5) -> Sample:
-    return Sample(name=name, score=score, inputs={"content": content, "style": torch.tensor(0)}, outputs={"preds": preds})
+    return Sample(
+        name=name, score=score, inputs={"content": content, "style": torch.tensor(0)}, outputs={"preds": preds}
+    )
 
 
 def figures_of(style: Tensor, *, random: bool = False) -> StyleFigures:
