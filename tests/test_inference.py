@@ -1,6 +1,5 @@
 """Inference from Python gives the same pixels as the files of ``predict``."""
 
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -163,17 +162,6 @@ def test_16_bit_files_give_8_bits_as_pillow_has_no_more() -> None:
     result = darkroom.load("sr.ckpt", **CPU)("deep.png")
     assert (result.mode, result.size) == ("RGB", (80, 48))
     assert difference(result, darkroom.load("sr.ckpt", **CPU)(colors) // 257) == 0
-
-
-def test_the_python_of_the_documentation_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    segment_checkpoint(Path("runs/segment/sample/checkpoints/best.ckpt"))
-    save(Path("image.jpg"), noise(1, 40, 60))
-    readme = (ROOT / "experiments/export/README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```python\n(import experiments.*?)```", readme, re.DOTALL)
-    values: dict[str, Any] = {}
-    exec(block, values)
-    assert (values["mask"].shape, values["probs"].shape, values["names"]) == ((40, 60), (1, 40, 60), ("car",))
 
 
 def test_threads_share_a_predictor() -> None:

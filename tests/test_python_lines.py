@@ -42,5 +42,6 @@ def test_lines_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (names["array"].shape, names["array"].dtype) == ((96, 128, 3), np.uint8)
     assert tuple(names["tensor"].shape) == (4, 3, 96, 128)
     assert (names["first"].size, names["second"].size) == ((128, 96), (256, 192))
+    assert names["larger"].size == (128, 96)
     assert names["run"].finished
     assert (names["dog"].classes, names["dog"].mask.shape) == (("dog",), (48, 64))

@@ -15,7 +15,8 @@ def test_untiled_instance_norm_equals_torch() -> None:
     ours, own = TiledInstanceNorm2d(4), nn.InstanceNorm2d(4, affine=True)
     nn.init.normal_(ours.weight)
     own.load_state_dict(ours.state_dict())
-    torch.testing.assert_close(ours(maps(0, 2, 4, 5, 7)), own(maps(0, 2, 4, 5, 7)), rtol=0, atol=0)
+    # as group norm with one group per channel, which adds in another order
+    torch.testing.assert_close(ours(maps(0, 2, 4, 5, 7)), own(maps(0, 2, 4, 5, 7)), rtol=0, atol=1e-6)
 
 
 @torch.no_grad()
