@@ -1,9 +1,9 @@
 """Loss of style transfer: content of one image, style of another (Johnson et al. 2016)."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -137,8 +137,9 @@ class StyleLoss(StyleTarget):
             raise RuntimeError("StyleLoss has no style yet: call set_style(image) before calibrate(images)")
         measured = [self.units_of(image[None], content_layers=self.content_layers) for image in images]
         rows = torch.stack([torch.stack([units[part] for part in self.part_weights], 1) for units in measured])
-        means = rows.cpu().numpy().mean(0, dtype=np.float64)  # by NumPy, since MPS has no float64
-        self.units.copy_(torch.from_numpy(means.astype(np.float32)).view_as(self.units))
+        # Python's floats have 64 bits; tensors on MPS do not.
+        means = [fmean(values) for values in zip(*rows.flatten(1).tolist(), strict=True)]
+        self.units.copy_(torch.tensor(means).view_as(self.units))
         self._checked = False
         return self.mean_units()
 
