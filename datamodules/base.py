@@ -114,6 +114,11 @@ class ImageDataModule(LightningDataModule, ABC):
             self.check_stages(self.planned)
             self.prepare(self.planned)
 
+    @property
+    def has_training_images(self) -> bool:
+        """Whether there are training images: all may be held out for an evaluation. Known after ``setup``."""
+        return True
+
     @abstractmethod
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The training images of a stage, indexed by ``Key``."""

@@ -45,6 +45,15 @@ def test_a_checkpoint_is_tested_on_every_image_of_another_folder(tiny: TinyRuns)
     ]
 
 
+def test_show_draws_the_images_of_a_folder_that_is_held_out(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tiny.run() == 0
+    carvana(tiny.place / "other", cars=3)
+    words = ("--ckpt_path=best", "--data.root=other", "--data.val_share=1.0", "--out=shown")
+    assert tiny.run("show", *words) == 0
+    assert "no batches are drawn, since all images are held out" in capsys.readouterr().out
+    assert sorted(file.name for file in (tiny.place / "shown").iterdir()) == ["best.png", "worst.png"]
+
+
 def test_a_checkpoint_is_tested_on_data_of_another_layout(tiny: TinyRuns) -> None:
     """The folders of Carvana's layout are not looked for in the new one."""
     assert tiny.run() == 0

@@ -147,6 +147,11 @@ class PatchDataModule(FileDataModule):
         """Loads the results of the check."""
         self.load_splits()
 
+    @property
+    def has_training_images(self) -> bool:
+        """Whether there are training images."""
+        return bool(self.load_splits().splits["train"])
+
     def patch(self, stage: Stage, split: Split) -> int:
         """Side of the patches of a split in pixels."""
         val_size = self._val_size if split != "train" else None

@@ -142,6 +142,11 @@ class SegmentDataModule(FileDataModule):
             seed=self.seed,
         )
 
+    @property
+    def has_training_images(self) -> bool:
+        """Whether there are training images."""
+        return bool(self._load().samples["train"])
+
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The validation images, not augmented; whole and with their proportions kept in a stage with ``crop``."""
         if stage.crop is not None:

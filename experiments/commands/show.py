@@ -55,8 +55,11 @@ def run(context: RunContext) -> int:
         print("\n".join(lines))
         _save(drawn, out / f"image-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem)}.png")
         return 0
-    for number, stage in enumerate(context.stages, start=1):
-        _draw_batch(context, stage, number, out)
+    if context.datamodule.has_training_images:
+        for number, stage in enumerate(context.stages, start=1):
+            _draw_batch(context, stage, number, out)
+    else:
+        print("no batches are drawn, since all images are held out (--data.val_share 1.0)")
     if context.checkpoint is not None:
         _draw_best_and_worst(context, out)
     return 0
