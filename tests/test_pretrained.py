@@ -184,6 +184,24 @@ def test_auto_continues_with_one_warning(caplog: pytest.LogCaptureFixture) -> No
 
 
 @pytest.mark.usefixtures("no_network")
+def test_user_without_a_home_folder_is_told_of_torch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: "~/.cache/torch/hub")  # as torch returns it then
+    with pytest.raises(WeightsError, match=r"there is no home folder\): set the environment variable TORCH_HOME"):
+        pretrained.imagenet_file(NAME)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_home_folder_that_cannot_be_written_to(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(hub))
+
+    monkeypatch.setattr(pretrained, "_check_answer", lambda _: None)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(WeightsError, match=r"checkpoints cannot be written to\): set .* TORCH_HOME"):
+        pretrained.imagenet_file(NAME)
+
+
 def test_auto_does_not_hide_a_damaged_file_in_the_cache(hub: Path) -> None:
     hub.mkdir(parents=True)
     (hub / FILE).write_bytes(b"")

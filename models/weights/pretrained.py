@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import re
 import socket
 import threading
@@ -80,21 +81,33 @@ def imagenet_file(name: str) -> Path:
         WeightsError: if it is neither in the cache nor can be downloaded.
     """
     weights = get_model_weights(name).DEFAULT
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
+    folder = Path(torch.hub.get_dir())
+    path = folder / "checkpoints" / Path(urlparse(weights.url).path).name
     if path.is_file():
         return path
+    if path.parts[0].startswith("~"):  # torch leaves the ~ of a user without a home folder as it is
+        raise _unusable(name, path, "there is no home folder")
     try:
         _check_answer(weights.url)
         path.parent.mkdir(parents=True, exist_ok=True)
         checksum = re.search(r"-([0-9a-f]{8,})\.", path.name)
         with _read_timeout(READ_SECONDS):
             torch.hub.download_url_to_file(weights.url, str(path), checksum.group(1) if checksum else None)
+    except PermissionError as error:
+        raise _unusable(name, path, f"{path.parent} cannot be written to") from error
     except (OSError, RuntimeError) as error:  # RuntimeError: the checksum is wrong
         raise WeightsError(
             f"no ImageNet weights for {name} ({error}): put {path.name} into {path.parent}, or let this machine reach "
             f"{weights.url}"
         ) from error
     return path
+
+
+def _unusable(name: str, path: Path, reason: str) -> WeightsError:
+    return WeightsError(
+        f"no ImageNet weights for {name} ({reason}): set the environment variable TORCH_HOME to a folder that can be "
+        f"written to; {path.name} is stored in its hub/checkpoints"
+    )
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -179,7 +192,7 @@ def _type_of(tensor: Tensor) -> str:
 def _local_file(pretrained: str) -> Path:
     if "://" in pretrained:
         raise WeightsError(f"pretrained: {pretrained} is a URL; download the file yourself and name its path")
-    path = Path(pretrained).expanduser()
+    path = Path(os.path.expanduser(pretrained))  # noqa: PTH111 - never raises
     if not path.is_file():
         raise WeightsError(f'pretrained: {pretrained} is neither a file nor "auto", "imagenet" or "none"')
     return path
