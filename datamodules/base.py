@@ -1,7 +1,6 @@
 """The base class of all data modules: stages, and loaders whose order and augmentation are stateless."""
 
 import logging
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from datamodules.errors import DataError
+from datamodules.io.home_folder import expand_home
 from datamodules.loading.loader import batch_loader, loader_processes
 from datamodules.loading.sampler import EvalBatches, TrainBatches
 from datamodules.stage import Stage
@@ -232,4 +232,4 @@ def length_of(data: Dataset[Any]) -> int:
 
 def _expand(folder: Path | None) -> Path | None:
     """Replaces a leading ``~`` by the home folder, unless there is a folder of that name."""
-    return folder if folder is None or folder.exists() else Path(os.path.expanduser(folder))  # noqa: PTH111 - never raises
+    return folder if folder is None or folder.exists() else expand_home(folder)

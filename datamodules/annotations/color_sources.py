@@ -11,6 +11,7 @@ from datamodules.annotations.palettes import PALETTES, Palette
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair, pair_by_stem
 from datamodules.index.splits import Split
+from datamodules.io.home_folder import expand_home
 from datamodules.loading.parallel import map_files, raise_together
 from datamodules.segmentation.layouts import SPLIT_FIELD, find_layout, split_folders
 from datamodules.segmentation.voc import IMAGES, MASKS, read_splits
@@ -86,7 +87,7 @@ def _palette(word: str | None, place: Path, *, voc: bool, colors: Counter[int]) 
     if word in PALETTES:
         return PALETTES[word], "as asked for"
     if word is not None:
-        file = Path(word).expanduser()
+        file = expand_home(word)
         if not file.is_file():
             raise DataError(f"--palette {word}: is no file, and none of {', '.join(PALETTES)}")
         return read_palette(file), "as asked for"

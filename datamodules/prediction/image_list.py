@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from datamodules.errors import DataError
 from datamodules.index.folder_scan import count_suffixes, is_dead_link, name_some, scan_folder
+from datamodules.io.home_folder import expand_home
 from datamodules.io.image_file import SUFFIXES
 
 LIST_SUFFIX = ".txt"
@@ -132,10 +133,10 @@ def _expand(argument: str, search: _Search, *, list_folder: Path | None = None) 
     """The files of one argument; ``list_folder`` is the folder of the list that contains it."""
     path = Path(argument)
     if not _exists(path) and list_folder is None and argument.startswith("@"):
-        yield from _read_list(_expand_home(argument[1:]), search)
+        yield from _read_list(expand_home(argument[1:]), search)
         return
     if not _exists(path):
-        path = _expand_home(argument)
+        path = expand_home(argument)
     if list_folder is not None and not _exists(path) and _exists(list_folder / path):
         path = list_folder / path
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises PermissionError
@@ -163,14 +164,6 @@ def _reason(path: Path) -> str:
     except (OSError, ValueError):
         pass
     return "there is no such file or folder, and it is no pattern"
-
-
-def _expand_home(argument: str) -> Path:
-    """Replaces ``~`` or ``~user``, if that user is known."""
-    try:
-        return Path(argument).expanduser()
-    except RuntimeError:
-        return Path(argument)
 
 
 def _scan(folder: Path, search: _Search, *, base: Path) -> Iterable[_Found]:

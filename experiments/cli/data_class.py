@@ -1,9 +1,8 @@
 """Selects the data module of a task by the layout of ``--data.root``."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
+from datamodules.io.home_folder import expand_home
 from experiments.cli.arguments import Arguments
 from experiments.cli.settings import Settings, read_settings
 
@@ -23,7 +22,7 @@ def select_data_class(arguments: Arguments, settings: Settings) -> Settings:
     root = _last_value(arguments.flags, ("--data.root", "--data.init_args.root")) or options.get("root")
     if arguments.task.data_class is None or named or root is None or "image_dir" in options:
         return settings
-    folder = Path(os.path.expanduser(root))  # noqa: PTH111 - never raises
+    folder = expand_home(root)
     if not folder.is_dir():
         return settings
     found = arguments.task.data_class(folder)

@@ -19,6 +19,7 @@ from datamodules.annotations.palettes import PALETTES
 from datamodules.annotations.yolo import read_yolo
 from datamodules.errors import DataError
 from datamodules.index.folder_scan import name_some
+from datamodules.io.home_folder import expand_home
 from datamodules.loading.parallel import usable_cores
 from experiments.cli.usage import UsageError, unknown
 from experiments.runs.command_line import command_for
@@ -154,12 +155,12 @@ def _check_options(context: RunContext) -> tuple[Path, Path]:
         raise UsageError("prepare --from needs --out FOLDER, the folder to write")
     if options.palette is not None and options["from"] in _READERS:
         raise UsageError(f"--palette is for the colors of voc and rgb masks, not for {options['from']}")
-    source: Path = options.source.expanduser()
+    source: Path = expand_home(options.source)
     if not source.exists():
         raise DataError(f"{source}: does not exist")
     if options.images is not None and not options.images.is_dir():
         raise DataError(f"--images {options.images}: is not a folder")
-    return source, options.out.expanduser()
+    return source, expand_home(options.out)
 
 
 def _import_regions(options: Namespace, source: Path, out: Path) -> tuple[Account, list[str]]:

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.io.home_folder import expand_home
 
 #: One image; a tensor (N, 3, H, W) holds N of them.
 ImageInput = Image.Image | str | PathLike[str] | NDArray[Any] | Tensor
@@ -25,7 +26,7 @@ def as_path(image: ImageInput) -> Path | None:
         return None
     if "://" in fspath(image):
         raise DataError(f"{fspath(image)} is a URL: download the file and name its path")
-    return Path(image).expanduser()
+    return expand_home(image)
 
 
 def check_array(array: NDArray[Any], *, dtypes: tuple[type[np.generic], ...]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from callbacks.prediction.regions import cleaning_for
+from datamodules.io.home_folder import expand_home
 from experiments.cli.usage import UsageError
 from experiments.inference.averaging import average_checkpoints_
 from experiments.inference.predictor import Precision, Predictor
@@ -72,6 +73,6 @@ def load(
 
 def _checkpoint_path(named: str | PathLike[str]) -> Path:
     """A file, or that of a network that ships."""
-    path = Path(named).expanduser()
+    path = expand_home(named)
     network = next((one for one in list_networks() if one.name == str(named)), None)
     return network.path if network is not None and not path.exists() else path

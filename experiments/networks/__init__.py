@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from datamodules.io.home_folder import expand_home
 from experiments.cli.usage import UsageError, unknown
 
 #: Those that ship.
@@ -61,7 +62,7 @@ class Network:
 
 def own_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
     """Returns the folder of the user's own networks, ``None`` if there is none."""
-    return Path(environ[_VARIABLE]).expanduser() if environ.get(_VARIABLE) else None
+    return expand_home(environ[_VARIABLE]) if environ.get(_VARIABLE) else None
 
 
 def list_networks(task: str | None = None) -> list[Network]:
