@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,14 @@ _OPTIONS = (
     "--remote-debugging-pipe",
 )  # fmt: skip
 _SECONDS = 240
+# The protocol's pipe is file descriptor 3 for commands and 4 for answers. Not in sh: dash redirects from 0 to 9 only.
+_REDIRECT = """
+import fcntl, os, sys
+commands, answers = (fcntl.fcntl(int(word), fcntl.F_DUPFD, 10) for word in sys.argv[1:3])
+os.dup2(commands, 3)
+os.dup2(answers, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -156,8 +165,7 @@ def browser(profile: Path) -> Iterator[Browser]:
     command = [CHROMIUM, *_OPTIONS, f"--user-data-dir={profile}"]
     if os.geteuid() == 0:  # Chromium refuses to run its sandbox as root
         command.append("--no-sandbox")
-    # The protocol's pipe is file descriptor 3 for commands and 4 for answers.
-    redirected = ["sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", *command]
+    redirected = [sys.executable, "-c", _REDIRECT, str(to_browser), str(from_browser), *command]
     process = subprocess.Popen(
         redirected, pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
