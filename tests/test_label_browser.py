@@ -18,7 +18,8 @@ WORDS = (
     *("--task", "segment", "label", "images", "--classes", "disc", "--no_browser", "--no_training"),
     *("--model.net", "tests.helpers.tiny_segment.DiscNet", "--trust-config", "--trainer.accelerator", "cpu"),
     *("--stages.0.epochs", "1", "--stages.1.epochs", "25", "--stages.all.size", "32", "--stages.all.batch_size", "2"),
-    *("--stages.all.lr", "0.1", "--data.num_workers", "0", "--data.cache_dir", "cache"),
+    *("--stages.all.lr", "0.1", "--stages.1.lr_scale", "[0.1, 1]"),
+    *("--data.num_workers", "0", "--data.cache_dir", "cache"),
 )
 
 
@@ -43,7 +44,7 @@ def in_page(tab: Browser, point: tuple[float, float]) -> tuple[float, float]:
 
 
 def wait_for_title(tab: Browser, name: str) -> None:
-    tab.wait(f"document.querySelector('#title').textContent.includes('{name}')")
+    tab.wait(f"document.querySelector('#title')?.textContent.includes('{name}')")
     tab.wait("document.querySelector('#undo').disabled")
 
 
@@ -73,8 +74,10 @@ def test_person_labels_trains_accepts_and_corrects(tmp_path: Path) -> None:
             assert (mask == disc(center)).mean() > 0.97, number
 
         click(tab, "#train")
+        tab.wait("/complete|failed/.test(document.querySelector('#phase').textContent)")
+        log = masks.parent / ".label" / "rounds" / "1.log"
+        assert "complete" in str(tab.evaluate("document.querySelector('#phase').textContent")), log.read_text()
         tab.wait("!document.querySelector('#dismiss').hidden")  # the open image has a suggestion
-        tab.wait("document.querySelector('#phase').textContent.includes('complete')")
         assert not (masks / "p3.png").exists()
         assert tab.evaluate("document.querySelectorAll('.dot.suggested').length") == 1
         press(tab, "s")  # the raw brush

@@ -237,7 +237,7 @@ def test_states_and_classes_are_those_of_the_last_session(root: Path) -> None:
 
 def test_images_that_would_share_a_mask_are_refused(root: Path) -> None:
     Image.new("RGB", (8, 8)).save(root / "p0.jpg")
-    with pytest.raises(UsageError, match=r"p0\.jpg and p0\.png would share the mask"):
+    with pytest.raises(UsageError, match=r"p0\.jpg and p0\.png would share one mask masks/p0\.png"):
         LabelFolder(root)
 
 

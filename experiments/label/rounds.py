@@ -1,21 +1,18 @@
 """Rounds of training in the background: a fit on the labeled images, then suggestions for the others."""
 
-import csv
 import json
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 from typing import Any, Literal
-
-import yaml
 
 from callbacks.distributed.exit_codes import DONE, INTERRUPTED
 from datamodules.io.atomic_file import atomic_file
 from experiments.label.folder import LabelFolder
 from experiments.label.journal import Journal
 from experiments.label.processes import ask_to_stop, last_lines, start
+from experiments.label.progress import complete_epochs, planned_epochs
 from experiments.label.training_set import CONFIG, hold_one_out, write_training_set
 
 Phase = Literal["waiting", "training", "paused", "suggesting", "failed"]
@@ -66,13 +63,14 @@ class Rounds:
         automatic: bool = True,
     ) -> None:
         self._folder, self._options, self._automatic = folder, list(options), automatic
+        self._trust = [option for option in self._options if option == "--trust-config"]
         self._place = folder.state_folder
         self._journal = Journal(self._place / "rounds.jsonl")
         self._lock = threading.RLock()
         self._process: Popen[bytes] | None = None
         self._phase: Phase = "waiting"
         self._message = ""
-        self._round, self._trained_on = 0, 0
+        self._round, self._complete, self._trained_on = 0, 0, 0
         self._epochs = 0
         self._stopping = self._closing = False
         self._checkpoint = init_from
@@ -88,13 +86,15 @@ class Rounds:
     def status(self) -> dict[str, Any]:
         """Phase and progress, for the page."""
         with self._lock:
-            epoch, dice = self._progress() if self._phase in ("training", "paused") else (0, None)
+            run = self._run(self._round)
+            epoch, dice = complete_epochs(run) if self._phase in ("training", "paused") else (0, None)
             finished = self._finished()
             return {
                 "phase": self._phase,
                 "round": self._round,
+                "complete": self._complete,
                 "epoch": epoch,
-                "epochs": self._planned_epochs(),
+                "epochs": planned_epochs(run) or self._epochs,
                 "dice": dice,
                 "scores": self._scores,
                 "finished": finished,
@@ -117,7 +117,7 @@ class Rounds:
             if action == "start" and not running:
                 self._start()
             elif action == "resume" and self._phase == "paused" and not running:
-                self._launch_fit(["--resume", str(self._run(self._round))])
+                self._launch_fit(["--resume", str(self._run(self._round)), *self._trust])
             elif action == "pause" and self._phase == "training" and self._process is not None:
                 ask_to_stop(self._process)
             elif action == "stop":
@@ -177,7 +177,7 @@ class Rounds:
         with atomic_file(listed) as file:
             file.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
         words = ["-m", "experiments.label.suggest", str(checkpoint), str(listed)]
-        words += ["--trust-config"] if "--trust-config" in self._options else []
+        words += self._trust
         self._phase = "suggesting"
         self._process = start(words, log=self._log(self._round))
         self._watch(self._process)
@@ -194,10 +194,13 @@ class Rounds:
                 self._note("stopped")
             elif code not in (DONE, INTERRUPTED):
                 self._phase, self._message = "failed", last_lines(self._log(self._round))
-            elif was == "training" and code == INTERRUPTED:
+            elif was == "training" and code == INTERRUPTED and self._saved():
                 self._note("paused")
+            elif was == "training" and code == INTERRUPTED:
+                self._note("stopped")
+                self._message = "the round was stopped before anything was saved: start it again"
             elif was == "training":
-                _, dice = self._progress()
+                _, dice = complete_epochs(self._run(self._round))
                 self._note("trained", dice=dice)
                 if self._checkpoint is not None and not self._closing:
                     self._launch_suggestions(self._checkpoint)
@@ -213,9 +216,9 @@ class Rounds:
         if event == "started":
             self._round, self._trained_on = int(record["round"]), int(record["finished"])
             self._epochs = int(record["epochs"])
-            saved = any((self._run(self._round) / "checkpoints").glob("*.ckpt"))
-            self._phase = "paused" if saved else "waiting"  # what is true if the server ended without a word
+            self._phase = "paused" if self._saved() else "waiting"  # what is true if the server ended without a word
         elif event == "trained":
+            self._complete = int(record["round"])
             best = self._run(self._round) / "checkpoints" / "best.ckpt"
             self._checkpoint = best if best.is_file() else self._checkpoint
             self._scores += [] if record.get("dice") is None else [float(record["dice"])]
@@ -231,30 +234,11 @@ class Rounds:
     def _due(self) -> int:
         return self._trained_on + EVERY if self._round else FIRST
 
+    def _saved(self) -> bool:
+        return any((self._run(self._round) / "checkpoints").glob("*.ckpt"))
+
     def _run(self, number: int) -> Path:
         return self._place / "runs" / "segment" / f"round-{number}"
 
     def _log(self, number: int) -> Path:
         return self._place / "rounds" / f"{number}.log"
-
-    def _planned_epochs(self) -> int:
-        """Epochs of all stages: of the run, which options may have changed, or as it was started."""
-        with suppress(OSError, KeyError, TypeError, yaml.YAMLError):
-            text = (self._run(self._round) / "config.yaml").read_text(encoding="utf-8")
-            return sum(int(stage["epochs"]) for stage in yaml.safe_load(text)["stages"])
-        return self._epochs
-
-    def _progress(self) -> tuple[int, float | None]:
-        """Epochs that are complete, and the best Dice so far."""
-        files = sorted(self._run(self._round).glob("**/metrics.csv"), key=lambda path: path.stat().st_mtime)
-        epochs, scores = 0, []
-        for file in files:
-            try:
-                with file.open(newline="", encoding="utf-8") as lines:
-                    for row in csv.DictReader(lines):
-                        if row.get("val/dice"):
-                            epochs = max(epochs, int(float(row.get("epoch") or 0)) + 1)
-                            scores.append(float(row["val/dice"]))
-            except (OSError, ValueError):  # it is being written
-                continue
-        return epochs, max(scores, default=None)

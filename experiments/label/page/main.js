@@ -21,6 +21,7 @@ let readOnly = false;
 let sketch = null; // the stroke or polygon in hand
 let queue = Promise.resolve(); // edits are sent one after the other
 let opening = 0;
+let outdated = null; // number of the open image if a round has predicted it again
 
 function report(text, bad = false) {
   find("status").textContent = text;
@@ -334,6 +335,7 @@ async function poll() {
     const { holder } = await post("api/hold", {});
     const changed = await get(`api/items/${revision}`);
     revision = changed.revision;
+    const doubt = image && list.items[image.number]?.doubt;
     list.update(changed.items);
     training.show(changed.rounds);
     const counts = list.counts();
@@ -343,8 +345,12 @@ async function poll() {
       banner(readOnly ? `Read-only: the folder is in use by ${holder}` : null);
       refresh();
     }
-    const fresh = image && changed.items.find(([number, , , doubt]) => number === image.number && doubt !== null);
-    if (fresh && !image.suggested && !image.dismissed && !sketch) await open(image.number);
+    if (image && (list.items[image.number]?.doubt ?? doubt) !== doubt) outdated = image.number;
+    if (outdated !== image?.number) outdated = null;
+    if (outdated !== null && !sketch) {
+      outdated = null;
+      await open(image.number);
+    }
   } catch {
     banner("The server does not answer: start the command again. Everything that was saved is in the folder");
   }

@@ -49,7 +49,7 @@ function phrase(rounds) {
     case "failed":
       return `Round ${rounds.round} has failed; its log is ${rounds.log}`;
     default: {
-      const done = rounds.round ? `Round ${rounds.round} is complete. ` : "";
+      const done = rounds.complete ? `Round ${rounds.complete} is complete. ` : "";
       return rounds.next > 0 ? `${done}Next round after ${rounds.next} more finished images` : `${done}Ready to train`;
     }
   }
