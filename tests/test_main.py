@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli.arguments import NEWEST, read_arguments, take_command
+from experiments.cli.arguments import NEWEST, read_arguments
+from experiments.cli.command_words import take_command
 from experiments.cli.main import main
 from experiments.cli.usage import UsageError
 

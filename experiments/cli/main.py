@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from callbacks.distributed.error_files import program_name
 from callbacks.distributed.exit_codes import DONE, MISTAKE
-from experiments.cli.arguments import command_of_one_task, read_arguments, split_options, standalone_command
+from experiments.cli.arguments import read_arguments, split_options
+from experiments.cli.command_words import command_of_one_task, standalone_command
 from experiments.cli.help import short_help, versions
 from experiments.cli.usage import UsageError
 

@@ -7,8 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.arguments import NEWEST, Arguments, free_words
+from experiments.cli.arguments import NEWEST, Arguments
 from experiments.cli.class_names import expand_class_options
+from experiments.cli.command_words import free_words
 from experiments.cli.data_class import restart_changed_class, select_data_class
 from experiments.cli.precision import is_precision_chosen
 from experiments.cli.settings import (
