@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
+from math import inf
+from threading import Event
+from time import monotonic
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -15,6 +18,9 @@ from datamodules.loading.sampler import EvalBatches, TrainBatches
 from datamodules.loading.workers import kill_workers, kill_workers_at_exit, start_worker
 
 MAX_WORKERS = 8  # of "auto"
+#: Set while a run is asked to stop: loaders then wait for a batch for ``_STOPPING`` seconds at most.
+STOP_REQUESTED = Event()
+_STOPPING, _POLL = 30.0, 1.0
 
 
 @runtime_checkable
@@ -49,19 +55,30 @@ class _WatchedIterator(_MultiProcessingDataLoaderIter):
         super().__init__(loader)
 
     def _get_data(self) -> Any:
-        try:
-            return super()._get_data()  # type: ignore[no-untyped-call]
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader timed out"):
-                raise
-            kill_workers()  # they may wait for a file server without end
-            keys = next(islice(self._batches, self._rcvd_idx, None), [])
-            data = self._dataset
-            names = [data.name(key) if isinstance(data, NamedSamples) else str(key) for key in keys]
-            raise LoaderTimeoutError(
-                f"the loader processes returned nothing for {self._timeout:g} s. The batch that is missing has the "
-                f"files {', '.join(names)}: {self._advice}"
-            ) from error
+        """As torch's method, which cannot be told to wait less."""
+        start = monotonic()
+        stopping: float | None = None
+        while True:
+            arrived, data = self._try_get_data(_POLL)  # type: ignore[no-untyped-call]
+            if arrived:
+                return data
+            if self._pin_memory and not self._pin_memory_thread.is_alive():
+                raise RuntimeError("the thread that copies batches into pinned memory has ended")
+            now = monotonic()
+            stopping = (stopping or now) if STOP_REQUESTED.is_set() else None
+            for since, limit in ((start, self._timeout or inf), (stopping, _STOPPING)):
+                if since is not None and now - since >= limit:
+                    kill_workers()  # they may wait for a file server without end
+                    raise LoaderTimeoutError(self._missing(limit))
+
+    def _missing(self, seconds: float) -> str:
+        keys = next(islice(self._batches, self._rcvd_idx, None), [])
+        data = self._dataset
+        names = [data.name(key) if isinstance(data, NamedSamples) else str(key) for key in keys]
+        return (
+            f"the loader processes returned nothing for {seconds:g} s. The batch that is missing has the files "
+            f"{', '.join(names)}: {self._advice}"
+        )
 
 
 class ResumableLoader(WatchedLoader):

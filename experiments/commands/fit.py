@@ -7,15 +7,18 @@ from contextlib import contextmanager
 from lightning import Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
+from callbacks.checkpoints.save_on_signal import SaveOnSignal
 from callbacks.distributed.exit_codes import DONE, INTERRUPTED, STOPPED_AT_ONCE
 from callbacks.errors import InterruptedRunError, StageError
 from callbacks.training.memory_check import is_out_of_memory, out_of_memory_message
+from datamodules.errors import LoaderTimeoutError
 from experiments.cli.errors import is_mistake
 from experiments.cli.signals import set_resume_command
 from experiments.runs.checkpoint import LoadedCheckpoint
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from experiments.runs.summary import nothing_to_resume, resume_command, summarize
+from lightning_modules.typed_trainer import typed
 
 
 def run(context: RunContext) -> int:
@@ -50,6 +53,15 @@ def _fit(context: RunContext) -> int:
         )
     except InterruptedRunError as stop:
         print_once(f"\n{stop}. Continue with:\n  {resume_command(context)}")
+        return INTERRUPTED
+    except LoaderTimeoutError as error:
+        stopper = next(one for one in typed(trainer).callbacks if isinstance(one, SaveOnSignal))
+        if not stopper.stops_alone:
+            raise
+        saved = f"saved as {stopper.checkpoint.last}" if stopper.saved else "nothing more was saved"
+        print_once(
+            f"\nstopped at step {trainer.global_step}, {saved}: {error}. Continue with:\n  {resume_command(context)}"
+        )
         return INTERRUPTED
     except SystemExit as end:  # how Lightning answers KeyboardInterrupt
         if isinstance(end.__context__, KeyboardInterrupt):

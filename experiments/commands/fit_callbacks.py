@@ -20,6 +20,8 @@ from callbacks.training.weight_averaging import StageWeightAveraging
 from callbacks.visualization.dashboard import Dashboard
 from callbacks.visualization.figures import FigureLogger
 from datamodules.base import ImageDataModule
+from datamodules.errors import LoaderTimeoutError
+from datamodules.loading.loader import STOP_REQUESTED
 from datamodules.stage import Stage
 from experiments.cli.settings import plain_values
 from experiments.cli.signals import TRAINING
@@ -113,6 +115,6 @@ def fit_callbacks(
         FigureLogger(spec.figures(model, datamodule), mode=spec.mode, folder=folder.figures),
         *averaging,
         Dashboard(configuration=plain_values(config_text), monitor=spec.monitor, mode=spec.mode, scores=spec.scores),
-        SaveOnSignal(checkpoint, training=TRAINING),
+        SaveOnSignal(checkpoint, training=TRAINING, requested=STOP_REQUESTED, no_batch=LoaderTimeoutError),
         checkpoint,
     ]
