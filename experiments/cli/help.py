@@ -14,20 +14,15 @@ COMMON_OPTIONS = {
     "--config FILE": "your own YAML, which overrides the recipe; may be given several times",
     "--data.root FOLDER": "your images; without it sample images are generated",
     "--stages.0.epochs 4": "any field of a stage, by its number or --stages.all",
-    "--model.net.encoder NAME": "any argument of the network",
     "--epochs 4, --batch_size 8, --lr 1e-3": "the same field of all stages",
     "--seed 1": "seed of the run (--seed_everything), a number; 0 without it",
-    "--trainer.precision bf16-mixed": "any option of Lightning's Trainer",
+    "--model.net.encoder NAME": "any argument of the network; --trainer.precision bf16-mixed: of Lightning's Trainer",
     "--name NAME": "name of the run, saved in runs/<task>/<name>",
     "--resume [FOLDER]": "continue a run; without FOLDER the newest one",
-    "--folds 5": "segment: train one network for each fold of the groups, and report the mean and spread",
     "--init_from FILE|NAME": "start a new run from the weights of a checkpoint, or of a network that ships",
-    "--ckpt_path best|last|FILE": "checkpoint of validate, test, predict, export and show; several are averaged",
-    "--onnx FILE": "predict with an ONNX export, in ONNX Runtime",
-    "--net NAME": "a network that ships in place of a checkpoint; the command nets lists them",
-    "--print_config": "print the configuration and stop",
+    "--ckpt_path FILE, --net NAME": "checkpoint or shipped network of validate, test, predict, export and show",
     "--trust-config": "allow a configuration to name classes of any package",
-    "--help_all": "list every option",
+    "--help_all, --print_config": "list every option; print the configuration and stop",
 }
 
 
