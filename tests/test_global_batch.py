@@ -85,7 +85,7 @@ class ImageSplits(Dataset[dict[str, Any]]):
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         pair = Noise(16, 1)[key]
-        return {"content": pair["high_res"], "name": pair["name"]}
+        return {"content": pair["high_res"], "style": 0, "name": pair["name"]}
 
 
 class ImageData(DiscData):
@@ -94,8 +94,9 @@ class ImageData(DiscData):
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         return ImageSplits()
 
-    def style(self) -> Tensor:
-        return torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(1)).to(torch.get_default_dtype())
+    def styles(self) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(1)
+        return [torch.rand(3, 24, 24, generator=generator).to(torch.get_default_dtype())]
 
     def calibration_images(self, count: int) -> Tensor:
         images = [ImageSplits()[Key(0, index)]["content"] for index in range(count)]

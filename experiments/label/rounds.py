@@ -36,7 +36,7 @@ def stage_epochs(images: int, *, first: bool) -> tuple[int, int]:
         first: whether the decoder starts from random weights.
 
     >>> stage_epochs(4, first=True), stage_epochs(100, first=False)
-    ((40, 60), (1, 9))
+    ((40, 60), (1, 10))
     """
     batches = max(1, images // _BATCH)
     head = min(_MOST_EPOCHS, max(2, _HEAD_STEPS // batches)) if first else 1
