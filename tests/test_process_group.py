@@ -153,7 +153,7 @@ def test_longest_file_name_is_predicted(trained: Path) -> None:
 @pytest.mark.parametrize("rank", [0, 1])
 def test_all_processes_end_after_a_loader_stands_still(place: Path, rank: int) -> None:
     """Without a limit of its own for the loader, the ranks find out by waiting for each other."""
-    words = [*WORDS, *LONG, *TWO, "--data.num_workers", "1", "--data.timeout", "0", "--ddp.timeout", "0.2"]
+    words = [*WORDS, *LONG, *TWO, "--data.num_workers", "1", "--data.timeout", "0", "--ddp.timeout", "0.5"]
     with RealRun(place, *words) as run:
         run.wait_for(last(place).exists)
         owner = run.process.pid if rank == 0 else run.ranks()[0]
@@ -161,7 +161,7 @@ def test_all_processes_end_after_a_loader_stands_still(place: Path, rank: int) -
         os.kill(pid, signal.SIGSTOP)
         start = time.monotonic()
         assert run.finish() != 0
-        assert time.monotonic() - start < 12 + 60
+        assert time.monotonic() - start < 30 + 60
 
 
 @pytest.mark.parametrize("command", ["fit", "predict"])
