@@ -20,7 +20,7 @@ STEP = 3  # pixels per frame
 
 
 def pan(frames: int, height: int = 120, width: int = 160) -> list[Frame]:
-    """A camera that turns to the right over a photograph."""
+    """A camera that turns to the right over an image."""
     image = cv2.resize(skimage.data.astronaut(), (320, 320), interpolation=cv2.INTER_AREA)
     return [np.ascontiguousarray(image[60 : 60 + height, STEP * n : STEP * n + width]) for n in range(frames)]
 

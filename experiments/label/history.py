@@ -129,7 +129,7 @@ class History:
 
         Args:
             edit: the change.
-            what: the request that made it, for whoever studies the strokes later.
+            what: the request that made it, kept for later study of the strokes.
             sums: checksums of the label map before and after it.
 
         Raises:

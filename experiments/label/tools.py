@@ -18,7 +18,7 @@ _MAX_RADIUS = 5000.0
 
 
 class RequestError(ValueError):
-    """A request of the page that makes no sense; the message says why."""
+    """A request of the page that cannot be carried out; the message gives the reason."""
 
 
 def apply_tool(image: OpenImage, request: Mapping[str, Any], *, classes: int) -> Rect | None:

@@ -1,4 +1,4 @@
-"""Real mouse and key events in a page of ``tests.helpers.browser``, and pictures of it."""
+"""Real mouse and key events in a page of ``tests.helpers.browser``, and screenshots of it."""
 
 import base64
 import itertools
