@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -68,7 +69,7 @@ def test_cached_pixels_equal_decoded_ones(workers: int, cache: ImageCache, tmp_p
     for path in paths:
         file = cache.get(path, 16, Refused())
         np.testing.assert_array_equal(file, resize_image(read_image(path), 16))
-        assert file.flags.writeable
+        assert not file.flags.writeable
     assert len(cache_files(cache)) == 12
 
 
@@ -158,6 +159,53 @@ def test_damaged_cache_file_is_made_again(damage: str, cache: ImageCache, tmp_pa
     file.write_bytes(b"")
     cache.fill(images([path]), 16, workers=0)
     assert file.read_bytes() == whole
+
+
+def test_a_cache_file_is_read_once_and_stays_mapped_when_it_is_removed(cache: ImageCache, tmp_path: Path) -> None:
+    [path] = draw(tmp_path, 1)
+    cache.fill(images([path]), 16, workers=0)
+    first = cache.get(path, 16, Refused())
+    [file] = cache_files(cache)
+    file.unlink()
+    assert cache.get(path, 16, Refused()) is first
+    np.testing.assert_array_equal(first, resize_image(read_image(path), 16))
+
+
+def test_maps_are_not_sent_to_loader_processes(cache: ImageCache, tmp_path: Path) -> None:
+    paths = draw(tmp_path, 8)
+    cache.fill(images(paths), 64, workers=0)
+    before = len(pickle.dumps(cache))
+    first = [cache.get(path, 64, Refused()) for path in paths]
+    assert len(pickle.dumps(cache)) == before
+    copy = pickle.loads(pickle.dumps(cache))
+    for path, pixels in zip(paths, first, strict=True):
+        np.testing.assert_array_equal(copy.get(path, 64, Refused()), pixels)
+
+
+def test_files_beyond_the_largest_number_of_maps_are_read_each_time(
+    cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datamodules.cache.mapped_files._MOST", 1)
+    paths = draw(tmp_path, 2)
+    cache.fill(images(paths), 16, workers=0)
+    kept, other = (cache.get(path, 16, Refused()) for path in paths)
+    assert cache.get(paths[0], 16, Refused()) is kept
+    again = cache.get(paths[1], 16, Refused())
+    assert again is not other
+    np.testing.assert_array_equal(again, other)
+
+
+def test_files_are_read_where_they_cannot_be_mapped(
+    cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [path] = draw(tmp_path, 1)
+    cache.fill(images([path]), 16, workers=0)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to mmap")
+
+    monkeypatch.setattr("torch.from_file", refuse)
+    np.testing.assert_array_equal(cache.get(path, 16, Refused()), resize_image(read_image(path), 16))
 
 
 def test_image_not_filled_is_decoded_and_not_stored(cache: ImageCache, tmp_path: Path) -> None:

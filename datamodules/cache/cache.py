@@ -27,6 +27,7 @@ from datamodules.cache.cache_files import (
     write_cache_file,
 )
 from datamodules.cache.encodings import Encoding
+from datamodules.cache.mapped_files import MappedFiles
 from datamodules.errors import DataError, unwritable
 from datamodules.index.pairs import name_below
 from datamodules.loading.parallel import map_files, raise_together
@@ -63,6 +64,7 @@ class ImageCache:
         self.folder = folder
         self.limit_gb = limit_gb
         self._pinned: dict[Path, tuple[int, int]] = {}
+        self._mapped = MappedFiles()
 
     def pin(self, root: Path, paths: Iterable[Path]) -> str:
         """Records the state of ``paths``: from now on ``get`` refuses a file that has changed.
@@ -83,7 +85,9 @@ class ImageCache:
         return digest.hexdigest()
 
     def get(self, path: Path, size: int, encoding: Encoding) -> NDArray[np.uint8]:
-        """The pixels of ``path`` at ``size``: a new array that may be written to.
+        """The pixels of ``path`` at ``size``: an array that may not be written to if it comes from the cache.
+
+        A cache file is mapped into memory and its checksum compared when it is first read by a process.
 
         Raises:
             DataError: if the file was pinned and has changed, or is not cached and cannot be used.
@@ -94,9 +98,14 @@ class ImageCache:
                 f"{path}: its size or modification time has changed since the run began: restore the file and resume "
                 "the run, or start a new run with the changed data"
             )
+        key = (path, state, size, encoding.label)
+        if (mapped := self._mapped.get(key)) is not None:
+            return mapped
         cache_file = _cache_file(self.folder, path, state, size, encoding)
         pixels = read_cache_file(cache_file, encoding.shape(size))
-        if pixels is None:
+        if pixels is not None:
+            self._mapped.add(key, pixels)
+        else:
             pixels = encoding.encode(path, size)
             if cache_file.exists():  # then it is damaged
                 with contextlib.suppress(OSError):  # a cache that cannot be repaired only costs time

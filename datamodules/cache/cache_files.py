@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from datamodules.io.atomic_file import atomic_path
@@ -47,21 +48,37 @@ def has_length(file: Path, length: int) -> bool:
 
 
 def read_cache_file(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """Reads the pixels of a cache file; ``None`` if it does not exist or is damaged."""
-    header = _header(shape)
-    content = bytearray(file_bytes(shape) + 1)  # one more byte, to notice a file that is too long
+    """Maps the pixels of a cache file into memory after comparing its checksum.
+
+    The memory is the system's page cache, which all processes share. The file may be removed or replaced while it is
+    mapped, and is not kept open.
+
+    Returns:
+        An array that may not be written to; ``None`` if the file does not exist or is damaged.
+    """
+    header, length = _header(shape), file_bytes(shape)
+    if not has_length(path, length):
+        return None
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - takes half the time of Path.open
-            length = file.readinto(content)
-    except OSError:
+        content = _file_content(path, length)
+    except OSError:  # removed since
         return None
-    start, end = len(header), len(content) - 1 - _CHECKSUM_BYTES
-    pixels = memoryview(content)[start:end]
-    if length != len(content) - 1 or content[:start] != header:
+    start, end = len(header), length - _CHECKSUM_BYTES
+    pixels = content[start:end]
+    if len(content) != length or content[:start].tobytes() != header:
         return None
-    if _checksum(pixels) != content[end:-1]:
+    if _checksum(pixels.data) != content[end:].tobytes():
         return None
-    return np.frombuffer(pixels, np.uint8).reshape(shape)
+    pixels.flags.writeable = False
+    return pixels.reshape(shape)
+
+
+def _file_content(path: Path, length: int) -> NDArray[np.uint8]:
+    try:
+        # Unlike numpy.memmap it keeps no file open, and the number of open files is limited.
+        return torch.from_file(str(path), shared=False, size=length, dtype=torch.uint8).numpy()
+    except RuntimeError:  # the file system cannot map files, or the process has too many maps
+        return np.fromfile(path, np.uint8)
 
 
 def write_cache_file(path: Path, pixels: NDArray[np.uint8]) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from datamodules.cache.cache import ImageCache
 from datamodules.images.check import ImageFile
 from datamodules.io.resize import enlarge_to
+from datamodules.io.tensors import writable
 from datamodules.loading.albumentations_compat import A, reseed, strict_compose
 from datamodules.loading.sampler import Key, sample_seed
 
@@ -71,4 +72,4 @@ class PatchCropper:
             border = (self._margin,) * 4
             pixels = np.asarray(cv2.copyMakeBorder(pixels, *border, cv2.BORDER_REFLECT), dtype=np.uint8)
         reseed(self._compose, self.seed(key))
-        return np.ascontiguousarray(self._compose(image=pixels)["image"])
+        return np.ascontiguousarray(self._compose(image=writable(pixels))["image"])

@@ -5,6 +5,7 @@ Randomness is stateless: what is drawn depends on (seed, epoch, index) and on no
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,8 @@ def sample_seed(seed: int, epoch: int, index: int) -> int:
     Returns:
         A number of 32 bits; neighboring arguments give unrelated numbers.
     """
-    return int(np.random.SeedSequence((seed, epoch, index)).generate_state(1)[0])
+    # A tenth of the time of numpy.random.SeedSequence, which was a tenth of the time of a sample of 128 pixels.
+    return int.from_bytes(blake2b(f"{seed} {epoch} {index}".encode(), digest_size=4).digest(), "little")
 
 
 def epoch_order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:

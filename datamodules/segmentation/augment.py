@@ -1,14 +1,18 @@
 """Augmentation of an image together with its mask: the lesson's transforms, and those of one's choice."""
 
 from collections.abc import Sequence
+from random import Random
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.loading.albumentations_compat import A, reseed, strict_compose
+from datamodules.io.tensors import writable
+from datamodules.loading.albumentations_compat import reseed, strict_compose
 from datamodules.segmentation.transform_check import check_transforms
 from datamodules.segmentation.transforms import TransformSpec, build_transforms, describe_transforms
+from datamodules.segmentation.warp import change_light, turn_pair
+
+_OWN_STREAM = 2**32  # beyond the seeds of ``extra``, whose random numbers would otherwise be the same
 
 
 class Augment:
@@ -17,8 +21,8 @@ class Augment:
     Corners left empty by the rotation are filled by reflection. A coverage mask is interpolated linearly like the
     image; a class mask by nearest neighbor, so that no new class numbers appear.
 
-    Departure from the lesson: contrast is a factor about middle gray and brightness an offset, applied together to
-    8-bit values, which are rounded once.
+    Departure from the lesson: contrast is a factor of the values and brightness an offset, applied together to 8-bit
+    values, which are rounded once.
 
     Args:
         rotate: largest angle in degrees, in either direction.
@@ -44,25 +48,9 @@ class Augment:
             raise ValueError(f"rotate must be between 0 and 180 degrees, not {rotate}")
         if not 0 <= light < 1:
             raise ValueError(f"light must be at least 0 and below 1, not {light}")
-        transforms: list[A.BasicTransform] = []
-        if rotate:
-            transforms.append(
-                A.Rotate(
-                    limit=(-rotate, rotate),
-                    interpolation=cv2.INTER_LINEAR,
-                    mask_interpolation=cv2.INTER_LINEAR if coverage else cv2.INTER_NEAREST,
-                    border_mode=cv2.BORDER_REFLECT_101,
-                    p=1.0,
-                )
-            )
-        if flip:
-            transforms.append(A.HorizontalFlip(p=0.5))
-        if light:
-            transforms.append(
-                A.RandomBrightnessContrast(brightness_limit=(-light, light), contrast_limit=(-light, light), p=1.0)
-            )
+        self._rotate, self._flip, self._light, self._coverage = rotate, flip, light, coverage
         self._extra = build_transforms(extra, coverage=coverage)
-        self._compose = strict_compose([*transforms, *self._extra])
+        self._compose = strict_compose(self._extra) if extra else None
         self._text = ", ".join(
             [
                 *([f"rotation by up to {rotate:g} degrees"] if rotate else []),
@@ -102,6 +90,14 @@ class Augment:
         Returns:
             Image and mask of the same shapes and dtypes.
         """
+        draw = Random(seed + _OWN_STREAM)
+        degrees, contrast, brightness = (draw.uniform(-most, most) for most in (self._rotate, self._light, self._light))
+        mirror = self._flip and draw.random() < 0.5
+        image, mask = turn_pair(image, mask, degrees=degrees, mirror=mirror, coverage=self._coverage)
+        if self._light:
+            image = change_light(image, contrast=contrast, brightness=brightness)
+        if self._compose is None:
+            return image, mask
         reseed(self._compose, seed)
-        out = self._compose(image=image, mask=mask)
+        out = self._compose(image=writable(image), mask=writable(mask))
         return out["image"], out["mask"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datamodules.cache.encodings import proportional_shape
 from datamodules.io.resize import resize_classes_to, resize_coverage_to
-from datamodules.io.tensors import unit_range
+from datamodules.io.tensors import unit_range, writable
 from datamodules.segmentation.label_map import IGNORE, LabelMap
 from datamodules.segmentation.mask_io import read_mask_values
 
@@ -122,6 +122,7 @@ def mask_target(mask: NDArray[np.uint8], *, coverage: bool) -> Tensor:
     Returns:
         ``(H, W)``: int64 class numbers; or float32 in [0, 1]. Both are 255 where a pixel is ignored.
     """
+    mask = writable(mask)
     if not coverage:
         return torch.from_numpy(mask).long()
     if mask.ndim == 2:

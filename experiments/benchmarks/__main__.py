@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 #: Name of the command, and its module in this package. Imported late: each has peers that others do not need.
-BENCHMARKS = {"cache": "cache", "label": "label"}
+BENCHMARKS = {"input": "input", "cache": "cache", "label": "label"}
 NEED_DATA = {"label"}
 
 

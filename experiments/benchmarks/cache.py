@@ -28,8 +28,8 @@ from tqdm import tqdm
 
 from datamodules.cache.cache import ImageCache, Item
 from datamodules.cache.encodings import ImageEncoding
+from experiments.benchmarks.noise_images import write_images
 
-WIDTH, HEIGHT = 1918, 1280  # Carvana's
 REQUIRED = 30.0
 
 
@@ -85,19 +85,6 @@ def decode_with_pillow(path: Path, size: int) -> NDArray[np.uint8]:
     """Decodes the whole image and resizes it with Pillow."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB").resize((size, size)))
-
-
-def write_images(folder: Path, count: int) -> list[Path]:
-    """Writes JPEGs of 1/f noise, which has detail at every scale like natural images, of about 430 kB each."""
-    generator = np.random.default_rng(0)
-    paths = [folder / f"{index:03}.jpg" for index in range(count)]
-    for path in tqdm(paths, desc="writing images", unit="file"):
-        pixels = np.full((HEIGHT, WIDTH, 3), 127, np.float32)
-        for cells in (4, 16, 64, 256, 1024):
-            noise = generator.normal(0, 80 / cells**0.4, (cells, cells, 3)).astype(np.float32)
-            pixels += cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=85)
-    return paths
 
 
 if __name__ == "__main__":

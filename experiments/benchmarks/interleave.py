@@ -79,6 +79,7 @@ def interleave(
     options: argparse.Namespace,
     clock: Clock = "wall",
     device: torch.device | str = "cpu",
+    repeats: Mapping[str, int] | None = None,
     title: str = "measuring",
 ) -> Measured:
     """Calls the forms in turns and measures each call.
@@ -89,6 +90,7 @@ def interleave(
         clock: ``"wall"``, or ``"processor"`` for the time of this process on all cores, which other load affects less.
             On a GPU the time between two events is measured.
         device: on which the forms work. The first round on a CPU, and the first 20 on a GPU, are not counted.
+        repeats: calls of a form per measurement, whose time is divided by them; 1 by default.
         title: of the progress bar.
     """
     cuda = torch.device(device).type == "cuda"
@@ -98,7 +100,8 @@ def interleave(
     for number in tqdm(range(warm_up + rounds), desc=title, unit="round", leave=False):
         for name, form in forms.items():
             gc.collect()  # otherwise one form may pay for the garbage of another
-            taken = _gpu_seconds(form) if cuda else _cpu_seconds(form, clock)
+            calls = (repeats or {}).get(name, 1)
+            taken = _gpu_seconds(form, calls) if cuda else _cpu_seconds(form, calls, clock)
             if number >= warm_up:
                 seconds[name].append(taken)
     return Measured(seconds)
@@ -151,19 +154,21 @@ def _rounds(text: str) -> int:
     return number
 
 
-def _cpu_seconds(form: Callable[[], object], clock: Clock) -> float:
+def _cpu_seconds(form: Callable[[], object], calls: int, clock: Clock) -> float:
     now = time.perf_counter if clock == "wall" else time.process_time
     start = now()
-    form()
-    return now() - start
+    for _ in range(calls):
+        form()
+    return (now() - start) / calls
 
 
-def _gpu_seconds(form: Callable[[], object]) -> float:
+def _gpu_seconds(form: Callable[[], object], calls: int) -> float:
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize()
     start.record()
-    form()
+    for _ in range(calls):
+        form()
     end.record()
     torch.cuda.synchronize()
     milliseconds: float = start.elapsed_time(end)
-    return milliseconds / 1e3
+    return milliseconds / 1e3 / calls
