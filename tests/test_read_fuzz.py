@@ -97,7 +97,7 @@ def swap_neighbours(content: bytearray, generator: np.random.Generator) -> bytea
 
 
 def image(path: Path) -> None:
-    pixels = read_image(path, min_side=8)
+    pixels = read_image(path, for_size=8)
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
     assert pixels.shape[2] == 3

@@ -194,19 +194,20 @@ def test_invalid_exif_orientation_is_ignored(corners: NDArray[np.uint8], tmp_pat
 def test_jpeg_is_decoded_at_the_smallest_sufficient_fraction(tmp_path: Path) -> None:
     ramp = np.tile(np.linspace(0, 255, 640).astype(np.uint8)[None, :, None], (320, 1, 3))
     path = save(tmp_path / "a.jpg", ramp, quality=95)
-    shapes = {at: read_image(path, min_side=at).shape[:2] for at in (320, 161, 160, 80, 41, 40, 39, 10)}
+    # by hand: 1/2 is 160 px, at least 1.25 times as much; 1/4 is 80 px, 1.5 times; 1/8 is 40 px, twice as much
+    shapes = {at: read_image(path, for_size=at).shape[:2] for at in (320, 129, 128, 54, 53, 21, 20, 10)}
     assert shapes == {
-        320: (320, 640), 161: (320, 640), 160: (160, 320), 80: (80, 160), 41: (80, 160),
-        40: (40, 80), 39: (40, 80), 10: (40, 80),
+        320: (320, 640), 129: (320, 640), 128: (160, 320), 54: (160, 320), 53: (80, 160),
+        21: (80, 160), 20: (40, 80), 10: (40, 80),
     }  # fmt: skip
     blocks = ramp.reshape(40, 8, 80, 8, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(read_image(path, min_side=40), blocks, atol=2)
+    np.testing.assert_allclose(read_image(path, for_size=20), blocks, atol=2)
     assert image_size(path) == (320, 640)
 
 
 def test_jpeg_with_indivisible_sides_keeps_its_aspect_ratio(tmp_path: Path) -> None:
     path = save(tmp_path / "a.jpg", np.zeros((320, 638, 3), np.uint8))  # 638 / 4 is no whole number
-    assert read_image(path, min_side=40).shape == (160, 319, 3)
+    assert read_image(path, for_size=40).shape == (160, 319, 3)
 
 
 def jpeg(path: Path) -> bytes:

@@ -34,7 +34,7 @@ from datamodules.loading.parallel import map_files, raise_together
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = 1  # part of every name: raise it when an encoding gives other pixels than before
+_FORMAT = 2  # part of every name: raise it when an encoding gives other pixels than before
 
 
 class Item(NamedTuple):

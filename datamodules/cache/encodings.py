@@ -44,8 +44,7 @@ class ImageEncoding:
 
     def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
         """Area means; a JPEG is decoded at a fraction of its size where that is faster."""
-        # Decoded at twice the size or more, the pixels are within 2 gray levels of those from the full image (47 dB).
-        return resize_image(read_image(path, min_side=2 * size), size)
+        return resize_image(read_image(path, for_size=size), size)
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class ProportionalEncoding:
     def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
         """As ``ImageEncoding``, at its own shape."""
         height, width, _ = self.shape(size)
-        return resize_to(read_image(path, min_side=2 * size), height, width)
+        return resize_to(read_image(path, for_size=size), height, width)
 
 
 def proportional_shape(height: int, width: int, size: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from datamodules.io.native_depth import largest_16_bit_value
 from datamodules.loading.parallel import map_files
 
 _GRAY = 2  # mean difference between the channels in gray levels below which an image is gray: JPEG adds less
-_SMALL = 64  # JPEGs are decoded at a fraction of their size, ten times faster; the whole file is read in any case
+_SMALL = 32  # JPEGs are decoded at a fraction of their size, ten times faster; the whole file is read in any case
 ADVICE = "Correct or remove these files, then run again; nothing was trained."
 
 #: Height and width as displayed, 1 for gray and 0 for color, and the largest value of a 16-bit image, -1 for others; or
@@ -126,7 +126,7 @@ def _decode_all(root: Path, paths: Sequence[Path], *, on_bad: OnBad, workers: in
 
 
 def _decode(path: Path) -> tuple[int, int, int, int]:
-    pixels = read_image(path, min_side=_SMALL).astype(np.int16)
+    pixels = read_image(path, for_size=_SMALL).astype(np.int16)
     gray = float((pixels.max(2) - pixels.min(2)).mean()) < _GRAY
     largest = largest_16_bit_value(path)
     return (*image_size(path), int(gray), -1 if largest is None else largest)

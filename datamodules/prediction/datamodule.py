@@ -80,11 +80,11 @@ class PredictDataset(Dataset[PredictSample]):
         """The network's input, and the image's height and width as displayed."""
         if self.size is not None and self.whole:
             size = image_size(listed.path)
-            pixels = resize_to(read_image(listed.path, min_side=self.size), *proportional_shape(*size, self.size))
+            pixels = resize_to(read_image(listed.path, for_size=self.size), *proportional_shape(*size, self.size))
             return byte_tensor(pixels), size
         if self.size is not None:
             # Decoded in the same way whether or not originals are kept, so that the mask does not depend on it.
-            pixels = resize_image(read_image(listed.path, min_side=self.size), self.size)
+            pixels = resize_image(read_image(listed.path, for_size=self.size), self.size)
             return image_tensor(pixels), image_size(listed.path)
         colors = read_native_depth(listed.path)
         values = colors if colors.dtype == np.uint8 else colors.astype(np.int32)

@@ -11,13 +11,13 @@ WIDTH, HEIGHT = 1918, 1280  # Carvana's
 
 
 def write_images(folder: Path, count: int) -> list[Path]:
-    """Writes JPEGs of 1/f noise, which has detail at every scale like natural images, of about 430 kB each."""
+    """Writes JPEGs of 1/f noise, which has detail at every scale like natural images, of about 120 kB as Carvana's."""
     generator = np.random.default_rng(0)
     paths = [folder / f"{index:03}.jpg" for index in range(count)]
     for path in tqdm(paths, desc="writing images", unit="file", leave=False):
         pixels = np.full((HEIGHT, WIDTH, 3), 127, np.float32)
         for cells in (4, 16, 64, 256, 1024):
-            noise = generator.normal(0, 80 / cells**0.4, (cells, cells, 3)).astype(np.float32)
+            noise = generator.normal(0, 80 / cells**0.7, (cells, cells, 3)).astype(np.float32)
             pixels += cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=85)
     return paths

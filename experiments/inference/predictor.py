@@ -136,7 +136,7 @@ class Predictor:
         if isinstance(image, Tensor):
             return [self._segment_array(array, array.shape[:2], module) for array in to_uint8(image)]
         if (path := as_path(image)) is not None:
-            return self._segment_array(read_image(path, min_side=self.size), image_size(path), module)
+            return self._segment_array(read_image(path, for_size=self.size), image_size(path), module)
         if isinstance(image, Image.Image):
             array = pillow_to_rgb(image)
         else:

@@ -58,7 +58,7 @@ def predict(module: ImageTask, path: Path, *, size: int) -> tuple[Probs, Probs]:
     Raises:
         DataError: if the image cannot be read.
     """
-    image = image_tensor(resize_image(read_image(path, min_side=size), size))
+    image = image_tensor(resize_image(read_image(path, for_size=size), size))
     with torch.no_grad():
         both = module(torch.stack([image, image.flip(-1)])).float()
     return with_background(both[0].numpy()), with_background(both[1].flip(-1).numpy())
