@@ -6,7 +6,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from datamodules.io.tensors import byte_tensor, image_tensor
+from datamodules.io.tensors import compact_tensor, image_tensor
 from datamodules.loading.albumentations_compat import A
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.warp import change_light, turn_matrix, turn_pair
@@ -118,5 +118,5 @@ def test_tensors_are_the_transposed_array(shape: tuple[int, int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     for image in (pixels, pixels[::-1, ::-1], pixels[:, : max(1, shape[1] // 2)]):
         expected = torch.from_numpy(image.transpose(2, 0, 1).copy())
-        assert torch.equal(byte_tensor(image), expected)
+        assert torch.equal(compact_tensor(image), expected)
         assert torch.equal(image_tensor(image), expected.float() / 255)

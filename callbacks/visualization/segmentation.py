@@ -45,9 +45,18 @@ class SegmentationFigures(Figures):
         threshold: probability from which a pixel counts as the one class.
         pixels: number of pixels of each validation image in the precision-recall curve. All of them would take
             seconds a batch, and neighboring pixels are similar.
+        channels: of images that are not RGB, the three that are shown; ``None`` for RGB images.
     """
 
-    def __init__(self, *, classes: Sequence[str], threshold: float = 0.5, pixels: int = 1000) -> None:
+    def __init__(
+        self,
+        *,
+        classes: Sequence[str],
+        threshold: float = 0.5,
+        pixels: int = 1000,
+        channels: tuple[int, ...] | None = None,
+    ) -> None:
+        self.channels = channels
         self.classes, self.threshold, self.pixels = tuple(classes), threshold, pixels
         self._binary = len(self.classes) == 1
         self._colors = palette(len(self.classes))
@@ -73,11 +82,11 @@ class SegmentationFigures(Figures):
 
     def draw_sample(self, sample: Sample, *, note: str) -> Tensor:
         """Draws image, target and prediction small, and the wrong pixels large."""
-        image, target, preds = unit_floats(sample.inputs["image"]), *self._maps(sample)
+        image, target, preds = self._rgb(unit_floats(sample.inputs["image"])), *self._maps(sample)
         small = [
             Panel("image", resize_image(image, SMALL)),
-            Panel("target", self._overlay(image, target)),
-            Panel("prediction", self._overlay(image, preds)),
+            Panel("target", self._drawn(image, target)),
+            Panel("prediction", self._drawn(image, preds)),
         ]
         large = pale_gray(resize_image(image, LARGE))
         if self._binary:
@@ -128,7 +137,19 @@ class SegmentationFigures(Figures):
         target = hard_target(_sample_at(sample.inputs["mask"], probs.shape[-2:]), classes=len(self.classes))
         return target, probs[0] >= self.threshold if self._binary else probs.argmax(0)
 
+    def _rgb(self, image: Tensor) -> Tensor:
+        """The shown channels of an image, each stretched from its 2nd to its 98th percentile."""
+        if self.channels is None:
+            return image
+        chosen = image[list(self.channels)].float()
+        marks = torch.quantile(chosen.flatten(1)[:, :: 1 + chosen[0].numel() // 100_000], torch.tensor([0.02, 0.98]), 1)
+        low, high = marks[0].view(3, 1, 1), marks[1].view(3, 1, 1)
+        return ((chosen - low) / (high - low).clamp_min(1e-4)).clamp(0, 1)
+
     def _overlay(self, image: Tensor, classes: Tensor) -> Tensor:
+        return self._drawn(self._rgb(image), classes)
+
+    def _drawn(self, image: Tensor, classes: Tensor) -> Tensor:
         shown, resized = resize_image(image, SMALL), resize_classes(classes, SMALL)
         return (
             draw_mask(shown, resized == 1, self._colors[0])

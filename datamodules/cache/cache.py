@@ -26,7 +26,7 @@ from datamodules.cache.cache_files import (
     read_cache_file,
     write_cache_file,
 )
-from datamodules.cache.encodings import Encoding
+from datamodules.cache.encodings import Encoding, file_state
 from datamodules.cache.mapped_files import MappedFiles
 from datamodules.errors import DataError, unwritable
 from datamodules.index.pairs import name_below
@@ -80,7 +80,7 @@ class ImageCache:
         for path in paths:
             state = None  # a dead link, which the check reports
             with contextlib.suppress(DataError):
-                state = self._pinned[path] = _file_state(path)
+                state = self._pinned[path] = file_state(path)
             digest.update(os.fsencode(f"{name_below(root, path)}\0{state}\0"))
         return digest.hexdigest()
 
@@ -92,7 +92,7 @@ class ImageCache:
         Raises:
             DataError: if the file was pinned and has changed, or is not cached and cannot be used.
         """
-        state = _file_state(path)
+        state = file_state(path)
         if self._pinned.get(path, state) != state:
             raise DataError(
                 f"{path}: its size or modification time has changed since the run began: restore the file and resume "
@@ -129,7 +129,7 @@ class ImageCache:
         unreadable: list[DataError] = []
         for item in items:
             try:
-                cache_file = _cache_file(self.folder, item.path, _file_state(item.path), size, item.encoding)
+                cache_file = _cache_file(self.folder, item.path, file_state(item.path), size, item.encoding)
             except DataError as error:
                 unreadable.append(error)
                 continue
@@ -165,15 +165,6 @@ def _encode(size: int, job: _Job) -> None:
     cache_file, (path, encoding) = job
     if not has_length(cache_file, file_bytes(encoding.shape(size))):
         write_cache_file(cache_file, encoding.encode(path, size))
-
-
-def _file_state(path: Path) -> tuple[int, int]:
-    """Size and modification time in nanoseconds."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return status.st_size, status.st_mtime_ns
 
 
 def _cache_file(folder: Path, path: Path, state: tuple[int, int], size: int, encoding: Encoding) -> Path:

@@ -31,7 +31,9 @@ class Pair:
     mask: Path
 
 
-def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = "") -> tuple[list[Pair], list[Problem]]:
+def pair_by_stem(
+    root: Path, images: Path, masks: Path, *, mask_suffix: str = "", image_suffix: str = ""
+) -> tuple[list[Pair], list[Problem]]:
     """Pairs ``images/sub/name.jpg`` with ``masks/sub/name<mask_suffix>.png``, in any formats.
 
     Both may be the same folder if there is a ``mask_suffix``, and one may be inside the other. Names are compared in
@@ -42,6 +44,8 @@ def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = ""
         images: folder of the images.
         masks: folder of the masks.
         mask_suffix: what follows the image's stem in the stem of its mask, such as ``"_mask"``.
+        image_suffix: what ends the stems of the files that stand for an image and is not part of its name, such as
+            ``"_B04"``, the first band; images without it are left out.
 
     Returns:
         The pairs sorted by key, and a problem for each file without a partner or with several.
@@ -56,7 +60,11 @@ def pair_by_stem(root: Path, images: Path, masks: Path, *, mask_suffix: str = ""
             files = [file for file in files if not file.is_relative_to(masks)]
         elif images.is_relative_to(masks):
             mask_files = [file for file in mask_files if not file.is_relative_to(images)]
-    sources = _by_key(files, images)
+    sources = {
+        key.removesuffix(image_suffix): paths
+        for key, paths in _by_key(files, images).items()
+        if key.endswith(image_suffix)
+    }
     targets: dict[str, list[Path]] = defaultdict(list)
     for key, paths in _by_key(mask_files, masks).items():
         if key.endswith(mask_suffix):

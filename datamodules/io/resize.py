@@ -8,15 +8,35 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.io.tensors import Pixels
+
 
 def resize_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Resizes an image ``(H, W, 3)`` to ``(size, size, 3)``: area mean to shrink, bicubic to enlarge."""
     return _shrink_then_enlarge(image, size, size, cv2.INTER_CUBIC)
 
 
+def resize_bands(image: NDArray[np.uint16], height: int, width: int) -> NDArray[np.uint16]:
+    """As ``resize_to`` for ``(H, W, C)`` of 16 bits and any number of channels."""
+    rows, columns = image.shape[:2]
+    channels = []
+    for channel in np.moveaxis(image.astype(np.float32), 2, 0):
+        shrunk = cv2.resize(channel, (min(columns, width), min(rows, height)), interpolation=cv2.INTER_AREA)
+        channels.append(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_CUBIC))
+    resized: NDArray[np.uint16] = np.rint(np.clip(np.stack(channels, axis=2), 0, 65535)).astype(np.uint16)
+    return resized
+
+
 def resize_to(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Resizes an image ``(H, W, 3)`` to ``(height, width, 3)``: area mean to shrink, bicubic to enlarge."""
     return _shrink_then_enlarge(image, height, width, cv2.INTER_CUBIC)
+
+
+def resize_pixels(image: Pixels, height: int, width: int) -> Pixels:
+    """``resize_to`` for 8 bits, ``resize_bands`` for 16."""
+    if image.dtype == np.uint16:
+        return resize_bands(image.astype(np.uint16, copy=False), height, width)
+    return resize_to(image.astype(np.uint8, copy=False), height, width)
 
 
 def resize_classes(mask: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,15 +14,37 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.batches import PredictBatch
 from datamodules.cache.encodings import proportional_shape
 from datamodules.errors import DataError
+from datamodules.io.bands import BandLayout, to_rgb
 from datamodules.io.image import image_size, read_image
 from datamodules.io.native_depth import read_native_depth
-from datamodules.io.resize import resize_image, resize_to
-from datamodules.io.tensors import byte_tensor, image_tensor
+from datamodules.io.resize import resize_bands, resize_image, resize_to
+from datamodules.io.tensors import compact_tensor, image_tensor
 from datamodules.loading.loader import WatchedLoader
 from datamodules.loading.workers import start_worker
 from datamodules.prediction.image_list import Listed
 
 _UNREADABLE = 16  # side of the black image that replaces one that cannot be read
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownBands:
+    """Images that are not RGB, and the channels that results show.
+
+    Args:
+        layout: where the channels are.
+        shown: indices of three channels.
+    """
+
+    layout: BandLayout
+    shown: tuple[int, ...]
+
+    def rgb(self, path: Path) -> NDArray[np.uint8]:
+        """The shown channels of an image as colors ``(H, W, 3)``.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        return to_rgb(self.layout.read(path), self.shown)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +69,20 @@ class PredictDataset(Dataset[PredictSample]):
         whole: whether images keep their proportions; ``size`` is then the largest length of their shorter side, and
             they are uint8, since they may be large.
         keep_originals: whether samples also hold the image at its own size, in 8 bits.
+        bands: reads images that are not RGB; only with a ``size``.
     """
 
     def __init__(
-        self, *, images: Sequence[Listed], size: int | None, whole: bool = False, keep_originals: bool
+        self,
+        *,
+        images: Sequence[Listed],
+        size: int | None,
+        whole: bool = False,
+        keep_originals: bool,
+        bands: ShownBands | None = None,
     ) -> None:
         self.images, self.size, self.whole, self.keep_originals = images, size, whole, keep_originals
+        self.bands = bands
 
     def __len__(self) -> int:
         return len(self.images)
@@ -66,22 +97,21 @@ class PredictDataset(Dataset[PredictSample]):
         original: NDArray[np.uint8] | None = None
         try:
             image, size = self._read(listed)
-            original = read_image(listed.path) if self.keep_originals else None
+            if self.keep_originals:
+                original = read_image(listed.path) if self.bands is None else self.bands.rgb(listed.path)
         except DataError as error:
             problem, size = str(error), (0, 0)
-            image = (
-                torch.zeros(3, _UNREADABLE, _UNREADABLE, dtype=torch.uint8)
-                if self.size is None or self.whole
-                else torch.zeros(3, self.size, self.size)
-            )
+            image = self._blank()
         return PredictSample(image=image, original=original, size=size, index=index, listed=listed, problem=problem)
 
     def _read(self, listed: Listed) -> tuple[Tensor, tuple[int, int]]:
         """The network's input, and the image's height and width as displayed."""
+        if self.size is not None and self.bands is not None:
+            return self._read_bands(self.bands.layout, listed.path, self.size)
         if self.size is not None and self.whole:
             size = image_size(listed.path)
             pixels = resize_to(read_image(listed.path, for_size=self.size), *proportional_shape(*size, self.size))
-            return byte_tensor(pixels), size
+            return compact_tensor(pixels), size
         if self.size is not None:
             # Decoded in the same way whether or not originals are kept, so that the mask does not depend on it.
             pixels = resize_image(read_image(listed.path, for_size=self.size), self.size)
@@ -89,6 +119,19 @@ class PredictDataset(Dataset[PredictSample]):
         colors = read_native_depth(listed.path)
         values = colors if colors.dtype == np.uint8 else colors.astype(np.int32)
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1))), (colors.shape[0], colors.shape[1])
+
+    def _blank(self) -> Tensor:
+        """Takes the place of an image that cannot be read."""
+        channels = 3 if self.bands is None else self.bands.layout.channels
+        if self.size is not None and not self.whole:
+            return torch.zeros(channels, self.size, self.size)
+        return torch.zeros(channels, _UNREADABLE, _UNREADABLE, dtype=torch.uint8)
+
+    def _read_bands(self, layout: BandLayout, path: Path, size: int) -> tuple[Tensor, tuple[int, int]]:
+        channels = layout.read(path)
+        height, width = channels.shape[:2]
+        shape = proportional_shape(height, width, size) if self.whole else (size, size)
+        return image_tensor(resize_bands(channels, *shape)), (height, width)
 
 
 def collate_predict(samples: Sequence[PredictSample]) -> PredictBatch:
@@ -117,6 +160,7 @@ class PredictDataModule(LightningDataModule):
         num_workers: loader processes.
         keep_originals: whether batches also hold the images at their own size, in 8 bits.
         timeout: seconds that the loader processes may take for a batch; 0 waits without a limit.
+        bands: reads images that are not RGB; only with a ``size``.
     """
 
     def __init__(
@@ -129,11 +173,12 @@ class PredictDataModule(LightningDataModule):
         num_workers: int,
         keep_originals: bool,
         timeout: float = 0.0,
+        bands: ShownBands | None = None,
     ) -> None:
         super().__init__()
         # After super(), which sets it too: a rank may have no images, since the list is not padded.
         self.allow_zero_length_dataloader_with_multiple_devices = True
-        self.data = PredictDataset(images=images, size=size, whole=whole, keep_originals=keep_originals)
+        self.data = PredictDataset(images=images, size=size, whole=whole, keep_originals=keep_originals, bands=bands)
         self.batch_size, self.num_workers, self.timeout = batch_size, num_workers, timeout
 
     def predict_dataloader(self) -> DataLoader[PredictSample]:

@@ -22,7 +22,7 @@ class Augment:
     image; a class mask by nearest neighbor, so that no new class numbers appear.
 
     Departure from the lesson: contrast is a factor of the values and brightness an offset, applied together to 8-bit
-    values, which are rounded once.
+    values, which are rounded once; for images with 16 bits see ``relative_light``.
 
     Args:
         rotate: largest angle in degrees, in either direction.
@@ -64,25 +64,29 @@ class Augment:
         """The transforms with their strength, for reports; empty if there are none."""
         return self._text
 
-    def check(self, *, size: int, classes: int) -> None:
+    def check(self, *, size: int, classes: int, channels: int | None = None) -> None:
         """Tries the transforms of ``extra`` on a made-up image.
 
         Args:
             size: side of the images in pixels.
             classes: number of classes; 1 for masks of foreground coverage.
+            channels: channels of images with 16 bits; ``None`` for RGB images with 8.
 
         Raises:
             DataError: see ``check_transforms``.
         """
-        check_transforms(self._extra, size=size, classes=classes)
+        if channels is None:
+            check_transforms(self._extra, size=size, classes=classes)
+        else:
+            check_transforms(self._extra, size=size, classes=classes, channels=channels, dtype=np.uint16)
 
     def __call__(
-        self, image: NDArray[np.uint8], mask: NDArray[np.uint8], *, seed: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        self, image: NDArray[np.uint8] | NDArray[np.uint16], mask: NDArray[np.uint8], *, seed: int
+    ) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], NDArray[np.uint8]]:
         """Augments one pair.
 
         Args:
-            image: ``(H, W, 3)`` uint8 RGB; not changed.
+            image: ``(H, W, C)`` uint8 or uint16; not changed.
             mask: ``(H, W)`` uint8, coverage (0 to 255) or class numbers, or ``(H, W, 2)``, coverage and ignored
                 pixels; not changed.
             seed: seed of all random draws.

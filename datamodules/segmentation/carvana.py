@@ -33,7 +33,7 @@ class CarvanaDataModule(SegmentDataModule):
     """
 
     def __init__(self, *, image_dir: str = "train", mask_dir: str = "train_masks", **options: Any) -> None:
-        super().__init__(class_list=ClassList(names=("car",)), **options)
+        super().__init__(class_list=ClassList(names=("car",)), layout=None, **options)
         self._image_dir, self._mask_dir = image_dir, mask_dir
 
     def sample_root(self) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import OnBad, Problem, raise_or_skip
+from datamodules.io.bands import BandLayout
 from datamodules.io.native_depth import depth_notes
 from datamodules.loading.parallel import map_files
 from datamodules.segmentation.label_map import ClassList
@@ -77,6 +78,7 @@ def check_pairs(
     pairs: Sequence[Pair],
     classes: ClassList,
     *,
+    layout: BandLayout | None = None,
     found: Sequence[Problem] = (),
     on_bad: OnBad = "error",
     workers: int,
@@ -87,6 +89,7 @@ def check_pairs(
         root: the data's root, for names.
         pairs: the images and masks.
         classes: the class list.
+        layout: channels of the images; ``None`` for RGB images.
         found: problems that are known already, reported together with those found here.
         on_bad: whether images that cannot be used, up to one in a hundred, are left out.
         workers: number of processes.
@@ -94,7 +97,7 @@ def check_pairs(
     Raises:
         DataError: names the first twenty problems and counts all.
     """
-    outcomes = map_files(partial(check_pair, root), pairs, workers=workers, title="checking images and masks")
+    outcomes = map_files(partial(check_pair, root, layout), pairs, workers=workers, title="checking images and masks")
     checks = [check for check in outcomes if not isinstance(check, DataError)]
     checked = list(zip(pairs, checks, strict=True))
     unknown = unknown_values(root, checked, classes)

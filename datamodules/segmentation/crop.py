@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DataError
-from datamodules.io.resize import resize_classes_to, resize_coverage_to, resize_to
+from datamodules.io.resize import resize_classes_to, resize_coverage_to, resize_pixels
+from datamodules.io.tensors import Pixels
 from datamodules.segmentation.label_map import IGNORE
 from datamodules.stage import Stage
 
-_Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+_Pair = tuple[Pixels, NDArray[np.uint8]]
 
 
 class RandomCrop:
@@ -32,16 +33,16 @@ class RandomCrop:
     def __init__(self, side: int, *, scale: tuple[float, float] = (1.0, 1.0), coverage: bool) -> None:
         self.side, self.scale, self.coverage = side, scale, coverage
 
-    def __call__(self, image: NDArray[np.uint8], mask: NDArray[np.uint8], *, seed: int) -> _Pair:
+    def __call__(self, image: Pixels, mask: NDArray[np.uint8], *, seed: int) -> _Pair:
         """Crops one pair.
 
         Args:
-            image: ``(H, W, 3)``; not changed.
+            image: ``(H, W, C)`` uint8 or uint16; not changed.
             mask: ``(H, W)`` class numbers, or ``(H, W, 2)`` coverage and ignored pixels; not changed.
             seed: seed of scale and place.
 
         Returns:
-            Image ``(side, side, 3)`` and mask ``(side, side)`` or ``(side, side, 2)``.
+            Image ``(side, side, C)`` and mask ``(side, side)`` or ``(side, side, 2)``.
         """
         # The second number separates this stream from that of the augmentation, which has the same seed.
         draw = np.random.default_rng((seed, 1))
@@ -50,7 +51,7 @@ class RandomCrop:
         top, left = (_place(length, window, draw.random()) for length in image.shape[:2])
         part, labels = _cut(image, mask, top, left, window)
         labels = (resize_coverage_to if self.coverage else resize_classes_to)(labels, self.side, self.side)
-        return resize_to(part, self.side, self.side), np.ascontiguousarray(labels)
+        return resize_pixels(part, self.side, self.side), np.ascontiguousarray(labels)
 
 
 def checked_crops(scale: tuple[float, float], crops: int) -> tuple[tuple[float, float], int]:
@@ -82,7 +83,7 @@ def _place(length: int, window: int, random: float) -> int:
     return low + min(int(random * (high - low + 1)), high - low)
 
 
-def _cut(image: NDArray[np.uint8], mask: NDArray[np.uint8], top: int, left: int, window: int) -> _Pair:
+def _cut(image: Pixels, mask: NDArray[np.uint8], top: int, left: int, window: int) -> _Pair:
     height, width = image.shape[:2]
     bottom, right = top + window, left + window
     rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
@@ -91,7 +92,12 @@ def _cut(image: NDArray[np.uint8], mask: NDArray[np.uint8], top: int, left: int,
     if not any(border):
         return part, labels
     ignored = (IGNORE,) * 4 if mask.ndim == 2 else (0, IGNORE, 0, 0)
-    return (
-        np.asarray(cv2.copyMakeBorder(part, *border, cv2.BORDER_REFLECT), np.uint8),
-        np.asarray(cv2.copyMakeBorder(labels, *border, cv2.BORDER_CONSTANT, value=ignored), np.uint8),
-    )
+    reflected = image[_mirrored(top, bottom, height)[:, None], _mirrored(left, right, width)]
+    return reflected, np.asarray(cv2.copyMakeBorder(labels, *border, cv2.BORDER_CONSTANT, value=ignored), np.uint8)
+
+
+def _mirrored(start: int, end: int, length: int) -> NDArray[np.intp]:
+    """Pixels of an axis that stand at ``start`` to ``end`` if it is mirrored at both ends without end."""
+    places = np.arange(start, end) % (2 * length)
+    mirrored: NDArray[np.intp] = np.minimum(places, 2 * length - 1 - places)
+    return mirrored

@@ -16,8 +16,10 @@ from datamodules.index.folder_scan import count_suffixes, scan_folder
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split, fold_of, held_out, subsample
+from datamodules.io.bands import BandLayout
 from datamodules.io.image_file import SUFFIXES
 from datamodules.segmentation.augment import Augment
+from datamodules.segmentation.channel_statistics import load_statistics, statistics_text
 from datamodules.segmentation.check import CheckResult, check_pairs, stored_result
 from datamodules.segmentation.crop import RandomCrop, check_scale, checked_crops
 from datamodules.segmentation.dataset import (
@@ -55,6 +57,7 @@ class SegmentDataModule(FileDataModule):
         only_transforms: whether ``transforms`` replace rotation, flip and light.
         random_scale: smallest and largest scale at which stages with ``crop`` crop; other stages ignore it.
         crops: crops of each training image in one epoch of a stage with ``crop``.
+        layout: channels of the images, which are then read with up to 16 bits; ``None`` for RGB images with 8.
         **options: of ``FileDataModule``.
     """
 
@@ -72,12 +75,13 @@ class SegmentDataModule(FileDataModule):
         only_transforms: bool = False,
         random_scale: tuple[float, float] = (1.0, 1.0),
         crops: int = 1,
+        layout: BandLayout | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         if folds < 0 or folds == 1 or not 1 <= fold <= max(1, folds):
             raise ValueError(f"folds must be 0 or at least 2, and fold from 1 to folds, not {folds} and {fold}")
-        self.class_list, self._val_share = class_list, val_share
+        self.class_list, self._val_share, self.layout = class_list, val_share, layout
         self._folds, self._fold = folds, fold
         if only_transforms:
             rotate, flip, light = 0.0, False, 0.0
@@ -109,6 +113,7 @@ class SegmentDataModule(FileDataModule):
         Raises:
             DataError: names all problems of the data.
         """
+        self.planned = stages
         for stage in stages:
             self._augment_of(stage)
         ready = self._load()
@@ -121,6 +126,25 @@ class SegmentDataModule(FileDataModule):
             self.cache.fill(cache_items(ready.samples, whole=whole), size, workers=self._preparing_workers())
             shape = f"{size} px" if whole else f"{size} x {size} px"
             print(f"  cache at {shape}: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
+        if (measured := self.channel_statistics()) is not None:
+            print("  channels, mean (standard deviation): " + statistics_text(*measured))
+
+    def channel_statistics(self) -> tuple[list[float], list[float]] | None:
+        """Mean and standard deviation of each channel of the training images; ``None`` for RGB images with 8 bits.
+
+        They are measured at the smallest size of the planned stages, once: later runs read the result.
+        """
+        if self.layout is None or not self.planned:
+            return None
+        samples, first = self._load().samples["train"], min(self.planned, key=lambda stage: stage.size)
+        return load_statistics(
+            samples,
+            layout=self.layout,
+            cache=self.cache,
+            size=first.size,
+            whole=first.crop is not None,
+            results=self._checks,
+        )
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """The training images or crops of them, augmented if ``stage.augment``.
@@ -189,7 +213,8 @@ class SegmentDataModule(FileDataModule):
         if not stage.augment:
             return None
         if stage.train_size not in self._tried:
-            self._augment.check(size=stage.train_size, classes=len(self.class_names))
+            channels = None if self.layout is None else self.layout.channels
+            self._augment.check(size=stage.train_size, classes=len(self.class_names), channels=channels)
             self._tried.add(stage.train_size)
         return self._augment
 
@@ -201,11 +226,13 @@ class SegmentDataModule(FileDataModule):
         if self._ready is None:
             root = self.data_root()
             index = self.find_pairs(root)
-            files = (path for pair in index.pairs for path in (pair.image, pair.mask))
+            files = (path for pair in index.pairs for path in (*self._image_files(pair), pair.mask))
             self._digest = self.cache.pin(root, files)
             check, seconds = self._check(root, index)
             self.skipped = [*(str(problem) for problem in index.problems), *check.bad.values()]
-            samples = make_samples(self._split(index, check), check, one_class=self.class_list.one_class)
+            samples = make_samples(
+                self._split(index, check), check, one_class=self.class_list.one_class, layout=self.layout
+            )
             self._ready = SegmentData(root=root, index=index, check=check, seconds=seconds, samples=samples)
         return self._ready
 
@@ -217,8 +244,9 @@ class SegmentDataModule(FileDataModule):
                 f"the data root {root} holds no images{found}: put images and masks in it "
                 f"({', '.join(sorted(SUFFIXES))}), or name another folder"
             )
-        files = (path for pair in index.pairs for path in (pair.image, pair.mask))
-        path = result_path(self._checks, files, about=str(self.class_list))
+        files = (path for pair in index.pairs for path in (*self._image_files(pair), pair.mask))
+        about = str(self.class_list) if self.layout is None else f"{self.class_list} {self.layout}"
+        path = result_path(self._checks, files, about=about)
         check = stored_result(read_result(path))
         # A stored result is not used if there are problems: all are then found again and reported together.
         if check is not None and not index.problems and (self._on_bad == "skip" or not check.bad):
@@ -228,6 +256,7 @@ class SegmentDataModule(FileDataModule):
             root,
             index.pairs,
             self.class_list,
+            layout=self.layout,
             found=index.problems,
             on_bad=self._on_bad,
             workers=self._preparing_workers(),
@@ -255,3 +284,6 @@ class SegmentDataModule(FileDataModule):
                 raise DataError(f"no image is in the split '{name}' of {self.root}: give it at least one")
             parts[name] = subsample(pairs, share=self._keep_pct, name=lambda pair: pair.name)
         return parts
+
+    def _image_files(self, pair: Pair) -> tuple[Path, ...]:
+        return (pair.image,) if self.layout is None else self.layout.files(pair.image)

@@ -9,8 +9,7 @@ from torch.utils.data import Dataset
 
 from datamodules.batches import NativeSegmentBatch
 from datamodules.cache.cache import ImageCache
-from datamodules.cache.encodings import IMAGE
-from datamodules.io.tensors import byte_tensor, image_tensor
+from datamodules.io.tensors import compact_tensor, image_tensor
 from datamodules.loading.sampler import Key, sample_seed
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.crop import RandomCrop
@@ -19,7 +18,7 @@ from datamodules.segmentation.samples import Sample
 
 
 class SegmentDataset(Dataset[dict[str, Any]]):
-    """Samples at one size: ``image`` (3, S, S) float32 in [0, 1]; ``mask`` (S, S); ``name``. See ``SegmentBatch``.
+    """Samples at one size: ``image`` (C, S, S) float32 in [0, 1]; ``mask`` (S, S); ``name``. See ``SegmentBatch``.
 
     Augmentation is a function of (seed, epoch, index), independent of worker and order.
 
@@ -51,7 +50,7 @@ class SegmentDataset(Dataset[dict[str, Any]]):
             DataError: if a file was removed or damaged since it was checked.
         """
         sample = self._samples[key.index]
-        image = self._cache.get(sample.image, self._size, IMAGE)
+        image = sample.pixels(self._cache, self._size, whole=False)
         mask = self._cache.get(sample.mask, self._size, sample.encoding)
         if self._augment is not None:
             image, mask = self._augment(image, mask, seed=sample_seed(self._seed, key.epoch, key.index))
@@ -105,7 +104,7 @@ class CropDataset(Dataset[dict[str, Any]]):
         """
         sample = self._samples[key.index // self._crops]
         seed = sample_seed(self._seed, key.epoch, key.index)
-        image = self._cache.get(sample.image, self._size, sample.whole_image)
+        image = sample.pixels(self._cache, self._size, whole=True)
         mask = self._cache.get(sample.mask, self._size, sample.whole_mask)
         if sample.coverage and mask.ndim == 2:
             mask = np.dstack([mask, np.zeros_like(mask)])  # pixels beyond the border will be ignored
@@ -120,9 +119,9 @@ class CropDataset(Dataset[dict[str, Any]]):
 
 
 class WholeDataset(Dataset[dict[str, Any]]):
-    """Whole validation images with their proportions kept: ``image`` (3, h, w) uint8, ``mask`` (h, w), ``name``.
+    """Whole validation images with their proportions kept: ``image`` (C, h, w), ``mask`` (h, w), ``name``.
 
-    The image is uint8 because it may be large; the mask is as in ``SegmentBatch``.
+    RGB images are uint8, since they may be large, other images float32 in [0, 1]; the mask is as in ``SegmentBatch``.
 
     Args:
         samples: in the order of their index.
@@ -149,7 +148,7 @@ class WholeDataset(Dataset[dict[str, Any]]):
         sample = self._samples[key.index]
         mask = self._cache.get(sample.mask, self._size, sample.whole_mask)
         return {
-            "image": byte_tensor(self._cache.get(sample.image, self._size, sample.whole_image)),
+            "image": compact_tensor(sample.pixels(self._cache, self._size, whole=True)),
             "mask": mask_target(mask, coverage=sample.coverage),
             "name": sample.name,
         }
@@ -182,10 +181,8 @@ class NativeSegmentDataset(Dataset[dict[str, Any]]):
             DataError: if a file was removed or damaged since it was checked.
         """
         sample = self._samples[key.index]
-        if self._whole:
-            image = byte_tensor(self._cache.get(sample.image, self._size, sample.whole_image))
-        else:
-            image = image_tensor(self._cache.get(sample.image, self._size, IMAGE))
+        pixels = sample.pixels(self._cache, self._size, whole=self._whole)
+        image = compact_tensor(pixels) if self._whole else image_tensor(pixels)
         mask = torch.from_numpy(sample.encoding.class_numbers(sample.mask))
         return {"image": image, "mask": mask, "name": sample.name}
 

@@ -10,6 +10,7 @@ from datamodules.errors import DataError
 from datamodules.index.pairs import IMAGE_WITHOUT_MASK, Pair, name_below, pair_by_stem
 from datamodules.index.problems import Problem
 from datamodules.index.splits import Split, group_pairs, groups_across_splits, read_split_file
+from datamodules.io.bands import BandLayout
 from datamodules.segmentation.datamodule import SegmentDataModule
 from datamodules.segmentation.label_map import ClassList
 from datamodules.segmentation.layouts import SPLIT_FIELD, Layout, find_layout, split_folders
@@ -42,6 +43,12 @@ class FolderDataModule(SegmentDataModule):
         split_file: CSV with the columns ``name`` and ``split`` (train, val, test), relative to ``root``.
         group_pattern: regular expression searched for in the name. Images with the same match (of the first
             parenthesis, if there is one) form a group, which is never divided between splits.
+        channels: number of channels of TIFFs with more or fewer than three, or with 16 bits, all of which are kept; the
+            network's ``in_channels`` must agree. ``None`` reads every image as RGB with 8 bits.
+        bands: names of the bands of images with one file for each, in the order of the channels: with ``[B04, B08]``
+            the image ``a`` has the files ``a_B04.tif`` and ``a_B08.tif``. Files of other bands are left out.
+        show_channels: the three channels that figures show as red, green and blue, counted from 0; by default the
+            first three. Each is stretched from its 2nd to its 98th percentile.
         **options: of ``SegmentDataModule``.
 
     Raises:
@@ -59,10 +66,17 @@ class FolderDataModule(SegmentDataModule):
         mask_suffix: str | None = None,
         split_file: str | None = None,
         group_pattern: str | None = None,
+        channels: int | None = None,
+        bands: Sequence[str] = (),
+        show_channels: Sequence[int] | None = None,
         **options: Any,
     ) -> None:
         names = tuple(name.strip() for name in classes.split(",")) if isinstance(classes, str) else tuple(classes)
-        super().__init__(class_list=ClassList(names=names, ignore=ignore, threshold=mask_threshold), **options)
+        band_layout = _band_layout(channels, tuple(bands))
+        super().__init__(
+            class_list=ClassList(names=names, ignore=ignore, threshold=mask_threshold), layout=band_layout, **options
+        )
+        self.shown = _shown_channels(band_layout, show_channels)
         self._layout: Layout | None = None
         if image_dir is not None or mask_dir is not None:
             self._layout = Layout(
@@ -88,7 +102,8 @@ class FolderDataModule(SegmentDataModule):
         pairs: list[Pair] = []
         splits: dict[str, Split] = {}
         for split, images, masks in _folders_by_split(root, layout):
-            part, wrong = pair_by_stem(root, images, masks, mask_suffix=layout.mask_suffix)
+            suffix = self.layout.suffix if self.layout else ""
+            part, wrong = pair_by_stem(root, images, masks, mask_suffix=layout.mask_suffix, image_suffix=suffix)
             pairs += part
             problems += wrong
             splits |= {pair.name: split for pair in part} if split else {}
@@ -127,6 +142,29 @@ class FolderDataModule(SegmentDataModule):
                 f"and --data.mask_dir"
             )
         return inside
+
+
+def _band_layout(channels: int | None, bands: tuple[str, ...]) -> BandLayout | None:
+    if channels is not None and channels < 1:
+        raise DataError(f"channels must be at least 1, not {channels}")
+    if len(set(bands)) < len(bands):
+        raise DataError(f"bands names a band twice: {', '.join(bands)}")
+    if bands and channels not in (None, len(bands)):
+        raise DataError(f"channels is {channels}, but bands names {len(bands)}: leave channels out")
+    count = len(bands) or channels
+    return None if count is None else BandLayout(count, bands)
+
+
+def _shown_channels(layout: BandLayout | None, asked: Sequence[int] | None) -> tuple[int, ...] | None:
+    """The channels that figures show; ``None`` for RGB images."""
+    if layout is None:
+        if asked is not None:
+            raise DataError("show_channels is for images with channels or bands: name these too, or leave it out")
+        return None
+    shown = tuple(asked) if asked is not None else (0, 1, 2) if layout.channels >= 3 else (0, 0, 0)
+    if len(shown) != 3 or not all(0 <= channel < layout.channels for channel in shown):
+        raise DataError(f"show_channels must be three numbers from 0 to {layout.channels - 1}, not {list(shown)}")
+    return shown
 
 
 def _folders_by_split(root: Path, layout: Layout) -> list[tuple[Split | None, Path, Path]]:

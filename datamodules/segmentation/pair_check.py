@@ -7,6 +7,7 @@ from pathlib import Path
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair, name_below
 from datamodules.index.problems import Problem
+from datamodules.io.bands import BandLayout
 from datamodules.io.image import read_image
 from datamodules.io.image_file import MULTI_FRAME_SUFFIXES, Header, count_frames, read_header
 from datamodules.io.native_depth import largest_16_bit_value
@@ -43,11 +44,12 @@ class PairCheck:
     problems: tuple[Problem, ...]
 
 
-def check_pair(root: Path, pair: Pair) -> PairCheck:
+def check_pair(root: Path, layout: BandLayout | None, pair: Pair) -> PairCheck:
     """Decodes an image and its mask, and compares their sizes.
 
     Args:
         root: the data's root, for names.
+        layout: channels of the images; ``None`` for RGB images.
         pair: the files.
     """
     problems: list[Problem] = []
@@ -56,10 +58,14 @@ def check_pair(root: Path, pair: Pair) -> PairCheck:
     colors: Mapping[int, Color] = {}
     drawn: DrawnOn = "same"
     try:
-        read_image(pair.image, for_size=_SMALL)
-        header, largest, frames = read_header(pair.image), largest_16_bit_value(pair.image), _frames(pair.image)
+        if layout is None:
+            read_image(pair.image, for_size=_SMALL)
+            header, largest, frames = read_header(pair.image), largest_16_bit_value(pair.image), _frames(pair.image)
+        else:
+            pixels = layout.read(pair.image)
+            header = Header(height=pixels.shape[0], width=pixels.shape[1], orientation=1)
     except DataError as error:
-        problems.append(_unreadable(root, pair.image, error))
+        problems += [_unreadable(root, pair.image, error)]
     try:
         pages = _frames(pair.mask)
         if pages > 1:

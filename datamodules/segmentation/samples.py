@@ -4,10 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from datamodules.cache.cache import Item
-from datamodules.cache.encodings import IMAGE, ProportionalEncoding
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.cache.cache import ImageCache, Item
+from datamodules.cache.encodings import IMAGE, BandsEncoding, ImageEncoding, ProportionalEncoding, bands_encoding
 from datamodules.index.pairs import Pair
 from datamodules.index.splits import Split
+from datamodules.io.bands import BandLayout
 from datamodules.segmentation.check import CheckResult
 from datamodules.segmentation.label_map import LabelMap
 from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding
@@ -15,7 +19,7 @@ from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEnc
 
 @dataclass(frozen=True)
 class Sample:
-    """An image, its mask, and how the mask's file is decoded.
+    """An image, its mask, and how both are decoded.
 
     Args:
         name: relative to the data's root.
@@ -23,6 +27,7 @@ class Sample:
         mask: file of the mask.
         encoding: encoding of the mask as a square.
         shape: height and width of the image as displayed.
+        bands: encoding of an image that is not RGB, as a square.
     """
 
     name: str
@@ -30,34 +35,62 @@ class Sample:
     mask: Path
     encoding: CoverageEncoding | ClassesEncoding
     shape: tuple[int, int]
+    bands: BandsEncoding | None = None
 
     @property
     def coverage(self) -> bool:
         """Whether the mask holds foreground coverage rather than class numbers."""
         return isinstance(self.encoding, CoverageEncoding)
 
-    @property
-    def whole_image(self) -> ProportionalEncoding:
-        """Encoding of the image with its proportions kept."""
-        return ProportionalEncoding(*self.shape)
+    def image_encoding(self, *, whole: bool) -> ImageEncoding | ProportionalEncoding | BandsEncoding:
+        """Encoding of the image, as a square or with its proportions kept."""
+        if self.bands is not None:
+            return replace(self.bands, whole=self.shape) if whole else self.bands
+        return ProportionalEncoding(*self.shape) if whole else IMAGE
 
     @property
     def whole_mask(self) -> CoverageEncoding | ClassesEncoding:
         """Encoding of the mask with the proportions of the image."""
         return replace(self.encoding, whole=self.shape)
 
+    def pixels(self, cache: ImageCache, size: int, *, whole: bool) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        """The image ``(h, w, C)``, a new array.
+
+        Raises:
+            DataError: if the file was removed or damaged since it was checked.
+        """
+        stored = cache.get(self.image, size, self.image_encoding(whole=whole))
+        return stored if self.bands is None else BandsEncoding.pixels(stored)
+
 
 def make_samples(
-    parts: Mapping[Split, Sequence[Pair]], check: CheckResult, *, one_class: bool
+    parts: Mapping[Split, Sequence[Pair]], check: CheckResult, *, one_class: bool, layout: BandLayout | None
 ) -> dict[Split, list[Sample]]:
-    """Combines the files of every split with what the check found out about them."""
+    """Combines the files of every split with what the check found out about them.
+
+    Args:
+        parts: images and masks by split.
+        check: values, sizes and orientations.
+        one_class: whether masks hold foreground coverage instead of class numbers.
+        layout: channels of the images; ``None`` for RGB images.
+
+    Raises:
+        DataError: if a file of an image is missing.
+    """
     label_map = LabelMap(check.mapping)
     encoding = CoverageEncoding if one_class else ClassesEncoding
     encodings = {orientation: encoding(label_map, orientation) for orientation in range(1, 9)}
     return {
         split: [
-            Sample(p.name, p.image, p.mask, encodings[check.orientations.get(p.name, 1)], check.shapes[p.name])
-            for p in pairs
+            Sample(
+                name=pair.name,
+                image=pair.image,
+                mask=pair.mask,
+                encoding=encodings[check.orientations.get(pair.name, 1)],
+                shape=check.shapes[pair.name],
+                bands=None if layout is None else bands_encoding(layout, pair.image),
+            )
+            for pair in pairs
         ]
         for split, pairs in parts.items()
     }
@@ -71,6 +104,11 @@ def cache_items(samples: Mapping[Split, Iterable[Sample]], *, whole: bool) -> li
         whole: whether images keep their proportions.
     """
     unique = {sample.name: sample for split in samples.values() for sample in split}
-    if whole:
-        return [item for s in unique.values() for item in (Item(s.image, s.whole_image), Item(s.mask, s.whole_mask))]
-    return [item for s in unique.values() for item in (Item(s.image, IMAGE), Item(s.mask, s.encoding))]
+    return [
+        item
+        for s in unique.values()
+        for item in (
+            Item(s.image, s.image_encoding(whole=whole)),
+            Item(s.mask, s.whole_mask if whole else s.encoding),
+        )
+    ]

@@ -154,6 +154,7 @@ class DarkroomCLI(LightningCLI):
         with constructor_errors():
             for stage in (*self.stages, self.stage):
                 self.model.set_stage(stage)
+        self.spec.check_data(self.model, self.datamodule)
         if checkpoint is None and config.init_from is not None:
             weights = read_initial_weights(config.init_from, self.plan.task_name)
             self.initialized = self.spec.init_from(self.model, weights)

@@ -59,6 +59,8 @@ def run(context: RunContext) -> int:
     """
     if context.checkpoint is None:
         raise UsageError("export needs a trained network: name one with --ckpt_path FILE")
+    if (channels := getattr(getattr(context.model.net, "encoder", None), "in_channels", 3)) != 3:
+        raise UsageError(f"export is for networks of RGB images; this one takes {channels} channels")
     formats = parse_formats(context.config.format)
     if context.config.script and "onnx" not in formats:
         raise UsageError(f"--script copies {SCRIPT.name}, which runs ONNX files: add onnx to --format")

@@ -57,7 +57,7 @@ def run(context: RunContext) -> int:
         )
         print(report.summary(out))
         problems += report.problems
-    unread = unread_pages(images)
+    unread = [] if output.all_pages else unread_pages(images)
     for line in [*unread, *inputs.lines()] if context.trainer.is_global_zero else ():
         print(line)
     if output.remark and context.trainer.is_global_zero:
@@ -73,6 +73,7 @@ def _request(context: RunContext, images: Sequence[Listed], out: Path) -> Predic
         images=images,
         folder=out,
         options=context.config,
+        data=context.datamodule,
         stage=context.stage,
         trained_stages=stages[: last + 1],
         ranks=trainer.world_size,

@@ -21,7 +21,7 @@ from datamodules.errors import DataError
 from datamodules.io.image import image_size, pillow_to_rgb, read_image
 from datamodules.io.native_depth import pillow_colors, pillow_extras, read_extras, read_native_depth
 from datamodules.io.resize import resize_image, resize_to
-from datamodules.io.tensors import byte_tensor, image_tensor
+from datamodules.io.tensors import compact_tensor, image_tensor
 from experiments.cli.precision import cpu_has_bf16, slow_bf16
 from experiments.inference.inputs import ImageInput, as_path, check_array, check_tensor, to_uint8
 from experiments.inference.results import Segmentation
@@ -149,7 +149,7 @@ class Predictor:
     ) -> Segmentation:
         if self.whole:
             shape = proportional_shape(size[0], size[1], self.size)
-            batch = byte_tensor(resize_to(array, *shape))[None]
+            batch = compact_tensor(resize_to(array, *shape))[None]
         else:
             batch = image_tensor(resize_image(array, self.size))[None]
         (probs,) = self._run(batch).float().numpy()

@@ -1,20 +1,26 @@
 """Segmentation: figures, options and files of ``predict``."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 from jsonargparse import ArgumentParser
+from lightning import Callback
 
 from callbacks.prediction.annotations import join_coco
 from callbacks.prediction.segmentation import NEEDS_IMAGE, SegmentationFiles
 from callbacks.prediction.writer import Table
+from callbacks.training.channel_statistics import ChannelStatistics
 from callbacks.visualization.masks import palette
 from callbacks.visualization.segmentation import SegmentationFigures
 from datamodules.base import ImageDataModule
+from datamodules.io.bands import BandLayout
 from datamodules.io.image import read_image
 from datamodules.io.rle import encode_rle
-from datamodules.prediction.datamodule import PredictDataModule
+from datamodules.prediction.datamodule import PredictDataModule, ShownBands
+from datamodules.prediction.image_list import Listed
+from datamodules.segmentation.datamodule import SegmentDataModule
+from datamodules.segmentation.folder import FolderDataModule
 from experiments.cli.usage import UsageError
 from experiments.inference.averaging import average_checkpoints_
 from experiments.runs.checkpoint import InitialWeights
@@ -33,6 +39,7 @@ from experiments.tasks.segment_outputs import (
 )
 from experiments.tasks.spec import Link, PredictOutput, PredictRequest, TaskSpec
 from lightning_modules.segmentation import SegmentationModule
+from models.segmentation.encoder import Encoder
 from models.segmentation.ensemble import average_scales
 from models.segmentation.initial_weights import load_initial_
 from models.weights.partial_load import PartialLoad
@@ -53,9 +60,32 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
         Link(source="data.class_names", target="model.net.init_args.classes", compute=len, recorded="classes"),
     )
 
-    def figures(self, model: SegmentationModule, data: ImageDataModule) -> SegmentationFigures:  # noqa: ARG002
+    def figures(self, model: SegmentationModule, data: ImageDataModule) -> SegmentationFigures:
         """Draws masks over images, and precision-recall curves."""
-        return SegmentationFigures(classes=model.classes, threshold=model.threshold)
+        channels = data.shown if isinstance(data, FolderDataModule) else None
+        return SegmentationFigures(classes=model.classes, threshold=model.threshold, channels=channels)
+
+    def check_data(self, model: SegmentationModule, data: ImageDataModule) -> None:
+        """Compares the channels of the network and of the data.
+
+        Raises:
+            UsageError: if they differ.
+        """
+        encoder = getattr(model.net, "encoder", None)
+        if not isinstance(data, SegmentDataModule) or not isinstance(encoder, Encoder):
+            return
+        channels = 3 if data.layout is None else data.layout.channels
+        if encoder.in_channels != channels:
+            named = "data.bands" if data.layout is not None and data.layout.bands else "data.channels"
+            origin = "read as RGB images" if data.layout is None else f"{named}"
+            raise UsageError(
+                f"model.net.in_channels is {encoder.in_channels}, but the data have {channels} channels ({origin}): "
+                f"set --model.net.in_channels {channels}, or --data.channels to those of the files"
+            )
+
+    def init_callbacks(self, model: SegmentationModule, loaded: Collection[str]) -> list[Callback]:  # noqa: ARG002
+        """Measures the channels of images that are not RGB."""
+        return [ChannelStatistics(keep=loaded)]
 
     def load_fitting_(self, model: SegmentationModule, weights: InitialWeights) -> PartialLoad:
         """Loads every tensor that fits; the head keeps the rows of classes with the same names.
@@ -142,17 +172,38 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
                 classes, min_area=options.min_area, largest=options.largest, fill_holes=options.fill_holes
             ),
         )
+        bands, images = None, request.images
+        if isinstance(request.data, FolderDataModule) and request.data.layout and request.data.shown:
+            bands = ShownBands(layout=request.data.layout, shown=request.data.shown)
+            images = _first_bands(images, bands.layout)
         data = PredictDataModule(
-            images=request.images,
+            images=images,
             size=request.stage.size,
             whole=request.stage.crop is not None,
             batch_size=max(1, min(_MAX_BATCH, request.stage.batch_size // request.ranks)),
             num_workers=request.num_workers,
             timeout=request.timeout,
             keep_originals=bool(files.kinds & NEEDS_IMAGE),
+            bands=bands,
         )
         remark = describe_average(model.net, size=request.stage.size)
-        return PredictOutput(data=data, files=files, table=table, waiting=8, remark=remark)
+        return PredictOutput(data=data, files=files, table=table, waiting=8, remark=remark, all_pages=bands is not None)
+
+
+def _first_bands(images: Sequence[Listed], layout: BandLayout) -> list[Listed]:
+    """The files that stand for an image, with the name of the image.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    first = [
+        Listed(path=image.path, name=image.name.removesuffix(layout.suffix))
+        for image in images
+        if image.path.stem.endswith(layout.suffix)
+    ]
+    if not first:
+        raise UsageError(f"none of the {len(images)} files is called NAME{layout.suffix}, the first band of an image")
+    return first
 
 
 SPEC = SegmentationSpec()

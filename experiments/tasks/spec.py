@@ -57,6 +57,7 @@ class PredictRequest:
         images: images to read.
         folder: folder of the results.
         options: options of the command line.
+        data: data module of the run, from the settings of the checkpoint; it was not set up.
         stage: stage that the checkpoint was saved in.
         trained_stages: stages that the network was trained in, ``stage`` included.
         ranks: number of processes that predict.
@@ -67,6 +68,7 @@ class PredictRequest:
     images: Sequence[Listed]
     folder: Path
     options: Namespace
+    data: ImageDataModule
     stage: Stage
     trained_stages: Sequence[Stage]
     ranks: int
@@ -98,6 +100,7 @@ class PredictOutput:
         waiting: maximum number of predictions in memory that wait to be written.
         video: how the frames of videos are finished; needed where ``TaskSpec.takes_videos`` is set.
         remark: a line printed at the end.
+        all_pages: whether all pages of a file are read, so that files of several pages are no problem.
     """
 
     data: LightningDataModule
@@ -106,6 +109,7 @@ class PredictOutput:
     waiting: int = 2
     video: VideoFinish | None = None
     remark: str = ""
+    all_pages: bool = False
 
 
 class TaskSpec(Generic[Module]):
@@ -150,6 +154,13 @@ class TaskSpec(Generic[Module]):
             raise WeightsError(f"--init_from {weights.path}: {error}") from error
         rank_zero_only(print)(f"weights from {relative_to_here(weights.path)}:\n{report}")
         return [f"net.{name}" for name in report.loaded]
+
+    def check_data(self, model: Module, data: ImageDataModule) -> None:
+        """Compares the network with the data before a file is read; by default nothing.
+
+        Raises:
+            UsageError: if they do not fit.
+        """
 
     def load_fitting_(self, model: Module, weights: InitialWeights) -> PartialLoad:
         """Loads every tensor of ``weights`` that fits into the network, in place; by default those of the same shape.
