@@ -27,15 +27,11 @@ from experiments.cli.trust import check_config, import_policy
 from experiments.cli.usage import UsageError
 from experiments.commands.fit_callbacks import Averaging, Saving, fit_callbacks
 from experiments.commands.table import COMMANDS
-from experiments.runs.checkpoint import (
-    check_network,
-    check_stage,
-    checkpoint_record,
-    load_weights,
-    read_initial_weights,
-)
+from experiments.runs.checkpoint import checkpoint_record
+from experiments.runs.checkpoint_match import check_network, check_stage, load_weights
 from experiments.runs.command_line import documented_program
 from experiments.runs.context import RunContext
+from experiments.runs.initial_weights import read_initial_weights
 from experiments.tasks.table import TASKS
 from lightning_modules.base import ImageTask
 

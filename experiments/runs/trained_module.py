@@ -17,7 +17,8 @@ from experiments.cli.log_filter import filter_logs
 from experiments.cli.settings import disable_pretrained
 from experiments.cli.trust import check_config, import_policy
 from experiments.cli.yaml_limits import limit_yaml
-from experiments.runs.checkpoint import LoadedCheckpoint, load_checkpoint, load_weights
+from experiments.runs.checkpoint import LoadedCheckpoint, load_checkpoint
+from experiments.runs.checkpoint_match import load_weights
 from experiments.runs.folder import relative_to_here
 from experiments.tasks.table import TASKS
 from lightning_modules.base import ImageTask

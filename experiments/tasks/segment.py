@@ -23,7 +23,7 @@ from datamodules.segmentation.datamodule import SegmentDataModule
 from datamodules.segmentation.folder import FolderDataModule
 from experiments.cli.usage import UsageError
 from experiments.inference.averaging import average_checkpoints_
-from experiments.runs.checkpoint import InitialWeights
+from experiments.runs.initial_weights import InitialWeights
 from experiments.tasks.segment_outputs import (
     COCO,
     DEFAULT_OUTPUTS,

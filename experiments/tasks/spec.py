@@ -19,8 +19,8 @@ from datamodules.prediction.datamodule import PredictDataModule
 from datamodules.prediction.image_list import Listed
 from datamodules.stage import Stage
 from experiments.cli.usage import UsageError
-from experiments.runs.checkpoint import InitialWeights
 from experiments.runs.folder import relative_to_here
+from experiments.runs.initial_weights import InitialWeights
 from lightning_modules.base import ImageTask
 from models.weights.partial_load import PartialLoad, load_matching_
 from models.weights.pretrained import WeightsError

@@ -16,7 +16,7 @@ from datamodules.io.native_depth import read_extras, read_native_depth
 from datamodules.prediction.datamodule import PredictDataModule
 from experiments.cli.usage import UsageError
 from experiments.inference.styles import choose_style
-from experiments.runs.checkpoint import InitialWeights
+from experiments.runs.initial_weights import InitialWeights
 from experiments.tasks.spec import Link, PredictOutput, PredictRequest, TaskSpec, VideoFinish, table_with_mean
 from lightning_modules.style import StyleData, StyleModule
 from models.style.style_rows import fit_style_rows
