@@ -21,19 +21,18 @@ Array = np.ndarray[Any, Any]
 def main() -> None:
     """Reads the command line and writes one file per image."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("network", type=Path, help="file that export --format onnx wrote")
+    parser.add_argument("network", help="file that export --format onnx wrote")
     parser.add_argument("images", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the results")
     options = parser.parse_args()
-    session = onnxruntime.InferenceSession(str(options.network))
+    session = onnxruntime.InferenceSession(options.network)
     about = session.get_modelmeta().custom_metadata_map
+    apply, kind = (segment, "mask") if about["task"] == "segment" else (restore, "result")
+    (options.out / kind).mkdir(parents=True, exist_ok=True)
     for path in options.images:
-        apply = segment if about["task"] == "segment" else restore
-        target = options.out / ("mask" if about["task"] == "segment" else "result") / f"{path.stem}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
         with Image.open(path) as image:
-            apply(session, about, image).save(target)
-        print(target)
+            apply(session, about, image).save(options.out / kind / f"{path.stem}.png")
+        print(options.out / kind / f"{path.stem}.png")
 
 
 def segment(session: onnxruntime.InferenceSession, about: dict[str, str], image: Image.Image) -> Image.Image:
@@ -46,19 +45,16 @@ def segment(session: onnxruntime.InferenceSession, about: dict[str, str], image:
     image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    pixels = np.asarray(image.convert("RGB"), np.float32)
-    shape = (side, side)
-    if about.get("keeps_proportions") == "true":
-        shorter = min(width, height)
-        larger = shorter > side  # a smaller image keeps its size
-        shape = (round(height * side / shorter), round(width * side / shorter)) if larger else (height, width)
-    for matrix in (area, cubic):  # area averages where a side shrinks, then cubic interpolation where it grows
-        pixels = np.floor(resize(pixels, *shape, matrix) + 0.5).clip(0, 255)
-    probs = run(session, pixels)
-    probs = resize(probs.transpose(1, 2, 0), height, width, linear)
-    if probs.shape[2] == 1:
-        return Image.fromarray(np.uint8(probs[..., 0] >= float(about["threshold"])) * 255)
-    mask = Image.fromarray(probs.argmax(2).astype(np.uint8))
+    shape, shorter = (side, side), min(width, height)
+    if about.get("keeps_proportions") == "true":  # and a smaller image keeps its size
+        shape = (round(height * side / shorter), round(width * side / shorter)) if shorter > side else (height, width)
+    rows = np.tensordot(weights(image.height, shape[0]), np.asarray(image.convert("RGB"), np.float32), (1, 0))
+    pixels = np.tensordot(weights(image.width, shape[1]), rows, (1, 1)).transpose(1, 0, 2)
+    probs = run(session, np.floor(pixels + 0.5).clip(0, 255))
+    full = [np.asarray(Image.fromarray(one).resize((width, height), Image.Resampling.BILINEAR)) for one in probs]
+    if len(full) == 1:
+        return Image.fromarray(np.uint8(full[0] >= float(about["threshold"])) * 255)
+    mask = Image.fromarray(np.argmax(full, 0).astype(np.uint8))
     mask.putpalette(json.loads(about["palette"]))
     return mask
 
@@ -86,40 +82,17 @@ def run(session: onnxruntime.InferenceSession, pixels: Array) -> Array:
     return np.asarray(session.run(None, {"images": np.float32(pixels.transpose(2, 0, 1)[None]) / 255})[0][0])
 
 
-def resize(pixels: Array, height: int, width: int, matrix: Any) -> Array:
-    """Resizes (H, W, C) to (height, width, C) by one matrix of weights per axis."""
-    rows = np.tensordot(matrix(pixels.shape[0], height), pixels, (1, 0))
-    return np.tensordot(matrix(pixels.shape[1], width), rows, (1, 1)).transpose(1, 0, 2)
-
-
-def area(length: int, size: int) -> Array:
-    """Averages over the area of each new pixel, as OpenCV's INTER_AREA; the identity where the side does not shrink."""
-    if size >= length:
-        return np.eye(length, dtype=np.float32)
-    edges = np.clip(np.arange(size + 1)[:, None] * length / size - np.arange(length), 0, 1)  # covered up to each edge
-    return np.diff(edges, axis=0).astype(np.float32) * size / length
-
-
-def cubic(length: int, size: int) -> Array:
-    """Cubic interpolation with a = -0.75, as OpenCV's INTER_CUBIC; the identity where the side has its size."""
-    if size == length:
-        return np.eye(length, dtype=np.float32)
-    matrix, a = np.zeros((size, length), np.float32), -0.75
-    center = (np.arange(size) + 0.5) * length / size - 0.5
-    for tap in range(-1, 3):
-        place = np.floor(center) + tap
-        x = abs(center - place)
-        weight = np.where(x <= 1, (a + 2) * x**3 - (a + 3) * x**2 + 1, a * (x**3 - 5 * x**2 + 8 * x - 4))
-        np.add.at(matrix, (np.arange(size), place.clip(0, length - 1).astype(int)), weight)
-    return matrix
-
-
-def linear(length: int, size: int) -> Array:
-    """Linear interpolation, with a wider filter where the side shrinks, as torch's bilinear with antialias."""
+def weights(length: int, size: int) -> Array:
+    """Returns the weights (size, length) that resize an axis as OpenCV: INTER_AREA, or INTER_CUBIC if it grows."""
     step = length / size
-    center = (np.arange(size)[:, None] + 0.5) * step
-    weights = (1 - abs(center - np.arange(length) - 0.5) / max(step, 1)).clip(0)
-    return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
+    if size <= length:
+        edges = np.clip(np.arange(size + 1)[:, None] * step - np.arange(length), 0, 1)  # covered up to each edge
+        return np.asarray(np.diff(edges, axis=0) / step, np.float32)
+    x = abs((np.arange(size)[:, None] + 0.5) * step - 0.5 - np.arange(-2, length + 2))
+    taps = np.where(x <= 1, 1.25 * x**3 - 2.25 * x**2 + 1, -0.75 * (x**3 - 5 * x**2 + 8 * x - 4)) * (x < 2)
+    taps[:, 2] += taps[:, :2].sum(1)  # the pixels at the border stand for those beyond it
+    taps[:, -3] += taps[:, -2:].sum(1)
+    return np.asarray(taps[:, 2:-2], np.float32)
 
 
 if __name__ == "__main__":
