@@ -15,7 +15,7 @@ from datamodules.files import FileDataModule
 from datamodules.index.folder_scan import count_suffixes, scan_folder
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import skipped_lines
-from datamodules.index.splits import Split, fold_of, held_out, subsample
+from datamodules.index.splits import Split
 from datamodules.io.bands import BandLayout
 from datamodules.io.image_file import SUFFIXES
 from datamodules.segmentation.augment import Augment
@@ -31,6 +31,7 @@ from datamodules.segmentation.dataset import (
 )
 from datamodules.segmentation.label_map import ClassList
 from datamodules.segmentation.samples import cache_items, make_samples
+from datamodules.segmentation.split import split_pairs
 from datamodules.segmentation.summary import DatasetIndex, SegmentData, class_weights, crop_notes, summary_lines
 from datamodules.segmentation.transforms import TransformSpec
 from datamodules.stage import Stage
@@ -230,9 +231,17 @@ class SegmentDataModule(FileDataModule):
             self._digest = self.cache.pin(root, files)
             check, seconds = self._check(root, index)
             self.skipped = [*(str(problem) for problem in index.problems), *check.bad.values()]
-            samples = make_samples(
-                self._split(index, check), check, one_class=self.class_list.one_class, layout=self.layout
+            parts = split_pairs(
+                root,
+                index,
+                check.bad,
+                folds=self._folds,
+                fold=self._fold,
+                val_share=self._val_share,
+                seed=self._split_seed,
+                keep_pct=self._keep_pct,
             )
+            samples = make_samples(parts, check, one_class=self.class_list.one_class, layout=self.layout)
             self._ready = SegmentData(root=root, index=index, check=check, seconds=seconds, samples=samples)
         return self._ready
 
@@ -263,27 +272,6 @@ class SegmentDataModule(FileDataModule):
         )
         write_result(path, asdict(check))
         return check, time.monotonic() - start
-
-    def _split(self, index: DatasetIndex, check: CheckResult) -> dict[Split, list[Pair]]:
-        splits = {name: index.splits.get(name, "train") for name in index.groups}
-        if self._folds:
-            groups = {name: group for name, group in index.groups.items() if splits[name] != "test"}
-            val = fold_of(groups.values(), folds=self._folds, fold=self._fold, seed=self._split_seed)
-            splits |= {name: "val" if group in val else "train" for name, group in groups.items()}
-        elif "val" not in splits.values():
-            groups = {name: group for name, group in index.groups.items() if splits[name] == "train"}
-            val = held_out(groups.values(), share=self._val_share, seed=self._split_seed)
-            splits |= {name: "val" for name, group in groups.items() if group in val}
-        parts: dict[Split, list[Pair]] = {"train": [], "val": [], "test": []}
-        for pair in index.pairs:
-            if pair.name not in check.bad:
-                parts[splits[pair.name]].append(pair)
-        parts["test"] = parts["test"] or parts["val"]
-        for name, pairs in parts.items():
-            if not pairs and (name != "train" or self._val_share < 1):
-                raise DataError(f"no image is in the split '{name}' of {self.root}: give it at least one")
-            parts[name] = subsample(pairs, share=self._keep_pct, name=lambda pair: pair.name)
-        return parts
 
     def _image_files(self, pair: Pair) -> tuple[Path, ...]:
         return (pair.image,) if self.layout is None else self.layout.files(pair.image)
