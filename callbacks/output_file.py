@@ -15,6 +15,8 @@ from datamodules.io.atomic_file import atomic_path
 
 #: zlib's level for PNG. Twice as fast as Pillow's 6, and within 10 % of its size for cutouts and masks of 1918 x 1280.
 PNG_LEVEL = 4
+#: The same for cutouts, which have four channels: twice as fast as 4, files are 9 % larger.
+_RGBA_LEVEL = 1
 
 
 @contextmanager
@@ -68,7 +70,7 @@ def save_png(
     if palette is not None:
         image.putpalette(palette.tobytes())
     buffer = BytesIO()
-    image.save(buffer, "PNG", compress_level=PNG_LEVEL)
+    image.save(buffer, "PNG", compress_level=_RGBA_LEVEL if image.mode == "RGBA" else PNG_LEVEL)
     _write(target, buffer)
 
 

@@ -1,5 +1,6 @@
 """Edges, colors and backgrounds of cut-outs, computed by hand."""
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -150,3 +151,30 @@ def test_overlay_keeps_the_background_and_outlines_the_mask() -> None:
     np.testing.assert_array_equal(shown[classes == 0], image[classes == 0])
     np.testing.assert_array_equal(shown[10, 10:20], [[255, 0, 0]] * 10)
     np.testing.assert_array_equal(shown[15, 15], [162, 60, 60])  # 0.6 * 100 + 0.4 * 255 and 0.6 * 100
+
+
+def test_strips_give_the_colors_of_the_whole_image() -> None:
+    """Forte's formula on the whole image at once, for an object that crosses several strips and nearly fills it."""
+    image = np.random.default_rng(0).integers(0, 256, (400, 90, 3), np.uint8)
+    rows, columns = np.mgrid[:400, :90].astype(np.float32)
+    distance = np.hypot((rows - 200) / 185, (columns - 45) / 40)
+    alpha = ((1.05 - distance) * 8).clip(0, 1).astype(np.float32)
+    share, window = alpha[..., None], (49, 49)
+    weight = cv2.blur(alpha, window)[..., None]
+    front = cv2.blur(image * share, window) / (weight + 1e-5)
+    back = cv2.blur(image * (1 - share), window) / (1 - weight + 1e-5)
+    front += share * (image - share * front - (1 - share) * back)
+    expected = np.where(share == 1, image, np.where(weight > 0, front, 0)).clip(0, 255)
+    found = foreground_colors(image, alpha)
+    assert np.abs(found - expected).max() <= 0.51
+    assert (found[200, 40] == image[200, 40]).all()
+
+
+def test_overlay_of_several_classes_mixes_each_pixel_with_its_color() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    classes = np.repeat(np.arange(3, dtype=np.uint8), 20)[None].repeat(40, axis=0)
+    colors = np.array([[250, 0, 10], [0, 200, 90], [30, 60, 255]], np.uint8)
+    shown = draw_overlay(image, classes, colors, background=None)
+    inside = np.isin(np.arange(60), [18, 19, 20, 21, 38, 39, 40, 41], invert=True)
+    np.testing.assert_allclose(shown[:, inside], (0.6 * image + 0.4 * colors[classes])[:, inside], atol=0.51)
+    np.testing.assert_array_equal(shown[:, 19:21], colors[classes][:, 19:21])  # the line between two classes

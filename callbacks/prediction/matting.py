@@ -14,6 +14,7 @@ Bytes = NDArray[np.uint8]
 EDGE_WIDTH = 2.0
 # Opacity of a class color: visible on an object of the same color, and transparent enough to see the object.
 TINT = 0.4
+_STRIP = 128  # rows
 
 
 def resize_probability(prob: Floats, size: tuple[int, int]) -> Floats:
@@ -111,22 +112,31 @@ def foreground_colors(image: Bytes, alpha: Floats, radius: int = 24) -> Bytes:
         (H, W, 3): the image where ``alpha`` is 1, the estimated foreground color where it is smaller, and black
         farther than ``radius`` from the foreground, where the result is transparent.
     """
-    window = (2 * radius + 1, 2 * radius + 1)
     rows, columns = _bounding_box(alpha, radius)
     colors = np.zeros_like(image)
-    if rows.stop == 0:
-        return colors
-    part = image[rows, columns].astype(np.float32)
-    share = np.ascontiguousarray(alpha[rows, columns])
-    weight = cv2.blur(share, window)[..., None]
-    share = share[..., None]
-    front = cv2.blur(part * share, window) / (weight + 1e-5)
-    back = cv2.blur(part * (1 - share), window) / (1 - weight + 1e-5)
-    front += share * (part - share * front - (1 - share) * back)
-    front = np.where(share == 1, part, front)
-    front[weight[..., 0] <= 0] = 0
-    colors[rows, columns] = np.clip(front + 0.5, 0, 255).astype(np.uint8)
+    for top in range(rows.start, rows.stop, _STRIP):  # arrays that fit in the processor's cache
+        bottom = min(top + _STRIP, rows.stop)
+        around = slice(max(top - radius, rows.start), min(bottom + radius, rows.stop))
+        inner = slice(top - around.start, bottom - around.start)
+        part = _foreground_strip(image[around, columns], alpha[around, columns], inner, radius)
+        colors[top:bottom, columns] = part
     return colors
+
+
+def _foreground_strip(image: Bytes, alpha: Floats, inner: slice, radius: int) -> Bytes:
+    """The foreground colors of the rows ``inner`` of a strip."""
+    window = (2 * radius + 1, 2 * radius + 1)
+    pixels, single = image.astype(np.float32), np.ascontiguousarray(alpha)
+    share = cv2.merge([single] * 3)
+    weight = cv2.merge([cv2.blur(single, window)[inner]] * 3)
+    covered = cv2.blur(pixels * share, window)[inner]
+    back = (cv2.blur(pixels, window)[inner] - covered) / (1 - weight + 1e-5)
+    front = covered / (weight + 1e-5)
+    pixels, share = pixels[inner], share[inner]
+    front += share * (pixels - share * front - (1 - share) * back)
+    cv2.copyTo(pixels, (single[inner] == 1).view(np.uint8), front)
+    front[weight <= 0] = 0
+    return np.clip(front + 0.5, 0, 255).astype(np.uint8)
 
 
 def _bounding_box(alpha: Floats, radius: int) -> tuple[slice, slice]:
@@ -199,14 +209,15 @@ def draw_overlay(image: Bytes, classes: Bytes, colors: Bytes, *, background: int
     Returns:
         (H, W, 3).
     """
-    tint = colors[classes]
+    table = np.zeros((256, 1, 3), np.uint8)
+    table[: len(colors), 0] = colors
+    tint = cv2.applyColorMap(classes, table)
     mixed = cv2.addWeighted(image, 1 - TINT, tint, TINT, 0)
     # Inside every class; about 2 pixels wide when the whole image fills a screen.
     side = 2 * max(round(max(classes.shape) / 900), 1) + 1
     window = np.ones((side, side), np.uint8)
-    line = cv2.dilate(classes, window) != cv2.erode(classes, window)
-    mixed[line] = tint[line]
+    line = cv2.compare(cv2.dilate(classes, window), cv2.erode(classes, window), cv2.CMP_NE)
+    cv2.copyTo(tint, line, mixed)
     if background is not None:
-        plain = classes == background
-        mixed[plain] = image[plain]
+        cv2.copyTo(image, (classes == background).view(np.uint8), mixed)
     return np.asarray(mixed, np.uint8)

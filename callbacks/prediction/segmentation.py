@@ -101,10 +101,12 @@ class SegmentationFiles:
         Raises:
             OutputError: if a file cannot be written.
         """
+        single: NDArray[np.float32] | None = None
         if prediction.dtype == np.uint8:
             classes = prediction[0]
         elif len(self.classes) == 1:
-            classes = (resize_probability(prediction[0], image.size) >= self.threshold).astype(np.uint8)
+            single = resize_probability(prediction[0], image.size)
+            classes = (single >= self.threshold).view(np.uint8)
         else:
             classes = argmax_classes(prediction, image.size)
         predicted = classes
@@ -117,7 +119,19 @@ class SegmentationFiles:
         if "probability" in self.kinds:
             self._probabilities(prediction, image)
         if image.pixels is not None:
-            self._images(prediction, predicted, classes, image, image.pixels)
+            if "overlay" in self.kinds:
+                self._overlay(classes, image, image.pixels)
+            if self.kinds & {"cutout", "composite"}:
+                if single is None:
+                    single = resize_probability(prediction[self.cutout_classes].sum(axis=0), image.size)
+                height, width = image.size
+                magnification = max(height / prediction.shape[1], width / prediction.shape[2])
+                threshold = self.threshold if len(self.classes) == 1 else 0.5
+                alpha = soft_alpha(single, magnification=magnification, threshold=threshold)
+                if self.cleaning is not None:
+                    before, after = self._cut_mask(predicted), self._cut_mask(classes)
+                    alpha = follow_mask(alpha, before, after, margin=magnification)
+                self._cut(make_cutout(image.pixels, alpha), image)
         if self.draw_coco is not None:
             return coco_line(classes, image, self.classes, self.draw_coco)
         return None if self.run_lengths is None else _csv_line(PurePath(image.path).name, self.run_lengths(classes))
@@ -146,28 +160,13 @@ class SegmentationFiles:
             return [self._path("probability", name)]
         return [self._path("probability", f"{label.replace('/', '-')}/{name}") for label in self.classes]
 
-    def _images(
-        self,
-        prediction: NDArray[np.float32],
-        predicted: NDArray[np.uint8],
-        classes: NDArray[np.uint8],
-        image: SourceImage,
-        pixels: NDArray[np.uint8],
-    ) -> None:
-        if "overlay" in self.kinds:
-            one = len(self.classes) == 1
-            colors = np.concatenate([np.zeros((1, 3), np.uint8), self.colors]) if one else self.colors
-            drawn = draw_overlay(pixels, classes, colors, background=0 if one else None)
-            save_jpeg(self._path("overlay", image.name), drawn)
-        if not self.kinds & {"cutout", "composite"}:
-            return
-        prob = resize_probability(prediction[self.cutout_classes].sum(axis=0), image.size)
-        magnification = max(pixels.shape[0] / prediction.shape[1], pixels.shape[1] / prediction.shape[2])
-        threshold = self.threshold if len(self.classes) == 1 else 0.5
-        alpha = soft_alpha(prob, magnification=magnification, threshold=threshold)
-        if self.cleaning is not None:
-            alpha = follow_mask(alpha, self._cut_mask(predicted), self._cut_mask(classes), margin=magnification)
-        cutout = make_cutout(pixels, alpha)
+    def _overlay(self, classes: NDArray[np.uint8], image: SourceImage, pixels: NDArray[np.uint8]) -> None:
+        one = len(self.classes) == 1
+        colors = np.concatenate([np.zeros((1, 3), np.uint8), self.colors]) if one else self.colors
+        drawn = draw_overlay(pixels, classes, colors, background=0 if one else None)
+        save_jpeg(self._path("overlay", image.name), drawn)
+
+    def _cut(self, cutout: NDArray[np.uint8], image: SourceImage) -> None:
         if "cutout" in self.kinds:
             save_png(self._path("cutout", image.name), cutout)
         if "composite" in self.kinds and self.background is not None:
