@@ -50,7 +50,7 @@ class ImageBatch(PredictBatch):
 
 
 class FrameBatch(ImageBatch):
-    """One frame of a video: as ``ImageBatch``, always uint8 and always with its ``original``."""
+    """One frame of a video: as ``ImageBatch``, always with its ``original``."""
 
     time: Fraction  # presentation time in seconds
 

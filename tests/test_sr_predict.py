@@ -187,8 +187,8 @@ def test_unreadable_files_are_listed_and_the_rest_is_processed(capsys: pytest.Ca
     assert predict("mixed", "clip.mp4", "--out", "mixed-out") == 1
     assert [path.name for path in Path("mixed-out").rglob("*.png")] == ["good.png"]
     told = capsys.readouterr().out
-    assert "3 images could not be read:" in told
-    assert "clip.mp4: is not an image that can be read" in told
+    assert "2 images could not be read:" in told
+    assert "clip.mp4: is not a video that can be read" in told
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from datamodules.io.video import VideoReader
 from datamodules.prediction.image_list import Listed
 from experiments.cli.usage import UsageError
-from experiments.commands.predict import check_single_process
-from experiments.tasks.spec import VideoFinish
-from tests.helpers.inverted_video import invert_videos, trainer
+from experiments.commands.predict_videos import check_single_process
+from tests.helpers.inverted_video import finished, invert_videos, trainer
 from tests.helpers.tiny_videos import NTSC, cut_inside_frame, ramp, sound_packets, video
 
 
@@ -51,7 +50,7 @@ def test_videos_of_different_sizes(tmp_path: Path) -> None:
 
 def test_postprocessing_gets_the_original_frame(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", 3)
-    invert_videos(source, out=tmp_path / "out", look=VideoFinish(finish=lambda result, original: original))
+    invert_videos(source, out=tmp_path / "out", look=finished(lambda _, original: original))
     for ours, theirs in zip(VideoReader(tmp_path / "out/result/deep/a.mp4"), VideoReader(source), strict=True):
         assert abs(ours.pixels.astype(int) - theirs.pixels.astype(int)).mean() < 2
 
@@ -91,7 +90,7 @@ def test_error_in_the_middle_leaves_no_file(tmp_path: Path) -> None:
         return result
 
     with pytest.raises(RuntimeError, match="finished badly"):
-        invert_videos(video(tmp_path / "a.mp4", 12), out=tmp_path / "out", look=VideoFinish(finish=fail))
+        invert_videos(video(tmp_path / "a.mp4", 12), out=tmp_path / "out", look=finished(fail))
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 

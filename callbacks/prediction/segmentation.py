@@ -11,18 +11,10 @@ from numpy.typing import NDArray
 
 from callbacks.output_file import save_jpeg, save_png
 from callbacks.prediction.annotations import coco_line, save_labelme
-from callbacks.prediction.matting import (
-    argmax_classes,
-    composite,
-    draw_overlay,
-    follow_mask,
-    make_cutout,
-    resize_probability,
-    resize_to_cover,
-    soft_alpha,
-)
+from callbacks.prediction.matting import composite, resize_probability, resize_to_cover
 from callbacks.prediction.outlines import Draw
 from callbacks.prediction.regions import Cleaning
+from callbacks.prediction.segmentation_layers import SegmentationLayers
 from callbacks.prediction.writer import SourceImage
 
 #: Kinds of files, with a description of their content.
@@ -81,11 +73,12 @@ class SegmentationFiles:
         draw_labelme: Draw | None = None,
         cleaning: Cleaning | None = None,
     ) -> None:
-        self.folder, self.kinds, self.classes, self.colors = folder, kinds, classes, colors
-        self.threshold, self.cutout_classes = threshold, list(cutout_classes)
+        self.folder, self.kinds, self.classes = folder, kinds, classes
         self.background, self.run_lengths = background, run_lengths
         self.draw_coco, self.draw_labelme = draw_coco, draw_labelme
-        self.cleaning = cleaning if cleaning is not None and cleaning.changes else None
+        self.layers = SegmentationLayers(
+            classes=classes, colors=colors, threshold=threshold, cutout_classes=cutout_classes, cleaning=cleaning
+        )
 
     def write(self, prediction: NDArray[Any], image: SourceImage) -> str | None:
         """Writes the files of one image.
@@ -101,37 +94,20 @@ class SegmentationFiles:
         Raises:
             OutputError: if a file cannot be written.
         """
-        single: NDArray[np.float32] | None = None
-        if prediction.dtype == np.uint8:
-            classes = prediction[0]
-        elif len(self.classes) == 1:
-            single = resize_probability(prediction[0], image.size)
-            classes = (single >= self.threshold).view(np.uint8)
-        else:
-            classes = argmax_classes(prediction, image.size)
-        predicted = classes
-        if self.cleaning is not None:
-            classes = self.cleaning.apply(classes)
+        segmented = self.layers.segment(prediction, image.size)
+        classes = segmented.classes
         if "mask" in self.kinds:
-            self._mask(classes, image)
+            palette = None if len(self.classes) == 1 else self.layers.colors
+            save_png(self._path("mask", image.name), self.layers.mask(segmented), palette=palette)
         if self.draw_labelme is not None and "labelme" in self.kinds:
             save_labelme(self._path("labelme", image.name), classes, image, self.classes, self.draw_labelme)
         if "probability" in self.kinds:
             self._probabilities(prediction, image)
         if image.pixels is not None:
             if "overlay" in self.kinds:
-                self._overlay(classes, image, image.pixels)
+                save_jpeg(self._path("overlay", image.name), self.layers.overlay(segmented, image.pixels))
             if self.kinds & {"cutout", "composite"}:
-                if single is None:
-                    single = resize_probability(prediction[self.cutout_classes].sum(axis=0), image.size)
-                height, width = image.size
-                magnification = max(height / prediction.shape[1], width / prediction.shape[2])
-                threshold = self.threshold if len(self.classes) == 1 else 0.5
-                alpha = soft_alpha(single, magnification=magnification, threshold=threshold)
-                if self.cleaning is not None:
-                    before, after = self._cut_mask(predicted), self._cut_mask(classes)
-                    alpha = follow_mask(alpha, before, after, margin=magnification)
-                self._cut(make_cutout(image.pixels, alpha), image)
+                self._cut(self.layers.cutout(segmented, image.pixels), image)
         if self.draw_coco is not None:
             return coco_line(classes, image, self.classes, self.draw_coco)
         return None if self.run_lengths is None else _csv_line(PurePath(image.path).name, self.run_lengths(classes))
@@ -145,12 +121,6 @@ class SegmentationFiles:
         """One line per kind of file: its folder and its content."""
         return [f"{kind}/  {what}" for kind, what in KINDS.items() if kind in self.kinds]
 
-    def _mask(self, classes: NDArray[np.uint8], image: SourceImage) -> None:
-        if len(self.classes) == 1:
-            save_png(self._path("mask", image.name), classes * np.uint8(255))
-        else:
-            save_png(self._path("mask", image.name), classes, palette=self.colors)
-
     def _probabilities(self, prediction: NDArray[np.float32], image: SourceImage) -> None:
         for path, prob in zip(self._probability_paths(image.name), prediction, strict=True):
             save_png(path, np.rint(resize_probability(prob, image.size) * 65535).astype(np.uint16))
@@ -160,22 +130,12 @@ class SegmentationFiles:
             return [self._path("probability", name)]
         return [self._path("probability", f"{label.replace('/', '-')}/{name}") for label in self.classes]
 
-    def _overlay(self, classes: NDArray[np.uint8], image: SourceImage, pixels: NDArray[np.uint8]) -> None:
-        one = len(self.classes) == 1
-        colors = np.concatenate([np.zeros((1, 3), np.uint8), self.colors]) if one else self.colors
-        drawn = draw_overlay(pixels, classes, colors, background=0 if one else None)
-        save_jpeg(self._path("overlay", image.name), drawn)
-
     def _cut(self, cutout: NDArray[np.uint8], image: SourceImage) -> None:
         if "cutout" in self.kinds:
             save_png(self._path("cutout", image.name), cutout)
         if "composite" in self.kinds and self.background is not None:
             background = resize_to_cover(self.background, image.size)
             save_jpeg(self._path("composite", image.name), composite(cutout, background))
-
-    def _cut_mask(self, classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """The pixels that a cutout keeps."""
-        return classes > 0 if len(self.classes) == 1 else np.isin(classes, self.cutout_classes)
 
     def _path(self, kind: str, name: str) -> Path:
         return self.folder / kind / f"{name}{_SUFFIX[kind]}"

@@ -1,8 +1,9 @@
-"""Video files: H.264 video with the audio of another file, complete or not there at all."""
+"""Video files with the audio of another file, complete or not there at all."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +23,45 @@ from callbacks.output_file import output_path
 
 _AudioPacket: TypeAlias = "Packet[AudioStream]"  # generic in the stubs only
 
-# Brush strokes are fine detail, which H.264 treats as noise: CRF 18 keeps them, x264's default of 23 blurs them.
-_QUALITY = {"crf": "18", "preset": "medium"}
+
+@dataclass(frozen=True, kw_only=True)
+class VideoCodec:
+    """How the frames of a video are stored.
+
+    Args:
+        name: FFmpeg's name of the encoder.
+        title: the name that users know.
+        given: format of the frames that are written, in FFmpeg's words: ``rgb24``, ``rgba`` or ``gray``.
+        stored: format of the stored pixels.
+        options: options of the encoder.
+        suffix: suffix of the file; ``None`` for that of ``result_suffix``.
+    """
+
+    name: str
+    title: str
+    given: str
+    stored: str
+    options: Mapping[str, str]
+    suffix: str | None = None
+
+
+#: For videos to watch, frames ``(H, W, 3)``. Brush strokes are fine detail, which H.264 treats as noise: CRF 18 keeps
+#: them, x264's default of 23 blurs them.
+H264 = VideoCodec(
+    name="libx264", title="H.264", given="rgb24", stored="yuv420p", options={"crf": "18", "preset": "medium"}
+)
+#: For cut-outs, frames ``(H, W, 4)``: a format with alpha that video editors open.
+PRORES = VideoCodec(
+    name="prores_ks",
+    title="ProRes 4444 with alpha",
+    given="rgba",
+    stored="yuva444p10le",
+    options={"profile": "4444", "vendor": "apl0"},
+    suffix=".mov",
+)
+#: For masks, frames ``(H, W)``: every value is kept.
+FFV1 = VideoCodec(name="ffv1", title="FFV1, lossless", given="gray", stored="gray", options={}, suffix=".mkv")
+
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _MIN_TICKS = 10_000  # per second of the time base
 _BT709 = 1
@@ -69,10 +107,21 @@ class VideoFile:
         source: the video whose audio, metadata and pixel aspect ratio are copied.
         size: height and width of the frames.
         rate: mean number of frames per second.
+        codec: how the frames are stored.
+        sound: whether the audio is copied.
     """
 
-    def __init__(self, target: Path, *, source: Path, size: tuple[int, int], rate: Fraction) -> None:
-        self.target, self.source, self.size = target, source, size
+    def __init__(
+        self,
+        target: Path,
+        *,
+        source: Path,
+        size: tuple[int, int],
+        rate: Fraction,
+        codec: VideoCodec = H264,
+        sound: bool = True,
+    ) -> None:
+        self.target, self.source, self.size, self.codec, self.sound = target, source, size, codec, sound
         self.rate = rate.limit_denominator(1001)  # the mean of a variable frame rate can be any fraction
         self.time_base = time_base(self.rate)
         self._open = ExitStack()
@@ -91,7 +140,7 @@ class VideoFile:
             video = stack.enter_context(av.open(str(partial), "w", format=format_, options=options))
             video.metadata.update({key: source.metadata[key] for key in _COPIED_METADATA if key in source.metadata})
             self._container, self._video = video, self._add_video(video, source)
-            self._audio = _AudioCopy(source, video)
+            self._audio = _AudioCopy(source, video, sound=self.sound)
             self._open = stack.pop_all()
         return self
 
@@ -114,25 +163,29 @@ class VideoFile:
         """Writes the next frame.
 
         Args:
-            pixels: (H, W, 3) RGB.
+            pixels: (H, W, 3) RGB, or as the codec takes them.
             time: presentation time in seconds, later than that of the previous frame.
         """
-        frame = VideoFrame.from_ndarray(pixels, format="rgb24")
-        frame = frame.reformat(
-            format=self._video.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-        )
+        frame = VideoFrame.from_ndarray(pixels, format=self.codec.given)
+        if self.codec.given != self.codec.stored:
+            frame = frame.reformat(
+                format=self._video.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            )
         frame.pts, frame.time_base = round(time / self.time_base), self.time_base
         self._container.mux(self._video.encode(frame))
         self._audio.copy(until=time)
 
     def _add_video(self, container: OutputContainer, source: InputContainer) -> VideoStream:
-        stream = container.add_stream("libx264", rate=self.rate, options=_QUALITY)
+        stream = container.add_stream(self.codec.name, rate=self.rate, options=dict(self.codec.options))
+        assert isinstance(stream, VideoStream)
+        odd = self.size[0] % 2 or self.size[1] % 2
         stream.height, stream.width = self.size
-        stream.pix_fmt = "yuv444p" if self.size[0] % 2 or self.size[1] % 2 else "yuv420p"
+        stream.pix_fmt = "yuv444p" if self.codec.stored == "yuv420p" and odd else self.codec.stored
         context = stream.codec_context
         context.time_base = self.time_base
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        context.color_range = ColorRange.MPEG
+        if self.codec.given != self.codec.stored:
+            context.colorspace = context.color_primaries = context.color_trc = _BT709
+            context.color_range = ColorRange.MPEG
         if ratio := source.streams.video[0].sample_aspect_ratio:
             context.sample_aspect_ratio = ratio
         return stream
@@ -148,11 +201,12 @@ def time_base(rate: Fraction) -> Fraction:
 
 
 class _AudioCopy:
-    """Copies the audio of ``source`` without decoding it, interleaved with the video."""
+    """Copies the audio of ``source`` without decoding it, interleaved with the video; nothing without ``sound``."""
 
-    def __init__(self, source: InputContainer, container: OutputContainer) -> None:
+    def __init__(self, source: InputContainer, container: OutputContainer, *, sound: bool) -> None:
         self._container = container
-        self._streams = {audio.index: container.add_stream_from_template(audio) for audio in source.streams.audio}
+        streams = source.streams.audio if sound else ()
+        self._streams = {audio.index: container.add_stream_from_template(audio) for audio in streams}
         self._packets = self._intact(source.demux(source.streams.audio)) if self._streams else iter(())
         self._waiting: _AudioPacket | None = None
 

@@ -1,14 +1,16 @@
 """The frames of a video for ``predict``: each is decoded when the one before is done."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from lightning import LightningDataModule
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from datamodules.batches import FrameBatch
+from datamodules.io.tensors import compact_tensor
 from datamodules.io.video import VideoReader
 
 
@@ -18,10 +20,13 @@ class VideoFrames(IterableDataset[FrameBatch]):
     Args:
         video: the video.
         name: name of the result.
+        prepare: makes the network's input (C, h, w) from a frame (H, W, 3); by default its bytes.
     """
 
-    def __init__(self, video: VideoReader, *, name: str) -> None:
-        self.video, self.name = video, name
+    def __init__(
+        self, video: VideoReader, *, name: str, prepare: Callable[[NDArray[np.uint8]], Tensor] = compact_tensor
+    ) -> None:
+        self.video, self.name, self.prepare = video, name, prepare
 
     def __iter__(self) -> Iterator[FrameBatch]:
         """Decodes the video from its start.
@@ -32,7 +37,7 @@ class VideoFrames(IterableDataset[FrameBatch]):
         for index, frame in enumerate(self.video):
             height, width, _ = frame.pixels.shape
             yield FrameBatch(
-                image=torch.from_numpy(np.ascontiguousarray(frame.pixels.transpose(2, 0, 1)))[None],
+                image=self.prepare(frame.pixels)[None],
                 original=[frame.pixels],
                 size=[(height, width)],
                 index=[index],

@@ -15,7 +15,6 @@ from callbacks.visualization.masks import palette
 from callbacks.visualization.segmentation import SegmentationFigures
 from datamodules.base import ImageDataModule
 from datamodules.io.bands import BandLayout
-from datamodules.io.image import read_image
 from datamodules.io.rle import encode_rle
 from datamodules.prediction.datamodule import PredictDataModule, ShownBands
 from datamodules.prediction.image_list import Listed
@@ -24,6 +23,7 @@ from datamodules.segmentation.folder import FolderDataModule
 from experiments.cli.usage import UsageError
 from experiments.inference.averaging import average_checkpoints_
 from experiments.runs.initial_weights import InitialWeights
+from experiments.tasks.prediction import PredictOutput, PredictRequest
 from experiments.tasks.segment_outputs import (
     COCO,
     DEFAULT_OUTPUTS,
@@ -37,7 +37,8 @@ from experiments.tasks.segment_outputs import (
     draw_labelme,
     make_cleaning,
 )
-from experiments.tasks.spec import Link, PredictOutput, PredictRequest, TaskSpec
+from experiments.tasks.segment_videos import finish_videos, read_background
+from experiments.tasks.spec import Link, TaskSpec
 from lightning_modules.segmentation import SegmentationModule
 from models.segmentation.encoder import Encoder
 from models.segmentation.ensemble import average_scales
@@ -54,6 +55,7 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
     module = SegmentationModule
     monitor = "val/dice"
     mode = "max"
+    takes_videos = True
     scores = ("val/dice", "val/iou", "val/accuracy", "val/loss")
     links = (
         Link(source="data.class_names", target="model.classes", recorded="classes"),
@@ -114,7 +116,10 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             "composite with a --background; submission is Kaggle's submission.csv, coco is COCO's annotations.json)",
         )
         parser.add_argument(
-            "--background", type=Path | None, default=None, help="image to put behind cut-outs, scaled to cover"
+            "--background",
+            type=Path | None,
+            default=None,
+            help="image or video put behind cut-outs, scaled to cover",
         )
         parser.add_argument(
             "--cut", type=str | None, default=None, help="of several classes, those to cut out, separated by commas"
@@ -143,10 +148,11 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             DataError: if the background cannot be read.
         """
         options, classes = request.options, model.classes
-        background = None if options.background is None else read_image(options.background)
-        kinds = choose_kinds(options.outputs, background=background is not None, classes=classes, cut=options.cut)
+        behind = read_background(options.background, images=request.images)
+        background = behind if isinstance(behind, np.ndarray) else None
+        kinds = choose_kinds(options.outputs, background=behind is not None, classes=classes, cut=options.cut)
         table: Table | None = None
-        if SUBMISSION in kinds:
+        if SUBMISSION in kinds and request.images:
             check_submission(request.images, classes)
             table = Table(path=request.folder / "submission.csv", header="img,rle_mask")
         elif COCO in kinds:
@@ -174,6 +180,8 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
         )
         bands, images = None, request.images
         if isinstance(request.data, FolderDataModule) and request.data.layout and request.data.shown:
+            if request.videos:
+                raise UsageError(f"{request.videos[0].path} is a video; this network takes images with other channels")
             bands = ShownBands(layout=request.data.layout, shown=request.data.shown)
             images = _first_bands(images, bands.layout)
         data = PredictDataModule(
@@ -187,7 +195,15 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             bands=bands,
         )
         remark = describe_average(model.net, size=request.stage.size)
-        return PredictOutput(data=data, files=files, table=table, waiting=8, remark=remark, all_pages=bands is not None)
+        return PredictOutput(
+            data=data,
+            files=files,
+            table=table,
+            waiting=8,
+            remark=remark,
+            all_pages=bands is not None,
+            video=finish_videos(files.layers, kinds, behind, stage=request.stage) if request.videos else None,
+        )
 
 
 def _first_bands(images: Sequence[Listed], layout: BandLayout) -> list[Listed]:

@@ -5,22 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from jsonargparse import ArgumentParser, Namespace
-from lightning import Callback, LightningDataModule
+from jsonargparse import ArgumentParser
+from lightning import Callback
 from lightning.pytorch.utilities import rank_zero_only
-from numpy.typing import NDArray
 
 from callbacks.prediction.images import ImageFiles
-from callbacks.prediction.writer import ResultFiles, Table
 from callbacks.visualization.task_figures import Figures
 from datamodules.base import ImageDataModule
 from datamodules.io.native_depth import read_extras
 from datamodules.prediction.datamodule import PredictDataModule
-from datamodules.prediction.image_list import Listed
-from datamodules.stage import Stage
 from experiments.cli.usage import UsageError
 from experiments.runs.folder import relative_to_here
 from experiments.runs.initial_weights import InitialWeights
+from experiments.tasks.prediction import PredictOutput, PredictRequest
 from lightning_modules.base import ImageTask
 from models.weights.partial_load import PartialLoad, load_matching_
 from models.weights.pretrained import WeightsError
@@ -47,69 +44,6 @@ class Link:
     target: str
     compute: Callable[..., object] | None = None
     recorded: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictRequest:
-    """What ``predict`` was asked for.
-
-    Args:
-        images: images to read.
-        folder: folder of the results.
-        options: options of the command line.
-        data: data module of the run, from the settings of the checkpoint; it was not set up.
-        stage: stage that the checkpoint was saved in.
-        trained_stages: stages that the network was trained in, ``stage`` included.
-        ranks: number of processes that predict.
-        num_workers: number of loader processes of each rank.
-        timeout: seconds that the loader processes may take for a batch.
-    """
-
-    images: Sequence[Listed]
-    folder: Path
-    options: Namespace
-    data: ImageDataModule
-    stage: Stage
-    trained_stages: Sequence[Stage]
-    ranks: int
-    num_workers: int
-    timeout: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoFinish:
-    """How the frames of videos are finished before they are encoded.
-
-    Args:
-        finish: returns the frame to write, given the network's output and the original, all ``(H, W, 3)``.
-        smooth: weight of the past in temporal smoothing, from 0 to below 1.
-    """
-
-    finish: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
-    smooth: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictOutput:
-    """What ``predict`` reads and writes.
-
-    Args:
-        data: loads the images in batches.
-        files: writes the files of one image.
-        table: text file with a line for each image, if one is wanted.
-        waiting: maximum number of predictions in memory that wait to be written.
-        video: how the frames of videos are finished; needed where ``TaskSpec.takes_videos`` is set.
-        remark: a line printed at the end.
-        all_pages: whether all pages of a file are read, so that files of several pages are no problem.
-    """
-
-    data: LightningDataModule
-    files: ResultFiles
-    table: Table | None = None
-    waiting: int = 2
-    video: VideoFinish | None = None
-    remark: str = ""
-    all_pages: bool = False
 
 
 class TaskSpec(Generic[Module]):

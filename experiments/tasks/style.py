@@ -1,7 +1,6 @@
 """Style transfer: figures, options and files of ``predict``, table of scores."""
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from typing import Any, cast
 
 from jsonargparse import ArgumentParser
@@ -17,7 +16,8 @@ from datamodules.prediction.datamodule import PredictDataModule
 from experiments.cli.usage import UsageError
 from experiments.inference.styles import choose_style
 from experiments.runs.initial_weights import InitialWeights
-from experiments.tasks.spec import Link, PredictOutput, PredictRequest, TaskSpec, VideoFinish, table_with_mean
+from experiments.tasks.prediction import PredictOutput, PredictRequest, VideoFinish
+from experiments.tasks.spec import Link, TaskSpec, table_with_mean
 from lightning_modules.style import StyleData, StyleModule
 from models.style.style_rows import fit_style_rows
 from models.weights.partial_load import PartialLoad, load_matching_
@@ -146,7 +146,11 @@ class StyleSpec(TaskSpec[StyleModule]):
                 keep_colors=options.keep_colors,
             ),
             video=VideoFinish(
-                finish=partial(blend, strength=options.strength, keep_colors=options.keep_colors),
+                finish=lambda: (
+                    lambda result, original, _: {
+                        "result": blend(result, original, strength=options.strength, keep_colors=options.keep_colors)
+                    }
+                ),
                 smooth=options.smooth,
             ),
             remark=_RANDOM_FEATURES if model.loss.random else "",

@@ -19,7 +19,8 @@ from datamodules.io.image import read_image
 from datamodules.io.native_depth import read_extras
 from datamodules.prediction.datamodule import PredictDataModule
 from experiments.cli.usage import UsageError
-from experiments.tasks.spec import PredictOutput, PredictRequest, TaskSpec, table_with_mean
+from experiments.tasks.prediction import PredictOutput, PredictRequest, VideoFinish
+from experiments.tasks.spec import TaskSpec, table_with_mean
 from lightning_modules.super_resolution import SuperResolutionModule
 from lightning_modules.super_resolution_metrics import mean_scores
 from models.super_resolution.upsampling import SubpixelUpsample
@@ -53,12 +54,13 @@ COLUMNS = (
 
 
 class SuperResolutionSpec(TaskSpec[SuperResolutionModule]):
-    """Enlarges or restores images."""
+    """Enlarges or restores images and videos."""
 
     module = SuperResolutionModule
     monitor = "val/psnr"
     mode = "max"
     scores = ("val/psnr", "val/ssim", "val/bicubic_psnr", "val/bicubic_ssim", "val/loss")
+    takes_videos = True
 
     def figures(self, model: SuperResolutionModule, data: ImageDataModule) -> SuperResolutionFigures:  # noqa: ARG002
         """Draws input, bicubic, result and target."""
@@ -111,7 +113,7 @@ class SuperResolutionSpec(TaskSpec[SuperResolutionModule]):
         )
 
     def predict_output(self, model: SuperResolutionModule, request: PredictRequest) -> PredictOutput:
-        """Reads images at full depth and writes ``result/NAME.png``, and strips if asked.
+        """Reads images at full depth and writes ``result/NAME.png``, and strips if asked; videos have no strips.
 
         Raises:
             UsageError: for a scale that the network was not trained for, or options that do not go together.
@@ -140,6 +142,7 @@ class SuperResolutionSpec(TaskSpec[SuperResolutionModule]):
                 target=_target_reader(options.target) if options.strip else None,
             ),
             waiting=1,  # enlarged images take much memory
+            video=VideoFinish(finish=lambda: lambda result, _, __: {"result": result}),
         )
 
 

@@ -1,5 +1,6 @@
 """A network without weights that inverts videos, and a run of it over some files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from datamodules.batches import FrameBatch
 from datamodules.prediction.image_list import Listed
-from experiments.commands.predict import VideoReport, predict_videos
-from experiments.tasks.spec import VideoFinish
+from experiments.commands.predict_videos import VideoReport, predict_videos
+from experiments.tasks.prediction import VideoFinish
 
 
 class Negative(LightningModule):
@@ -33,13 +34,17 @@ def trainer() -> Trainer:
     )  # fmt: skip
 
 
-def styled(result: NDArray[np.uint8], original: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return result
+Combine = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]
+
+
+def finished(combine: Combine) -> VideoFinish:
+    """Writes what ``combine`` makes of result and original."""
+    return VideoFinish(finish=lambda: lambda result, original, _: {"result": combine(result, original)})
 
 
 def invert_videos(
     *videos: Path, out: Path, look: VideoFinish | None = None, scale: int = 1, progress: bool = False
 ) -> VideoReport:
     listed = [Listed(path=path, name=f"deep/{path.stem}") for path in videos]
-    look = look or VideoFinish(finish=styled)
+    look = look or finished(lambda result, _: result)
     return predict_videos(trainer(), Negative(scale), listed, out=out, finishing=look, progress=progress)
