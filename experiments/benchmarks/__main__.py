@@ -3,7 +3,8 @@
     python -m experiments.benchmarks cache [options of the benchmark]
     python -m experiments.benchmarks all [options of all benchmarks, such as --rounds 21]
 
-``all`` leaves out those that need data of one's own (``label``); each of its benchmarks is a process of its own.
+``all`` leaves out those that need data or a checkpoint (``predict``, ``label``); each of its benchmarks is a process of
+its own.
 
 Exit codes: 0 if the goals are met, 1 if one is missed, 3 if the measurements are spread too widely to tell. ``all``
 ends with the largest of them.
@@ -16,8 +17,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 #: Name of the command, and its module in this package. Imported late: each has peers that others do not need.
-BENCHMARKS = {"input": "input", "cache": "cache", "label": "label"}
-NEED_DATA = {"label"}
+BENCHMARKS = {"input": "input", "cache": "cache", "predict": "predict", "label": "label"}
+NEED_DATA = {"predict", "label"}
 
 
 def main(argv: Sequence[str]) -> int:
