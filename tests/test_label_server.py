@@ -6,8 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from http.client import HTTPConnection
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,64 +14,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import experiments.label.rounds as rounds_module
 import experiments.label.server as server_module
-from experiments.label.application import Application
 from experiments.label.folder import LabelFolder
-from experiments.label.guard import MAX_BODY, Guard
-from experiments.label.rounds import Rounds
-from experiments.label.server import Server
-from experiments.label.session import Session
+from experiments.label.guard import MAX_BODY
+from experiments.label.training_set import TrainingSet, write_training_set
+from tests.helpers.label_site import Site
 
 PAGE = "page-of-the-test"
 STROKE = {"page": PAGE, "tool": "brush", "class": 1, "points": [[10, 10]], "radius": 5}
-
-
-class Site:
-    """A running server of a folder with three images."""
-
-    def __init__(self, root: Path) -> None:
-        for number in range(3):
-            pixels = np.random.default_rng(number).integers(0, 256, (32, 48, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / f"p{number}.png")
-        self.folder = LabelFolder(root)
-        self.folder.__enter__()
-        self.stop = threading.Event()
-        self.server = Server(lambda environ, start: self.application(environ, start))
-        self.guard = Guard(port=self.server.port)
-        rounds = Rounds(self.folder, automatic=False)
-        self.application = Application(Session(self.folder), rounds, self.guard, commands=lambda: ["x"], stop=self.stop)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def ask(
-        self, path: str, content: Any = None, *, token: str | None = None, **headers: str
-    ) -> tuple[int, bytes, dict[str, str]]:
-        host = f"127.0.0.1:{self.server.port}"
-        sent = {"Host": host} | ({"Origin": f"http://{host}"} if content is not None else {})
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = HTTPConnection("127.0.0.1", self.server.port, timeout=30)
-        body = None if content is None else json.dumps(content).encode()
-        sent |= {} if body is None else {"Content-Type": headers.get("Content_Type", "application/json")}
-        target = f"/{self.guard.token if token is None else token}/{path}"
-        connection.request("GET" if body is None else "POST", target, body, sent)
-        answer = connection.getresponse()
-        result = answer.status, answer.read(), dict(answer.getheaders())
-        connection.close()
-        return result
-
-    def send(self, data: bytes) -> bytes:
-        """Sends raw bytes and returns all that comes back."""
-        with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as connection:
-            connection.sendall(data)
-            return connection.makefile("rb").read()
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     made = Site(tmp_path)
     yield made
-    made.server.shutdown()
-    made.server.server_close()
-    made.folder.__exit__()
+    made.close()
 
 
 def test_page_lists_and_edits_images(site: Site) -> None:
@@ -91,7 +48,7 @@ def test_page_lists_and_edits_images(site: Site) -> None:
 
 
 def test_every_file_that_the_page_names_is_served_with_its_type(site: Site) -> None:
-    for name in ("style.css", "main.js", "api.js", "layers.js", "list.js", "pointer.js", "training.js", "view.js"):
+    for name in ("style.css", "main.js", "controls.js", "editor.js", "keys.js", "status.js", "view.js"):
         status, _, headers = site.ask(name)
         assert (status, headers["X-Content-Type-Options"]) == (200, "nosniff")
         assert headers["Content-Type"].startswith("text/css" if name.endswith("css") else "text/javascript")
@@ -221,3 +178,29 @@ def test_damaged_image_is_reported_by_name(site: Site) -> None:
 def test_page_can_end_the_server(site: Site) -> None:
     assert json.loads(site.ask("api/quit", {"page": PAGE})[1]) == {"commands": ["x"]}
     assert site.stop.is_set()
+
+
+def test_page_answers_while_the_images_of_a_round_are_copied(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied, released = [], threading.Event()
+
+    def hold(folder: LabelFolder, target: Path, *, stop: Callable[[], bool]) -> TrainingSet:
+        assert released.wait(60)
+        copied.append(stop())
+        return write_training_set(folder, target, stop=stop)
+
+    monkeypatch.setattr(rounds_module, "write_training_set", hold)
+    for number in range(2):
+        assert site.ask(f"api/edit/{number}", STROKE | {"tool": "finish"})[0] == 200
+    started = json.loads(site.ask("api/rounds", {"page": PAGE, "action": "start"})[1])
+    assert started["rounds"]["phase"] == "preparing"
+    assert json.loads(site.ask("api/items/0")[1])["rounds"]["phase"] == "preparing"
+    site.ask("api/rounds", {"page": PAGE, "action": "start"})  # nothing: it runs
+    site.ask("api/rounds", {"page": PAGE, "action": "stop"})
+    released.set()
+    end = time.monotonic() + 60
+    while json.loads(site.ask("api/items/0")[1])["rounds"]["phase"] == "preparing":
+        assert time.monotonic() < end
+    assert copied == [True]
+    status = json.loads(site.ask("api/items/0")[1])["rounds"]
+    assert (status["phase"], status["round"]) == ("waiting", 0)
+    assert not (site.folder.state_folder / "runs").exists()

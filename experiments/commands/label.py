@@ -14,9 +14,10 @@ from datamodules.io.atomic_file import atomic_file
 from experiments.cli.signals import TRAINING
 from experiments.cli.usage import UsageError
 from experiments.label.application import Application
+from experiments.label.fit_words import RECIPE
 from experiments.label.folder import LabelFolder
 from experiments.label.guard import Guard
-from experiments.label.rounds import RECIPE, Rounds
+from experiments.label.rounds import Rounds
 from experiments.label.server import Server
 from experiments.label.session import Session
 from experiments.label.training_set import CONFIG, write_training_set

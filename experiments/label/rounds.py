@@ -9,39 +9,19 @@ from typing import Any, Literal
 
 from callbacks.distributed.exit_codes import DONE, INTERRUPTED
 from datamodules.io.atomic_file import atomic_file
+from experiments.label.fit_words import fit_words, stage_epochs
 from experiments.label.folder import LabelFolder
 from experiments.label.journal import Journal
 from experiments.label.processes import ask_to_stop, last_lines, start
 from experiments.label.progress import complete_epochs, planned_epochs
-from experiments.label.training_set import CONFIG, hold_one_out, write_training_set
+from experiments.label.training_set import TrainingSet, hold_one_out, write_training_set
 
-Phase = Literal["waiting", "training", "paused", "suggesting", "failed"]
+Phase = Literal["waiting", "preparing", "training", "paused", "suggesting", "failed"]
 ACTIONS = ("start", "pause", "resume", "stop")
 #: Finished images before the first round, and between two rounds.
 FIRST, EVERY = 5, 10
-RECIPE = "label"
 _RUN = Path(__file__).resolve().parents[1] / "run.py"
-#: Optimizer steps of a stage in the first round and in later ones, which start from the weights of the last; and the
-#: limits of its epochs. A small set needs many epochs, a large one few.
-_HEAD_STEPS, _FIRST_STEPS, _LATER_STEPS = 40, 160, 120
-_MOST_EPOCHS, _BATCH = 60, 8
 _STOP_SECONDS = 60.0
-
-
-def stage_epochs(images: int, *, first: bool) -> tuple[int, int]:
-    """Epochs of both stages of a round.
-
-    Args:
-        images: number of images to train on.
-        first: whether the decoder starts from random weights.
-
-    >>> stage_epochs(4, first=True), stage_epochs(100, first=False)
-    ((40, 60), (1, 10))
-    """
-    batches = max(1, images // _BATCH)
-    head = min(_MOST_EPOCHS, max(2, _HEAD_STEPS // batches)) if first else 1
-    steps = _FIRST_STEPS if first else _LATER_STEPS
-    return head, min(_MOST_EPOCHS, max(4, steps // batches + (steps % batches > 0)))
 
 
 class Rounds:
@@ -113,7 +93,7 @@ class Rounds:
     def act(self, action: str) -> None:
         """Does what the person asked for: one of ``ACTIONS``."""
         with self._lock:
-            running = self._process is not None
+            running = self._process is not None or self._phase == "preparing"
             if action == "start" and not running:
                 self._start()
             elif action == "resume" and self._phase == "paused" and not running:
@@ -121,8 +101,8 @@ class Rounds:
             elif action == "pause" and self._phase == "training" and self._process is not None:
                 ask_to_stop(self._process)
             elif action == "stop":
+                self._stopping = running
                 if self._process is not None:
-                    self._stopping = True
                     ask_to_stop(self._process)
                 elif self._phase == "paused":
                     self._note("stopped")
@@ -142,23 +122,35 @@ class Rounds:
         if hold_one_out(self._folder) is None:
             self._phase, self._message = "waiting", "a round needs two finished images: finish another one"
             return
-        number = self._round + 1
-        data = write_training_set(self._folder, self._place / "rounds" / str(number))
-        if not data.train or not data.val:
-            self._message = "no image is left to train on: " + "; ".join(data.problems or ("finish another one",))
+        self._phase, self._message, self._stopping = "preparing", "", False
+        threading.Thread(target=self._prepare, args=(self._round + 1,), name="preparing", daemon=True).start()
+
+    def _prepare(self, number: int) -> None:
+        """Copies the data set of a round, for which the page does not wait, and starts the fit."""
+        try:
+            data = write_training_set(self._folder, self._place / "rounds" / str(number), stop=self._ending)
+        except OSError as error:
+            with self._lock:
+                self._phase, self._message = "failed", f"the images of the round could not be copied: {error}"
             return
-        previous = self._checkpoint
-        head, rest = stage_epochs(data.train, first=previous is None)
+        with self._lock:
+            self._phase = "waiting"
+            if self._ending():
+                return
+            if not data.train or not data.val:
+                self._message = "no image is left to train on: " + "; ".join(data.problems or ("finish another one",))
+                return
+            self._message = "; ".join(data.problems)
+            self._begin(number, data)
+
+    def _ending(self) -> bool:
+        return self._stopping or self._closing
+
+    def _begin(self, number: int, data: TrainingSet) -> None:
+        head, rest = stage_epochs(data.train, first=self._checkpoint is None)
         self._journal.append({"round": number, "event": "started", "finished": self._finished(), "epochs": head + rest})
         self._replay(self._journal.read()[-1])
-        words = ["--recipe", RECIPE, "--config", str(data.path / CONFIG), "--name", f"round-{number}"]
-        words += ["--stages.0.epochs", str(head), "--stages.1.epochs", str(rest)]
-        words += ["--stages.all.batch_size", str(min(_BATCH, data.train))]
-        words += ["--trainer.logger", "CSVLogger", "--trainer.logger.flush_logs_every_n_steps", "1"]
-        words += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
-        words += [] if previous is None else ["--init_from", str(previous)]
-        self._message = "; ".join(data.problems)
-        self._launch_fit([*words, *self._options])
+        self._launch_fit([*fit_words(number, data, self._checkpoint), *self._options])
 
     def _launch_fit(self, words: Sequence[str]) -> None:
         runs = self._place / "runs"

@@ -20,7 +20,7 @@ export class Training {
   }
 
   show(rounds) {
-    const running = rounds.phase === "training" || rounds.phase === "suggesting";
+    const running = ["preparing", "training", "suggesting"].includes(rounds.phase);
     find("phase").textContent = phrase(rounds);
     find("epochs").hidden = rounds.phase !== "training" && rounds.phase !== "paused";
     find("epochs").max = Math.max(1, rounds.epochs);
@@ -40,6 +40,8 @@ export class Training {
 function phrase(rounds) {
   const dice = rounds.dice === null ? "" : `, Dice ${rounds.dice.toFixed(3)}`;
   switch (rounds.phase) {
+    case "preparing":
+      return "Copying the finished images for the next round";
     case "training":
       return `Round ${rounds.round}: epoch ${rounds.epoch} of ${rounds.epochs}${dice}`;
     case "paused":
