@@ -1,16 +1,23 @@
 """A rough stroke finds the outline of what it was drawn on, and changes nothing elsewhere."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from skimage.data import coffee
 
 from datamodules.io.image import read_image
 from datamodules.segmentation.mask_io import read_mask_values
 from experiments.benchmarks.label import dice, next_stroke, paint, snap_stroke, strokes_needed
+from experiments.label.folder import LabelFolder
+from experiments.label.open_image import OpenImage
+from experiments.label.scene import Scene
 from experiments.label.shapes import Mask, Point, stroke_pixels
-from experiments.label.snapping import Scene, guided_filter, snap
+from experiments.label.snapping import guided_filter, snap
+from experiments.label.tools import apply_tool
 from tests.helpers.real_data import needs, real
 
 CARVANA = real("carvana")
@@ -54,6 +61,26 @@ def test_stroke_that_takes_away_removes_what_leaked() -> None:
     assert dice(after, truth) > 0.95 > dice(leaked, truth)
     assert not after[stroke].any()
     assert not (after & ~leaked).any()
+
+
+def test_stroke_that_takes_away_snaps_in_labels_that_were_not_drawn(tmp_path: Path) -> None:
+    image, truth = ellipse()
+    leaked = truth | (np.mgrid[:200, :300][1] > 235)
+    Image.fromarray(image).save(tmp_path / "p.png")
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(leaked.astype(np.uint8) * 255).save(tmp_path / "masks" / "p.png")
+    erase = {"tool": "brush", "class": 1, "erase": True, "snap": True, "radius": 10}
+    with LabelFolder(tmp_path) as folder:
+        opened = OpenImage(folder, folder.items[0])
+        apply_tool(opened, erase | {"points": [[270, 40], [270, 160]]}, classes=1)
+        assert dice(opened.labels == 1, truth) > 0.95 > dice(leaked, truth)
+        square = {"tool": "polygon", "class": 1, "points": [[240, 20], [290, 20], [290, 60], [240, 60]]}
+        apply_tool(opened, square, classes=1)
+        apply_tool(opened, erase | {"points": [[265, 110], [265, 150]]}, classes=1)
+        assert (opened.labels[22:58, 242:288] == 1).all()  # drawn by the person, so it stays
+        for _ in range(3):
+            apply_tool(opened, {"tool": "undo"}, classes=1)
+        assert np.array_equal(opened.labels == 1, leaked)
 
 
 def test_small_stroke_changes_nothing_far_away() -> None:

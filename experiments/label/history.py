@@ -4,7 +4,7 @@ import base64
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class Edit:
         after: its labels after the change, compressed.
         state_before: state of the image before the change.
         state_after: state of the image after the change.
+        what: the request that made it.
     """
 
     rect: Rect
@@ -33,6 +34,7 @@ class Edit:
     after: bytes
     state_before: str
     state_after: str
+    what: Mapping[str, Any] = field(default_factory=dict)
 
     def labels_before(self) -> LabelMap:
         """The labels inside ``rect`` before the change."""
@@ -129,7 +131,7 @@ class History:
 
         Args:
             edit: the change.
-            what: the request that made it, kept for later study of the strokes.
+            what: the request that made it.
             sums: checksums of the label map before and after it.
 
         Raises:
@@ -170,6 +172,7 @@ class History:
                     after=base64.b64decode(record["after"]),
                     state_before=record["states"][0],
                     state_after=record["states"][1],
+                    what=record["what"],
                 )
                 self.done.append(edit)
                 self.undone = []

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from datamodules.io.image import read_image
 from experiments.cli.usage import UsageError
+from experiments.label.drawn import Drawn
 from experiments.label.folder import Item, LabelFolder, State
 from experiments.label.history import Edit, History, Rect, checksum, make_edit, part
 from experiments.label.label_maps import UNKNOWN, LabelMap, is_own, read_label_map, write_label_map
+from experiments.label.scene import Floats, Scene
 from experiments.label.shapes import Mask
-from experiments.label.snapping import Floats, Scene
 from experiments.label.suggestions import enlarge, read_suggestion
 
 Image = NDArray[np.uint8]
@@ -43,6 +44,7 @@ class OpenImage:
         self.pixels: Image = read_image(item.path)
         self.size = (self.pixels.shape[0], self.pixels.shape[1])
         self.history = History(folder.history_path(item))
+        self._drawn = Drawn(self.size)
         self.labels = self._read_labels()
         self.probs: NDArray[np.uint8] | None = None
         self.suggestion: LabelMap | None = None
@@ -71,13 +73,14 @@ class OpenImage:
         self.suggestion = None if probs is None else enlarge(probs, self.pixels)
 
     def scene(self, number: int) -> Scene:
-        """What is known of a class."""
-        known = self.labels != UNKNOWN
+        """What is known of a class. Only what was drawn is certain, not what a stroke has spread to."""
+        drawn = self._drawn.after(self.history.done)
+        other = ~np.isin(self.labels, (UNKNOWN, 0, number))
         return Scene(
             image=self.pixels,
             current=self.current == number,
-            inside=known & (self.labels == number),
-            outside=known & (self.labels != number),
+            inside=drawn == number,
+            outside=((drawn != UNKNOWN) & (drawn != number)) | other,
             prob=self._prob(number),
         )
 

@@ -1,72 +1,29 @@
 """Snaps a rough stroke to the outline of what it was drawn on.
 
-GrabCut (Rother, Kolmogorov and Blake 2004) divides the surroundings of the stroke, on a reduced copy, into the class
-and the rest. It starts from the stroke, the labels so far and the probabilities of a network. Only the region that the
-stroke touches changes, and only in its direction: a stroke that adds never removes. The outline is then refined at full
-size by a guided filter (He, Sun and Tang 2010).
+GrabCut (Rother, Kolmogorov and Blake 2004) divides the surroundings of the stroke into the class and the rest: first a
+coarse copy, then a band around the outline of a finer one. It starts from the stroke, the labels so far and the
+probabilities of a network. Only the region that the stroke touches changes, and only in its direction: a stroke that
+adds never removes. The outline is then refined at full size by a guided filter (He, Sun and Tang 2010).
 """
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.label.color_models import ColorModels
+from experiments.label.scene import Box, Floats, Image, Scene, resize_mask
 from experiments.label.shapes import Mask, holes, touching
 
-Image = NDArray[np.uint8]  # (H, W, 3) RGB
-Floats = NDArray[np.float32]
-Box = tuple[slice, slice]
-
-#: Longest side of the copy that is divided. GrabCut takes time in proportion to its pixels.
-MAX_SIDE = 256
-_ITERATIONS = 1
+#: Longest sides of the copies that are divided: the whole of the first, of the second a band around the outline.
+COARSE_SIDE, MAX_SIDE = 320, 512
 #: In radii of the brush: a stroke probably marks its class within the first distance, and changes nothing beyond the
 #: second.
 _NEAR, _REACH = 3.0, 6.0
 _MARGIN = 2.0  # beyond the reach, in radii: known pixels for the color models
+_UNSURE = 3  # half the width of the band that is divided again, in pixels of the coarse copy
 #: Half the width of the band in which the outline is refined, in pixels of the reduced copy.
 _BAND = 2
 _EPS = 1e-3  # squared contrast below which the guided filter smooths, for gray values in [0, 1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """What is known of one class in an image; all arrays have the same height and width.
-
-    Args:
-        image: ``(H, W, 3)`` RGB.
-        current: pixels of the class so far, labeled or suggested.
-        inside: pixels that a person has labeled as the class.
-        outside: pixels that a person has labeled as something else.
-        prob: probability of the class by a network, ``None`` without one.
-    """
-
-    image: Image
-    current: Mask
-    inside: Mask
-    outside: Mask
-    prob: Floats | None = None
-
-    def crop(self, box: Box) -> "Scene":
-        """Returns a rectangle of the scene."""
-        return Scene(
-            image=self.image[box],
-            current=self.current[box],
-            inside=self.inside[box],
-            outside=self.outside[box],
-            prob=None if self.prob is None else self.prob[box],
-        )
-
-    def resize(self, size: tuple[int, int]) -> "Scene":
-        """Returns the scene at another height and width."""
-        return Scene(
-            image=np.asarray(cv2.resize(self.image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8),
-            current=_resize_mask(self.current, size),
-            inside=_resize_mask(self.inside, size),
-            outside=_resize_mask(self.outside, size),
-            prob=None if self.prob is None else np.asarray(cv2.resize(self.prob, size[::-1]), np.float32),
-        )
 
 
 def snap(scene: Scene, stroke: Mask, *, radius: float, add: bool = True) -> Mask:
@@ -83,23 +40,23 @@ def snap(scene: Scene, stroke: Mask, *, radius: float, add: bool = True) -> Mask
     """
     box = _box(stroke, round((_REACH + _MARGIN) * radius) + 8)
     part, drawn = scene.crop(box), np.ascontiguousarray(stroke[box])
-    scale = min(1.0, MAX_SIDE / max(drawn.shape))
-    size = (max(1, round(drawn.shape[0] * scale)), max(1, round(drawn.shape[1] * scale)))
-    small, low = part.resize(size), _resize_mask(drawn, size)
-    if not low.any():  # thinner than a pixel of the copy
-        rows, columns = np.nonzero(drawn)
-        low[rows * size[0] // drawn.shape[0], columns * size[1] // drawn.shape[1]] = True
-    divided = divide(small, low, radius=max(1.0, radius * scale), add=add)
+    coarse, scale = _reduced_size(drawn.shape, COARSE_SIDE)
+    small, low = part.resize(coarse), _resize_stroke(drawn, coarse)
+    divided, models = divide(small, low, radius=max(1.0, radius * scale), add=add)
+    fine, fine_scale = _reduced_size(drawn.shape, MAX_SIDE)
+    if models is not None and fine != coarse:
+        small, low = part.resize(fine), _resize_stroke(drawn, fine)
+        divided = divide_band(small, low, divided, models, width=round(_UNSURE * fine_scale / scale), add=add)
     change = touching((divided & ~small.current if add else small.current & ~divided) | low, low)
     if add:
         change |= holes(change | small.current) & ~holes(small.current) & ~small.outside
-    refined = refine(part.image, change, scale) | drawn
+    refined = refine(part.image, change, fine_scale) | drawn
     after = scene.current.copy()
     after[box] = (after[box] | refined) if add else (after[box] & ~refined)
     return after
 
 
-def divide(scene: Scene, stroke: Mask, *, radius: float, add: bool = True) -> Mask:
+def divide(scene: Scene, stroke: Mask, *, radius: float, add: bool = True) -> tuple[Mask, ColorModels | None]:
     """Divides an image into the class and the rest by GrabCut.
 
     Args:
@@ -109,7 +66,8 @@ def divide(scene: Scene, stroke: Mask, *, radius: float, add: bool = True) -> Ma
         add: whether the stroke belongs to the class.
 
     Returns:
-        The pixels of the class; beyond the reach of the stroke the same as before.
+        The pixels of the class, beyond the reach of the stroke the same as before; and the color models, ``None`` if
+        nothing was left to divide.
     """
     distance = cv2.distanceTransform((~stroke).astype(np.uint8), cv2.DIST_L2, 3)
     likely = scene.current if scene.prob is None else scene.current | (scene.prob > 0.5)
@@ -118,16 +76,34 @@ def divide(scene: Scene, stroke: Mask, *, radius: float, add: bool = True) -> Ma
     trimap = np.where(likely, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_PR_BGD))
     far = distance > _REACH * radius
     trimap[far] = np.where(scene.current[far], np.uint8(cv2.GC_FGD), np.uint8(cv2.GC_BGD))
-    trimap[scene.inside] = cv2.GC_FGD
-    trimap[scene.outside] = cv2.GC_BGD
-    trimap[stroke] = cv2.GC_FGD if add else cv2.GC_BGD
+    _fix(trimap, scene, stroke, add)
     inside = np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))
     if inside.all() or not inside.any():
-        return np.asarray(inside)
-    cv2.setRNGSeed(0)  # its color models start from k-means with random centers
-    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(scene.image, trimap, (0, 0, 0, 0), background, foreground, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
-    return np.asarray(np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD)))
+        return np.asarray(inside), None
+    models = ColorModels.of(scene.image, inside)  # one iteration: a second one shrinks objects of several colors
+    return models.cut(scene.image, trimap), models
+
+
+def divide_band(scene: Scene, stroke: Mask, region: Mask, models: ColorModels, *, width: int, add: bool = True) -> Mask:
+    """Divides the surroundings of an outline again, at a larger size.
+
+    Args:
+        scene: at the larger size.
+        stroke: pixels of the stroke at that size.
+        region: ``(h, w)``, found at a smaller size.
+        models: colors of the class and of the rest.
+        width: pixels on either side of the outline that may change.
+        add: whether the stroke belongs to the class.
+    """
+    size = (scene.image.shape[1], scene.image.shape[0])
+    soft = cv2.resize(region.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    inside = (soft >= 0.5).astype(np.uint8)
+    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
+    trimap = np.where(inside, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_PR_BGD))
+    trimap[cv2.erode(inside, window) > 0] = cv2.GC_FGD
+    trimap[cv2.dilate(inside, window) == 0] = cv2.GC_BGD
+    _fix(trimap, scene, stroke, add)
+    return models.cut(scene.image, trimap)
 
 
 def refine(image: Image, region: Mask, scale: float) -> Mask:
@@ -167,11 +143,24 @@ def guided_filter(guide: Floats, source: Floats, *, radius: int) -> Floats:
     return np.asarray(cv2.blur(slope, window) * guide + cv2.blur(offset, window), np.float32)
 
 
-def _resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
-    """Resizes a mask; a pixel is set if at least half of it is."""
-    if mask.shape == size:
-        return mask.copy()
-    return np.asarray(cv2.resize(mask.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_AREA) >= 128)
+def _fix(trimap: NDArray[np.uint8], scene: Scene, stroke: Mask, add: bool) -> None:
+    trimap[scene.inside] = cv2.GC_FGD
+    trimap[scene.outside] = cv2.GC_BGD
+    trimap[stroke] = cv2.GC_FGD if add else cv2.GC_BGD
+
+
+def _reduced_size(shape: tuple[int, ...], longest: int) -> tuple[tuple[int, int], float]:
+    """Returns height, width and scale of a copy whose sides have at most ``longest`` pixels."""
+    scale = min(1.0, longest / max(shape))
+    return (max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))), scale
+
+
+def _resize_stroke(stroke: Mask, size: tuple[int, int]) -> Mask:
+    low = resize_mask(stroke, size)
+    if not low.any():  # thinner than a pixel of the copy
+        rows, columns = np.nonzero(stroke)
+        low[rows * size[0] // stroke.shape[0], columns * size[1] // stroke.shape[1]] = True
+    return low
 
 
 def _box(mask: Mask, margin: int) -> Box:
