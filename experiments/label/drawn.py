@@ -39,7 +39,7 @@ class Drawn:
 
 def _paint(labels: LabelMap, what: Mapping[str, Any]) -> None:
     size = (labels.shape[0], labels.shape[1])
-    number = 0 if what.get("erase") is True else what.get("class")
+    number = 0 if what.get("erase") is True else int(what.get("class", 0))
     if what.get("tool") == "brush":
         labels[stroke_pixels(size, what["points"], float(what["radius"]))] = number
     elif what.get("tool") == "polygon":
