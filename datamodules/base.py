@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,6 +107,13 @@ class ImageDataModule(LightningDataModule, ABC):
                 "THE DATA HAVE CHANGED since the run was saved: files were added or removed, or their size or "
                 "modification time changed. The run continues with the changed data; its result will differ"
             )
+
+    def measured(self) -> dict[str, int]:
+        """What was measured on the data and belongs to the record of a checkpoint; known after ``setup``."""
+        return {}
+
+    def use_measured(self, record: Mapping[str, Any]) -> None:
+        """Takes what was measured for a checkpoint from its record, before the data are read; by default nothing."""
 
     def prepare_data(self) -> None:
         """Prepares the planned stages, on one process of every machine, while the others wait."""

@@ -1,6 +1,6 @@
 """Options and steps shared by the data modules that read image files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from datamodules.errors import DataError
 from datamodules.index.duplicates import OnDuplicates, report_duplicates
 from datamodules.index.problems import OnBad
 from datamodules.index.splits import SPLIT_SEED, Split
+from datamodules.io.bit_depth import FULL_BITS, Bits, check_bits, measure_bits
 
 
 class FileDataModule(ImageDataModule):
@@ -25,6 +26,9 @@ class FileDataModule(ImageDataModule):
         on_bad: ``"error"`` stops if a file cannot be used; ``"skip"`` leaves such files out if they are at most 1 % of
             the images, and lists them in the run folder. A file that changes during a run always stops it.
         duplicates: ``"warn"`` logs images that are in two splits, byte by byte the same; ``"error"`` stops.
+        bits: bits that the values of 16-bit files use, from 8 to 16: ``2**bits - 1`` is white. ``"auto"`` takes the
+            smallest of 8, 10, 12, 14 and 16 that holds the values of all images of the set, and the checkpoint keeps
+            it for ``test`` and ``predict``.
         **options: of ``ImageDataModule``.
 
     Raises:
@@ -39,6 +43,7 @@ class FileDataModule(ImageDataModule):
         cache_gb: float = 20.0,
         on_bad: OnBad = "error",
         duplicates: OnDuplicates = "warn",
+        bits: Bits = FULL_BITS,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -48,6 +53,8 @@ class FileDataModule(ImageDataModule):
             raise ValueError(f"cache_gb must be at least 0, not {cache_gb}")
         self._keep_pct, self._split_seed = keep_pct, split_seed
         self._on_bad, self._on_duplicates = on_bad, duplicates
+        self._given_bits = check_bits(bits)
+        self._bits, self._bits_measured = self._given_bits, False
         self._cache_folder = self.cache_dir or user_cache_dir()
         self._checks = self._cache_folder / "checks"
         self.cache = ImageCache(self._cache_folder / "images", limit_gb=cache_gb)
@@ -72,6 +79,41 @@ class FileDataModule(ImageDataModule):
         """
         raise DataError("no data: name the folder of your images with --data.root FOLDER")
 
+    @property
+    def measures_bits(self) -> bool:
+        """Whether the bits of 16-bit files are still to be measured."""
+        return self._bits == "auto"
+
+    @property
+    def bits(self) -> int:
+        """The bits that 16-bit files use; 16 until they are measured."""
+        return FULL_BITS if self._bits == "auto" else self._bits
+
+    def decide_bits(self, largest: Iterable[int | None]) -> int:
+        """Measures the bits that 16-bit files use, unless they are given.
+
+        Args:
+            largest: largest stored value of each image of the set; ``None`` for images of 8 bits.
+        """
+        measured = measure_bits(largest)
+        self._bits_measured = measured is not None
+        if self._bits == "auto":
+            self._bits = measured or FULL_BITS
+        return self.bits
+
+    def measured(self) -> dict[str, int]:
+        """For the record of checkpoints: the bits by which 16-bit files were read, if there were any."""
+        return {"bits": self.bits} if self._bits_measured else {}
+
+    def use_measured(self, record: Mapping[str, Any]) -> None:
+        """Takes the bits that were measured for a checkpoint, unless they are given.
+
+        Raises:
+            DataError: if they are no number of bits.
+        """
+        if self._bits == "auto" and "bits" in record:
+            self._bits = recorded_bits(record)
+
     def check_duplicates(self, root: Path, splits: Mapping[Split, Sequence[Path]]) -> None:
         """Reports images that are in more than one split.
 
@@ -85,3 +127,16 @@ class FileDataModule(ImageDataModule):
     def _preparing_workers(self) -> int:
         """Processes for work before the training: all cores, since nothing trains yet."""
         return self._workers() + 1
+
+
+def recorded_bits(record: Mapping[str, Any]) -> int:
+    """The bits that were measured for a checkpoint, by its record; otherwise those of its settings.
+
+    Raises:
+        DataError: if they are no number of bits.
+    """
+    bits = record.get("bits", record["data"].get("init_args", {}).get("bits", FULL_BITS))
+    try:
+        return FULL_BITS if bits == "auto" else int(check_bits(bits))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the checkpoint's record is not used: {error}") from error

@@ -9,7 +9,7 @@ from PIL import Image
 from datamodules.images.patch_datamodule import PatchDataModule
 from datamodules.images.style import StyleDataModule
 from datamodules.images.super_resolution import SuperResolutionDataModule
-from datamodules.io.native_depth import depth_notes
+from datamodules.io.bit_depth import FULL_BITS, depth_notes
 
 
 @pytest.mark.parametrize("kind", [SuperResolutionDataModule, StyleDataModule])
@@ -30,7 +30,7 @@ def test_summary(tmp_path: Path, kind: type[PatchDataModule], top: int, reported
 
 
 def test_images_of_8_bits_are_not_counted() -> None:
-    assert depth_notes([None, None]) == []
-    (line,) = depth_notes([None, 1000, 4095])
+    assert depth_notes([None, None], FULL_BITS) == []
+    (line,) = depth_notes([None, 1000, 4095], FULL_BITS)
     assert "the 2 16-bit images hold values up to 4095" in line
-    assert "(multiplied by 16)" in line  # 4095 * 16 = 65520
+    assert "--data.bits auto" in line

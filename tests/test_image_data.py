@@ -252,7 +252,7 @@ def test_check_result_is_reused_until_an_image_changes(tmp_path: Path, monkeypat
     root = save_images(tmp_path / "images")
     module(root).load_splits()
     looked: list[Path] = []
-    monkeypatch.setattr("datamodules.images.check.read_image", lambda path, for_size: looked.append(path) or noise(0))
+    monkeypatch.setattr("datamodules.images.check.read_image", lambda path, **_how: looked.append(path) or noise(0))
     module(root).load_splits()
     assert looked == []
     save(root / "n0" / "p0.png", noise(99, 44, 44))

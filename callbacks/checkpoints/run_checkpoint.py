@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ class RunCheckpoint(Checkpoint):
         mode: whether a larger (``"max"``) or a smaller value is better.
         every_n_steps: number of optimizer steps after which ``last.ckpt`` is also written inside an epoch; 0 for never.
         record: plain values that describe the run (task, network, classes), saved under ``"darkroom"``.
+        measured: returns values for the record that are known once the data are set up.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class RunCheckpoint(Checkpoint):
         mode: Literal["min", "max"],
         every_n_steps: int = 500,
         record: dict[str, Any] | None = None,
+        measured: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.folder, self.stages, self.monitor = folder, list(stages), monitor
         self.every_n_steps, self.record = every_n_steps, record or {}
+        self._measured = measured
         self.best_epoch = BestEpoch(mode=mode)
         self._score: float | None = None  # of the current weights, validated after the last batch of the epoch
 
@@ -64,7 +67,8 @@ class RunCheckpoint(Checkpoint):
         return self.folder / f"stage-{index + 1}.ckpt"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Removes unfinished files of a killed run."""
+        """Removes unfinished files of a killed run, and completes the record."""
+        self.record = {**self.record, **self._measured()}
         if stage == "fit" and trainer.is_global_zero:
             remove_partial_files(self.folder)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from datamodules.errors import DataError
 from datamodules.io.bands import BandLayout
+from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.image import read_image
 from datamodules.io.resize import resize_bands, resize_image, resize_to
 
@@ -36,9 +37,18 @@ class Encoding(Protocol):
 
 @dataclass(frozen=True)
 class ImageEncoding:
-    """Whole images resized to squares ``(size, size, 3)`` RGB; their proportions are not kept."""
+    """Whole images resized to squares ``(size, size, 3)`` RGB; their proportions are not kept.
 
-    label = "image"
+    Args:
+        bits: bits that the values of 16-bit files use.
+    """
+
+    bits: int = FULL_BITS
+
+    @property
+    def label(self) -> str:
+        """Part of the cache file's name."""
+        return _label("image", self.bits)
 
     def shape(self, size: int) -> tuple[int, ...]:
         """``(size, size, 3)``."""
@@ -46,7 +56,7 @@ class ImageEncoding:
 
     def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
         """Area means; a JPEG is decoded at a fraction of its size where that is faster."""
-        return resize_image(read_image(path, for_size=size), size)
+        return resize_image(read_image(path, for_size=size, bits=self.bits), size)
 
 
 @dataclass(frozen=True)
@@ -56,11 +66,17 @@ class ProportionalEncoding:
     Args:
         height: height of the image as displayed.
         width: width of the image as displayed.
+        bits: bits that the values of 16-bit files use.
     """
 
     height: int
     width: int
-    label = "proportional"
+    bits: int = FULL_BITS
+
+    @property
+    def label(self) -> str:
+        """Part of the cache file's name."""
+        return _label("proportional", self.bits)
 
     def shape(self, size: int) -> tuple[int, ...]:
         """``(h, w, 3)``; an image whose shorter side is below ``size`` keeps its size."""
@@ -69,7 +85,7 @@ class ProportionalEncoding:
     def encode(self, path: Path, size: int) -> NDArray[np.uint8]:
         """As ``ImageEncoding``, at its own shape."""
         height, width, _ = self.shape(size)
-        return resize_to(read_image(path, for_size=size), height, width)
+        return resize_to(read_image(path, for_size=size, bits=self.bits), height, width)
 
 
 def proportional_shape(height: int, width: int, size: int) -> tuple[int, int]:
@@ -148,6 +164,10 @@ def file_state(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     return status.st_size, status.st_mtime_ns
+
+
+def _label(name: str, bits: int) -> str:
+    return name if bits == FULL_BITS else f"{name} {bits} bits"
 
 
 #: The encoding of images that are squashed to a square.

@@ -13,6 +13,7 @@ from datamodules.errors import DataError
 from datamodules.images.degradation import Degradation
 from datamodules.index.folder_scan import list_images
 from datamodules.index.problems import Problem, raise_problems
+from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.image import image_size, read_image
 from datamodules.io.resize import crop_to_multiple
 from datamodules.io.tensors import image_tensor
@@ -113,10 +114,20 @@ class BenchmarkDataset(Dataset[dict[str, Any]]):
         scale: the magnification.
         degrade: makes the LR images that are missing.
         seed: of the degradation.
+        bits: bits that 16-bit images use.
     """
 
-    def __init__(self, images: Sequence[BenchmarkImage], *, scale: int, degrade: Degradation, seed: int) -> None:
+    def __init__(
+        self,
+        images: Sequence[BenchmarkImage],
+        *,
+        scale: int,
+        degrade: Degradation,
+        seed: int,
+        bits: int = FULL_BITS,
+    ) -> None:
         self._images, self._scale, self._degrade, self._seed = images, scale, degrade, seed
+        self._bits = bits
 
     def __len__(self) -> int:
         return len(self._images)
@@ -136,10 +147,10 @@ class BenchmarkDataset(Dataset[dict[str, Any]]):
         return {"low_res": image_tensor(low), "high_res": image_tensor(high), "name": image.name}
 
     def _pair(self, image: BenchmarkImage, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        high = crop_to_multiple(read_image(image.high), self._scale)
+        high = crop_to_multiple(read_image(image.high, bits=self._bits), self._scale)
         if image.low is None:
             return high, self._degrade(high, scale=self._scale, seed=seed)
-        return high, read_image(image.low)
+        return high, read_image(image.low, bits=self._bits)
 
 
 def _key(path: Path, root: Path) -> tuple[str, str | None]:

@@ -1,7 +1,8 @@
 """Finds the images of a folder and decodes each of them once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from datamodules.cache.encodings import ProportionalEncoding
 from datamodules.errors import DataError
 from datamodules.index.folder_scan import count_suffixes, list_images, scan_folder
 from datamodules.index.problems import OnBad, Problem, raise_or_skip
+from datamodules.io.bit_depth import FULL_BITS
+from datamodules.io.deep_image import largest_deep_value
 from datamodules.io.image import image_size, read_image
 from datamodules.io.image_file import SUFFIXES
-from datamodules.io.native_depth import largest_16_bit_value
 from datamodules.loading.parallel import map_files
 
 _GRAY = 2  # mean difference between the channels in gray levels below which an image is gray: JPEG adds less
@@ -43,6 +45,10 @@ class ImageFile:
     gray: bool
     largest: int | None = None
 
+    def with_bits(self, bits: int) -> "ImageFile":
+        """The same image, read by the bits that 16-bit images use."""
+        return replace(self, encoding=replace(self.encoding, bits=bits))
+
     def shorter(self, side: int | None = None) -> int:
         """Its shorter side in pixels; with ``side``, after it was resized to at most that."""
         shorter = min(self.encoding.height, self.encoding.width)
@@ -66,7 +72,13 @@ def find_images(root: Path) -> list[Path]:
 
 
 def check_images(
-    root: Path, paths: Sequence[Path], *, results: Path, on_bad: OnBad = "error", workers: int
+    root: Path,
+    paths: Sequence[Path],
+    *,
+    results: Path,
+    on_bad: OnBad = "error",
+    bits: int = FULL_BITS,
+    workers: int,
 ) -> tuple[list[ImageFile], list[str]]:
     """Decodes every image once, unless the result of an earlier check is stored.
 
@@ -75,6 +87,7 @@ def check_images(
         paths: the images.
         results: folder of the results of checks.
         on_bad: whether files that cannot be used are left out, if they are at most 1 % of the images.
+        bits: bits that 16-bit images may use.
         workers: processes that share the work.
 
     Returns:
@@ -83,11 +96,11 @@ def check_images(
     Raises:
         DataError: naming the files that cannot be read.
     """
-    stored = result_path(results, paths, about="images")
+    stored = result_path(results, paths, about="images" if bits == FULL_BITS else f"images of {bits} bits")
     names = [path.relative_to(root).as_posix() for path in paths]
     findings = _valid(read_result(stored), names)
     if findings is None or (on_bad == "error" and any(isinstance(finding, str) for finding in findings.values())):
-        findings = _decode_all(root, paths, on_bad=on_bad, workers=workers)
+        findings = _decode_all(root, paths, on_bad=on_bad, bits=bits, workers=workers)
         write_result(stored, findings)
     images = [
         ImageFile(
@@ -104,13 +117,13 @@ def other_files(root: Path) -> list[str]:
     return [path.relative_to(root).as_posix() for path in scan_folder(root).others]
 
 
-def _decode_all(root: Path, paths: Sequence[Path], *, on_bad: OnBad, workers: int) -> dict[str, Finding]:
+def _decode_all(root: Path, paths: Sequence[Path], *, on_bad: OnBad, bits: int, workers: int) -> dict[str, Finding]:
     """Findings by name.
 
     Raises:
         DataError: naming the first twenty files that cannot be read and counting all.
     """
-    outcomes = map_files(_decode, paths, workers=workers, title="checking images")
+    outcomes = map_files(partial(_decode, bits=bits), paths, workers=workers, title="checking images")
     problems: list[Problem] = []
     findings: dict[str, Finding] = {}
     for path, outcome in zip(paths, outcomes, strict=True):
@@ -125,10 +138,10 @@ def _decode_all(root: Path, paths: Sequence[Path], *, on_bad: OnBad, workers: in
     return findings
 
 
-def _decode(path: Path) -> tuple[int, int, int, int]:
-    pixels = read_image(path, for_size=_SMALL).astype(np.int16)
+def _decode(path: Path, *, bits: int) -> tuple[int, int, int, int]:
+    pixels = read_image(path, for_size=_SMALL, bits=bits).astype(np.int16)
     gray = float((pixels.max(2) - pixels.min(2)).mean()) < _GRAY
-    largest = largest_16_bit_value(path)
+    largest = largest_deep_value(path)
     return (*image_size(path), int(gray), -1 if largest is None else largest)
 
 

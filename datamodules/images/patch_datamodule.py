@@ -15,7 +15,7 @@ from datamodules.images.splits import ImageSplits, is_low_res_copy, split_images
 from datamodules.index.folder_scan import name_some
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split
-from datamodules.io.native_depth import depth_notes
+from datamodules.io.bit_depth import depth_notes
 from datamodules.loading.albumentations_compat import A
 from datamodules.samples.images import ensure_sample_images
 from datamodules.stage import Stage
@@ -90,9 +90,15 @@ class PatchDataModule(FileDataModule):
             paths = self._without_low_res(root, find_images(root))
             self._digest = self.cache.pin(root, paths)
             sound, self.skipped = check_images(
-                root, paths, results=self._checks, on_bad=self._on_bad, workers=self._preparing_workers()
+                root,
+                paths,
+                results=self._checks,
+                on_bad=self._on_bad,
+                bits=self.bits,
+                workers=self._preparing_workers(),
             )
-            images = [image for image in sound if self.accepts(image)]
+            bits = self.decide_bits(image.largest for image in sound)
+            images = [image.with_bits(bits) for image in sound if self.accepts(image)]
             if number := len(sound) - len(images):
                 self._rejected.append(f"  left out, gray: {number}")
             if not images:
@@ -116,8 +122,8 @@ class PatchDataModule(FileDataModule):
             + ("the patch" if self._side == "patch" else f"{self._side} at most"),
         ]
         # By name, since the test images may be those of the validation.
-        dark = depth_notes({image.name: image.largest for images in splits.values() for image in images}.values())
-        lines += [*dark, *self._rejected, *skipped_lines(self.skipped)]
+        largest = {image.name: image.largest for images in splits.values() for image in images}
+        lines += [*depth_notes(largest.values(), self.bits), *self._rejected, *skipped_lines(self.skipped)]
         if others := other_files(root) if self.root is not None else []:
             lines.append(f"  left out, no images by their suffix: {len(others)} ({name_some(others)})")
         return lines

@@ -14,6 +14,8 @@ from datamodules.errors import DataError
 from datamodules.images.patch_cropper import PatchCropper
 from datamodules.images.patch_datamodule import PatchDataModule
 from datamodules.images.style_images import StyleImage, find_style_images, read_style, style_names
+from datamodules.io.bit_depth import FULL_BITS, measure_bits
+from datamodules.io.deep_image import largest_deep_value
 from datamodules.io.tensors import image_tensor
 from datamodules.loading.albumentations_compat import A
 from datamodules.loading.sampler import Key
@@ -138,7 +140,10 @@ class StyleDataModule(PatchDataModule):
                     f"there are {len(names)} styles ({', '.join(names)}) and {len(files)} style images: name one image "
                     "for each with --data.style_image"
                 )
-            read = partial(read_style, size=self._style_size, crop=self._style_crop, trim=self._style_trim)
+            # The range of the style images is their own: another camera or scanner made them.
+            measured = self._given_bits == "auto"
+            bits = measure_bits(map(largest_deep_value, files)) or FULL_BITS if measured else self.bits
+            read = partial(read_style, size=self._style_size, crop=self._style_crop, trim=self._style_trim, bits=bits)
             self._styles = [read(file) for file in files]
         return self._styles
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from datamodules.errors import DataError
 from datamodules.index.folder_scan import list_images
+from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.image import image_size, read_image
 from datamodules.io.resize import resize_to, top_right_crop
 from datamodules.samples.images import texture_file
@@ -101,7 +102,7 @@ def style_names(given: Sequence[Path]) -> list[str]:
     return list(names)
 
 
-def read_style(path: Path, *, size: int, crop: bool, trim: float = 0.0) -> StyleImage:
+def read_style(path: Path, *, size: int, crop: bool, trim: float = 0.0, bits: int = FULL_BITS) -> StyleImage:
     """Reads a style image of any format and mode and resizes its shorter side to ``size``.
 
     Args:
@@ -109,6 +110,7 @@ def read_style(path: Path, *, size: int, crop: bool, trim: float = 0.0) -> Style
         size: shorter side in pixels; a smaller image is refused, since enlarged pixels show no brush strokes.
         crop: whether only the square at the top right is used.
         trim: fraction of the height that is cut off at the lower edge.
+        bits: bits that the values of a 16-bit file use.
 
     Raises:
         DataError: if the file does not exist, cannot be read, or is smaller than ``size``.
@@ -126,7 +128,7 @@ def read_style(path: Path, *, size: int, crop: bool, trim: float = 0.0) -> Style
                 f"has {width} x {height} px, and its shorter side is resized to {size}: name a larger image, or lower "
                 f"--data.style_size to {shorter}"
             )
-        pixels = read_image(path, for_size=size)
+        pixels = read_image(path, for_size=size, bits=bits)
     except DataError as error:
         raise DataError(f"the style image {path}: {str(error).removeprefix(f'{path}: ')}") from error
     pixels = np.ascontiguousarray(pixels[: round(pixels.shape[0] * (1 - trim))])

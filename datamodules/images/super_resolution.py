@@ -14,6 +14,7 @@ from datamodules.images.degradation import Degradation
 from datamodules.images.pair_dataset import MARGIN, NativePairDataset, PatchDataset, collate_pairs
 from datamodules.images.patch_datamodule import PatchDataModule
 from datamodules.index.splits import Split
+from datamodules.io.deep_image import largest_deep_value
 from datamodules.loading.albumentations_compat import A
 from datamodules.stage import Stage
 
@@ -90,7 +91,10 @@ class SuperResolutionDataModule(PatchDataModule):
         scale = scale_of(stage)
         if self._benchmark is not None:
             pairs = list_benchmark(self._benchmark, scale)
-            return BenchmarkDataset(pairs, scale=scale, degrade=self._degrade, seed=self.seed)
+            if self.measures_bits:
+                files = (file for pair in pairs for file in (pair.high, pair.low) if file is not None)
+                self.decide_bits(largest_deep_value(file) for file in files)
+            return BenchmarkDataset(pairs, scale=scale, degrade=self._degrade, seed=self.seed, bits=self.bits)
         held_out, least, side = self.load_splits().splits["test"], least_side(scale), self.side(stage, "test")
         images = [image for image in held_out if image.shorter(side) // scale * scale >= least]
         if not images:

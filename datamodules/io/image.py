@@ -1,7 +1,8 @@
 """Decodes image files to RGB arrays.
 
-The rules replace decoder defaults that lose data: EXIF orientation is applied, 16-bit gray is scaled by its range and
-not clipped, transparency is composited on white, and a file that is no image is refused by name.
+The rules replace decoder defaults that lose data: EXIF orientation is applied, 16-bit gray is scaled by its range (or
+that of fewer bits, and colors too, where the caller names them) and not clipped, transparency is composited on white,
+and a file that is no image is refused by name.
 
 Not done on purpose: color profiles are not applied (CMYK is converted without one), 16-bit color is read at 8 bits,
 and EXIF behind the pixels of a PNG is ignored (browsers do the same).
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from datamodules.errors import DataError
+from datamodules.io.bit_depth import FULL_BITS, to_8_bits
+from datamodules.io.deep_image import is_deep, read_deep_upright
 from datamodules.io.file_checks import check_content
 from datamodules.io.image_file import apply_orientation, draft_size, open_image, orientation_of, read_header
 from datamodules.io.jpeg import decode_jpeg
@@ -22,7 +25,7 @@ _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 _WHITE_IS_ZERO = 0
 
 
-def read_image(path: Path, *, for_size: int | None = None) -> NDArray[np.uint8]:
+def read_image(path: Path, *, for_size: int | None = None, bits: int = FULL_BITS) -> NDArray[np.uint8]:
     """Reads an image as a viewer displays it.
 
     Palette, 1-bit, gray, CMYK and YCbCr images are converted; 12- and 16-bit gray is scaled by its range; float
@@ -33,13 +36,14 @@ def read_image(path: Path, *, for_size: int | None = None) -> NDArray[np.uint8]:
         for_size: side that the image will be reduced to. A JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size,
             which is up to ten times faster, if both sides divide evenly (else the image would be squeezed a little and
             not fit its mask) and stay large enough, see ``draft_size``.
+        bits: bits that the values of a 16-bit file use: ``2**bits - 1`` is white. Its alpha has the full range.
 
     Returns:
         ``(H, W, 3)`` RGB, a fresh array, with its EXIF orientation applied.
 
     Raises:
         DataError: if there is no such file, or it cannot be read as an image, or it has more pixels than Pillow's
-            limit (``PIL.Image.MAX_IMAGE_PIXELS``, about 89 million).
+            limit (``PIL.Image.MAX_IMAGE_PIXELS``, about 89 million), or values of more than ``bits`` bits.
     """
     with open_image(path) as image:
         orientation = orientation_of(image)
@@ -49,7 +53,8 @@ def read_image(path: Path, *, for_size: int | None = None) -> NDArray[np.uint8]:
         if pixels is None:
             image.draft(None, size)  # no effect unless it is a JPEG
             image.load()
-            pixels = _to_rgb(image, path)
+            deep = bits < FULL_BITS and not image.mode.startswith("I;16") and is_deep(path)
+            pixels = _deep_to_rgb(read_deep_upright(path), path, bits=bits) if deep else _to_rgb(image, path, bits=bits)
     return apply_orientation(pixels, orientation)
 
 
@@ -93,9 +98,9 @@ def image_size(path: Path) -> tuple[int, int]:
     return read_header(path).displayed
 
 
-def _to_rgb(image: Image.Image, path: Path | str) -> NDArray[np.uint8]:
+def _to_rgb(image: Image.Image, path: Path | str, *, bits: int = FULL_BITS) -> NDArray[np.uint8]:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        return _gray_to_rgb(_scale_16_bit(image))
+        return _gray_to_rgb(_scale_16_bit(image, path, bits=bits))
     if image.mode == "F":
         return _gray_to_rgb(_scale_float(np.asarray(image), path))
     if image.mode in ("I", "LAB", "HSV"):
@@ -106,27 +111,38 @@ def _to_rgb(image: Image.Image, path: Path | str) -> NDArray[np.uint8]:
     if image.mode == "La":
         image = image.convert("LA")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = _on_white(image.convert("RGBA"))
     return np.array(image.convert("RGB"))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+def _deep_to_rgb(values: NDArray[np.uint16], path: Path, *, bits: int) -> NDArray[np.uint8]:
+    """Scales stored colors ``(H, W, 3 or 4)`` by their bits, and composites them on white."""
+    colors = to_8_bits(values[..., :3], bits, path)
+    if values.shape[2] == 3:
+        return colors
+    alpha = to_8_bits(values[..., 3:], FULL_BITS, path)
+    return np.array(_on_white(Image.fromarray(np.dstack([colors, alpha]))).convert("RGB"))
 
 
 def _gray_to_rgb(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(gray[:, :, None], 3, axis=2)
 
 
-def _scale_16_bit(image: Image.Image) -> NDArray[np.uint8]:
-    """Scales the full range of the file's bit depth to 0 to 255, rounded."""
-    bits, photometric = 16, None
+def _scale_16_bit(image: Image.Image, path: Path | str, *, bits: int) -> NDArray[np.uint8]:
+    """Scales the full range of the file's bit depth, or of ``bits`` in a file of 16, to 0 to 255, rounded."""
+    photometric = None
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        bits = int(image.tag_v2.get(_TIFF_BITS, (16,))[0])
+        stated = int(image.tag_v2.get(_TIFF_BITS, (FULL_BITS,))[0])
+        bits = bits if stated == FULL_BITS else stated
         photometric = image.tag_v2.get(_TIFF_PHOTOMETRIC)
-    top = 2**bits - 1
-    values: NDArray[np.uint32] = np.asarray(image).astype(np.uint32)
-    if photometric == _WHITE_IS_ZERO:  # Pillow inverts 1 to 8 bits, but not 16
-        values = top - values
-    scaled: NDArray[np.uint8] = ((values * 255 + top // 2) // top).astype(np.uint8)
-    return scaled
+    elif image.format != "PNG":  # Pillow scales the values of other formats by the range that the file states
+        bits = FULL_BITS
+    scaled = to_8_bits(np.asarray(image).astype(np.uint16), bits, path)
+    return 255 - scaled if photometric == _WHITE_IS_ZERO else scaled  # Pillow inverts 1 to 8 bits, but not 16
 
 
 def _scale_float(values: NDArray[np.float32], path: Path | str) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from datamodules.batches import PredictBatch
 from datamodules.cache.encodings import proportional_shape
 from datamodules.errors import DataError
 from datamodules.io.bands import BandLayout, to_rgb
+from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.image import image_size, read_image
 from datamodules.io.native_depth import read_native_depth
 from datamodules.io.resize import resize_bands, resize_image, resize_to
@@ -70,6 +72,7 @@ class PredictDataset(Dataset[PredictSample]):
             they are uint8, since they may be large.
         keep_originals: whether samples also hold the image at its own size, in 8 bits.
         bands: reads images that are not RGB; only with a ``size``.
+        bits: bits that the values of 16-bit RGB files use; fewer than 16 are scaled to the full range.
     """
 
     def __init__(
@@ -80,9 +83,10 @@ class PredictDataset(Dataset[PredictSample]):
         whole: bool = False,
         keep_originals: bool,
         bands: ShownBands | None = None,
+        bits: int = FULL_BITS,
     ) -> None:
         self.images, self.size, self.whole, self.keep_originals = images, size, whole, keep_originals
-        self.bands = bands
+        self.bands, self.bits = bands, bits
 
     def __len__(self) -> int:
         return len(self.images)
@@ -98,7 +102,8 @@ class PredictDataset(Dataset[PredictSample]):
         try:
             image, size = self._read(listed)
             if self.keep_originals:
-                original = read_image(listed.path) if self.bands is None else self.bands.rgb(listed.path)
+                read = partial(read_image, bits=self.bits) if self.bands is None else self.bands.rgb
+                original = read(listed.path)
         except DataError as error:
             problem, size = str(error), (0, 0)
             image = self._blank()
@@ -110,13 +115,13 @@ class PredictDataset(Dataset[PredictSample]):
             return self._read_bands(self.bands.layout, listed.path, self.size)
         if self.size is not None and self.whole:
             size = image_size(listed.path)
-            pixels = resize_to(read_image(listed.path, for_size=self.size), *proportional_shape(*size, self.size))
-            return compact_tensor(pixels), size
+            pixels = read_image(listed.path, for_size=self.size, bits=self.bits)
+            return compact_tensor(resize_to(pixels, *proportional_shape(*size, self.size))), size
         if self.size is not None:
             # Decoded in the same way whether or not originals are kept, so that the mask does not depend on it.
-            pixels = resize_image(read_image(listed.path, for_size=self.size), self.size)
+            pixels = resize_image(read_image(listed.path, for_size=self.size, bits=self.bits), self.size)
             return image_tensor(pixels), image_size(listed.path)
-        colors = read_native_depth(listed.path)
+        colors = read_native_depth(listed.path, bits=self.bits)
         values = colors if colors.dtype == np.uint8 else colors.astype(np.int32)
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1))), (colors.shape[0], colors.shape[1])
 
@@ -161,6 +166,7 @@ class PredictDataModule(LightningDataModule):
         keep_originals: whether batches also hold the images at their own size, in 8 bits.
         timeout: seconds that the loader processes may take for a batch; 0 waits without a limit.
         bands: reads images that are not RGB; only with a ``size``.
+        bits: bits that the values of 16-bit RGB files use; fewer than 16 are scaled to the full range.
     """
 
     def __init__(
@@ -174,11 +180,14 @@ class PredictDataModule(LightningDataModule):
         keep_originals: bool,
         timeout: float = 0.0,
         bands: ShownBands | None = None,
+        bits: int = FULL_BITS,
     ) -> None:
         super().__init__()
         # After super(), which sets it too: a rank may have no images, since the list is not padded.
         self.allow_zero_length_dataloader_with_multiple_devices = True
-        self.data = PredictDataset(images=images, size=size, whole=whole, keep_originals=keep_originals, bands=bands)
+        self.data = PredictDataset(
+            images=images, size=size, whole=whole, keep_originals=keep_originals, bands=bands, bits=bits
+        )
         self.batch_size, self.num_workers, self.timeout = batch_size, num_workers, timeout
 
     def predict_dataloader(self) -> DataLoader[PredictSample]:

@@ -11,7 +11,7 @@ from datamodules.errors import DataError
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import OnBad, Problem, raise_or_skip
 from datamodules.io.bands import BandLayout
-from datamodules.io.native_depth import depth_notes
+from datamodules.io.bit_depth import FULL_BITS
 from datamodules.loading.parallel import map_files
 from datamodules.segmentation.label_map import ClassList
 from datamodules.segmentation.pair_check import check_pair
@@ -39,6 +39,7 @@ class CheckResult:
         shapes: height and width of each image as displayed, by its name.
         masks: pixels by stored value, for each mask, by the name of its image.
         orientations: EXIF orientation with which a mask is turned, by image name; 1 is left out.
+        largest: largest stored value of each image of 16 bits, by its name.
         bad: why an image is left out, by its name; empty unless ``on_bad`` is ``"skip"``.
         notes: lines for the summary about what may be unexpected, such as masks that are turned.
     """
@@ -49,6 +50,7 @@ class CheckResult:
     shapes: Mapping[str, tuple[int, int]]
     masks: Mapping[str, Mapping[int, int]]
     orientations: Mapping[str, int]
+    largest: Mapping[str, int]
     bad: Mapping[str, str]
     notes: Sequence[str]
 
@@ -66,6 +68,7 @@ def stored_result(stored: Any) -> CheckResult | None:
                 for name, mask in stored["masks"].items()
             },
             orientations=stored["orientations"],
+            largest={name: int(value) for name, value in stored["largest"].items()},
             bad=stored["bad"],
             notes=stored["notes"],
         )
@@ -81,6 +84,7 @@ def check_pairs(
     layout: BandLayout | None = None,
     found: Sequence[Problem] = (),
     on_bad: OnBad = "error",
+    bits: int = FULL_BITS,
     workers: int,
 ) -> CheckResult:
     """Decodes every image and mask in parallel, and checks sizes, mask values, classes and palettes.
@@ -92,12 +96,14 @@ def check_pairs(
         layout: channels of the images; ``None`` for RGB images.
         found: problems that are known already, reported together with those found here.
         on_bad: whether images that cannot be used, up to one in a hundred, are left out.
+        bits: bits that 16-bit RGB images may use.
         workers: number of processes.
 
     Raises:
         DataError: names the first twenty problems and counts all.
     """
-    outcomes = map_files(partial(check_pair, root, layout), pairs, workers=workers, title="checking images and masks")
+    decode = partial(check_pair, root, layout, bits=bits)
+    outcomes = map_files(decode, pairs, workers=workers, title="checking images and masks")
     checks = [check for check in outcomes if not isinstance(check, DataError)]
     checked = list(zip(pairs, checks, strict=True))
     unknown = unknown_values(root, checked, classes)
@@ -123,7 +129,6 @@ def check_pairs(
     except DataError as error:
         raise DataError(f"the data in {root} cannot be used: {error}") from error
     orientations, turned = mask_orientations(usable)
-    depth = depth_notes(check.largest for _, check in usable)
     return CheckResult(
         values=pixels,
         mapping=label_map.classes,
@@ -131,6 +136,7 @@ def check_pairs(
         shapes={pair.name: (check.height, check.width) for pair, check in usable},
         masks={pair.name: dict(check.values) for pair, check in usable},
         orientations=orientations,
+        largest={pair.name: check.largest for pair, check in usable if check.largest is not None},
         bad={name: "; ".join(str(problem) for problem in wrong) for name, wrong in bad.items()},
-        notes=[*absent, *turned, *frame_notes(usable), *depth],
+        notes=[*absent, *turned, *frame_notes(usable)],
     )

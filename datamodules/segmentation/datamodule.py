@@ -17,6 +17,7 @@ from datamodules.index.pairs import Pair
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split
 from datamodules.io.bands import BandLayout
+from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.image_file import SUFFIXES
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.channel_statistics import load_statistics, statistics_text
@@ -80,6 +81,8 @@ class SegmentDataModule(FileDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        if layout is not None and self._given_bits != FULL_BITS:
+            raise ValueError("bits is for RGB images: other channels are normalized by their own mean and spread")
         if folds < 0 or folds == 1 or not 1 <= fold <= max(1, folds):
             raise ValueError(f"folds must be 0 or at least 2, and fold from 1 to folds, not {folds} and {fold}")
         self.class_list, self._val_share, self.layout = class_list, val_share, layout
@@ -241,8 +244,10 @@ class SegmentDataModule(FileDataModule):
                 seed=self._split_seed,
                 keep_pct=self._keep_pct,
             )
-            samples = make_samples(parts, check, one_class=self.class_list.one_class, layout=self.layout)
-            self._ready = SegmentData(root=root, index=index, check=check, seconds=seconds, samples=samples)
+            bits = self.decide_bits(check.largest.values())
+            one_class = self.class_list.one_class
+            samples = make_samples(parts, check, one_class=one_class, layout=self.layout, bits=bits)
+            self._ready = SegmentData(root=root, index=index, check=check, seconds=seconds, samples=samples, bits=bits)
         return self._ready
 
     def _check(self, root: Path, index: DatasetIndex) -> tuple[CheckResult, float | None]:
@@ -255,6 +260,7 @@ class SegmentDataModule(FileDataModule):
             )
         files = (path for pair in index.pairs for path in (*self._image_files(pair), pair.mask))
         about = str(self.class_list) if self.layout is None else f"{self.class_list} {self.layout}"
+        about += "" if self.bits == FULL_BITS else f" {self.bits} bits"
         path = result_path(self._checks, files, about=about)
         check = stored_result(read_result(path))
         # A stored result is not used if there are problems: all are then found again and reported together.
@@ -268,6 +274,7 @@ class SegmentDataModule(FileDataModule):
             layout=self.layout,
             found=index.problems,
             on_bad=self._on_bad,
+            bits=self.bits,
             workers=self._preparing_workers(),
         )
         write_result(path, asdict(check))

@@ -8,9 +8,10 @@ from datamodules.errors import DataError
 from datamodules.index.pairs import Pair, name_below
 from datamodules.index.problems import Problem
 from datamodules.io.bands import BandLayout
+from datamodules.io.bit_depth import FULL_BITS
+from datamodules.io.deep_image import largest_deep_value
 from datamodules.io.image import read_image
 from datamodules.io.image_file import MULTI_FRAME_SUFFIXES, Header, count_frames, read_header
-from datamodules.io.native_depth import largest_16_bit_value
 from datamodules.segmentation.label_map import count_values
 from datamodules.segmentation.mask_io import Color, DrawnOn, drawn_on, read_stored_mask
 
@@ -44,13 +45,14 @@ class PairCheck:
     problems: tuple[Problem, ...]
 
 
-def check_pair(root: Path, layout: BandLayout | None, pair: Pair) -> PairCheck:
+def check_pair(root: Path, layout: BandLayout | None, pair: Pair, *, bits: int = FULL_BITS) -> PairCheck:
     """Decodes an image and its mask, and compares their sizes.
 
     Args:
         root: the data's root, for names.
         layout: channels of the images; ``None`` for RGB images.
         pair: the files.
+        bits: bits that a 16-bit RGB image may use.
     """
     problems: list[Problem] = []
     header, largest, frames = None, None, 1
@@ -59,8 +61,8 @@ def check_pair(root: Path, layout: BandLayout | None, pair: Pair) -> PairCheck:
     drawn: DrawnOn = "same"
     try:
         if layout is None:
-            read_image(pair.image, for_size=_SMALL)
-            header, largest, frames = read_header(pair.image), largest_16_bit_value(pair.image), _frames(pair.image)
+            read_image(pair.image, for_size=_SMALL, bits=bits)
+            header, largest, frames = read_header(pair.image), largest_deep_value(pair.image), _frames(pair.image)
         else:
             pixels = layout.read(pair.image)
             header = Header(height=pixels.shape[0], width=pixels.shape[1], orientation=1)

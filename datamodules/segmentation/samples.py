@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.cache.cache import ImageCache, Item
-from datamodules.cache.encodings import IMAGE, BandsEncoding, ImageEncoding, ProportionalEncoding, bands_encoding
+from datamodules.cache.encodings import BandsEncoding, ImageEncoding, ProportionalEncoding, bands_encoding
 from datamodules.index.pairs import Pair
 from datamodules.index.splits import Split
 from datamodules.io.bands import BandLayout
+from datamodules.io.bit_depth import FULL_BITS
 from datamodules.segmentation.check import CheckResult
 from datamodules.segmentation.label_map import LabelMap
 from datamodules.segmentation.mask_encodings import ClassesEncoding, CoverageEncoding
@@ -28,6 +29,7 @@ class Sample:
         encoding: encoding of the mask as a square.
         shape: height and width of the image as displayed.
         bands: encoding of an image that is not RGB, as a square.
+        bits: bits that an RGB image uses if it has 16.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Sample:
     encoding: CoverageEncoding | ClassesEncoding
     shape: tuple[int, int]
     bands: BandsEncoding | None = None
+    bits: int = FULL_BITS
 
     @property
     def coverage(self) -> bool:
@@ -46,7 +49,7 @@ class Sample:
         """Encoding of the image, as a square or with its proportions kept."""
         if self.bands is not None:
             return replace(self.bands, whole=self.shape) if whole else self.bands
-        return ProportionalEncoding(*self.shape) if whole else IMAGE
+        return ProportionalEncoding(*self.shape, self.bits) if whole else ImageEncoding(self.bits)
 
     @property
     def whole_mask(self) -> CoverageEncoding | ClassesEncoding:
@@ -64,7 +67,12 @@ class Sample:
 
 
 def make_samples(
-    parts: Mapping[Split, Sequence[Pair]], check: CheckResult, *, one_class: bool, layout: BandLayout | None
+    parts: Mapping[Split, Sequence[Pair]],
+    check: CheckResult,
+    *,
+    one_class: bool,
+    layout: BandLayout | None,
+    bits: int = FULL_BITS,
 ) -> dict[Split, list[Sample]]:
     """Combines the files of every split with what the check found out about them.
 
@@ -73,6 +81,7 @@ def make_samples(
         check: values, sizes and orientations.
         one_class: whether masks hold foreground coverage instead of class numbers.
         layout: channels of the images; ``None`` for RGB images.
+        bits: bits that 16-bit RGB images use.
 
     Raises:
         DataError: if a file of an image is missing.
@@ -89,6 +98,7 @@ def make_samples(
                 encoding=encodings[check.orientations.get(pair.name, 1)],
                 shape=check.shapes[pair.name],
                 bands=None if layout is None else bands_encoding(layout, pair.image),
+                bits=bits,
             )
             for pair in pairs
         ]

@@ -9,6 +9,7 @@ from datamodules.cache.encodings import proportional_shape
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import Problem
 from datamodules.index.splits import Split
+from datamodules.io.bit_depth import FULL_BITS, depth_notes
 from datamodules.segmentation.check import CheckResult
 from datamodules.segmentation.class_weights import median_frequency_weights
 from datamodules.segmentation.label_map import IGNORE, ClassList
@@ -47,6 +48,7 @@ class SegmentData:
         check: result of the check.
         seconds: duration of the check; ``None`` if the result of an earlier one was read.
         samples: samples by split, after ``keep_pct``; without a test split, ``test`` has the samples of ``val``.
+        bits: bits by which 16-bit images are read.
     """
 
     root: Path
@@ -54,6 +56,7 @@ class SegmentData:
     check: CheckResult
     seconds: float | None
     samples: Mapping[Split, Sequence[Sample]]
+    bits: int = FULL_BITS
 
 
 def summary_lines(data: SegmentData, classes: ClassList) -> list[str]:
@@ -69,6 +72,7 @@ def summary_lines(data: SegmentData, classes: ClassList) -> list[str]:
         *_weights(data, classes),
         *data.index.notes,
         *data.check.notes,
+        *depth_notes(data.check.largest.values(), data.bits),
         *_one_sided_classes(data, classes),
     ]
 

@@ -156,6 +156,8 @@ class DarkroomCLI(LightningCLI):
             self.initialized = self.spec.init_from(self.model, weights)
         self.trainer = self.instantiate_trainer()
         self.datamodule.set_stage(self.stage)
+        if checkpoint is not None:
+            self.datamodule.use_measured(checkpoint.record)
         if checkpoint is not None and self.plan.command == "fit":  # the trainer loads weights and optimizer
             check_network(self.model, checkpoint)
             check_stage(self.stages, checkpoint)

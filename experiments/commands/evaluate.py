@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from callbacks.output_file import output_file
+from experiments.commands.bit_depth import report_bits
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 
@@ -20,6 +21,7 @@ def run(context: RunContext) -> int:
     else:
         (scores,) = context.trainer.validate(context.model, datamodule=context.datamodule)
         write_scores(context, scores, [])
+    report_bits(context)
     return 0
 
 

@@ -98,6 +98,7 @@ def fit_callbacks(
         mode=spec.mode,
         every_n_steps=config.checkpoint.every_n_steps,
         record=record,
+        measured=datamodule.measured,
     )
     averaging = [] if config.ema.decay is None else [StageWeightAveraging(stages, decay=config.ema.decay)]
     patient = any(stage.patience is not None for stage in stages)

@@ -12,10 +12,12 @@ from tqdm import tqdm
 
 from callbacks.output_file import save_png
 from datamodules.errors import DataError
+from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.image import read_image
 from datamodules.io.resize import resize_to
 from datamodules.io.tensors import image_tensor
 from experiments.cli.usage import UsageError, unknown
+from experiments.commands.bit_depth import input_bits
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
 from lightning_modules.style import StyleData, StyleModule
@@ -62,7 +64,7 @@ def run(context: RunContext) -> int:
     if config.out is not None and config.out.suffix.lower() != ".png":
         raise UsageError(f"--out {config.out}: the result is a PNG file, so the name must end in .png")
     index = style_index(context.model.styles, config.style)
-    content = read_content(config.content, config.size)
+    content = read_content(config.content, config.size, bits=input_bits(context, [config.content]))
     loss: StyleLoss = context.model.loss
     if not loss.has_style:
         loss.set_styles(context.datamodule.styles())
@@ -82,13 +84,18 @@ def run(context: RunContext) -> int:
     return 0
 
 
-def read_content(path: Path, size: int) -> Tensor:
+def read_content(path: Path, size: int, *, bits: int = FULL_BITS) -> Tensor:
     """Reads an image as (1, 3, H, W) float32 in [0, 1] with a shorter side of at most ``size`` pixels.
+
+    Args:
+        path: an image file.
+        size: shorter side in pixels.
+        bits: bits that the values of a 16-bit file use.
 
     Raises:
         DataError: if it cannot be read, or is too small for the loss.
     """
-    pixels = read_image(path)
+    pixels = read_image(path, bits=bits)
     height, width = pixels.shape[:2]
     factor = min(1.0, size / min(height, width))
     if min(height, width) * factor < MIN_SIDE:

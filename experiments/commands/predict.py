@@ -12,6 +12,7 @@ from datamodules.io.image_file import MULTI_FRAME_SUFFIXES, SUFFIXES, count_fram
 from datamodules.io.video import VIDEO_SUFFIXES, is_video
 from datamodules.loading.loader import loader_processes
 from datamodules.prediction.image_list import Listed, list_inputs
+from experiments.commands.bit_depth import input_bits
 from experiments.commands.predict_into import predict_into
 from experiments.commands.predict_videos import check_single_process, predict_videos
 from experiments.runs.context import RunContext
@@ -74,6 +75,7 @@ def _request(context: RunContext, images: Sequence[Listed], videos: Sequence[Lis
         ranks=trainer.world_size,
         num_workers=loader_processes(context.datamodule.num_workers, processes=trainer.num_devices),
         timeout=context.datamodule.timeout,
+        bits=input_bits(context, [listed.path for listed in images]),
     )
 
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from callbacks.output_file import output_file, output_path
 from callbacks.visualization.masks import palette
+from datamodules.files import recorded_bits
+from datamodules.io.bit_depth import FULL_BITS
 from datamodules.stage import Stage
 from experiments.cli.usage import UsageError
 from experiments.export.check import largest_difference
@@ -133,6 +135,8 @@ def metadata(source: Source) -> dict[str, str]:
         "weights": "float16" if source.half else "float32",
         "size": str(stage.size),
     }
+    if (bits := recorded_bits(source.checkpoint.record)) != FULL_BITS:
+        common |= {"bits": str(bits)}
     if isinstance(module, SegmentationModule):
         return common | {
             "classes": json.dumps(list(module.classes)),

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from callbacks.prediction.regions import cleaning_for
+from datamodules.files import recorded_bits
 from datamodules.io.home_folder import expand_home
 from experiments.cli.usage import UsageError
 from experiments.inference.averaging import average_checkpoints_
@@ -67,8 +68,16 @@ def load(
         choose_style(module, style)
     elif style is not None:
         raise UsageError(f"style={style!r}: this is a network of {task}, not of style transfer")
-    size, whole = loaded.stage.size, loaded.stage.crop is not None
-    return Predictor(module, task=task, size=size, whole=whole, device=device, precision=precision, cleaning=cleaning)
+    return Predictor(
+        module,
+        task=task,
+        size=loaded.stage.size,
+        whole=loaded.stage.crop is not None,
+        device=device,
+        precision=precision,
+        cleaning=cleaning,
+        bits=recorded_bits(loaded.record),
+    )
 
 
 def _checkpoint_path(named: str | PathLike[str]) -> Path:

@@ -18,6 +18,7 @@ from callbacks.prediction.regions import Cleaning
 from datamodules.batches import ImageExtras
 from datamodules.cache.encodings import proportional_shape
 from datamodules.errors import DataError
+from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.image import image_size, pillow_to_rgb, read_image
 from datamodules.io.native_depth import pillow_colors, pillow_extras, read_extras, read_native_depth
 from datamodules.io.resize import resize_image, resize_to
@@ -59,6 +60,7 @@ class Predictor:
         device: as torch names it; ``"auto"`` takes an accelerator if there is one.
         precision: as ``--trainer.precision`` of the command line.
         cleaning: how masks are cleaned by their regions.
+        bits: bits that the values of 16-bit files use.
 
     Raises:
         ValueError: if device or precision is unknown.
@@ -74,6 +76,7 @@ class Predictor:
         device: str | torch.device = "auto",
         precision: Precision = "32-true",
         cleaning: Cleaning | None = None,
+        bits: int = FULL_BITS,
     ) -> None:
         if precision != "32-true" and precision not in _AUTOCAST:
             raise ValueError(f"precision {precision!r}: must be 32-true, {' or '.join(_AUTOCAST)}")
@@ -82,7 +85,7 @@ class Predictor:
             warnings.warn(slow_bf16(precision), stacklevel=2)
         self._autocast_dtype = _AUTOCAST.get(precision)
         self._module = module.requires_grad_(False).to(self._device)
-        self._cleaning = cleaning
+        self._cleaning, self._bits = cleaning, bits
         self._lock = Lock()  # tiles of instance norm share statistics, which are kept in the module
         self.task, self.size, self.whole, self.precision = task, size, whole, precision
 
@@ -136,7 +139,7 @@ class Predictor:
         if isinstance(image, Tensor):
             return [self._segment_array(array, array.shape[:2], module) for array in to_uint8(image)]
         if (path := as_path(image)) is not None:
-            return self._segment_array(read_image(path, for_size=self.size), image_size(path), module)
+            return self._segment_array(read_image(path, for_size=self.size, bits=self._bits), image_size(path), module)
         if isinstance(image, Image.Image):
             array = pillow_to_rgb(image)
         else:
@@ -167,7 +170,7 @@ class Predictor:
             results = [self._run(one[None].float()).clamp(0, 1) for one in image]
             return torch.cat(results).to(image.device)
         if (path := as_path(image)) is not None:
-            return _to_pillow(self._map_array(read_native_depth(path)), read_extras(path))
+            return _to_pillow(self._map_array(read_native_depth(path, bits=self._bits)), read_extras(path))
         if isinstance(image, Image.Image):
             return _to_pillow(self._map_array(pillow_colors(image)), pillow_extras(image))
         array = np.asarray(image)

@@ -39,6 +39,7 @@ def read_onnx(path: Path, *, record_format: int) -> dict[str, Any]:
         classes = json.loads(about["classes"])
         tiles = {key: int(about[key]) for key in ("tile", "reach", "multiple") if key in about}
         threshold = float(about.get("threshold", 0.5))
+        bits = int(about["bits"]) if "bits" in about else None
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{shown} was not written by export --format onnx: its metadata lacks {error}") from error
     net: dict[str, Any] = {"file": str(path), "scale": scale, "classes": len(classes)}
@@ -65,6 +66,8 @@ def read_onnx(path: Path, *, record_format: int) -> dict[str, Any]:
         scale=scale if task == "sr" else None,
         crop=size if about.get("keeps_proportions") == "true" else None,
     )
+    if bits is not None:
+        data["init_args"] = {**data.get("init_args", {}), "bits": bits}
     record = {"format": record_format, "task": task, "classes": classes, "model": model, "data": data}
     return {
         "state_dict": weights,

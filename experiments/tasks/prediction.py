@@ -34,6 +34,7 @@ class PredictRequest:
         ranks: number of processes that predict.
         num_workers: number of loader processes of each rank.
         timeout: seconds that the loader processes may take for a batch.
+        bits: bits that the values of 16-bit files use.
     """
 
     images: Sequence[Listed]
@@ -46,6 +47,7 @@ class PredictRequest:
     ranks: int
     num_workers: int
     timeout: float
+    bits: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -191,6 +191,7 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             batch_size=max(1, min(_MAX_BATCH, request.stage.batch_size // request.ranks)),
             num_workers=request.num_workers,
             timeout=request.timeout,
+            bits=request.bits,
             keep_originals=bool(files.kinds & NEEDS_IMAGE),
             bands=bands,
         )

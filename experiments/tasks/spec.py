@@ -152,6 +152,7 @@ class TaskSpec(Generic[Module]):
                 num_workers=min(1, request.num_workers),
                 keep_originals=False,
                 timeout=request.timeout,
+                bits=request.bits,
             ),
             files=ImageFiles(folder=request.folder, scale=1, extras=read_extras),
         )

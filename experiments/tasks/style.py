@@ -1,6 +1,7 @@
 """Style transfer: figures, options and files of ``predict``, table of scores."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from jsonargparse import ArgumentParser
@@ -137,11 +138,12 @@ class StyleSpec(TaskSpec[StyleModule]):
                 num_workers=min(1, request.num_workers),
                 keep_originals=False,
                 timeout=request.timeout,
+                bits=request.bits,
             ),
             files=StylizedFiles(
                 folder=request.folder,
                 extras=read_extras,
-                original=read_native_depth,
+                original=partial(read_native_depth, bits=request.bits),
                 strength=options.strength,
                 keep_colors=options.keep_colors,
             ),

@@ -134,19 +134,20 @@ class SuperResolutionSpec(TaskSpec[SuperResolutionModule]):
                 num_workers=min(1, request.num_workers),
                 keep_originals=options.strip,
                 timeout=request.timeout,
+                bits=request.bits,
             ),
             files=ImageFiles(
                 folder=request.folder,
                 scale=model.scale,
                 extras=read_extras,
-                target=_target_reader(options.target) if options.strip else None,
+                target=_target_reader(options.target, bits=request.bits) if options.strip else None,
             ),
             waiting=1,  # enlarged images take much memory
             video=VideoFinish(finish=lambda: lambda result, _, __: {"result": result}),
         )
 
 
-def _target_reader(folder: Path | None) -> Callable[[str], NDArray[np.uint8] | None]:
+def _target_reader(folder: Path | None, *, bits: int) -> Callable[[str], NDArray[np.uint8] | None]:
     """Returns a function that reads the true image of a name: relative, without a suffix.
 
     Raises:
@@ -157,7 +158,7 @@ def _target_reader(folder: Path | None) -> Callable[[str], NDArray[np.uint8] | N
     if not folder.is_dir():
         raise UsageError(f"--target {folder} is not a folder")
     files = {file.relative_to(folder).with_suffix("").as_posix(): file for file in list_images(folder)}
-    return lambda name: read_image(files[name]) if name in files else None
+    return lambda name: read_image(files[name], bits=bits) if name in files else None
 
 
 SPEC = SuperResolutionSpec()
