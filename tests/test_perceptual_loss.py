@@ -31,7 +31,8 @@ def test_features_are_those_of_torchvision(name: str, layers: tuple[int, ...], t
     features = VggFeatures(name=name, layers=layers, weights=file_of(plain, tmp_path))  # type: ignore[arg-type]
     found = features(images())
     for ours, expected in zip(found, plainly(plain, layers, images()), strict=True):
-        torch.testing.assert_close(ours, expected)
+        # folded batch norms round differently: errors are relative to the largest value of a layer
+        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
     assert features.weights_origin.startswith("file vgg.pth")
     assert not features.random
 

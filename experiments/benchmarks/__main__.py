@@ -17,7 +17,14 @@ from collections.abc import Sequence
 from importlib import import_module
 
 #: Name of the command, and its module in this package. Imported late: each has peers that others do not need.
-BENCHMARKS = {"input": "input", "cache": "cache", "predict": "predict", "label": "label"}
+BENCHMARKS = {
+    "input": "input",
+    "cache": "cache",
+    "step": "step",
+    "loss": "loss",
+    "predict": "predict",
+    "label": "label",
+}
 NEED_DATA = {"predict", "label"}
 
 

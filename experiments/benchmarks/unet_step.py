@@ -1,68 +1,69 @@
-"""Compares the time of a training step of our U-Net with that of segmentation_models.pytorch on the same encoder.
+"""Compares the training step of the U-Nets with that of segmentation_models.pytorch (smp) on the same encoders.
 
-    python -m experiments.benchmarks.unet_step [--encoder mobilenet_v2] [--size 256] [--batch 4]
+    python -m experiments.benchmarks step unet unet34
 
-A step is forward, loss and backward, in channels_last, on one core. The networks take turns so that other load affects
-all of them, and processor time is measured. "no image" is the U-Net without the skip connection from the image; the
-difference is the cost of that connection.
+``unet``: MobileNetV2, 256 pixels, batch 4. ``unet34``: ResNet34, 128 pixels, batch 8. Binary cross-entropy and fused
+Adam. Both networks are measured in contiguous and in channels-last order; ratios are formed with the faster one of
+each.
 """
 
 import argparse
-import sys
-import time
-from collections.abc import Sequence
 from statistics import median
 
 import segmentation_models_pytorch as smp
 import torch
 import torch.nn.functional as F
-from torch import nn
-from tqdm import tqdm
+from torch import Tensor, nn
 
+from experiments.benchmarks.interleave import Goal, interleave, report
+from experiments.benchmarks.train_step import device, train_step
 from models.segmentation.unet import UNet
+from models.segmentation.unet34 import UNet34
+
+OURS, PEER = "darkroom", "smp"
 
 
-def main(argv: Sequence[str]) -> int:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(prog="experiments.benchmarks.unet_step", description="Time of a training step.")
-    parser.add_argument("--encoder", default="mobilenet_v2", help="an encoder that both libraries have")
-    parser.add_argument("--size", type=int, default=256, help="side of the images in pixels")
-    parser.add_argument("--batch", type=int, default=4, help="images per step")
-    parser.add_argument("--rounds", type=int, default=7, help="measurements per network")
-    options = parser.parse_args(argv)
-    torch.set_num_threads(1)
-    nets: dict[str, nn.Module] = {
-        "segmentation_models.pytorch": smp.Unet(options.encoder, encoder_weights=None, classes=1),
-        "darkroom": UNet(encoder=options.encoder, pretrained="none"),
-        "darkroom, no image": UNet(encoder=options.encoder, pretrained="none", image_width=0),
-    }
-    images = torch.rand(options.batch, 3, options.size, options.size).contiguous(memory_format=torch.channels_last)
-    seconds: dict[tuple[str, bool], list[float]] = {}
-    for number in tqdm(range(options.rounds + 1), desc="rounds", unit="round"):
-        for name, net in nets.items():
-            for bf16 in (False, True):
-                taken = step(net.to(memory_format=torch.channels_last), images, bf16=bf16)
-                if number > 0:  # the first one is the warm-up
-                    seconds.setdefault((name, bf16), []).append(taken)
-    print(f"{options.encoder}, {options.size} px, batch {options.batch}, one core, torch {torch.__version__}")
-    print(f"{'net':30}{'parameters':>12}{'float32':>10}{'bf16':>10}   seconds per step, median of {options.rounds}")
-    for name, net in nets.items():
-        millions = sum(p.numel() for p in net.parameters()) / 1e6
-        times = "".join(f"{median(seconds[name, bf16]):10.3f}" for bf16 in (False, True))
-        print(f"{name:30}{millions:10.2f} M{times}")
-    return 0
+def unet_step(options: argparse.Namespace) -> int:
+    """Times the U-Nets on MobileNetV2."""
+    ours = [UNet(encoder="mobilenet_v2", pretrained="none") for _ in range(2)]
+    peers = [smp.Unet("mobilenet_v2", encoder_weights=None, classes=1) for _ in range(2)]
+    return _compare("U-Net, MobileNetV2", ours, peers, size=256, batch=4, goal=1.9, options=options)
 
 
-def step(net: nn.Module, images: torch.Tensor, *, bf16: bool) -> float:
-    """Processor time of forward, loss and backward in seconds."""
-    start = time.process_time()
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        logits = net(images)
-    target = torch.zeros_like(logits, dtype=torch.float32)
-    torch.autograd.backward(F.binary_cross_entropy_with_logits(logits.float(), target))
-    net.zero_grad()
-    return time.process_time() - start
+def unet34_step(options: argparse.Namespace) -> int:
+    """Times the U-Nets on ResNet34."""
+    ours = [UNet34(pretrained="none") for _ in range(2)]
+    peers = [smp.Unet("resnet34", encoder_weights=None, classes=1) for _ in range(2)]
+    return _compare("U-Net, ResNet34", ours, peers, size=128, batch=8, goal=1.2, options=options)
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _compare(
+    title: str,
+    ours: list[nn.Module] | list[UNet] | list[UNet34],
+    peers: list[nn.Module],
+    *,
+    size: int,
+    batch: int,
+    goal: float,
+    options: argparse.Namespace,
+) -> int:
+    images = torch.rand(batch, 3, size, size, device=device())
+    mask = torch.zeros(batch, 1, size, size, device=device())
+
+    def loss(logits: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(logits.float(), mask)
+
+    steps = {}
+    for name, nets in ((OURS, ours), (PEER, peers)):
+        for net, order in zip(nets, (torch.contiguous_format, torch.channels_last), strict=True):
+            arranged = images.contiguous(memory_format=order)
+            form = name if order is torch.contiguous_format else f"{name}, channels-last"
+            steps[form] = train_step(net.to(memory_format=order), arranged, loss, options)
+    measured = interleave(steps, options=options, clock="processor", device=device(), title=title)
+    best = [
+        min((form for form in steps if form.startswith(name)), key=lambda form: median(measured.seconds[form]))
+        for name in (OURS, PEER)
+    ]
+    return report(
+        f"{title}, {size} px, batch {batch}, {options.precision}", measured, [Goal(*best, goal)], options=options
+    )

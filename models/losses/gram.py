@@ -44,7 +44,10 @@ class _Products(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (rows,) = ctx.saved_tensors
-        return torch.bmm(gradient + gradient.transpose(1, 2), rows)
+        both = gradient + gradient.transpose(1, 2)  # symmetric
+        if rows.stride(1) == 1:  # channels-last: the gradient in the same order, which the layers before expect
+            return torch.bmm(rows.transpose(1, 2), both).transpose(1, 2)
+        return torch.bmm(both, rows)
 
 
 def color_moments(images: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ def mse(preds: Tensor, target: Tensor) -> Tensor:
 
 def mse_per_image(preds: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of each image, (N,)."""
-    return (full_precision(preds) - full_precision(target)).square().flatten(1).mean(1)
+    difference = full_precision(preds) - full_precision(target)
+    return difference.square().mean(list(range(1, difference.ndim)))  # no copy in channels-last order
 
 
 def l1(preds: Tensor, target: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torchvision.models
 from torch import Tensor, nn
 
 from models.losses.random_filters import draw_random_filters_
+from models.losses.vgg_layers import arrange_, fold_batch_norm, in_precision
 from models.normalize import Normalize
 from models.weights.pretrained import WeightsError, load_pretrained_
 
@@ -27,7 +28,8 @@ class VggFeatures(nn.Module):
     The VGG is not registered as a submodule. It therefore stays frozen and in eval mode whatever ``train()`` and
     ``requires_grad_()`` do, is in no state dict, optimizer or moving average, and DDP does not broadcast it. It follows
     ``to()``, ``cuda()`` and the like. Gradients flow through it to the images. Layers after the last requested one are
-    neither built nor run.
+    neither built nor run. Batch norms are folded into the convolutions, and for autocast the weights are converted once
+    (``models/losses/vgg_layers.py``).
 
     Args:
         name: VGG of torchvision.
@@ -67,9 +69,12 @@ class VggFeatures(nn.Module):
         # Random weights may differ in their last bits between machines; their description does not.
         description = f"{name} {self.layers} {seed}"
         self.checksum = zlib.crc32(description.encode()) if self.random else _checksum(features)
+        features = fold_batch_norm(features.eval().requires_grad_(False), self.layers)
         _keep_outputs_(features, self.layers)
+        arrange_(features)
         # In a list, so that nn.Module does not register it.
         self._held = [nn.Sequential(Normalize(mean=_MEAN, std=_STD), *features).eval().requires_grad_(False)]
+        self._autocast: dict[torch.dtype, nn.Sequential] = {}
 
     def forward(self, images: Tensor, *, up_to: int | None = None) -> list[Tensor]:
         """Returns the features of images.
@@ -86,19 +91,30 @@ class VggFeatures(nn.Module):
             raise ValueError(
                 f"images must be (N, 3, H, W) with sides of at least {self.least_size}, not {tuple(images.shape)}"
             )
-        normalize, *features = self._held[0]
-        x = normalize(images)
+        x = self._held[0][0](images)
         outputs = []
-        for number, layer in enumerate(features[: None if up_to is None else up_to + 1]):
+        for number, layer in enumerate(self._layers(x.device)[: None if up_to is None else up_to + 1]):
             x = layer(x)
             if number in self.layers:
                 outputs.append(x)
         return outputs
 
+    def _layers(self, device: torch.device) -> nn.Sequential:
+        """The layers after the normalization, in the precision of autocast if that is enabled."""
+        layers = self._held[0][1:]
+        if not torch.is_autocast_enabled(device.type):
+            return layers
+        dtype = torch.get_autocast_dtype(device.type)
+        if dtype not in self._autocast:
+            self._autocast[dtype] = in_precision(layers, dtype)
+        return self._autocast[dtype]
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Applies ``to()``, ``cuda()``, ``float()`` and the like to the unregistered VGG too."""
         for held in self._held:
             held._apply(fn, recurse)
+            arrange_(held[1:])
+        self._autocast.clear()
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from models.style.blocks import Norm, Order, ResidualBlock, conv_norm_relu, make_norm
 from models.style.reflection import reflect
+from models.style.row_conv import RowConv2d
 
 Upsample = Literal["nearest", "bilinear"]
 Tail = Literal["sigmoid", "norm"]
@@ -97,7 +98,7 @@ class StyleResnet(nn.Module):
         self.up = nn.ModuleList(
             [conv_norm_relu(4 * width, 2 * width, norm, order), conv_norm_relu(2 * width, width, norm, order)]
         )
-        self.tail = nn.Conv2d(width, 3, 9, padding=4, padding_mode="reflect", bias=self.sigmoid)
+        self.tail: nn.Conv2d = RowConv2d(width, 3, 9, bias=self.sigmoid)
         self.tail_norm = nn.Identity() if self.sigmoid else make_norm(3, norm)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -145,8 +146,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, width, H, W) to the same shape."""
-        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
-        return x + self.scale * residual
+        residual: Tensor = self.conv2(F.relu(self.conv1(x), inplace=True))
+        return torch.add(x, residual, alpha=self.scale)
 
 
 def _upsampling_block(kind: Upsample, width: int, *, blur: bool) -> nn.Module:
