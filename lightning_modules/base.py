@@ -1,6 +1,6 @@
 """Base class of all tasks: losses to training step, stages, frozen layers, optimizer and schedule."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
@@ -172,10 +172,21 @@ class ImageTask(LightningModule):
             raise RuntimeError("begin_stage(stage, steps) has to be called before the optimizer is built")
         groups = param_groups(self._groups(), lr=self.lr, lr_scale=self.stage.lr_scale)
         low, high = self.momentum if isinstance(self.momentum, tuple) else (self.momentum, self.momentum)
-        optimizer = torch.optim.Adam(groups, betas=(high, 0.999), weight_decay=self.weight_decay)
+        optimizer = torch.optim.Adam(
+            groups, betas=(high, 0.999), weight_decay=self.weight_decay, fused=self._fuses_adam(groups)
+        )
         steps = max(self.stage_steps, MIN_SCHEDULE_STEPS)
         schedule = build_schedule(optimizer, self.stage, steps=steps, momentum=(low, high))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _fuses_adam(self, groups: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether Adam runs as one kernel for all parameters: on CPU and CUDA, except with float16's loss scaling.
+
+        With loss scaling, a fused optimizer removes the scale itself, and Lightning refuses to clip its gradients.
+        """
+        scaler = getattr(self._trainer.precision_plugin, "scaler", None) if self._trainer is not None else None
+        devices = {parameter.device.type for group in groups for parameter in group["params"]}
+        return scaler is None and devices <= {"cpu", "cuda"}
 
     def _groups(self) -> list[list[nn.Module]]:
         net: Any = self.net  # checked in __init__; nn.Module's attributes are not typed

@@ -14,6 +14,7 @@ from callbacks.training.memory_check import is_out_of_memory, out_of_memory_mess
 from datamodules.errors import LoaderTimeoutError
 from experiments.cli.errors import is_mistake
 from experiments.cli.signals import set_resume_command
+from experiments.commands.heap import keep_heap
 from experiments.runs.checkpoint import LoadedCheckpoint
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
@@ -44,6 +45,8 @@ def _fit(context: RunContext) -> int:
     start = time.monotonic()
     set_resume_command(lambda: resume_command(context))
     context.datamodule.planned = context.stages
+    if trainer.strategy.root_device.type == "cpu":
+        keep_heap()
     try:
         trainer.fit(
             context.model,

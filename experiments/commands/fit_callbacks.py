@@ -18,10 +18,12 @@ from callbacks.training.stage_patience import StagePatience
 from callbacks.training.step_seed import StepSeed
 from callbacks.training.weight_averaging import StageWeightAveraging
 from callbacks.visualization.dashboard import Dashboard
+from callbacks.visualization.data_wait import DataWaitReport
 from callbacks.visualization.figures import FigureLogger
 from datamodules.base import ImageDataModule
 from datamodules.errors import LoaderTimeoutError
 from datamodules.loading.loader import STOP_REQUESTED
+from datamodules.loading.parallel import usable_cores
 from datamodules.stage import Stage
 from experiments.cli.settings import plain_values
 from experiments.cli.signals import TRAINING
@@ -116,6 +118,7 @@ def fit_callbacks(
         FigureLogger(spec.figures(model, datamodule), mode=spec.mode, folder=folder.figures),
         *averaging,
         Dashboard(configuration=plain_values(config_text), monitor=spec.monitor, mode=spec.mode, scores=spec.scores),
+        DataWaitReport(cores=usable_cores()),
         SaveOnSignal(checkpoint, training=TRAINING, requested=STOP_REQUESTED, no_batch=LoaderTimeoutError),
         checkpoint,
     ]
