@@ -6,7 +6,6 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 
 from callbacks.visualization.throughput import StepClock
-from lightning_modules.typed_trainer import typed
 
 #: Fraction of the time of an epoch, and steps of an epoch from which it is judged.
 MAX_SHARE, LEAST_STEPS = 0.1, 20
@@ -52,7 +51,7 @@ class DataWaitReport(Callback):
             return
         if speed.data_wait_share > MAX_SHARE:
             self._reported = True
-            workers: int = getattr(typed(trainer).train_dataloader, "num_workers", 0)
+            workers: int = getattr(trainer.train_dataloader, "num_workers", 0)
             print(wait_line(speed.data_wait_share, workers=workers, cores=self.cores // trainer.num_devices))
 
 

@@ -60,10 +60,13 @@ def _compare(
             form = name if order is torch.contiguous_format else f"{name}, channels-last"
             steps[form] = train_step(net.to(memory_format=order), arranged, loss, options)
     measured = interleave(steps, options=options, clock="processor", device=device(), title=title)
-    best = [
+    ours_best, peer_best = (
         min((form for form in steps if form.startswith(name)), key=lambda form: median(measured.seconds[form]))
         for name in (OURS, PEER)
-    ]
+    )
     return report(
-        f"{title}, {size} px, batch {batch}, {options.precision}", measured, [Goal(*best, goal)], options=options
+        f"{title}, {size} px, batch {batch}, {options.precision}",
+        measured,
+        [Goal(ours_best, peer_best, goal)],
+        options=options,
     )
