@@ -1,6 +1,7 @@
 """``export``: writes a trained network for use without Darkroom."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,9 @@ from jsonargparse import ArgumentParser
 from callbacks.output_file import output_file
 from experiments.cli.usage import UsageError, unknown
 from experiments.export.formats import CONFIG, SUFFIXES, WRITERS, require_packages
+from experiments.export.html_page import export_html
 from experiments.export.network_file import Source
+from experiments.export.ort_web import PACKAGE, VERSION, load_ort_web
 from experiments.inference.styles import choose_style
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
@@ -44,6 +47,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--script", action="store_true", help=f"also copy {SCRIPT.name}, which runs ONNX files, beside it"
     )
+    parser.add_argument(
+        "--ort_web",
+        type=Path | None,
+        default=None,
+        help=f"html: npm tarball or folder of {PACKAGE} {VERSION} (default: npm fetches it)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
@@ -67,6 +76,8 @@ def run(context: RunContext) -> int:
     uint8 = context.config.input == "uint8"
     if uint8 and (others := [kind for kind in formats if kind not in ("onnx", "torch")]):
         raise UsageError(f"--input uint8 is for onnx and torch: export {' and '.join(others)} without it")
+    if context.config.ort_web is not None and "html" not in formats:
+        raise UsageError("--ort_web is what a page runs the network with: add html to --format")
     out: Path = context.config.out or context.folder.path / "export" / context.task_name
     targets = {kind: target_of(out, kind, alone=len(formats) == 1) for kind in formats}
     for kind, target in targets.items():
@@ -79,8 +90,11 @@ def run(context: RunContext) -> int:
             )
     fix_exported_style(context.model, context.config.style, formats)
     source = Source(module=context.model.eval(), checkpoint=context.checkpoint, half=context.config.half, uint8=uint8)
+    writers = dict(WRITERS)
+    if "html" in formats:
+        writers["html"] = partial(export_html, ort_web=load_ort_web(context.config.ort_web))
     for kind, target in targets.items():
-        checked = WRITERS[kind](source, target)
+        checked = writers[kind](source, target)
         print(f"{relative_to_here(target)}  {target.stat().st_size / 1e6:.1f} MB, {checked}")
     if context.config.script:
         with output_file(out.parent / SCRIPT.name) as file:

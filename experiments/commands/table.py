@@ -92,7 +92,7 @@ COMMANDS = {
     ),
     "export": Command(
         module="experiments.commands.export",
-        summary="write a checkpoint as ONNX, torch.export program or safetensors, to use it without Darkroom",
+        summary="write a checkpoint as ONNX, torch.export program, safetensors or web page, to use it without Darkroom",
         needs=Needs.CHECKPOINT,
     ),
     "gatys": Command(

@@ -1,1 +1,1 @@
-"""Exports of trained networks: ONNX, torch.export and safetensors."""
+"""Exports of trained networks: ONNX, torch.export, safetensors and web pages."""

@@ -22,10 +22,10 @@ from experiments.export.rembg import export_rembg
 from lightning_modules.segmentation import SegmentationModule
 
 OPSET = 18
-SUFFIXES = {"onnx": ".onnx", "rembg": ".rembg.onnx", "torch": ".pt2", "safetensors": ".safetensors"}
+SUFFIXES = {"onnx": ".onnx", "rembg": ".rembg.onnx", "torch": ".pt2", "safetensors": ".safetensors", "html": ".html"}
 CONFIG = "config.json"
 #: Python packages that a format needs; the extra ``export`` installs them.
-_PACKAGES = dict.fromkeys(("onnx", "rembg"), ("onnx", "onnxscript", "onnxruntime"))
+_PACKAGES = dict.fromkeys(("onnx", "rembg", "html"), ("onnx", "onnxscript", "onnxruntime"))
 
 
 def require_packages(kind: str) -> None:
@@ -52,6 +52,25 @@ def export_onnx(source: Source, target: Path) -> str:
     Raises:
         ExportError: if the network cannot be exported, or the file gives other results.
     """
+    content, difference = onnx_model(source, name=target)
+    with output_file(target) as file:
+        file.write(content)
+    return f"opset {OPSET}, {checked_in_onnx_runtime(difference)}"
+
+
+def onnx_model(source: Source, *, name: Path) -> tuple[bytes, float]:
+    """Converts the network to ONNX and runs it in ONNX Runtime.
+
+    Args:
+        source: what is exported.
+        name: the file that is to be written, for messages.
+
+    Returns:
+        The content of an ONNX file, and the largest difference to the network.
+
+    Raises:
+        ExportError: if the network cannot be exported, or the model gives other results.
+    """
     import onnx
     import onnxruntime
 
@@ -59,20 +78,23 @@ def export_onnx(source: Source, target: Path) -> str:
     model = to_onnx(trace(graph), opset=OPSET).model_proto
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    for axis, name in zip(axes(graph), ("height", "width"), strict=True):
-        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
+    for axis, dimension in zip(axes(graph), ("height", "width"), strict=True):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = dimension
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces with paths of this machine
     onnx.helper.set_model_props(model, metadata(source))
-    with output_path(target) as partial:
-        partial.write_bytes(model.SerializeToString())
-        session = onnxruntime.InferenceSession(str(partial), providers=["CPUExecutionProvider"])
+    content = model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
-        def run(images: Tensor) -> Tensor:
-            return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    def run(images: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 
-        difference = largest_difference(graph, run, name=target)
-    return f"opset {OPSET}, largest difference to the network in ONNX Runtime {difference:.1e}"
+    return content, largest_difference(graph, run, name=name)
+
+
+def checked_in_onnx_runtime(difference: float) -> str:
+    """Describes the check, for the user."""
+    return f"largest difference to the network in ONNX Runtime {difference:.1e}"
 
 
 def export_torch(source: Source, target: Path) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -91,19 +91,23 @@ class _HalfWeights(nn.Module):
         return result
 
 
-def trace(graph: InferenceGraph | ByteGraph) -> ExportedProgram:
+def trace(graph: nn.Module, *others: Tensor) -> ExportedProgram:
     """Exports the graph with free batch size, height and width.
+
+    Args:
+        graph: an ``InferenceGraph``, or one that takes ``others`` besides images.
+        others: examples of further inputs, whose shapes are fixed.
 
     Raises:
         ExportError: naming the layer that cannot be exported.
     """
     height, width = axes(graph)
-    free = ({0: Dim.DYNAMIC, height: Dim.DYNAMIC, width: Dim.DYNAMIC},)
+    free = ({0: Dim.DYNAMIC, height: Dim.DYNAMIC, width: Dim.DYNAMIC}, *({} for _ in others))
     images = to_input(graph, torch.rand(*_EXAMPLE, generator=torch.Generator().manual_seed(0)))
     try:
         # Without the option the program holds for sizes that compare like the example's, such as odd ones only.
         with _no_warnings(), torch.no_grad(), _SYMBOLIC_SHAPES.patch(backed_size_oblivious=True):
-            return torch.export.export(graph, (images,), dynamic_shapes=free, strict=False)
+            return torch.export.export(graph, (images, *others), dynamic_shapes=free, strict=False)
     except Exception as error:  # torch raises many types, among them internal ones
         layer = _failing_layer(graph, error)
         raise ExportError(f"{layer} cannot be exported: {_first_line(error)}") from error
@@ -114,8 +118,8 @@ def axes(graph: nn.Module) -> tuple[int, int]:
     return (1, 2) if isinstance(graph, ByteGraph) else (2, 3)
 
 
-def to_onnx(program: ExportedProgram, *, opset: int) -> "torch.onnx.ONNXProgram":
-    """Converts an exported program to ONNX.
+def to_onnx(program: ExportedProgram, *, opset: int, inputs: Sequence[str] = ("images",)) -> "torch.onnx.ONNXProgram":
+    """Converts an exported program to ONNX, with names for its inputs.
 
     Raises:
         ExportError: naming the layer whose operator ONNX does not have.
@@ -123,7 +127,7 @@ def to_onnx(program: ExportedProgram, *, opset: int) -> "torch.onnx.ONNXProgram"
     try:
         with _no_warnings():
             onnx_program = torch.onnx.export(
-                program, opset_version=opset, input_names=["images"], output_names=["result"], verbose=False
+                program, opset_version=opset, input_names=list(inputs), output_names=["result"], verbose=False
             )
     except Exception as error:
         raise ExportError(f"{_unconverted_layer(program, error)} has no counterpart in ONNX") from error
