@@ -1,5 +1,6 @@
-"""The page's resizing, matting and tiling, run by Node.js, agree with those of ``predict``."""
+"""The page's resizing, matting, tiling and PNG files, run by Node.js, agree with those of ``predict``."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image, ImageCms
 from torch import Tensor
 
 from callbacks.prediction.matting import (
@@ -29,7 +31,7 @@ from models.tiled_inference import tiled_inference
 from tests.helpers.tiny_images import noise
 
 NODE = shutil.which("node")
-SCRIPTS = ("failure.js", "resize.js", "tiles.js", "matting.js")
+SCRIPTS = ("failure.js", "resize.js", "read.js", "png.js", "tiles.js", "matting.js")
 HEIGHT, WIDTH, SIDE = 133, 201, 32
 COLORS = np.array([[0, 200, 160], [230, 159, 0], [86, 180, 233]], np.uint8)
 
@@ -108,6 +110,22 @@ def test_classes_and_overlays(run: Run) -> None:
         expected = draw_overlay(image, classes, COLORS, background=None if plain < 0 else plain)
         drawn = run(draw.replace("PLAIN", str(plain)), image=rgba(image), classes=classes, colors=COLORS)
         assert abs(drawn.reshape(HEIGHT, WIDTH, 3) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA"), (1, "P")])
+def test_png_files_hold_pixels_palette_and_profile(run: Run, channels: int, mode: str) -> None:
+    pixels = np.random.default_rng(1).integers(0, len(COLORS) if mode == "P" else 256, (HEIGHT, WIDTH, channels))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    options = f"width, height, channels: {channels}, profile: Uint8Array.from(given.profile)"
+    options += f", palette: {COLORS.tolist()}" if mode == "P" else ""
+    encode = f"encodePng(Uint8Array.from(given.pixels), {{ {options} }})"
+    values = {"pixels": pixels, "profile": np.frombuffer(profile, np.uint8)}
+    content = run(f"(async () => new Uint8Array(await (await {encode}).arrayBuffer()))()", **values)
+    image = Image.open(io.BytesIO(content.astype(np.uint8).tobytes()))
+    assert (image.mode, image.info["icc_profile"]) == (mode, profile)
+    np.testing.assert_array_equal(np.asarray(image).reshape(pixels.shape), pixels)
+    if mode == "P":
+        assert image.getpalette() == COLORS.ravel().tolist()
 
 
 @pytest.mark.parametrize(("tile", "overlap", "multiple", "scale"), [(64, 24, 1, 1), (64, 24, 4, 2), (48, 40, 4, 1)])
