@@ -20,6 +20,7 @@ from importlib import import_module
 BENCHMARKS = {
     "input": "input",
     "cache": "cache",
+    "masks": "masks",
     "step": "step",
     "loss": "loss",
     "predict": "predict",
