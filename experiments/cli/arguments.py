@@ -174,14 +174,18 @@ def take_more_checkpoints(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def expand_aliases(flags: Sequence[str]) -> list[str]:
-    """Replaces common names of options by Darkroom's.
+    """Replaces common names of options by Darkroom's, and completes ``--profile``, which takes no value.
 
     >>> expand_aliases(["--epochs", "3", "--batch-size=8", "--trainer.max_steps", "9"])
     ['--stages.all.epochs', '3', '--stages.all.batch_size=8', '--trainer.max_steps', '9']
+    >>> expand_aliases(["--profile"])
+    ['--profile=true']
     """
     expanded = []
     for flag in flags:
         option, equals, value = flag.partition("=")
+        if flag == "--profile":
+            equals, value = "=", "true"
         expanded.append(f"{ALIASES.get(option.replace('-', '_').replace('__', '--', 1), option)}{equals}{value}")
     return expanded
 
@@ -211,5 +215,7 @@ def _run_name(name: str | None) -> str | None:
 def _refuse_near_miss(rest: Sequence[str]) -> None:
     for word in rest:
         option = word.split("=")[0]
+        if option == "--profile":
+            continue
         if option.startswith("--") and "." not in option and (near := nearest(option, OPTIONS)):
             raise UsageError(f"unknown option '{option}': did you mean '{near}'? (-h for help)")

@@ -15,6 +15,7 @@ from callbacks.training.monitor_check import MonitorCheck
 from callbacks.training.non_finite_guard import NonFiniteGuard
 from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.training.stage_patience import StagePatience
+from callbacks.training.step_profile import StepProfile
 from callbacks.training.step_seed import StepSeed
 from callbacks.training.weight_averaging import StageWeightAveraging
 from callbacks.visualization.dashboard import Dashboard
@@ -105,7 +106,9 @@ def fit_callbacks(
     averaging = [] if config.ema.decay is None else [StageWeightAveraging(stages, decay=config.ema.decay)]
     patient = any(stage.patience is not None for stage in stages)
     patience = [StagePatience(stages, monitor=spec.monitor, mode=spec.mode)] if patient else []
+    profile = [StepProfile(folder.path / "profile.json")] if config.profile else []
     return [
+        *profile,
         ConfigWriter(folder.config, config_text),
         SkippedFilesWriter(folder.skipped),
         *patience,
