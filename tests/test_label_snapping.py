@@ -144,10 +144,10 @@ def test_constant_guide_blurs_and_sharp_guide_keeps_the_edge() -> None:
 
 @pytest.mark.slow
 @needs(CARVANA)
-def test_snapping_halves_the_strokes_on_real_cars() -> None:
+def test_snapping_takes_two_thirds_of_the_strokes_on_real_cars() -> None:
     for name in ("0cdf5b5d0ce1_07", "2a4a8964ebf3_15"):
         image = cv2.resize(read_image(CARVANA / "train" / f"{name}.jpg"), (640, 427), interpolation=cv2.INTER_AREA)
         mask = (read_mask_values(CARVANA / "train_masks" / f"{name}_mask.gif") > 0).astype(np.float32)
         truth = np.asarray(cv2.resize(mask, (640, 427), interpolation=cv2.INTER_AREA) >= 0.5)
         pixels = np.asarray(image, np.uint8)
-        assert strokes_needed(pixels, truth, snap_stroke) * 2 <= strokes_needed(pixels, truth, paint)
+        assert strokes_needed(pixels, truth, snap_stroke) * 3 <= strokes_needed(pixels, truth, paint) * 2

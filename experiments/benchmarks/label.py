@@ -66,6 +66,7 @@ def main(argv: Sequence[str]) -> int:
         if predict is not None:
             prob = predict(image)
             counts.setdefault("net", []).append(strokes_needed(image, truth, snap_stroke, prob))
+        tqdm.write(f"{path.name}: " + ", ".join(f"{name} {numbers[-1]}" for name, numbers in counts.items()))
     print(f"strokes until Dice {GOAL} at {SIDE} px, {len(paths)} images (an image that needs {MOST} is given up)")
     for name, numbers in counts.items():
         ratio = statistics.mean(numbers) / statistics.mean(counts["raw"])
