@@ -30,7 +30,7 @@ from callbacks.output_file import save_jpeg
 from datamodules.io.image import read_image
 
 _PAGE = "page-of-the-benchmark"
-_OPENED, _MEASURED = 160, 4  # images that are opened one after the other, and measurements of memory meanwhile
+_OPENED, _MEASURED = 60, 3  # images that are opened one after the other, and measurements of memory meanwhile
 
 
 class Client:
