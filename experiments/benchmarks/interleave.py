@@ -97,13 +97,17 @@ def interleave(
     warm_up = 20 if cuda else 1
     rounds = options.rounds or (100 if cuda else _LEAST)
     seconds: dict[str, list[float]] = {name: [] for name in forms}
-    for number in tqdm(range(warm_up + rounds), desc=title, unit="round", leave=False):
-        for name, form in forms.items():
-            gc.collect()  # otherwise one form may pay for the garbage of another
-            calls = (repeats or {}).get(name, 1)
-            taken = _gpu_seconds(form, calls) if cuda else _cpu_seconds(form, calls, clock)
-            if number >= warm_up:
-                seconds[name].append(taken)
+    gc.freeze()  # the collections below need not search what exists already
+    try:
+        for number in tqdm(range(warm_up + rounds), desc=title, unit="round", leave=False):
+            for name, form in forms.items():
+                gc.collect()  # otherwise one form may pay for the garbage of another
+                calls = (repeats or {}).get(name, 1)
+                taken = _gpu_seconds(form, calls) if cuda else _cpu_seconds(form, calls, clock)
+                if number >= warm_up:
+                    seconds[name].append(taken)
+    finally:
+        gc.unfreeze()
     return Measured(seconds)
 
 

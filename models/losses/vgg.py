@@ -102,7 +102,7 @@ class VggFeatures(nn.Module):
     def _layers(self, device: torch.device) -> nn.Sequential:
         """The layers after the normalization, in the precision of autocast if that is enabled."""
         layers = self._held[0][1:]
-        if not torch.is_autocast_enabled(device.type):
+        if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
             return layers
         dtype = torch.get_autocast_dtype(device.type)
         if dtype not in self._autocast:
