@@ -5,7 +5,7 @@
 The person draws along the center line of the largest wrong region with a brush that fits it, 8 to 40 pixels wide,
 until the Dice of the image reaches 0.98. Where the brush would cross the true outline, the line is moved until it does
 not: along the plain center line, a raw brush of 8 pixels damages as much as it corrects, and hardly ever arrives.
-``raw`` paints just the stroke. ``snap`` moves it to the outline. ``net`` starts from the mask of a network and corrects
+``raw`` paints only the stroke. ``snap`` moves it to the outline. ``net`` starts from the mask of a network and corrects
 it with ``snap``. Images are reduced to a longest side of 640 px.
 """
 

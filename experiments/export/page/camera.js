@@ -1,6 +1,6 @@
 "use strict";
 
-/** Takes pictures with the camera. `take` gets each as a file; `fail` gets a message. */
+/** Takes images with the camera. `take` gets each as a file; `fail` gets a message. */
 function connectCamera(take, fail) {
   const [button, panel, video, shoot, close] = ["camera", "viewfinder", "video", "shoot", "close-camera"].map((id) =>
     document.getElementById(id),

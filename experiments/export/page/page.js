@@ -95,7 +95,7 @@ class Page {
   }
 
   async draw(item) {
-    const { over, under, width, height } = await this.view.picture(item, this.ask);
+    const { over, under, width, height } = await this.view.show(item, this.ask);
     this.current = item;
     element("over").src = over;
     element("under").hidden = !under;

@@ -2,7 +2,7 @@
 
 // What each task does with an image and how it shows the result. A view has
 //   process(item, ask)   computes item.data; `ask(type, content)` sends a request to the worker
-//   picture(item, ask)   returns {over, under, width, height}: addresses of the images to show, and their size
+//   show(item, ask)      returns {over, under, width, height}: addresses of the images to show, and their size
 //   paint(item)          applies the options that need no computation
 //   download(item, ask)  returns {name, blob}, the file to save
 
@@ -71,7 +71,7 @@ class SegmentView {
     return item.made.get(key);
   }
 
-  async picture(item, ask) {
+  async show(item, ask) {
     const { width, height } = item.data;
     const view = checked("view");
     if (view === "original") return { over: item.address, width, height };
@@ -128,7 +128,7 @@ class RestoreView {
     item.previewAddress = URL.createObjectURL(item.data.preview);
   }
 
-  async picture(item) {
+  async show(item) {
     const { width, height } = item.data;
     return { over: item.previewAddress, under: item.address, width, height };
   }
