@@ -82,7 +82,8 @@ def read(path: Path) -> Pixels:
 
 def assert_close(path: Path, expected: Path) -> None:
     """Compares opacity, and colors as they are seen: a browser's canvas stores colors times opacity, rounded."""
-    assert Image.open(path).mode == Image.open(expected).mode
+    with Image.open(path) as image, Image.open(expected) as other:
+        assert image.mode == other.mode
     ours, theirs = read(path), read(expected)
     assert ours.shape == theirs.shape
     if ours.shape[-1] == 4:
