@@ -1,4 +1,4 @@
-"""A run whose steps wait for data says so once, with the remedy."""
+"""A run whose steps wait for data reports it once, with the remedy."""
 
 from types import SimpleNamespace
 from typing import Any

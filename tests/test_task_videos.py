@@ -69,6 +69,7 @@ def test_background_video_follows_the_time_and_starts_again(tmp_path: Path) -> N
     asked = {0.0: 40, 0.05: 40, 0.1: 120, 0.25: 200, 0.29: 200, 0.3: 40, 0.45: 120, 0.65: 40, 3.75: 120}
     for time, level in asked.items():
         assert abs(int(background.at(Fraction(str(time))).mean()) - level) <= 3, time
+    assert abs(int(background.at(Fraction(0)).mean()) - 40) <= 3  # for the next video
     single = BackgroundVideo(VideoReader(video(tmp_path / "one.mp4", frames[:1], rate=Fraction(10), sound=None)))
     assert all(abs(int(single.at(Fraction(time)).mean()) - 40) <= 3 for time in range(4))
 
@@ -79,27 +80,27 @@ def test_segmentation_writes_masks_overlays_cutouts_and_composites(
     """The masks are those of the same frames as images; composites are the cut-outs before the background."""
     monkeypatch.chdir(tmp_path)
     checkpoint = segment_checkpoint(tmp_path / "net.ckpt")
-    source = video(tmp_path / "film.mp4", 5)
+    source = video(tmp_path / "clip.mp4", 5)
     video(tmp_path / "behind.mp4", [np.full((20, 30, 3), 250, np.uint8)] * 2, sound=None)
     for number, frame in enumerate(VideoReader(source)):
         Image.fromarray(frame.pixels).save(tmp_path / f"frame{number}.png")
     command = ["--task=segment", "predict", *QUIET, f"--ckpt_path={checkpoint}"]
-    assert main([*command, "film.mp4", "--out=videos", "--background=behind.mp4"]) == 0
+    assert main([*command, "clip.mp4", "--out=videos", "--background=behind.mp4"]) == 0
     printed = capsys.readouterr().out
-    assert "film.mp4: 5 frames in" in printed
-    assert "mask/film.mkv  FFV1, lossless, 64 x 48, no sound" in printed
-    assert "cutout/film.mov  ProRes 4444 with alpha, 64 x 48, no sound" in printed
-    assert "composite/film.mp4  H.264, 64 x 48, sound copied" in printed
+    assert "clip.mp4: 5 frames in" in printed
+    assert "mask/clip.mkv  FFV1, lossless, 64 x 48, no sound" in printed
+    assert "cutout/clip.mov  ProRes 4444 with alpha, 64 x 48, no sound" in printed
+    assert "composite/clip.mp4  H.264, 64 x 48, sound copied" in printed
     assert "flicker" not in printed
     assert main([*command, *(f"frame{number}.png" for number in range(5)), "--out=images"]) == 0
-    masks = stored(tmp_path / "videos/mask/film.mkv", "gray")
+    masks = stored(tmp_path / "videos/mask/clip.mkv", "gray")
     for number, mask in enumerate(masks):
         np.testing.assert_array_equal(mask, read_image(tmp_path / f"images/mask/frame{number}.png")[..., 0])
     assert len(masks) == 5
     assert 0.1 < np.mean(masks) / 255 < 0.9
-    assert sound_packets(tmp_path / "videos/composite/film.mp4") == sound_packets(source)
-    cutout = stored(tmp_path / "videos/cutout/film.mov", "rgba")[2].astype(float)
-    composite = stored(tmp_path / "videos/composite/film.mp4", "rgb24")[2]
+    assert sound_packets(tmp_path / "videos/composite/clip.mp4") == sound_packets(source)
+    cutout = stored(tmp_path / "videos/cutout/clip.mov", "rgba")[2].astype(float)
+    composite = stored(tmp_path / "videos/composite/clip.mp4", "rgb24")[2]
     alpha = cutout[..., 3:] / 255
     assert np.abs(luminance(composite) - luminance(cutout[..., :3] * alpha + 250 * (1 - alpha))).mean() < 4
 
@@ -109,13 +110,13 @@ def test_kinds_that_videos_do_not_have_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     checkpoint = segment_checkpoint(tmp_path / "net.ckpt")
-    video(tmp_path / "film.mp4", 2)
+    video(tmp_path / "clip.mp4", 2)
     Image.fromarray(ramp(0)).save("still.png")
     command = ["--task=segment", "predict", *QUIET, f"--ckpt_path={checkpoint}"]
     for words, message in (
-        (["film.mp4", "--outputs=mask,coco"], "--outputs coco is for images: for videos choose from mask, overlay"),
-        (["film.mp4", "--outputs=submission"], "--outputs submission is for images"),
-        (["still.png", "film.mp4", "--background=film.mp4"], "--background film.mp4 is a video, but still.png is an"),
+        (["clip.mp4", "--outputs=mask,coco"], "--outputs coco is for images: for videos choose from mask, overlay"),
+        (["clip.mp4", "--outputs=submission"], "--outputs submission is for images"),
+        (["still.png", "clip.mp4", "--background=clip.mp4"], "--background clip.mp4 is a video, but still.png is an"),
     ):
         assert main([*command, *words]) == 2
         assert message in capsys.readouterr().err
@@ -126,13 +127,13 @@ def test_super_resolution_enlarges_videos(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     checkpoint = sr_checkpoint(tmp_path / "net.ckpt")
-    source = video(tmp_path / "film.mp4", 4)
+    source = video(tmp_path / "clip.mp4", 4)
     first = next(iter(VideoReader(source)))
     Image.fromarray(first.pixels).save(tmp_path / "first.png")
     command = ["--task=sr", "predict", *QUIET, f"--ckpt_path={checkpoint}", "--out=out"]
-    assert main([*command, "film.mp4", "first.png"]) == 0
-    assert "result/film.mp4  H.264, 128 x 96, sound copied" in capsys.readouterr().out
-    frames = list(VideoReader(tmp_path / "out/result/film.mp4"))
+    assert main([*command, "clip.mp4", "first.png"]) == 0
+    assert "result/clip.mp4  H.264, 128 x 96, sound copied" in capsys.readouterr().out
+    frames = list(VideoReader(tmp_path / "out/result/clip.mp4"))
     assert [frame.time for frame in frames] == [frame.time for frame in VideoReader(source)]
     expected = read_image(tmp_path / "out/result/first.png")
     assert np.abs(luminance(frames[0].pixels) - luminance(expected)).mean() < 4

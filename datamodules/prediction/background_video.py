@@ -24,11 +24,13 @@ class BackgroundVideo:
         self._next: TimedFrame | None = None
 
     def at(self, time: Fraction) -> NDArray[np.uint8]:
-        """The frame (h, w, 3) that is displayed at a time in seconds; times must not decrease.
+        """The frame (h, w, 3) that is displayed at a time in seconds; an earlier time than the last reads it anew.
 
         Raises:
             DataError: if no frame can be decoded.
         """
+        if self._now is not None and time < self._start + self._now.time:
+            self._now, self._start = None, Fraction(0)
         while self._now is None or self._next is None or self._start + self._next.time <= time:
             self._advance()
         return self._now.pixels

@@ -19,11 +19,12 @@ from datamodules.io.bands import BandLayout, to_rgb
 from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.image import image_size, read_image
 from datamodules.io.native_depth import read_native_depth
-from datamodules.io.resize import resize_bands, resize_image, resize_to
-from datamodules.io.tensors import compact_tensor, image_tensor
+from datamodules.io.resize import resize_bands
+from datamodules.io.tensors import image_tensor
 from datamodules.loading.loader import WatchedLoader
 from datamodules.loading.workers import start_worker
 from datamodules.prediction.image_list import Listed
+from datamodules.prediction.network_input import network_input
 
 _UNREADABLE = 16  # side of the black image that replaces one that cannot be read
 
@@ -113,14 +114,10 @@ class PredictDataset(Dataset[PredictSample]):
         """The network's input, and the image's height and width as displayed."""
         if self.size is not None and self.bands is not None:
             return self._read_bands(self.bands.layout, listed.path, self.size)
-        if self.size is not None and self.whole:
-            size = image_size(listed.path)
-            pixels = read_image(listed.path, for_size=self.size, bits=self.bits)
-            return compact_tensor(resize_to(pixels, *proportional_shape(*size, self.size))), size
         if self.size is not None:
             # Decoded in the same way whether or not originals are kept, so that the mask does not depend on it.
-            pixels = resize_image(read_image(listed.path, for_size=self.size, bits=self.bits), self.size)
-            return image_tensor(pixels), image_size(listed.path)
+            pixels, displayed = read_image(listed.path, for_size=self.size, bits=self.bits), image_size(listed.path)
+            return network_input(pixels, self.size, whole=self.whole, displayed=displayed), displayed
         colors = read_native_depth(listed.path, bits=self.bits)
         values = colors if colors.dtype == np.uint8 else colors.astype(np.int32)
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1))), (colors.shape[0], colors.shape[1])

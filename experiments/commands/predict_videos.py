@@ -100,7 +100,7 @@ def _predict_video(
         tracks=tracks,
         source=listed.path,
         rate=facts.rate,
-        finish=finishing.finish(),
+        finish=finishing.finish,
         images=finishing.images,
         smooth=finishing.smooth,
         expected=facts.frames,

@@ -16,13 +16,11 @@ from torch import Tensor
 from callbacks.prediction.png import add_extras
 from callbacks.prediction.regions import Cleaning
 from datamodules.batches import ImageExtras
-from datamodules.cache.encodings import proportional_shape
 from datamodules.errors import DataError
 from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.image import image_size, pillow_to_rgb, read_image
 from datamodules.io.native_depth import pillow_colors, pillow_extras, read_extras, read_native_depth
-from datamodules.io.resize import resize_image, resize_to
-from datamodules.io.tensors import compact_tensor, image_tensor
+from datamodules.prediction.network_input import network_input
 from experiments.cli.precision import cpu_has_bf16, slow_bf16
 from experiments.inference.inputs import ImageInput, as_path, check_array, check_tensor, to_uint8
 from experiments.inference.results import Segmentation
@@ -150,11 +148,7 @@ class Predictor:
     def _segment_array(
         self, array: NDArray[np.uint8], size: tuple[int, ...], module: SegmentationModule
     ) -> Segmentation:
-        if self.whole:
-            shape = proportional_shape(size[0], size[1], self.size)
-            batch = compact_tensor(resize_to(array, *shape))[None]
-        else:
-            batch = image_tensor(resize_image(array, self.size))[None]
+        batch = network_input(array, self.size, whole=self.whole, displayed=(size[0], size[1]))[None]
         (probs,) = self._run(batch).float().numpy()
         return Segmentation(
             probs,

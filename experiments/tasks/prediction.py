@@ -71,7 +71,7 @@ class VideoFinish:
 
     Args:
         finish: returns the frames to write by kind, given the network's output, the original ``(H, W, 3)`` and the time
-            in seconds; called anew for each video.
+            in seconds.
         kinds: the files of each video.
         prepare: makes the network's input from a frame ``(H, W, 3)``.
         images: whether the network's outputs are images; ``finish`` gets them as ``(H, W, 3)`` uint8, smoothed, and
@@ -79,7 +79,7 @@ class VideoFinish:
         smooth: weight of the past in temporal smoothing of images, from 0 to below 1.
     """
 
-    finish: Callable[[], Finish]
+    finish: Finish
     kinds: Sequence[VideoKind] = (VideoKind(name="result"),)
     prepare: Callable[[NDArray[np.uint8]], Tensor] = compact_tensor
     images: bool = True

@@ -1,6 +1,7 @@
 """Videos in ``predict`` of segmentation: their kinds of output, and what is put behind composites."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,11 @@ from torch import Tensor
 
 from callbacks.prediction.segmentation_layers import SegmentationLayers
 from callbacks.prediction.segmentation_video import VIDEO_KINDS, SegmentationFrames
-from datamodules.cache.encodings import proportional_shape
 from datamodules.io.image import read_image
-from datamodules.io.resize import resize_image, resize_to
-from datamodules.io.tensors import compact_tensor, image_tensor
 from datamodules.io.video import VideoReader, is_video
 from datamodules.prediction.background_video import BackgroundVideo
 from datamodules.prediction.image_list import Listed
+from datamodules.prediction.network_input import network_input
 from datamodules.stage import Stage
 from experiments.cli.usage import UsageError
 from experiments.tasks.prediction import VideoFinish, VideoKind
@@ -59,19 +58,12 @@ def finish_videos(
             "videos out"
         )
 
-    def finish() -> SegmentationFrames:
-        if isinstance(background, VideoReader):
-            return SegmentationFrames(layers, frozenset(kinds), BackgroundVideo(background).at)
-        return SegmentationFrames(layers, frozenset(kinds), None if background is None else lambda _: background)
-
     def prepare(frame: Pixels) -> Tensor:
-        if stage.crop is None:
-            return image_tensor(resize_image(frame, stage.size))
         height, width, _ = frame.shape
-        return compact_tensor(resize_to(frame, *proportional_shape(height, width, stage.size)))
+        return network_input(frame, stage.size, whole=stage.crop is not None, displayed=(height, width))
 
     return VideoFinish(
-        finish=finish,
+        finish=SegmentationFrames(layers, frozenset(kinds), _by_time(background)),
         kinds=[
             VideoKind(name=name, codec=codec, sound=sound)
             for name, (codec, sound) in VIDEO_KINDS.items()
@@ -80,3 +72,10 @@ def finish_videos(
         prepare=prepare,
         images=False,
     )
+
+
+def _by_time(background: Pixels | VideoReader | None) -> Callable[[Fraction], Pixels] | None:
+    """What is put behind a frame at a time in seconds."""
+    if background is None:
+        return None
+    return BackgroundVideo(background).at if isinstance(background, VideoReader) else lambda _: background

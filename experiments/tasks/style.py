@@ -148,11 +148,9 @@ class StyleSpec(TaskSpec[StyleModule]):
                 keep_colors=options.keep_colors,
             ),
             video=VideoFinish(
-                finish=lambda: (
-                    lambda result, original, _: {
-                        "result": blend(result, original, strength=options.strength, keep_colors=options.keep_colors)
-                    }
-                ),
+                finish=lambda result, original, _: {
+                    "result": blend(result, original, strength=options.strength, keep_colors=options.keep_colors)
+                },
                 smooth=options.smooth,
             ),
             remark=_RANDOM_FEATURES if model.loss.random else "",

@@ -143,7 +143,7 @@ class SuperResolutionSpec(TaskSpec[SuperResolutionModule]):
                 target=_target_reader(options.target, bits=request.bits) if options.strip else None,
             ),
             waiting=1,  # enlarged images take much memory
-            video=VideoFinish(finish=lambda: lambda result, _, __: {"result": result}),
+            video=VideoFinish(finish=lambda result, _, __: {"result": result}),
         )
 
 

@@ -39,7 +39,7 @@ Combine = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]
 
 def finished(combine: Combine) -> VideoFinish:
     """Writes what ``combine`` makes of result and original."""
-    return VideoFinish(finish=lambda: lambda result, original, _: {"result": combine(result, original)})
+    return VideoFinish(finish=lambda result, original, _: {"result": combine(result, original)})
 
 
 def invert_videos(

@@ -3,7 +3,7 @@
 // What the page asks for. A request is {id, type, ...}; the answer is {id, result} or {id, failure}, after any number of
 // {id, done, total, text}. To cancel, the page ends this worker.
 
-let info = null; // what the page says of its network
+let info = null; // description of the network, by the page
 const kept = { key: null, image: null, extras: null, cutoutKey: null, cutout: null }; // of the image that was used last
 
 const HANDLERS = { load, segment, cutout, overlay, backdrop, restore, blend };
