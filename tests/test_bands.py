@@ -16,6 +16,7 @@ from datamodules.io.image import read_image
 from datamodules.io.resize import resize_bands, resize_image
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.band_light import relative_light
+from datamodules.segmentation.warp import turn_pair
 from experiments.cli.main import main
 from tests.helpers.tiny_images import disc
 from tests.helpers.tiny_run import QUIET, interrupt_at
@@ -112,6 +113,18 @@ def test_shown_channels_are_stretched() -> None:
     assert shown.dtype == np.uint8
     assert (shown[disc(0) > 0][:, 0] > 180).all()
     assert (shown[disc(0) == 0][:, 0] < 120).all()
+
+
+@pytest.mark.parametrize(("degrees", "mirror"), [(0.0, True), (17.0, False), (-30.0, True)])
+def test_bands_are_turned_as_the_colors_of_8_bits(degrees: float, *, mirror: bool) -> None:
+    colors = np.random.default_rng(1).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    mask = disc(2)[:24, :40] * np.uint8(255)
+    expected, turned = turn_pair(colors, mask, degrees=degrees, mirror=mirror, coverage=True)
+    deep = np.concatenate([colors, colors[..., :2]], axis=2).astype(np.uint16) * np.uint16(257)
+    bands, same = turn_pair(deep, mask, degrees=degrees, mirror=mirror, coverage=True)
+    np.testing.assert_array_equal(same, turned)
+    assert np.abs(bands[..., :3] / 257 - expected).max() <= 1  # OpenCV rounds the weights of 8 bits to 1/32
+    np.testing.assert_array_equal(bands[..., 3:], bands[..., :2])
 
 
 def test_light_of_bands_is_relative_to_each_channel() -> None:
