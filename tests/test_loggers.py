@@ -74,7 +74,7 @@ class Gallery(CSVLogger):
         super().__init__(folder)
         self.images: dict[str, Any] = {}
 
-    def log_image(self, key: str, images: list[Any]) -> None:
+    def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
         self.images[key] = images[0]
 
 
@@ -83,3 +83,11 @@ def test_a_logger_that_takes_images_gets_the_figures(tmp_path: Path) -> None:
     fit_discs(tmp_path, [disc_figures(None, fixed=1, worst=0)], logger=gallery)
     assert set(gallery.images) == {"figures/training_batch", "figures/validation_1", "figures/precision_recall"}
     assert gallery.images["figures/validation_1"].shape == (576, 972, 3)
+
+
+@pytest.mark.parametrize("uri", ["file:./mlruns", "mlruns", "/tmp/mlruns", r"C:\mlruns"])
+def test_mlflow_may_not_write_into_a_folder(runs: TinyRuns, uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert runs.run("--trainer.logger=MLFlowLogger", f"--trainer.logger.tracking_uri={uri}") == 2
+    error = capsys.readouterr().err
+    assert "sqlite:///mlflow.db" in error
+    assert "Traceback" not in error

@@ -1,11 +1,13 @@
 """Writes images and text to whatever loggers a trainer has, and figures to PNG files."""
 
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
+from lightning import Trainer
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
 from callbacks.errors import OutputError
@@ -16,7 +18,7 @@ from callbacks.output_file import save_png
 class ImageLogger(Protocol):
     """A logger that takes images, as ``WandbLogger`` does."""
 
-    def log_image(self, key: str, images: list[Any]) -> None:
+    def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
         """Logs ``(H, W, 3)`` uint8 images under ``key``."""
         ...
 
@@ -35,7 +37,16 @@ def log_image(logger: Logger, tag: str, image: Tensor, *, step: int) -> None:
     elif isinstance(logger, MLFlowLogger):
         logger.experiment.log_image(logger.run_id, _pixels(image), key=tag, step=step)
     elif isinstance(logger, ImageLogger):
-        logger.log_image(key=tag, images=[_pixels(image)])
+        logger.log_image(key=tag, images=[_pixels(image)], step=step)
+
+
+def finish_logs(trainer: Trainer) -> None:
+    """Closes the run of Weights & Biases, so that the next fit of this process begins one of its own.
+
+    The other loggers close theirs at the end of the fit.
+    """
+    if trainer.is_global_zero and any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
+        import_module("wandb").finish()
 
 
 class FigureFiles:

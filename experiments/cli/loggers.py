@@ -1,5 +1,6 @@
 """Loggers that the user chooses write into the run's folder unless they are given another place."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import yaml
 from jsonargparse import Namespace, get_loader
 
 from experiments.cli.settings import Settings
+from experiments.cli.usage import UsageError
 
 #: Stands for the run's folder in saved settings, so that a run repeated from them logs into its own folder.
 RUN_FOLDER = "RUN_FOLDER"
@@ -53,14 +55,34 @@ def add_logger_defaults(settings: Mapping[str, Any], flags: Sequence[str]) -> tu
 
 
 def set_log_folders(trainer: Namespace, folder: Path) -> None:
-    """Replaces ``RUN_FOLDER`` in the settings of the loggers, in place."""
+    """Replaces ``RUN_FOLDER`` in the settings of the loggers, in place.
+
+    MLflow writes into a database: in a folder, each metric is a file of its name, and ``train/loss`` cannot lie beside
+    ``train/loss/bce``. Releases since 3.13 refuse folders.
+
+    Raises:
+        UsageError: if MLflow is to write into a folder.
+    """
     loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
     for logger in loggers:
         place = logger.init_args.get("save_dir") if isinstance(logger, Namespace) and "init_args" in logger else None
         if isinstance(place, str | Path) and Path(place).parts[:1] == (RUN_FOLDER,):
-            logger.init_args.save_dir = str(folder.joinpath(*Path(place).parts[1:]))
+            own = folder.joinpath(*Path(place).parts[1:])
+            logger.init_args.save_dir = str(own)
+            if "tracking_uri" in logger.init_args and not logger.init_args.tracking_uri:
+                folder.mkdir(parents=True, exist_ok=True)
+                logger.init_args.tracking_uri = f"sqlite:///{(folder / 'mlflow.db').as_posix()}"
+                logger.init_args.artifact_location = logger.init_args.artifact_location or own.absolute().as_uri()
+        uri = logger.init_args.get("tracking_uri") if isinstance(logger, Namespace) and "init_args" in logger else None
+        if uri and (uri.startswith("file:") or not _SCHEME.match(uri)):
+            raise UsageError(
+                f"trainer.logger: MLflow cannot write metrics with nested names into a folder ('{uri}'): name a server "
+                "or sqlite:///mlflow.db as tracking_uri (or MLFLOW_TRACKING_URI), or none for one in the run's folder"
+            )
 
 
+# A path, which may begin with the letter of a drive, has no scheme; "databricks" is a server of that name.
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]+:|databricks$|uc$")
 _OPTIONS = ("--trainer.logger", "--trainer.logger.class_path")
 
 

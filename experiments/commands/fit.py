@@ -11,6 +11,7 @@ from callbacks.checkpoints.save_on_signal import SaveOnSignal
 from callbacks.distributed.exit_codes import DONE, INTERRUPTED, STOPPED_AT_ONCE
 from callbacks.errors import InterruptedRunError, StageError
 from callbacks.training.memory_check import is_out_of_memory, out_of_memory_message
+from callbacks.visualization.loggers import finish_logs
 from datamodules.errors import LoaderTimeoutError
 from experiments.cli.errors import is_mistake
 from experiments.cli.signals import set_resume_command
@@ -76,6 +77,7 @@ def _fit(context: RunContext) -> int:
         if stage is None or not is_out_of_memory(error):
             raise
         raise StageError(out_of_memory_message(stage, context.stages, processes=trainer.world_size)) from error
+    finish_logs(trainer)
     print_once(summarize(context, seconds=time.monotonic() - start))
     return DONE
 

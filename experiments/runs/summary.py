@@ -4,7 +4,7 @@ import math
 import shlex
 from pathlib import Path
 
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
 
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
 from datamodules.stage import stage_ends, stage_index
@@ -25,7 +25,7 @@ def summarize(context: RunContext, *, seconds: float) -> str:
     width = max(map(len, paths))
     styles = context.model.styles
     style = ["--style", styles[0]] if len(styles) > 1 else []
-    tensorboard = shlex.join(["tensorboard", "--logdir", paths["log"]]) if _tensorboard(context) else None
+    viewer = _viewer(context, paths.get("log", ""))
     return "\n".join(
         [
             "",
@@ -34,7 +34,7 @@ def summarize(context: RunContext, *, seconds: float) -> str:
             *(f"  {name:{width}}  {path}" for name, path in paths.items()),
             "",
             "what next:",
-            *([f"  look at it   {tensorboard}"] if tensorboard else []),
+            *([f"  look at it   {shlex.join(viewer)}"] if viewer else []),
             f"  use it       {_command(context, 'predict', '--ckpt_path', paths['checkpoint'], *style)} YOUR_IMAGES",
             f"  train on     {_continue_command(context, paths['checkpoint'])}",
         ]
@@ -116,6 +116,15 @@ def _best_score(context: RunContext, checkpoint: RunCheckpoint) -> str:
         f"best {checkpoint.monitor} {best.score:.4f} after epoch {best.epoch + 1} of "
         f"{context.trainer.current_epoch} (stage {stage.name}, {stage.size} px)"
     )
+
+
+def _viewer(context: RunContext, log: str) -> list[str]:
+    """The command that shows the log, empty if the logger has none."""
+    if _tensorboard(context):
+        return ["tensorboard", "--logdir", log]
+    logger = context.trainer.logger
+    uri = logger.experiment.tracking_uri if isinstance(logger, MLFlowLogger) else ""
+    return ["mlflow", "ui", "--backend-store-uri", uri] if uri.startswith("sqlite:") else []
 
 
 def _tensorboard(context: RunContext) -> TensorBoardLogger | None:
