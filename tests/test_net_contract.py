@@ -15,13 +15,15 @@ from models.segmentation.unet34 import UNet34
 
 EVERYDAY = ("mobilenet_v2", "resnet18", "convnext_tiny")
 ENCODERS = (*EVERYDAY, "resnet34", "resnet50", "efficientnet_b0", "vgg16_bn", "regnet_y_400mf")
-NETS: dict[str, Callable[..., Any]] = {"simple": SimpleSegmenter, "unet34": UNet34} | {
-    name: lambda name=name, **options: UNet(encoder=name, **options) for name in ENCODERS
-}
+NETS: dict[str, Callable[..., Any]] = {
+    "simple": SimpleSegmenter,
+    "simple on convnext_tiny": lambda **options: SimpleSegmenter(encoder="convnext_tiny", **options),
+    "unet34": UNet34,
+} | {name: lambda name=name, **options: UNet(encoder=name, **options) for name in ENCODERS}
 RARE = [pytest.param(name, marks=pytest.mark.slow) for name in ENCODERS if name not in EVERYDAY]
 
 
-@pytest.fixture(params=["simple", "unet34", *EVERYDAY, *RARE], scope="module")
+@pytest.fixture(params=["simple", "simple on convnext_tiny", "unet34", *EVERYDAY, *RARE], scope="module")
 def net(request: pytest.FixtureRequest) -> Any:
     torch.manual_seed(0)
     return NETS[request.param](pretrained="none")
