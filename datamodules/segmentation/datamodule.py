@@ -3,25 +3,20 @@
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
 
-from datamodules.cache.check_results import read_result, result_path, write_result
-from datamodules.errors import DataError
 from datamodules.files import FileDataModule
-from datamodules.index.folder_scan import count_suffixes, scan_folder
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split
 from datamodules.io.bands import BandLayout
 from datamodules.io.bit_depth import FULL_BITS
-from datamodules.io.image_file import SUFFIXES
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.channel_statistics import load_statistics, statistics_text
-from datamodules.segmentation.check import CheckResult, check_pairs, stored_result
+from datamodules.segmentation.check_once import check_once
 from datamodules.segmentation.crop import RandomCrop, check_scale, checked_crops
 from datamodules.segmentation.dataset import (
     CropDataset,
@@ -230,9 +225,19 @@ class SegmentDataModule(FileDataModule):
         if self._ready is None:
             root = self.data_root()
             index = self.find_pairs(root)
-            files = (path for pair in index.pairs for path in (*self._image_files(pair), pair.mask))
+            files = [path for pair in index.pairs for path in (*self._image_files(pair), pair.mask)]
             self._digest = self.cache.pin(root, files)
-            check, seconds = self._check(root, index)
+            check, seconds = check_once(
+                root,
+                index,
+                self.class_list,
+                files=files,
+                layout=self.layout,
+                bits=self.bits,
+                on_bad=self._on_bad,
+                results=self._checks,
+                workers=self._preparing_workers(),
+            )
             self.skipped = [*(str(problem) for problem in index.problems), *check.bad.values()]
             parts = split_pairs(
                 root,
@@ -249,36 +254,6 @@ class SegmentDataModule(FileDataModule):
             samples = make_samples(parts, check, one_class=one_class, layout=self.layout, bits=bits)
             self._ready = SegmentData(root=root, index=index, check=check, seconds=seconds, samples=samples, bits=bits)
         return self._ready
-
-    def _check(self, root: Path, index: DatasetIndex) -> tuple[CheckResult, float | None]:
-        if not index.pairs and not index.problems:
-            others = scan_folder(root).others
-            found = f", only {count_suffixes(others)}" if others else ""
-            raise DataError(
-                f"the data root {root} holds no images{found}: put images and masks in it "
-                f"({', '.join(sorted(SUFFIXES))}), or name another folder"
-            )
-        files = (path for pair in index.pairs for path in (*self._image_files(pair), pair.mask))
-        about = str(self.class_list) if self.layout is None else f"{self.class_list} {self.layout}"
-        about += "" if self.bits == FULL_BITS else f" {self.bits} bits"
-        path = result_path(self._checks, files, about=about)
-        check = stored_result(read_result(path))
-        # A stored result is not used if there are problems: all are then found again and reported together.
-        if check is not None and not index.problems and (self._on_bad == "skip" or not check.bad):
-            return check, None
-        start = time.monotonic()
-        check = check_pairs(
-            root,
-            index.pairs,
-            self.class_list,
-            layout=self.layout,
-            found=index.problems,
-            on_bad=self._on_bad,
-            bits=self.bits,
-            workers=self._preparing_workers(),
-        )
-        write_result(path, asdict(check))
-        return check, time.monotonic() - start
 
     def _image_files(self, pair: Pair) -> tuple[Path, ...]:
         return (pair.image,) if self.layout is None else self.layout.files(pair.image)

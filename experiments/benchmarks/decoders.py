@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -162,7 +162,7 @@ def table(scores: Sequence[Score], seconds: dict[tuple[str, int], float]) -> lis
 def draw(scores: Sequence[Score]) -> Figure:
     """Draws wrong pixels and 1 - Dice in percent: the mean over the seeds as a bar, every seed as a dot."""
     figure = Figure(figsize=(7.5, 2.6), layout="constrained")
-    parts = {
+    parts: dict[str, Callable[[Score], float]] = {
         "wrong pixels (%)": lambda score: 100 * (1 - score.accuracy),
         "1 - Dice (%)": lambda score: 100 * (1 - score.dice),
     }
