@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from skimage.measure import blur_effect
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
@@ -159,6 +158,8 @@ def blur(images: Tensor, *, border: int) -> list[float]:
     Returns:
         N values from 0, sharp, to 1, blurred or flat.
     """
+    from skimage.measure import blur_effect  # takes long to import, and prediction does not need it
+
     height, width = images.shape[2:]
     gray = (luma(images)[:, 0, border : height - border, border : width - border] / 255).cpu().numpy()
     return [float(blur_effect(image.astype(np.float64))) for image in gray]

@@ -2,13 +2,14 @@
 
 import warnings
 
+import albumentations as A
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.loading.albumentations_compat import A, reseed, strict_compose
+from datamodules.loading.albumentations_compat import reseed, strict_compose
 from datamodules.loading.sampler import sample_seed
 from datamodules.segmentation.augment import Augment
 

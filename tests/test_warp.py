@@ -1,5 +1,6 @@
 """The fast path of the augmentation gives what albumentations and OpenCV's separate steps give."""
 
+import albumentations as A
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.io.tensors import compact_tensor, image_tensor
-from datamodules.loading.albumentations_compat import A
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.warp import change_light, turn_matrix, turn_pair
 

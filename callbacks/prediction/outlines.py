@@ -5,7 +5,6 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import find_contours
 
 Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -58,6 +57,8 @@ def _outline(region: Mask, draw: Draw, *, on_pixels: bool) -> Points:
 
 def _contours(region: Mask) -> list[Points]:
     """Rows and columns of the contours between the pixels inside and outside, the outer one first."""
+    from skimage.measure import find_contours  # takes a second, and few outputs have outlines
+
     rings = [ring[:-1] for ring in find_contours(region.astype(np.float32), 0.5, fully_connected="high")]
     return sorted(rings, key=lambda ring: -float(np.ptp(ring[:, 0]) * np.ptp(ring[:, 1])))
 

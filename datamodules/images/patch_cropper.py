@@ -1,6 +1,7 @@
 """Square patches cropped from images, for all tasks that train on plain images."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -10,8 +11,11 @@ from datamodules.cache.cache import ImageCache
 from datamodules.images.check import ImageFile
 from datamodules.io.resize import enlarge_to
 from datamodules.io.tensors import writable
-from datamodules.loading.albumentations_compat import A, reseed, strict_compose
+from datamodules.loading.albumentations_compat import reseed, strict_compose
 from datamodules.loading.sampler import Key, sample_seed
+
+if TYPE_CHECKING:
+    import albumentations as A
 
 
 class PatchCropper:
@@ -38,10 +42,12 @@ class PatchCropper:
         patch: int,
         crops: int,
         random_crop: bool,
-        augment: Sequence[A.BasicTransform],
+        augment: "Sequence[A.BasicTransform]",
         seed: int,
         margin: int = 0,
     ) -> None:
+        import albumentations as A  # late: see albumentations_compat
+
         self._images, self._cache, self._side = images, cache, side
         self._patch, self._crops, self._seed = patch, crops, seed
         self._margin = margin

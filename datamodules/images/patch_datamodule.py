@@ -4,7 +4,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from datamodules.cache.cache import Item
 from datamodules.errors import DataError
@@ -16,9 +16,11 @@ from datamodules.index.folder_scan import name_some
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split
 from datamodules.io.bit_depth import depth_notes
-from datamodules.loading.albumentations_compat import A
 from datamodules.samples.images import ensure_sample_images
 from datamodules.stage import Stage
+
+if TYPE_CHECKING:
+    import albumentations as A
 
 
 class PatchDataModule(FileDataModule):
@@ -168,7 +170,7 @@ class PatchDataModule(FileDataModule):
         return self.patch(stage, split) if self._side == "patch" else self._side
 
     def cropper(
-        self, split: Split, stage: Stage, *, augment: Sequence[A.BasicTransform] = (), margin: int = 0
+        self, split: Split, stage: Stage, *, augment: "Sequence[A.BasicTransform]" = (), margin: int = 0
     ) -> PatchCropper:
         """Crops the patches of a split for a stage: random crops of training images, center crops of others.
 

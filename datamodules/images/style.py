@@ -17,7 +17,6 @@ from datamodules.images.style_images import StyleImage, find_style_images, read_
 from datamodules.io.bit_depth import FULL_BITS, measure_bits
 from datamodules.io.deep_image import largest_deep_value
 from datamodules.io.tensors import image_tensor
-from datamodules.loading.albumentations_compat import A
 from datamodules.loading.sampler import Key
 from datamodules.stage import Stage
 
@@ -117,6 +116,8 @@ class StyleDataModule(PatchDataModule):
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """Random crops of the training images, half of them mirrored if the stage augments."""
+        import albumentations as A  # late: see albumentations_compat
+
         mirrored = [A.HorizontalFlip(p=0.5)] if stage.augment else []
         return ContentDataset(self.cropper("train", stage, augment=mirrored), styles=len(self.style_names), random=True)
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch.utils.data import Dataset
 
@@ -15,8 +15,10 @@ from datamodules.images.pair_dataset import MARGIN, NativePairDataset, PatchData
 from datamodules.images.patch_datamodule import PatchDataModule
 from datamodules.index.splits import Split
 from datamodules.io.deep_image import largest_deep_value
-from datamodules.loading.albumentations_compat import A
 from datamodules.stage import Stage
+
+if TYPE_CHECKING:
+    import albumentations as A
 
 _log = logging.getLogger("darkroom")
 
@@ -65,6 +67,8 @@ class SuperResolutionDataModule(PatchDataModule):
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
         """Random crops of the training images, in one of 8 symmetries if the stage augments."""
+        import albumentations as A  # late: see albumentations_compat
+
         symmetries = [A.D4(p=1.0)] if stage.augment else []
         return self._pairs("train", stage, augment=symmetries)
 
@@ -117,7 +121,7 @@ class SuperResolutionDataModule(PatchDataModule):
         return scale_of(stage)
 
     def _pairs(
-        self, split: Split, stage: Stage, *, augment: Sequence[A.BasicTransform] = ()
+        self, split: Split, stage: Stage, *, augment: "Sequence[A.BasicTransform]" = ()
     ) -> Dataset[dict[str, Any]]:
         scale = scale_of(stage)
         cropper = self.cropper(split, stage, augment=augment, margin=MARGIN * scale)

@@ -1,19 +1,23 @@
-"""Workarounds for albumentations; tests fail once they are no longer needed."""
+"""Workarounds for albumentations; tests fail once they are no longer needed.
+
+Modules that use albumentations import this one first, and albumentations inside functions: importing it takes more than
+a second, and neither prediction nor the usual augmentation of segmentation needs it.
+"""
 
 import os
 import random
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 # On import it asks the package registry for a newer release, which takes two seconds without a network.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-import albumentations as A
+if TYPE_CHECKING:
+    import albumentations as A
 
-__all__ = ["A", "reseed", "strict_compose"]
 
-
-def strict_compose(transforms: Sequence[A.BasicTransform]) -> A.Compose:
+def strict_compose(transforms: "Sequence[A.BasicTransform]") -> "A.Compose":
     """Composes transforms and refuses unknown arguments.
 
     By default albumentations 2.0.8 ignores an unknown argument (``value=`` or ``mode=`` of older versions) and warns.
@@ -21,10 +25,12 @@ def strict_compose(transforms: Sequence[A.BasicTransform]) -> A.Compose:
     Raises:
         ValueError: naming the argument and the transform.
     """
+    import albumentations as A
+
     return A.Compose(list(transforms), strict=True)
 
 
-def reseed(compose: A.Compose, seed: int) -> None:
+def reseed(compose: "A.Compose", seed: int) -> None:
     """Makes the random numbers of the next call of ``compose`` depend on ``seed`` alone.
 
     By default every loader process draws the same augmentations, and the same again in each epoch

@@ -1,20 +1,23 @@
 """Tries transforms on a made-up image and mask, before a run relies on them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DataError
-from datamodules.loading.albumentations_compat import A, reseed, strict_compose
+from datamodules.loading.albumentations_compat import reseed, strict_compose
+
+if TYPE_CHECKING:
+    import albumentations as A
 
 _ALWAYS_SEEDS, _DRAWN_SEEDS = range(6), range(16)
 _IGNORED = 255
 
 
 def check_transforms(
-    transforms: Sequence[A.BasicTransform],
+    transforms: "Sequence[A.BasicTransform]",
     *,
     size: int,
     channels: int = 3,
@@ -58,7 +61,7 @@ def check_transforms(
 
 
 def _apply_all(
-    transforms: Sequence[A.BasicTransform], image: NDArray[Any], mask: NDArray[np.uint8], seed: int, classes: int
+    transforms: "Sequence[A.BasicTransform]", image: NDArray[Any], mask: NDArray[np.uint8], seed: int, classes: int
 ) -> None:
     changed, changed_mask = image, mask
     for index, transform in enumerate(transforms):
@@ -106,7 +109,7 @@ def _check_result(name: str, image: NDArray[Any], mask: NDArray[np.uint8], befor
         )
 
 
-def _check_repeats(transforms: Sequence[A.BasicTransform], image: NDArray[Any], mask: NDArray[np.uint8]) -> None:
+def _check_repeats(transforms: "Sequence[A.BasicTransform]", image: NDArray[Any], mask: NDArray[np.uint8]) -> None:
     """One seed must give one result, whatever was drawn before: otherwise a run cannot be resumed exactly."""
     compose = strict_compose(transforms)
     results = []

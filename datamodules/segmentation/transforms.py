@@ -4,11 +4,12 @@ import difflib
 import inspect
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from datamodules.loading.albumentations_compat import A
+if TYPE_CHECKING:
+    import albumentations as A
 
 #: A name, or a name with its arguments: ``HorizontalFlip`` or ``{Affine: {scale: [0.8, 1.2], p: 0.5}}``.
 TransformSpec = str | dict[str, dict[str, Any]]
@@ -40,7 +41,7 @@ _IGNORED = 255  # class number of pixels that no loss counts
 _MAX_DEPTH = 4
 
 
-def build_transforms(specs: Sequence[TransformSpec], *, coverage: bool) -> list[A.BasicTransform]:
+def build_transforms(specs: Sequence[TransformSpec], *, coverage: bool) -> "list[A.BasicTransform]":
     """Makes the transforms that a configuration lists.
 
     Departures from albumentations' defaults: masks of foreground coverage are interpolated linearly, as the image is;
@@ -70,7 +71,9 @@ def describe_transforms(specs: Sequence[TransformSpec]) -> str:
     return ", ".join(parts)
 
 
-def _build(spec: TransformSpec, *, coverage: bool) -> A.BasicTransform:
+def _build(spec: TransformSpec, *, coverage: bool) -> "A.BasicTransform":
+    import albumentations as A  # late: see albumentations_compat
+
     name, arguments = _name_and_arguments(spec)
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1)

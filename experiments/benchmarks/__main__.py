@@ -11,6 +11,7 @@ ends with the largest of them.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ BENCHMARKS = {
     "masks": "masks",
     "step": "step",
     "loss": "loss",
+    "startup": "startup",
     "predict": "predict",
     "label": "label",
 }
@@ -39,6 +41,7 @@ def main(argv: Sequence[str]) -> int:
     name, rest = parser.parse_args(argv[:1]).benchmark, argv[1:]
     if name == "all":
         return run_all(rest)
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the registry, 2 s when offline
     module = import_module(f"experiments.benchmarks.{BENCHMARKS[name]}")
     code: int = module.main(rest)
     return code

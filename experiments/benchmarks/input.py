@@ -21,6 +21,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import albumentations as A
 import cv2
 import numpy as np
 import torch
@@ -30,7 +31,6 @@ from torch import Tensor
 
 from datamodules.cache.cache import ImageCache
 from datamodules.cache.encodings import IMAGE
-from datamodules.loading.albumentations_compat import A
 from datamodules.loading.sampler import Key
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.dataset import SegmentDataset

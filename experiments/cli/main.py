@@ -1,7 +1,9 @@
 """Parses the command line and runs the command."""
 
+import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from callbacks.distributed.error_files import program_name
 from callbacks.distributed.exit_codes import DONE, MISTAKE
@@ -38,9 +40,27 @@ def main(argv: Sequence[str]) -> int:
             from experiments.cli.folds import run_folds
 
             return run_folds(arguments, arguments.folds)
-        from experiments.cli.runner import run_command
+        with paused_garbage_collection():
+            from experiments.cli.runner import run_command
 
         return run_command(arguments)
     except UsageError as error:
         print(f"{program_name()}: {error}", file=sys.stderr)
         return MISTAKE
+
+
+@contextmanager
+def paused_garbage_collection() -> Iterator[None]:
+    """Pauses Python's garbage collection while modules are imported, which takes a quarter less time.
+
+    Importing creates about a million objects that all stay. They are then left out of all later collections.
+    """
+    if "torch" in sys.modules or not gc.isenabled():  # called from Python: collection is the caller's
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -25,7 +25,7 @@ from experiments.cli.signals import is_first_rank
 from experiments.cli.trainer import TRAINER_DEFAULTS, RunTrainer, add_plugins, check_launcher, command_settings
 from experiments.cli.trust import check_config, import_policy
 from experiments.cli.usage import UsageError
-from experiments.commands.fit_callbacks import Averaging, Saving, fit_callbacks
+from experiments.commands.fit_settings import Averaging, Saving
 from experiments.commands.table import COMMANDS
 from experiments.runs.checkpoint import checkpoint_record
 from experiments.runs.checkpoint_match import check_network, check_stage, load_weights
@@ -192,6 +192,9 @@ class DarkroomCLI(LightningCLI):
             return self.spec.init_callbacks(self.model, self.initialized)
         if self.plan.command != "fit":
             return []
+        # Imported late: the dashboard needs TensorBoard, which other commands do not.
+        from experiments.commands.fit_callbacks import fit_callbacks
+
         return fit_callbacks(
             spec=self.spec,
             folder=self.plan.folder,
