@@ -64,6 +64,11 @@ def test_short_names_in_files(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]
     assert data["class_path"] == "datamodules.FolderDataModule"
 
 
+def test_settings_of_a_class_may_be_null(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    (tiny.place / "null.yaml").write_text("data: {init_args: null}\nmodel: {net: {init_args: null}}\n")
+    printed(tiny, capsys, "--config", "null.yaml")
+
+
 def test_common_names_of_options(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     config = printed(tiny, capsys, "--epochs", "7", "--batch-size=3", "--lr", "5e-4", "--seed", "9")
     stages = config["stages"]
@@ -96,6 +101,16 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--trainer.strategy", "ddp_fork"], "use --trainer.strategy ddp"),
         (["--trainer.val_check_interval", "99"], "`val_check_interval` (99) must be less than or equal"),
         (["--trainer.limit_val_batches", "0.1"], "You requested to check 0.1 of the `val_dataloader`"),
+        (["--stages", "[1, 2]"], "stages: expected a list like [{name: a, size: 128"),
+        (["--stages.0.epochs", "[1"], "--stages.0.epochs: '[1' cannot be read as YAML"),
+        (["--model.net", "{class_path: UNet, init_args: 3}"], "init_args: expected arguments by name"),
+        (["--trainer.logger", "{class_path: 3}"], "class_path: expected the name of a class"),
+        (["--trainer.logger", "wandb"], "trainer.logger: there is no class 'wandb': did you mean WandbLogger?"),
+        (["--trainer.logger=CSVLogger", "--trainer.logger.flush_logs_every_n_steps=0"], "must be at least 1"),
+        (["--num_workers", "2"], "unknown key 'num_workers': did you mean 'data.num_workers'?"),
+        (["--trainer.logger", "[3]"], "trainer.logger: expected a class of the kind Logger"),
+        (["--model", "x"], "model: expected settings in braces, or an existing YAML file, not 'x'"),
+        (["--data.on_bad", "skp"], "data.on_bad: expected 'error' or 'skip' or null, not 'skp'"),
         (["lr-find", "--steps", "0"], "--steps must be at least 2, not 0"),
         (
             ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val_loss"],
@@ -124,6 +139,19 @@ def test_what_a_constructor_refuses_is_printed_alone(tiny: TinyRuns, capsys: pyt
     stopping = ("--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=x", "--trainer.callbacks.mode=y")
     assert tiny.run(*stopping) == 2
     assert the_line(capsys) == "run.py: `mode` can be min, max, got y"
+
+
+@pytest.mark.parametrize("kind", ["[{}]", "[{}, {{class_path: CSVLogger}}]"])
+def test_what_one_of_several_constructors_refuses(
+    tiny: TinyRuns, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """jsonargparse tries the other types of the value after that, whose errors say nothing."""
+    logger = kind.format("{class_path: MLFlowLogger, init_args: {log_model: sometimes}}")
+    assert tiny.run("--trainer.logger", logger) == 2
+    assert "log_model" in the_line(capsys)
+    if find_spec("mlflow") is None:
+        assert tiny.run("--trainer.logger", kind.format("{class_path: MLFlowLogger}")) == 2
+        assert re.fullmatch(r"run\.py: Requirement 'mlflow.*pip install -U 'mlflow.*", the_line(capsys))
 
 
 @pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is installed")

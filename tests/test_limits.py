@@ -65,6 +65,17 @@ def test_configuration_files(bomb: str, tiny: TinyRuns, capsys: pytest.CaptureFi
     refused(tiny.words("--config", "bomb.yaml"), capsys, message="bomb.yaml is not read: it ")
 
 
+@pytest.mark.parametrize(
+    "value", ["9" * 6000, "0x" + "f" * 90_000, "1" + ":1" * 3000, "!!int x", "!!float x", "!!bool x", "!!timestamp x"]
+)
+def test_values_that_cannot_be_built(value: str, tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    (tiny.place / "odd.yaml").write_text(f"trainer: {{max_epochs: {value}}}", encoding="utf-8")
+    refused(tiny.words("--config", "odd.yaml"), capsys, message="odd.yaml ")
+    refused(tiny.words("--trainer.max_epochs", value), capsys, message="")
+    refused(tiny.words("--seed", value), capsys, message="")
+    refused(tiny.words("--stages.0.lr", value), capsys, message="")
+
+
 def test_huge_files(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     refused(tiny.words("--config", "/dev/zero"), capsys, message="/dev/zero is not read: it has")
 

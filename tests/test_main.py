@@ -42,6 +42,7 @@ def test_command_is_the_first_positional_argument(words: list[str], command: str
     ("words", "message"),
     [
         ([], "which task? Add one of: --task segment"),
+        (["--epochs", "2"], "which task? Add one of: --task segment"),
         (["--tsk", "segment"], "unknown option '--tsk': did you mean '--task'?"),
         (["--task", "segmnt"], "unknown task 'segmnt': did you mean 'segment'?"),
         (["--task"], "--task: expected one argument"),

@@ -186,7 +186,7 @@ def expand_aliases(flags: Sequence[str]) -> list[str]:
         option, equals, value = flag.partition("=")
         if flag == "--profile":
             equals, value = "=", "true"
-        expanded.append(f"{ALIASES.get(option.replace('-', '_').replace('__', '--', 1), option)}{equals}{value}")
+        expanded.append(f"{ALIASES.get(_underscored(option), option)}{equals}{value}")
     return expanded
 
 
@@ -212,10 +212,14 @@ def _run_name(name: str | None) -> str | None:
     return name
 
 
+def _underscored(option: str) -> str:
+    return option.replace("-", "_").replace("__", "--", 1)
+
+
 def _refuse_near_miss(rest: Sequence[str]) -> None:
     for word in rest:
         option = word.split("=")[0]
-        if option == "--profile":
+        if option == "--profile" or _underscored(option) in ALIASES:
             continue
         if option.startswith("--") and "." not in option and (near := nearest(option, OPTIONS)):
             raise UsageError(f"unknown option '{option}': did you mean '{near}'? (-h for help)")

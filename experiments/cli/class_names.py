@@ -6,7 +6,10 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+import yaml
 from jsonargparse import get_loader
+
+from experiments.cli.usage import UsageError
 
 PACKAGES = ("datamodules", "lightning_modules", "models", "callbacks")
 
@@ -34,15 +37,26 @@ def full_name(name: str) -> str:
 
 
 def with_full_names(settings: Any) -> Any:
-    """Returns settings in which every ``class_path`` is an import path."""
+    """Returns settings in which every ``class_path`` is an import path, and no ``init_args`` is null.
+
+    Raises:
+        UsageError: for a ``class_path`` that is no name, or ``init_args`` that are no mapping.
+    """
     if isinstance(settings, list):
         return [with_full_names(item) for item in settings]
     if not isinstance(settings, dict):
         return settings
-    return {
-        key: full_name(value) if key == "class_path" and isinstance(value, str) else with_full_names(value)
-        for key, value in settings.items()
-    }
+    named = {}
+    for key, value in settings.items():
+        if key == "class_path":
+            if not isinstance(value, str):
+                raise UsageError(f"class_path: expected the name of a class, like models.UNet, not {str(value)[:60]!r}")
+            named[key] = full_name(value)
+        elif key != "init_args" or isinstance(value, dict):
+            named[key] = with_full_names(value)
+        elif value is not None:
+            raise UsageError(f"init_args: expected arguments by name, like {{root: images}}, not {str(value)[:60]!r}")
+    return named
 
 
 def expand_class_options(flags: Sequence[str]) -> list[str]:
@@ -81,5 +95,8 @@ def expand_class_options(flags: Sequence[str]) -> list[str]:
 def _expand(value: str) -> str:
     if "class_path" not in value:
         return full_name(value) if value.replace(".", "").isidentifier() else value
-    settings = get_loader("yaml")(value)
+    try:
+        settings = get_loader("yaml")(value)
+    except yaml.YAMLError:
+        return value  # the parser refuses it, with the option's name
     return json.dumps(with_full_names(settings)) if isinstance(settings, dict | list) else value

@@ -3,8 +3,9 @@
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -87,15 +88,36 @@ def describe_machine_error(error: BaseException) -> str | None:
     return None
 
 
+def recording_constructor(refusals: list[Exception]) -> Callable[..., Any]:
+    """Returns a function that builds an instance of its first argument and appends what that raises to ``refusals``."""
+
+    def construct(cls: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return cls(*args, **kwargs)
+        except Exception as error:
+            refusals.append(error)
+            raise
+
+    return construct
+
+
 @contextmanager
-def constructor_errors() -> Iterator[None]:
-    """Converts ``ValueError`` and ``TypeError`` from constructors into ``UsageError``: a setting was refused."""
+def constructor_errors(refusals: Sequence[Exception] = ()) -> Iterator[None]:
+    """Converts ``ValueError`` and ``TypeError`` from constructors into ``UsageError``: a setting was refused.
+
+    So are packages that Lightning misses.
+
+    Args:
+        refusals: what constructors raised; jsonargparse drops it where it then tries another type for the value.
+    """
     try:
         yield
     except (*MISTAKES, *FAILURES):
         raise
-    except (MisconfigurationException, ValueError, TypeError) as error:
-        *_, root = chain_of(error)
+    except (MisconfigurationException, ValueError, TypeError, ModuleNotFoundError) as error:
+        root: BaseException = refusals[0] if refusals else list(chain_of(error))[-1]
         if isinstance(root, (*MISTAKES, *FAILURES)):
             raise root from error
+        if isinstance(root, ModuleNotFoundError) and not raised_in(root, "lightning"):
+            raise  # not the report of an optional package
         raise UsageError(" ".join(str(root).split())) from error

@@ -61,7 +61,7 @@ def set_log_folders(trainer: Namespace, folder: Path) -> None:
     ``train/loss/bce``. Releases since 3.13 refuse folders.
 
     Raises:
-        UsageError: if MLflow is to write into a folder.
+        UsageError: if MLflow is to write into a folder, or a CSV log after 0 steps.
     """
     loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
     for logger in loggers:
@@ -73,6 +73,8 @@ def set_log_folders(trainer: Namespace, folder: Path) -> None:
                 folder.mkdir(parents=True, exist_ok=True)
                 logger.init_args.tracking_uri = f"sqlite:///{(folder / 'mlflow.db').as_posix()}"
                 logger.init_args.artifact_location = logger.init_args.artifact_location or own.absolute().as_uri()
+        if isinstance(logger, Namespace) and logger.get("init_args", {}).get("flush_logs_every_n_steps", 1) < 1:
+            raise UsageError("trainer.logger: flush_logs_every_n_steps must be at least 1")
         uri = logger.init_args.get("tracking_uri") if isinstance(logger, Namespace) and "init_args" in logger else None
         if uri and (uri.startswith("file:") or not _SCHEME.match(uri)):
             raise UsageError(
@@ -101,7 +103,10 @@ def _complete(logger: Any) -> Any:
 def _flag_words(value: str) -> list[str]:
     """The value of an option that names a logger, and the flags of its defaults."""
     if value.lstrip().startswith(("{", "[")):
-        return [yaml.safe_dump(_complete(get_loader("yaml")(value)), default_flow_style=True).strip()]
+        try:
+            return [yaml.safe_dump(_complete(get_loader("yaml")(value)), default_flow_style=True).strip()]
+        except yaml.YAMLError:
+            return [value]  # the parser refuses it, with the option's name
     return [value, *(f"--trainer.logger.{key}={default}" for key, default in DEFAULTS.get(_name(value), {}).items())]
 
 

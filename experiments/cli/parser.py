@@ -14,7 +14,7 @@ from callbacks.distributed.error_report import ErrorReport
 from datamodules.base import ImageDataModule
 from datamodules.stage import Stage
 from experiments.cli.arguments import OPTIONS
-from experiments.cli.errors import constructor_errors, describe_error
+from experiments.cli.errors import constructor_errors, describe_error, recording_constructor
 from experiments.cli.full_help import full_help
 from experiments.cli.loggers import add_logger_defaults, set_log_folders
 from experiments.cli.parser_errors import describe_parser_error
@@ -141,8 +141,10 @@ class DarkroomCLI(LightningCLI):
             set_log_folders(config.trainer, self.plan.folder.path)
         else:
             config.trainer.logger = False
-        with constructor_errors():
-            self.config_init = self.parser.instantiate(config)
+        refusals: list[Exception] = []
+        with constructor_errors(refusals):
+            construct = recording_constructor(refusals)
+            self.config_init = self.parser.instantiate(config, instantiators=[(construct, object, True)])
         self.stages: list[Stage] = self.config_init.stages
         if not self.stages:
             raise UsageError("stages is empty: a run needs at least one stage, see the shipped recipes")

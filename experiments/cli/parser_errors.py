@@ -8,13 +8,19 @@ from traceback import walk_tb
 
 from jsonargparse import ArgumentParser
 
-from experiments.cli.usage import did_you_mean
+from experiments.cli.class_names import public_classes
+from experiments.cli.trust import LIGHTNING_CLASSES
+from experiments.cli.usage import did_you_mean, nearest
 
 # jsonargparse keeps key, option and class of an error in the text of its exceptions only.
 _KEY = re.compile(r'Parser key "([^"]+)":')
 _QUOTED = re.compile(r"'([^']+)'")
+# Options that all classes of a section have, and that the parser knows only once it knows the class.
+_OF_SELECTED_CLASSES = ("data.root", "data.classes", "data.num_workers", "data.cache_dir", "model.net.encoder")
 _BOOLEAN_HINT = " (YAML reads yes, no, on and off as true and false: put quotes around these words)"
 _CLASS = re.compile(r"^Problem with given class_path '([^']+)'")
+_NO_SUBCLASS = re.compile(r"Not a valid subclass of (\w+)\. Got value: ([^\n]*)")
+_NO_FILE = re.compile(r"Unable to load config '([^']*)'")
 _EXPECTED = re.compile(r"Expected an? ([^\n]+?)(?:\. Got value: ([^\n]*))?$", re.MULTILINE)
 
 
@@ -51,7 +57,16 @@ def describe_parser_error(error: ArgumentError, *, known: Collection[str]) -> st
     if "arguments are required" in reason:
         return f"{key or 'the configuration'}: {_after_colon(reason)} must be given"
     if reason.startswith("Expected a dot import path string"):
-        return f"{key}: there is no class '{_after_colon(reason)}': write its whole name, like models.UNet"
+        name = _after_colon(reason)
+        known_classes = [*public_classes(), *(name for names in LIGHTNING_CLASSES.values() for name in names)]
+        lowered = {known.lower(): known for known in known_classes}
+        near = nearest(name.lower(), lowered)
+        hint = f"did you mean {lowered[near]}?" if near else "write its whole name, like models.UNet"
+        return f"{key}: there is no class '{name}': {hint}"
+    if match := _NO_FILE.search(message):
+        return f"{key}: expected settings in braces, or an existing YAML file, not {_shorten(match[1])}"
+    if match := _NO_SUBCLASS.search(message):
+        return f"{key}: expected a class of the kind {match[1]} (class_path and init_args), not {_shorten(match[2])}"
     if wanted := _expected_types(message):
         value = _given_value(message, reason)
         hint = _BOOLEAN_HINT if "str" in wanted and value in ("True", "False") else ""
@@ -77,7 +92,8 @@ def raised_in(error: BaseException, package: str) -> bool:
 
 
 def _unknown_key(key: str, known: Collection[str]) -> str:
-    return f"unknown key '{key}'{did_you_mean(key, known)} (--help_all lists every option)"
+    same = [name for name in (*known, *_OF_SELECTED_CLASSES) if name.rpartition(".")[2] == key]
+    return f"unknown key '{key}'{did_you_mean(key, same or known)} (--help_all lists every option)"
 
 
 def _unknown_argument(where: str, name: str, classes: list[str], known: Collection[str]) -> str:
@@ -100,7 +116,11 @@ def _arguments_of(class_path: str) -> list[str]:
 
 def _expected_types(message: str) -> list[str]:
     types = (re.sub(r"<class '(?:[\w.]*\.)?(\w+)'>", r"\1", expected) for expected, _ in _EXPECTED.findall(message))
-    return list(dict.fromkeys(name.replace("NoneType", "null") for name in types))
+    names = (
+        re.sub(r"(?:typing\.)?Literal\[([^\]]*)\]", lambda choices: " or ".join(choices[1].split(", ")), name)
+        for name in types
+    )
+    return list(dict.fromkeys(name.replace("NoneType", "null") for name in names))
 
 
 def _given_value(message: str, reason: str) -> str:

@@ -123,10 +123,8 @@ def override_stages(stages: Any, overrides: Sequence[StageOverride]) -> Any:
     """Returns the stages with the overrides applied; ``stages`` itself is not changed.
 
     Raises:
-        UsageError: if an override names a stage that does not exist.
+        UsageError: if ``stages`` is not a list of mappings, or an override names a stage that does not exist.
     """
-    if not overrides:
-        return stages
     result = [dict(stage) for stage in _parse_stages(stages)]
     for override in overrides:
         index = override.index
@@ -148,12 +146,19 @@ def check_seed(settings: Settings, flags: Sequence[str]) -> None:
     """
     words = [word for flag in flags for word in flag.split("=", 1)]
     given = [words[index + 1] for index, word in enumerate(words[:-1]) if word == "--seed_everything"]
-    seed = get_loader("yaml")(given[-1]) if given else settings.get("seed_everything", 0)
+    seed = _flag_value("--seed_everything", given[-1]) if given else settings.get("seed_everything", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UsageError(
             f"seed_everything: expected a number from 0 to {2**32 - 1}, not {str(seed).lower()}: a run without a known "
             "seed could not be repeated. For another seed each time, write a random number yourself"
         )
+
+
+def _flag_value(option: str, text: str) -> Any:
+    try:
+        return get_loader("yaml")(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{option}: {text[:60]!r} cannot be read as YAML: {' '.join(str(error).split())}") from None
 
 
 def _parse_override(option: str, value: str) -> StageOverride:
@@ -163,11 +168,11 @@ def _parse_override(option: str, value: str) -> StageOverride:
     if match["field"] not in _STAGE_FIELDS:
         raise unknown("stage field", match["field"], _STAGE_FIELDS)
     index = None if match["which"] == "all" else int(match["which"])
-    return StageOverride(index, match["field"], get_loader("yaml")(value))
+    return StageOverride(index, match["field"], _flag_value(option, value))
 
 
 def _parse_stages(value: Any) -> list[dict[str, Any]]:
-    stages = get_loader("yaml")(value) if isinstance(value, str) else value
+    stages = _flag_value("--stages", value) if isinstance(value, str) else value
     if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
         raise UsageError("stages: expected a list like [{name: a, size: 128, batch_size: 8, epochs: 4, lr: 1e-2}]")
     return stages

@@ -4,6 +4,7 @@ An alias (``*name``) repeats a value. Nested ten times over ten aliases, one kil
 """
 
 import json
+import re
 from typing import Any
 
 import yaml
@@ -14,12 +15,17 @@ from models.weights.limits import values_fault
 
 #: Characters of a document, values in it with aliases expanded, and levels of nesting.
 MAX_CHARACTERS, MAX_VALUES, MAX_DEPTH = 1_000_000, 20_000, 64
+#: Digits of a whole number; Python refuses to read or print more than 4300, in any later place.
+MAX_DIGITS = 64
+_WHOLE_NUMBER = re.compile(r"[-+]?(0x[0-9a-fA-F_]+|[0-9][0-9_:]*)")
 
 
 def yaml_fault(text: str) -> str | None:
     """Describes why a YAML document is too large, or returns ``None``; syntax errors are left to the loader.
 
     >>> yaml_fault("a: &x [1, 2]")
+    >>> yaml_fault("lr: " + "9" * 100)
+    'it has a number of 100 digits'
     >>> yaml_fault("&a [*a]")
     'it contains itself (alias a)'
     >>> yaml_fault("[" * 100 + "]" * 100)
@@ -42,6 +48,9 @@ def yaml_fault(text: str) -> str | None:
                     return f"it contains itself (alias {event.anchor})" if inside else None
                 add(*anchors[event.anchor])
             elif isinstance(event, yaml.ScalarEvent):
+                # Without quotes; the style is None or "", by the parser.
+                if len(event.value) > MAX_DIGITS and not event.style and _WHOLE_NUMBER.fullmatch(event.value):
+                    return f"it has a number of {len(event.value)} digits"
                 if event.anchor is not None:
                     anchors[event.anchor] = (1, 0)
                 add(1, 0)
@@ -92,3 +101,10 @@ class _LimitedYaml:
         if fault := yaml_fault(stream if isinstance(stream, str) else ""):
             raise UsageError(f"{' '.join(stream[:60].split())!r}... is not read as YAML: {fault}")
         super().__init__(stream)  # type: ignore[call-arg] # the loader is the other base class
+
+    def get_single_data(self) -> Any:
+        """Converts errors of impossible values, such as ``!!int x`` and dates like 2023-13-45, into YAML errors."""
+        try:
+            return super().get_single_data()  # type: ignore[misc] # of the loader too
+        except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
+            raise yaml.constructor.ConstructorError(None, None, str(error), None) from error
