@@ -124,6 +124,15 @@ def test_the_threshold_that_is_advised_works(tmp_path: Path) -> None:
     assert int(mask.sum()) in [int(disc(number).sum()) for number in range(4)]
 
 
+@pytest.mark.parametrize(("value", "options"), [(255, {}), (128, {"mask_threshold": 128})])
+def test_two_names_for_masks_of_one_class_get_the_one_name(value: int, options: dict[str, int], tmp_path: Path) -> None:
+    root = folders(tmp_path / "d", value=value)
+    message = refusal(root, tmp_path / "c", classes=["background", "blob"])
+    flags = "".join(f" --data.{name} {number}" for name, number in options.items())
+    assert f"If {value} is 'blob', give that one class: --data.classes [blob]{flags}." in message
+    prepared(root, tmp_path / "c", classes=["blob"], **options)
+
+
 def test_few_values_are_taken_for_classes(tmp_path: Path) -> None:
     masks = [disc(number) * np.uint8(3) for number in range(4)]
     message = refusal(write_masks(tmp_path / "d", masks), tmp_path / "c")

@@ -73,6 +73,47 @@ def test_train_and_val_folders_are_kept(tmp_path: Path) -> None:
         module(tmp_path / "p").load_splits()
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train", "test"),
+        ("Train", "Test"),
+        ("BSDS300/images/train", "BSDS300/images/test"),
+        ("trainA", "testA"),
+        ("training_set", "test_set"),
+        ("set-train/n0", "set-test"),
+        ("cats/train", "cats/test"),
+    ],
+)
+def test_images_for_test_alone_are_never_trained_on(train: str, test: str, tmp_path: Path) -> None:
+    save_images(tmp_path / "p" / train, 5)
+    save_images(tmp_path / "p" / test, 2)
+    data = module(tmp_path / "p", val_share=0.4)
+    assert names(data, "test") == [f"{test}/n0/p0.png", f"{test}/n1/p1.png"]
+    trained, held_out = names(data, "train"), names(data, "val")
+    assert (len(trained), len(held_out)) == (3, 2)
+    assert all(name.startswith(train) for name in [*trained, *held_out])
+
+
+def test_folders_of_splits_below_class_folders(tmp_path: Path) -> None:
+    for kind in ("cats", "dogs"):
+        save_images(tmp_path / "p" / kind / "train", 2)
+        save_images(tmp_path / "p" / kind / "test", 1)
+    data = module(tmp_path / "p", val_share=0.25)
+    assert names(data, "test") == ["cats/test/n0/p0.png", "dogs/test/n0/p0.png"]
+    assert (len(names(data, "train")), len(names(data, "val"))) == (3, 1)
+
+
+def test_div2k(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        save_images(tmp_path / "p" / f"DIV2K_{split}_HR", 2)
+        save_images(tmp_path / "p" / f"DIV2K_{split}_LR_bicubic" / "X2", 2, 20, 30)
+    data = module(tmp_path / "p")
+    assert names(data, "train") == ["DIV2K_train_HR/n0/p0.png", "DIV2K_train_HR/n1/p1.png"]
+    assert names(data, "val") == names(data, "test") == ["DIV2K_valid_HR/n0/p0.png", "DIV2K_valid_HR/n1/p1.png"]
+    assert any("low-resolution copies: 4 (DIV2K_train_LR_bicubic, DIV2K_valid" in line for line in data.describe())
+
+
 def test_low_res_patch_is_computed_from_the_high_res_patch(tmp_path: Path) -> None:
     data = module(save_images(tmp_path / "images"), degrade=Degradation(kernel="area"), crops=3)
     patches = data.train_set(STAGE)

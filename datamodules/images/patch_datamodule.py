@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 class PatchDataModule(FileDataModule):
     """Patches of the images in a folder, at any depth: random crops for training, center crops otherwise.
 
-    Folders ``train``, ``val`` and ``test`` below the root (also ``valid``, ``val2017``, ``DIV2K_valid_HR``, ...) are
-    the splits. Without one for validation, a fraction of the training images is held out by a hash of their names, the
-    same on every machine. Low-resolution copies in a folder ``..._LR_...`` beside ``..._HR`` are left out.
+    Folders ``train``, ``val`` and ``test`` (also ``valid``, ``val2017``, ``DIV2K_valid_HR``, ``trainA`` beside
+    ``testA``, ...) below the root or deeper are the splits. Without one for validation, a fraction of the training
+    images is held out by a hash of their names, the same on every machine. Low-resolution copies in a folder
+    ``..._LR_...`` beside ``..._HR`` are left out.
 
     Args:
         val_share: fraction of the kept images that is held out for validation; ``None`` is the lesson's

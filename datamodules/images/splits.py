@@ -1,8 +1,7 @@
 """The split of each image: by folders named after splits, else by a hash of the names."""
 
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +13,10 @@ from datamodules.index.splits import Split, held_out, subsample
 _SPLIT_FOLDER = re.compile(
     r"(train|val|test)(?:20\d\d)?|(training|valid|validation|testing)|.+_(train|valid|val|test)_hr(?:_.+)?"
 )
-_SPLITS: dict[str, Split] = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+_SPLITS: dict[str, Split] = {
+    **{"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"},
+    **{"test": "test", "testing": "test"},
+}
 _LOW_RES = re.compile(r"(?<![a-z])LR(?![a-z])", re.IGNORECASE)
 
 
@@ -36,9 +38,10 @@ def split_images(
 ) -> ImageSplits:
     """Divides images into training, validation and test.
 
-    Folders of splits are those of ``split_of_folder`` directly below the root or, if all images lie in one folder,
-    directly below that. With a folder for validation, the folders are the splits. With one for test only, its images
-    are the test split and the validation images are held out of the others. Without either, they are held out of all.
+    Folders of splits are those of ``split_of_folder`` at the first depth at which there are any, so also
+    ``cats/train`` beside ``dogs/train``. With a folder for validation, the folders are the splits. With one for test
+    only, its images are the test split and the validation images are held out of the others. Without either, they are
+    held out of all.
 
     Args:
         root: the data's root.
@@ -75,15 +78,27 @@ def split_images(
     return ImageSplits(root=root, splits=splits)
 
 
-def split_of_folder(name: str) -> Split | None:
+def split_of_folder(name: str, others: Collection[str] = ()) -> Split | None:
     """The split that a folder's name stands for, or ``None``.
+
+    Args:
+        name: name of the folder.
+        others: case-folded names of the other folders. One that differs only by the word for another split, such as
+            ``testa`` from ``trainA``, makes both folders of splits.
 
     >>> [split_of_folder(name) for name in ("train", "val2017", "Validation", "DIV2K_valid_HR", "trains", "test_tube")]
     ['train', 'val', 'val', 'val', None, None]
+    >>> split_of_folder("testA", ["traina", "trainb", "testb"]), split_of_folder("test_tube", ["train"])
+    ('test', None)
     """
-    match = _SPLIT_FOLDER.fullmatch(name.casefold())
-    word = match and next(filter(None, match.groups()))
-    return _SPLITS.get(word, "val") if word else None
+    folded = name.casefold()
+    if match := _SPLIT_FOLDER.fullmatch(folded):
+        return _SPLITS[next(filter(None, match.groups()))]
+    for word, split in _SPLITS.items():
+        counterparts = {folded.replace(word, other) for other, of in _SPLITS.items() if of != split}
+        if word in folded and not counterparts.isdisjoint(others):
+            return split
+    return None
 
 
 def is_low_res_copy(folder: Path) -> bool:
@@ -100,13 +115,14 @@ def is_low_res_copy(folder: Path) -> bool:
 
 def _splits_by_folder(names: Sequence[str]) -> dict[str, Split | None]:
     """The split of each image by its folder, by name."""
-    shared = PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in names])).parts
-    depth = 0 if any(map(split_of_folder, shared)) else len(shared)
-    splits: dict[str, Split | None] = {}
-    for name in names:
-        parts = PurePosixPath(name).parts
-        splits[name] = split_of_folder(parts[depth]) if len(parts) > depth + 1 else None
-    return splits
+    folders = {name: PurePosixPath(name).parent.parts for name in names}
+    for depth in range(max(map(len, folders.values()))):
+        at_depth = {parts[depth] for parts in folders.values() if len(parts) > depth}
+        folded = {folder.casefold() for folder in at_depth}
+        splits = {folder: split_of_folder(folder, folded) for folder in at_depth}
+        if any(splits.values()):
+            return {name: splits[parts[depth]] if len(parts) > depth else None for name, parts in folders.items()}
+    return dict.fromkeys(names)
 
 
 def _kept(images: Sequence[ImageFile], keep_pct: float, seed: int) -> list[ImageFile]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair, name_below
 from datamodules.index.problems import Problem
-from datamodules.segmentation.label_map import IGNORE, ClassList, LabelMap, list_values
+from datamodules.segmentation.label_map import FOREGROUND, IGNORE, ClassList, LabelMap, list_values
 from datamodules.segmentation.mask_io import Color
 from datamodules.segmentation.pair_check import PairCheck
 
@@ -31,10 +31,16 @@ def unknown_values(root: Path, checked: Checked, classes: ClassList) -> dict[str
 
 
 def value_advice(values: Iterable[int], classes: ClassList) -> str:
-    """How to read masks whose values are not those of one class; empty for several classes."""
-    if not classes.one_class or classes.threshold is not None:
-        return ""
+    """How to read masks whose values are not those of the class list; empty if there is nothing to suggest."""
     found = sorted(set(values))
+    if not classes.one_class:
+        name, objects = classes.names[-1], [value for value in found if value not in (0, classes.ignore)]
+        if len(classes.names) != 2 or len(objects) != 1:
+            return ""
+        threshold = "" if objects[0] in FOREGROUND else f" --data.mask_threshold {objects[0]}"
+        return f" If {objects[0]} is '{name}', give that one class: --data.classes [{name}]{threshold}."
+    if classes.threshold is not None:
+        return ""
     if found[-1] < 64:
         return f" If the values are classes, name them all with --data.classes (values up to {found[-1]} were found)."
     return f" If the masks have soft edges, set mask_threshold (for example {(found[-1] + 1) // 2})."
