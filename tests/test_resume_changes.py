@@ -139,6 +139,13 @@ def test_a_stage_that_was_trained_stays(tiny: TinyRuns, capsys: pytest.CaptureFi
     assert "with stages that end after 1, 2 epochs, not 2, 3: --resume cannot change" in capsys.readouterr().err
 
 
+def test_a_stage_that_has_begun_cannot_be_cut_short(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    longer = [{**STAGES[0], "epochs": 2}, STAGES[1]]
+    assert tiny.run("--name", "a", "--stages", json.dumps(longer), "--trainer.max_epochs", "1") == 0
+    assert resume(tiny.folder("a"), "--trainer.max_epochs", "2", "--stages", json.dumps(STAGES)) == 2
+    assert "in the stage 'small' with epochs 2, not 1: --resume cannot change" in capsys.readouterr().err
+
+
 def test_a_resumed_epoch_has_fewer_steps_than_were_done(tiny: TinyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     two = [{**STAGES[1], "epochs": 2}]  # 4 steps an epoch
     with monkeypatch.context() as patch:

@@ -55,7 +55,7 @@ def check_stage(stages: Sequence[Stage], checkpoint: LoadedCheckpoint) -> None:
     if done >= stage_ends(stages)[-1]:
         return  # complete: ``fit`` reports it
     index = stage_index(saved_stages, checkpoint.epoch)
-    old, new = saved_stages[index], stages[stage_index(stages, done)]
+    old = saved_stages[index]
     ends, new_ends = stage_ends(saved_stages), stage_ends(stages)
     begun = done < ends[index]
     start = ends[index] - old.epochs if begun else done
@@ -67,6 +67,7 @@ def check_stage(stages: Sequence[Stage], checkpoint: LoadedCheckpoint) -> None:
         )
     if not begun:
         return  # the next stage starts with a new optimizer and schedule
+    new = stages[stage_index(stages, start)]
     for field, saved in asdict(old).items():
         asked = getattr(new, field)
         if field not in _CHANGEABLE_FIELDS and saved != asked:
