@@ -155,6 +155,14 @@ def test_pages_after_the_first_of_an_image_are_reported(tmp_path: Path, capsys: 
     assert "ONLY THE FIRST PAGE is read of 1 images, such as images/p1.tif (3 pages" in capsys.readouterr().out
 
 
+def test_files_with_other_suffixes_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = folders(tmp_path / "d", count=4)
+    for name in ("images/more.tga", "masks/more.psd", ".hidden.tga"):
+        (root / name).write_bytes(b"x")
+    prepared(root, tmp_path / "c")
+    assert "left out, no images by their suffix: 2 (images/more.tga, masks/more.psd)" in capsys.readouterr().out
+
+
 def test_12_bits_in_16_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = folders(tmp_path / "d", count=4)
     for path in (root / "images").iterdir():

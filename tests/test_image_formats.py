@@ -33,6 +33,11 @@ def encoded(pixels: np.ndarray, form: str, **options: object) -> bytes:
         ("a.j2k", "JPEG2000", 0.0),
         ("a.ppm", "PPM", 0.0),
         ("a.pnm", "PPM", 0.0),
+        ("a.j2c", "JPEG2000", 0.0),
+        ("a.jpf", "JPEG2000", 0.0),
+        ("a.apng", "PNG", 0.0),
+        ("a.dib", "BMP", 0.0),
+        ("a.mpo", "MPO", 5.0),
     ],
 )
 def test_formats_are_read(name: str, form: str, tolerance: float, tmp_path: Path) -> None:

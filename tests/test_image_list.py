@@ -111,7 +111,9 @@ def test_what_is_left_out_of_a_folder_is_listed(images: Path) -> None:
         assert not inputs.complete
 
 
-@pytest.mark.parametrize(("name", "complete"), [("notes.txt", True), ("raw.CR2", False), ("clip.mp4", False)])
+@pytest.mark.parametrize(
+    ("name", "complete"), [("notes.txt", True), ("raw.CR2", False), ("icon.ico", False), ("clip.mp4", False)]
+)
 def test_images_and_videos_that_are_left_out_are_missed(images: Path, name: str, complete: bool) -> None:
     (images / "b" / name).touch()
     inputs = list_inputs(["b"])

@@ -1,5 +1,6 @@
 """Splits: groups stay together, splits are stable, and the format of split files."""
 
+import os
 import random
 from pathlib import Path
 
@@ -153,9 +154,16 @@ def test_split_file_without_the_column(tmp_path: Path) -> None:
 def test_missing_or_binary_split_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv does not exist"):
         read_split_file(tmp_path / "nowhere.csv", [])
-    (tmp_path / "b.csv").write_bytes(b"name,split\n\xff\xfe\xff,train\n")
-    with pytest.raises(DataError, match=r"b\.csv cannot be read as a CSV file"):
+    (tmp_path / "b.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    with pytest.raises(DataError, match=r"b\.csv: no column name, split in its heading"):
         read_split_file(tmp_path / "b.csv", [])
+
+
+def test_split_file_with_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_bytes(b"name,split\ncaf\xe9,val\n")
+    name = os.fsdecode(b"caf\xe9")
+    pair = Pair(key=name, name=f"images/{name}.jpg", image=Path(f"{name}.jpg"), mask=Path(f"{name}.png"))
+    assert read_split_file(tmp_path / "s.csv", [pair]) == ({pair.name: "val"}, [])
 
 
 @pytest.mark.parametrize("name", ["../a", "a/../../b", "/a", "\\a", "C:/a", "..\\a"])

@@ -113,11 +113,6 @@ def check_images(
     return images, [finding for finding in findings.values() if isinstance(finding, str)]
 
 
-def other_files(root: Path) -> list[str]:
-    """Names the files below ``root`` that are no images by their suffix, such as videos; sorted, hidden ones not."""
-    return [path.relative_to(root).as_posix() for path in scan_folder(root).others]
-
-
 def _decode_all(root: Path, paths: Sequence[Path], *, on_bad: OnBad, bits: int, workers: int) -> dict[str, Finding]:
     """Findings by name.
 

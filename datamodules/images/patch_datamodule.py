@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from datamodules.cache.cache import Item
 from datamodules.errors import DataError
 from datamodules.files import FileDataModule
-from datamodules.images.check import ImageFile, check_images, find_images, other_files
+from datamodules.images.check import ImageFile, check_images, find_images
 from datamodules.images.patch_cropper import PatchCropper
 from datamodules.images.splits import ImageSplits, is_low_res_copy, split_images
-from datamodules.index.folder_scan import name_some
+from datamodules.index.folder_scan import name_some, unused_lines
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split
 from datamodules.io.bit_depth import depth_notes
@@ -127,9 +127,7 @@ class PatchDataModule(FileDataModule):
         # By name, since the test images may be those of the validation.
         largest = {image.name: image.largest for images in splits.values() for image in images}
         lines += [*depth_notes(largest.values(), self.bits), *self._rejected, *skipped_lines(self.skipped)]
-        if others := other_files(root) if self.root is not None else []:
-            lines.append(f"  left out, no images by their suffix: {len(others)} ({name_some(others)})")
-        return lines
+        return lines + (unused_lines(root, [root]) if self.root is not None else [])
 
     def prepare(self, stages: Sequence[Stage]) -> None:
         """Checks the images, prints what they are, and fills the cache for ``stages``.

@@ -2,9 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from datamodules.errors import DataError
 from datamodules.io.image_file import SUFFIXES
@@ -75,6 +75,18 @@ def list_images(folder: Path) -> list[Path]:
         lines = "\n  ".join(scan.problems)
         raise DataError(f"{folder} cannot be read completely:\n  {lines}\nCorrect or remove these, then run again.")
     return scan.files
+
+
+def unused_lines(root: Path, folders: Iterable[Path]) -> list[str]:
+    """A line for the summary if there are files below ``folders`` that are no images by their suffix, such as videos.
+
+    Args:
+        root: the data's root, for names.
+        folders: existing folders, which may repeat or contain each other. Hidden files in them do not count.
+    """
+    others = dict.fromkeys(path for folder in dict.fromkeys(folders) for path in scan_folder(folder).others)
+    names = [PurePath(os.path.relpath(path, root)).as_posix() for path in others]
+    return [f"  left out, no images by their suffix: {len(names)} ({name_some(names)})"] if names else []
 
 
 def count_suffixes(paths: Sequence[Path]) -> str:

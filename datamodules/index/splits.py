@@ -170,10 +170,10 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, tuple[str, 
         Line number and stripped values of every row.
 
     Raises:
-        DataError: if the file cannot be read as UTF-8 text or lacks a column.
+        DataError: if the file cannot be read or lacks a column.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:  # as names of files
             reader = csv.DictReader(file)
             missing = [column for column in columns if column not in (reader.fieldnames or [])]
             if missing:
@@ -181,7 +181,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, tuple[str, 
             return [(reader.line_num, tuple((row[c] or "").strip() for c in columns)) for row in reader]
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: name it as it lies below the data root") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a CSV file: {error}") from error
 
 

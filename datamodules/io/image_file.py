@@ -22,12 +22,12 @@ FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM", "AVIF", "JPEG2000
 SUFFIXES = frozenset(
     f".{suffix}"
     for suffix in (
-        *("jpg", "jpeg", "jpe", "jfif", "png", "gif", "tif", "tiff", "bmp", "webp", "ppm", "pgm", "pbm", "pnm"),
-        *("avif", "heic", "heif", "jp2", "j2k", "jpx"),
+        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "tif", "tiff", "bmp", "dib", "webp"),
+        *("ppm", "pgm", "pbm", "pnm", "avif", "heic", "heif", "hif", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx"),
     )
 )
 #: Suffixes of formats that can hold several images.
-MULTI_FRAME_SUFFIXES = frozenset({".gif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".png"})
+MULTI_FRAME_SUFFIXES = frozenset({".gif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".hif", ".png", ".apng"})
 
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 

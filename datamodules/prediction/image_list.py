@@ -15,12 +15,14 @@ from datamodules.io.image_file import SUFFIXES
 
 LIST_SUFFIX = ".txt"
 #: Suffixes of images and videos that a user expects to be processed, whether or not they are supported.
-_MEDIA_SUFFIXES = frozenset({
-    ".arw", ".avi", ".avif", ".bmp", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".hdr", ".heic", ".heif", ".hif", ".jfif",
-    ".jp2", ".jpe", ".jpeg", ".jpg", ".jxl", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".nef", ".orf",
-    ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".raf", ".raw", ".rw2", ".svg", ".tga", ".tif", ".tiff", ".webm",
-    ".webp", ".wmv",
-})  # fmt: skip
+_MEDIA_SUFFIXES = SUFFIXES | frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("arw", "cr2", "cr3", "dds", "dng", "exr", "hdr", "ico", "jxl", "nef", "orf", "pcx", "psd", "qoi", "raf"),
+        *("raw", "rw2", "sgi", "svg", "tga", "xcf"),
+        *("3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "vob", "webm", "wmv"),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)

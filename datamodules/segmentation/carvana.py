@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DataError
+from datamodules.index.folder_scan import unused_lines
 from datamodules.index.pairs import Pair, pair_by_stem
 from datamodules.index.problems import Problem
 from datamodules.index.splits import group_pairs, is_outside_root, read_rows
@@ -58,7 +59,13 @@ class CarvanaDataModule(SegmentDataModule):
         groups, nameless = group_pairs(pairs, CAR)
         listing = root / LISTING
         unlisted = _compare_with_listing(listing, pairs) if listing.is_file() else []
-        return DatasetIndex(pairs=pairs, groups=groups, splits={}, problems=[*problems, *nameless, *unlisted])
+        return DatasetIndex(
+            pairs=pairs,
+            groups=groups,
+            splits={},
+            problems=[*problems, *nameless, *unlisted],
+            notes=unused_lines(root, (images, masks)),
+        )
 
 
 def _compare_with_listing(listing: Path, pairs: list[Pair]) -> list[Problem]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DataError
+from datamodules.index.folder_scan import unused_lines
 from datamodules.index.pairs import IMAGE_WITHOUT_MASK, Pair, name_below, pair_by_stem
 from datamodules.index.problems import Problem
 from datamodules.index.splits import Split, group_pairs, groups_across_splits, read_split_file
@@ -101,13 +102,15 @@ class FolderDataModule(SegmentDataModule):
         problems: list[Problem] = []
         pairs: list[Pair] = []
         splits: dict[str, Split] = {}
-        for split, images, masks in _folders_by_split(root, layout):
+        folders = _folders_by_split(root, layout)
+        for split, images, masks in folders:
             suffix = self.layout.suffix if self.layout else ""
             part, wrong = pair_by_stem(root, images, masks, mask_suffix=layout.mask_suffix, image_suffix=suffix)
             pairs += part
             problems += wrong
             splits |= {pair.name: split for pair in part} if split else {}
         notes = [] if self._layout else [f"  layout found: {layout}"]
+        notes += unused_lines(root, (folder for _, *both in folders for folder in both))
         if layout.voc:
             listed = read_splits(root)
             splits = {pair.name: listed[pair.key] for pair in pairs if pair.key in listed}
