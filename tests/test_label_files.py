@@ -271,7 +271,7 @@ def test_every_fifth_finished_image_is_held_out(tmp_path: Path) -> None:
 
 def test_queue_is_ordered_by_doubt(root: Path) -> None:
     with LabelFolder(root) as folder:
-        assert folder.next_item(folder.items[0]) is folder.items[1]
+        assert folder.next_item(folder.items[0]) is folder.items[2]
         log = Journal(root / ".label" / "suggestions.jsonl")
         log.append({"key": "p0", "doubt": 0.1})
         log.append({"key": "p2", "doubt": 0.3})
@@ -280,6 +280,19 @@ def test_queue_is_ordered_by_doubt(root: Path) -> None:
         assert folder.next_item(None) is folder.items[2]
         folder.set_state(folder.items[2], "done")
         assert folder.next_item(None) is folder.items[0]
+
+
+def test_queue_without_suggestions_spreads_over_the_list(tmp_path: Path) -> None:
+    for number in range(9):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png")
+    order = []
+    with LabelFolder(tmp_path) as folder:
+        item = folder.next_item(None)
+        while item is not None:
+            order.append(item.number)
+            folder.set_state(item, "done")
+            item = folder.next_item(item)
+    assert order == [0, 8, 4, 2, 6, 1, 3, 5, 7]
 
 
 def test_history_of_nothing_is_empty(tmp_path: Path) -> None:

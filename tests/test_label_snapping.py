@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.stats import norm
 from skimage.data import coffee
 
 from datamodules.io.image import read_image
 from datamodules.segmentation.mask_io import read_mask_values
-from experiments.benchmarks.label import dice, next_stroke, paint, snap_stroke, strokes_needed
+from experiments.benchmarks.simulated_person import dice, next_stroke, paint, snap_stroke, strokes_needed
+from experiments.label.color_models import ColorModels
 from experiments.label.folder import LabelFolder
 from experiments.label.open_image import OpenImage
 from experiments.label.scene import Scene
@@ -89,6 +91,36 @@ def test_small_stroke_changes_nothing_far_away() -> None:
     after = snap(scene_of(image, np.zeros_like(truth)), stroke, radius=3)
     rows, columns = np.nonzero(after)
     assert np.hypot(columns - 150, rows - 100).max() < 30
+
+
+def test_correction_beside_labels_stays_near_and_a_new_stroke_spreads() -> None:
+    image, truth = ellipse()
+    stroke = stroke_for(truth.shape, [(100.0, 100.0), (140.0, 100.0)], 10)
+    left = truth & (np.mgrid[:200, :300][1] < 90)
+    corrected = snap(scene_of(image, left), stroke, radius=10) & ~left
+    rows, columns = np.nonzero(corrected)
+    assert np.hypot(columns - columns.clip(100, 140), rows - 100).max() < 3 * 10 + 2  # the brush and two radii more
+    assert snap(scene_of(image, np.zeros_like(truth)), stroke, radius=10).sum() > 2 * corrected.sum()
+
+
+def test_class_without_colors_of_its_own_does_not_spread_far() -> None:
+    """A stroke on noise that is the same everywhere."""
+    image = np.random.default_rng(0).integers(0, 255, (200, 300, 3)).astype(np.uint8)
+    stroke = stroke_for((200, 300), [(100.0, 100.0), (200.0, 100.0)], 10)
+    after = snap(scene_of(image, np.zeros((200, 300), bool)), stroke, radius=10)
+    rows, columns = np.nonzero(after)
+    assert np.hypot(columns - columns.clip(100, 200), rows - 100).max() < 4.5 * 10
+
+
+def test_overlap_is_the_error_of_the_colors_alone() -> None:
+    """Two normal distributions, two standard deviations apart: a sixth is mistaken for the other."""
+    random = np.random.default_rng(0)
+    inside = np.mgrid[:200, :200][1] < 100
+    gray = np.where(inside, 100.0, 120.0)[..., None] + random.normal(0, 10, (200, 200, 1))
+    image = (gray + random.normal(0, 10, (200, 200, 3)) * (0, 1, 1)).round().astype(np.uint8)
+    models = ColorModels.of(image, inside)
+    assert models.overlap(image, inside) == pytest.approx(norm.sf(1), abs=0.02)
+    assert models.overlap(image, ~inside) == pytest.approx(norm.cdf(1), abs=0.02)
 
 
 def test_labels_of_the_person_are_never_overruled() -> None:

@@ -19,8 +19,8 @@ from callbacks.prediction.matting import resize_probability
 from datamodules.io.resize import resize_classes, resize_coverage
 from datamodules.segmentation.mask_io import read_mask_values
 from experiments.benchmarks.interleave import MISSED
-from experiments.benchmarks.label import dice
 from experiments.benchmarks.noise_images import write_pairs
+from experiments.benchmarks.simulated_person import dice
 
 GOALS = {128: 0.997, 512: 0.9997, 1024: 0.9999}
 

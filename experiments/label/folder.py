@@ -1,5 +1,6 @@
 """A folder of images that is being labeled: its images, their states, and the lock of the process that may write."""
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,13 +185,21 @@ class LabelFolder:
             self._journal.replace([self._record(item) for item in self.items])
 
     def next_item(self, after: Item | None) -> Item | None:
-        """Returns the image to label next: the one of the highest doubt, or the next unfinished one of the list."""
+        """Returns the image to label next.
+
+        Args:
+            after: the open image, which is not proposed again.
+
+        Returns:
+            The image of the highest doubt. Without suggestions, the one that lies farthest in the list from all images
+            that are labeled, since neighbors are often alike, and a network learns more from images that differ.
+        """
         waiting = [item for item in self.items if item.state != "done" and item is not after]
         suggested = [item for item in waiting if item.doubt is not None]
         if suggested:
             return max(suggested, key=lambda item: (item.doubt or 0.0, -item.number))
-        start = after.number if after else -1
-        return min(waiting, key=lambda item: (item.number < start, item.number), default=None)
+        labeled = [item.number for item in self.items if item.state != "none" or item is after]
+        return max(waiting, key=lambda item: (_distance(item.number, labeled), -item.number), default=None)
 
     def _append(self, record: Record) -> None:
         self._journal.append(record)
@@ -217,3 +226,9 @@ class LabelFolder:
 
     def _record(self, item: Item) -> Record:
         return {"key": item.key, "state": item.state, "held_out": item.held_out, "dismissed": item.dismissed}
+
+
+def _distance(number: int, others: Sequence[int]) -> int:
+    """Smallest difference to one of ``others``, which are sorted; 0 if there are none."""
+    place = bisect(others, number)
+    return min((abs(number - other) for other in others[max(0, place - 1) : place + 1]), default=0)

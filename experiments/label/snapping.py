@@ -8,18 +8,14 @@ adds never removes. The outline is then refined at full size by a guided filter 
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from experiments.label.color_models import ColorModels
-from experiments.label.scene import Box, Floats, Image, Scene, resize_mask
+from experiments.label.marking import fix, is_inside, mark, reduced_size, resize_stroke
+from experiments.label.scene import Floats, Image, Scene
 from experiments.label.shapes import Mask, holes, touching
 
 #: Longest sides of the copies that are divided: the whole of the first, of the second a band around the outline.
 COARSE_SIDE, MAX_SIDE = 320, 512
-#: In radii of the brush: a stroke probably marks its class within the first distance, and changes nothing beyond the
-#: second.
-_NEAR, _REACH = 3.0, 6.0
-_MARGIN = 2.0  # beyond the reach, in radii: known pixels for the color models
 _UNSURE = 3  # half the width of the band that is divided again, in pixels of the coarse copy
 #: Half the width of the band in which the outline is refined, in pixels of the reduced copy.
 _BAND = 2
@@ -38,50 +34,26 @@ def snap(scene: Scene, stroke: Mask, *, radius: float, add: bool = True) -> Mask
     Returns:
         ``(H, W)``; it contains all pixels of an adding stroke and none of a removing one.
     """
-    box = _box(stroke, round((_REACH + _MARGIN) * radius) + 8)
-    part, drawn = scene.crop(box), np.ascontiguousarray(stroke[box])
-    coarse, scale = _reduced_size(drawn.shape, COARSE_SIDE)
-    small, low = part.resize(coarse), _resize_stroke(drawn, coarse)
-    divided, models = divide(small, low, radius=max(1.0, radius * scale), add=add)
-    fine, fine_scale = _reduced_size(drawn.shape, MAX_SIDE)
-    if models is not None and fine != coarse:
-        small, low = part.resize(fine), _resize_stroke(drawn, fine)
-        divided = divide_band(small, low, divided, models, width=round(_UNSURE * fine_scale / scale), add=add)
+    marked = mark(scene, stroke, radius=radius, add=add, side=COARSE_SIDE)
+    part, drawn = scene.crop(marked.box), np.ascontiguousarray(stroke[marked.box])
+    # one iteration: a second one shrinks objects of several colors
+    divided = (
+        is_inside(marked.trimap) if marked.models is None else marked.models.cut(marked.scene.image, marked.trimap)
+    )
+    small, low, scale = marked.scene, marked.stroke, marked.scale
+    fine, fine_scale = reduced_size(drawn.shape, MAX_SIDE)
+    if marked.models is not None and fine_scale > scale:
+        small, low = part.resize(fine), resize_stroke(drawn, fine)
+        divided = divide_band(small, low, divided, marked.models, width=round(_UNSURE * fine_scale / scale), add=add)
+        scale = fine_scale
     change = touching((divided & ~small.current if add else small.current & ~divided) | low, low)
     if add:
         change |= holes(change | small.current) & ~holes(small.current) & ~small.outside
-    refined = refine(part.image, change, fine_scale) | drawn
+    refined = refine(part.image, change, scale) | drawn
     after = scene.current.copy()
+    box = marked.box
     after[box] = (after[box] | refined) if add else (after[box] & ~refined)
     return after
-
-
-def divide(scene: Scene, stroke: Mask, *, radius: float, add: bool = True) -> tuple[Mask, ColorModels | None]:
-    """Divides an image into the class and the rest by GrabCut.
-
-    Args:
-        scene: at the size of the computation.
-        stroke: pixels of the stroke.
-        radius: of the brush, in pixels.
-        add: whether the stroke belongs to the class.
-
-    Returns:
-        The pixels of the class, beyond the reach of the stroke the same as before; and the color models, ``None`` if
-        nothing was left to divide.
-    """
-    distance = cv2.distanceTransform((~stroke).astype(np.uint8), cv2.DIST_L2, 3)
-    likely = scene.current if scene.prob is None else scene.current | (scene.prob > 0.5)
-    near = distance <= _NEAR * radius
-    likely = (likely | near) if add else (likely & ~near)
-    trimap = np.where(likely, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_PR_BGD))
-    far = distance > _REACH * radius
-    trimap[far] = np.where(scene.current[far], np.uint8(cv2.GC_FGD), np.uint8(cv2.GC_BGD))
-    _fix(trimap, scene, stroke, add)
-    inside = np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    if inside.all() or not inside.any():
-        return np.asarray(inside), None
-    models = ColorModels.of(scene.image, inside)  # one iteration: a second one shrinks objects of several colors
-    return models.cut(scene.image, trimap), models
 
 
 def divide_band(scene: Scene, stroke: Mask, region: Mask, models: ColorModels, *, width: int, add: bool = True) -> Mask:
@@ -102,7 +74,7 @@ def divide_band(scene: Scene, stroke: Mask, region: Mask, models: ColorModels, *
     trimap = np.where(inside, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_PR_BGD))
     trimap[cv2.erode(inside, window) > 0] = cv2.GC_FGD
     trimap[cv2.dilate(inside, window) == 0] = cv2.GC_BGD
-    _fix(trimap, scene, stroke, add)
+    fix(trimap, scene, stroke, add)
     return models.cut(scene.image, trimap)
 
 
@@ -141,31 +113,3 @@ def guided_filter(guide: Floats, source: Floats, *, radius: int) -> Floats:
     slope = (cv2.blur(guide * source, window) - mean * mean_source) / (variance + _EPS)
     offset = mean_source - slope * mean
     return np.asarray(cv2.blur(slope, window) * guide + cv2.blur(offset, window), np.float32)
-
-
-def _fix(trimap: NDArray[np.uint8], scene: Scene, stroke: Mask, add: bool) -> None:
-    trimap[scene.inside] = cv2.GC_FGD
-    trimap[scene.outside] = cv2.GC_BGD
-    trimap[stroke] = cv2.GC_FGD if add else cv2.GC_BGD
-
-
-def _reduced_size(shape: tuple[int, ...], longest: int) -> tuple[tuple[int, int], float]:
-    """Returns height, width and scale of a copy whose sides have at most ``longest`` pixels."""
-    scale = min(1.0, longest / max(shape))
-    return (max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))), scale
-
-
-def _resize_stroke(stroke: Mask, size: tuple[int, int]) -> Mask:
-    low = resize_mask(stroke, size)
-    if not low.any():  # thinner than a pixel of the copy
-        rows, columns = np.nonzero(stroke)
-        low[rows * size[0] // stroke.shape[0], columns * size[1] // stroke.shape[1]] = True
-    return low
-
-
-def _box(mask: Mask, margin: int) -> Box:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return (
-        slice(max(0, int(rows[0]) - margin), min(mask.shape[0], int(rows[-1]) + 1 + margin)),
-        slice(max(0, int(columns[0]) - margin), min(mask.shape[1], int(columns[-1]) + 1 + margin)),
-    )
