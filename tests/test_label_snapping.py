@@ -16,9 +16,9 @@ from experiments.benchmarks.simulated_person import dice, next_stroke, paint, sn
 from experiments.label.color_models import ColorModels
 from experiments.label.folder import LabelFolder
 from experiments.label.open_image import OpenImage
-from experiments.label.scene import Scene
+from experiments.label.scene import Scene, resize_mask
 from experiments.label.shapes import Mask, Point, stroke_pixels
-from experiments.label.snapping import guided_filter, snap
+from experiments.label.snapping import guided_filter, refine, snap
 from experiments.label.tools import apply_tool
 from tests.helpers.real_data import needs, real
 
@@ -172,6 +172,16 @@ def test_constant_guide_blurs_and_sharp_guide_keeps_the_edge() -> None:
     assert 0.2 < flat[20, 18] < 0.5
     assert sharp[20, 18] < 0.05
     assert sharp[20, 21] > 0.95
+
+
+def test_region_is_enlarged_with_the_edges_of_the_large_image() -> None:
+    image, truth = ellipse(800, 1200)
+    small = np.asarray(cv2.resize(image, (300, 200), interpolation=cv2.INTER_AREA), np.uint8)
+    region = resize_mask(truth, (200, 300))
+    plain = cv2.resize(region.astype(np.uint8), (1200, 800), interpolation=cv2.INTER_NEAREST) > 0
+    refined = refine(image, small, region)
+    assert dice(refined, truth) > max(0.995, dice(np.asarray(plain), truth))
+    assert np.array_equal(refine(small, small, region), region)
 
 
 @pytest.mark.slow

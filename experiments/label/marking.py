@@ -11,6 +11,8 @@ from experiments.label.scene import Box, Scene, resize_mask
 from experiments.label.shapes import Mask
 
 Trimap = NDArray[np.uint8]  # OpenCV's GC_ values
+#: Longest sides of the copies that are divided: the whole of the first, of the second a band around the outline.
+COARSE_SIDE, MAX_SIDE = 224, 512
 _MARGIN = 2.0  # beyond the reach, in radii: known pixels for the color models
 
 
@@ -31,33 +33,51 @@ class Zones:
 #: rest overlap: a class without colors of its own would spread over whatever lies around it.
 WIDE, TIGHT = Zones(3.0, 6.0), Zones(1.5, 3.0)
 #: Fraction of the pixels that are more likely on the other side, by their colors.
-_MOST_OVERLAP = 0.24
+_MOST_OVERLAP = 0.25
 #: Of strokes that correct an outline: those beside labels of the class, and those that take away.
 ADDITION, REMOVAL = Zones(1.0, 2.0), Zones(1.0, 3.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Marked:
-    """The surroundings of a stroke.
+class Copy:
+    """A reduced copy of the surroundings of a stroke.
 
     Args:
-        box: their place in the image.
-        scale: of the reduced copy.
-        scene: the reduced copy.
-        stroke: ``(h, w)``, the stroke in it.
-        trimap: ``(h, w)``, what is certain and what is likely.
+        scene: what is known.
+        stroke: ``(h, w)``, pixels of the stroke.
+    """
+
+    scene: Scene
+    stroke: Mask
+
+    def reduce(self, longest: int) -> "Copy":
+        """Returns a copy whose sides have at most ``longest`` pixels."""
+        shape = self.stroke.shape
+        scale = min(1.0, longest / max(shape))
+        size = (max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale)))
+        return Copy(scene=self.scene.resize(size), stroke=_resize_stroke(self.stroke, size))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marked:
+    """What a stroke marks.
+
+    Args:
+        box: its surroundings in the image.
+        fine: a copy of them, at most ``MAX_SIDE`` wide and high.
+        coarse: a smaller one, at most ``COARSE_SIDE``.
+        trimap: what is certain and what is likely in the smaller one.
         models: colors of the class and of the rest; ``None`` if there is only one of them.
     """
 
     box: Box
-    scale: float
-    scene: Scene
-    stroke: Mask
+    fine: Copy
+    coarse: Copy
     trimap: Trimap
     models: ColorModels | None
 
 
-def mark(scene: Scene, stroke: Mask, *, radius: float, add: bool, side: int) -> Marked:
+def mark(scene: Scene, stroke: Mask, *, radius: float, add: bool) -> Marked:
     """Marks what a stroke says of its surroundings.
 
     Args:
@@ -65,31 +85,15 @@ def mark(scene: Scene, stroke: Mask, *, radius: float, add: bool, side: int) -> 
         stroke: ``(H, W)``, at least one pixel.
         radius: of the brush, in pixels.
         add: whether the stroke belongs to the class.
-        side: longest side of the copy.
     """
     if not add:
-        return _mark(scene, stroke, radius, add, side, REMOVAL)
+        return _mark(scene, stroke, radius, add, REMOVAL)
     if _lies_beside(scene.current, stroke, radius):
-        return _mark(scene, stroke, radius, add, side, ADDITION)
-    wide = _mark(scene, stroke, radius, add, side, WIDE)
-    if wide.models is None or wide.models.overlap(wide.scene.image, is_inside(wide.trimap)) <= _MOST_OVERLAP:
+        return _mark(scene, stroke, radius, add, ADDITION)
+    wide = _mark(scene, stroke, radius, add, WIDE)
+    if wide.models is None or wide.models.overlap(wide.coarse.scene.image, is_inside(wide.trimap)) <= _MOST_OVERLAP:
         return wide
-    return _mark(scene, stroke, radius, add, side, TIGHT)
-
-
-def reduced_size(shape: tuple[int, ...], longest: int) -> tuple[tuple[int, int], float]:
-    """Returns height, width and scale of a copy whose sides have at most ``longest`` pixels."""
-    scale = min(1.0, longest / max(shape))
-    return (max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))), scale
-
-
-def resize_stroke(stroke: Mask, size: tuple[int, int]) -> Mask:
-    """Resizes a stroke, of which something is left."""
-    low = resize_mask(stroke, size)
-    if not low.any():  # thinner than a pixel of the copy
-        rows, columns = np.nonzero(stroke)
-        low[rows * size[0] // stroke.shape[0], columns * size[1] // stroke.shape[1]] = True
-    return low
+    return _mark(scene, stroke, radius, add, TIGHT)
 
 
 def is_inside(trimap: Trimap) -> Mask:
@@ -104,11 +108,12 @@ def fix(trimap: Trimap, scene: Scene, stroke: Mask, add: bool) -> None:
     trimap[stroke] = cv2.GC_FGD if add else cv2.GC_BGD
 
 
-def _mark(scene: Scene, stroke: Mask, radius: float, add: bool, side: int, zones: Zones) -> Marked:
+def _mark(scene: Scene, stroke: Mask, radius: float, add: bool, zones: Zones) -> Marked:
     box = _box(stroke, round((zones.reach + _MARGIN) * radius) + 8)
-    size, scale = reduced_size(stroke[box].shape, side)
-    small, low = scene.crop(box).resize(size), resize_stroke(np.ascontiguousarray(stroke[box]), size)
-    radius = max(1.0, radius * scale)
+    fine = Copy(scene=scene.crop(box), stroke=np.ascontiguousarray(stroke[box])).reduce(MAX_SIDE)
+    coarse = fine.reduce(COARSE_SIDE)
+    small, low = coarse.scene, coarse.stroke
+    radius = max(1.0, radius * max(low.shape) / max(stroke[box].shape))
     distance = cv2.distanceTransform((~low).astype(np.uint8), cv2.DIST_L2, 3)
     likely = small.current if small.prob is None else small.current | (small.prob > 0.5)
     near = distance <= zones.near * radius
@@ -120,7 +125,16 @@ def _mark(scene: Scene, stroke: Mask, radius: float, add: bool, side: int, zones
     inside = is_inside(trimap)
     one_sided = inside.all() or not inside.any()
     models = None if one_sided else ColorModels.of(small.image, inside)
-    return Marked(box=box, scale=scale, scene=small, stroke=low, trimap=trimap, models=models)
+    return Marked(box=box, fine=fine, coarse=coarse, trimap=trimap, models=models)
+
+
+def _resize_stroke(stroke: Mask, size: tuple[int, int]) -> Mask:
+    """Resizes a stroke, of which something is left."""
+    low = resize_mask(stroke, size)
+    if not low.any():  # thinner than a pixel of the copy
+        rows, columns = np.nonzero(stroke)
+        low[rows * size[0] // stroke.shape[0], columns * size[1] // stroke.shape[1]] = True
+    return low
 
 
 def _lies_beside(current: Mask, stroke: Mask, radius: float) -> bool:
