@@ -208,6 +208,23 @@ def test_every_bit_of_the_directory(tmp_path: Path) -> None:
     assert refusals > len(places)  # far more than one bit of every byte matters
 
 
+def test_a_damaged_last_checkpoint_leaves_that_of_the_same_step(
+    tiny: TinyRuns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Damaged in place, as by a disk: the other names are not the same file."""
+    assert tiny.run("--stages", "[{name: one, size: 32, batch_size: 4, epochs: 1, lr: 0.01}]") == 0
+    last = tiny.folder() / "checkpoints/last.ckpt"
+    with last.open("r+b") as file:
+        file.seek(-30, 2)
+        byte = file.read(1)
+        file.seek(-30, 2)
+        file.write(bytes([byte[0] ^ 4]))
+    assert main(["--task", "segment", "--resume"]) == 0
+    out = capsys.readouterr().out
+    assert "skipped as damaged: runs/segment/sample/checkpoints/last.ckpt" in out
+    assert "is complete" in out
+
+
 def test_resume_takes_the_checkpoint_before(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     """Bytes of the whole directory, as the command line meets them."""
     assert tiny.run() == 0

@@ -22,8 +22,9 @@ class RunCheckpoint(Checkpoint):
     """Keeps ``last.ckpt``, ``best.ckpt`` and ``stage-<n>.ckpt`` in one folder.
 
     ``best.ckpt`` has the weights with the best validation score of the current stage; only weights that were validated
-    can become it. Each epoch writes one file; the other names are hard links to it. A validation inside an epoch
-    (``val_check_interval``) writes ``best.ckpt`` at once if it is the best.
+    can become it. ``last.ckpt`` is a file of its own, so that a damaged sector does not take all names with it;
+    ``stage-<n>.ckpt`` may be a hard link to ``best.ckpt``. A validation inside an epoch (``val_check_interval``) writes
+    ``best.ckpt`` at once if it is the best.
 
     Args:
         folder: where the files are written.
@@ -105,7 +106,10 @@ class RunCheckpoint(Checkpoint):
         trainer.save_checkpoint(first)
         if trainer.is_global_zero:
             for other in others:
-                _link(first, other)
+                if other == self.last:
+                    _copy(first, other)
+                else:
+                    _link(first, other)
         trainer.strategy.barrier("RunCheckpoint")
 
     def _is_best(self, trainer: Trainer, score: float) -> bool:
@@ -146,6 +150,11 @@ def _non_finite(module: LightningModule) -> str | None:
         return None
     finite = torch.stack([t.isfinite().all() for _, t in named])
     return None if bool(finite.all()) else named[int(finite.int().argmin())][0]
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as partial:
+        shutil.copyfile(source, partial)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -41,7 +41,7 @@ def describe_parser_error(error: ArgumentError, *, known: Collection[str]) -> st
     quoted = _QUOTED.findall(reason)
     if isinstance(root, ImportError) and isinstance(root, ValueError):  # jsonargparse's ImportDenied
         return (
-            f"{key}: '{quoted[0]}' is not one of the classes that a configuration may name, since naming a class runs "
+            f"{f'{key}: ' if key else ''}'{quoted[0]}' is not one of the classes that a configuration may name, since naming a class runs "
             "its code: add --trust-config if you trust it"
         )
     if reason.lower().startswith("unrecognized arguments"):
