@@ -40,8 +40,9 @@ def describe_parser_error(error: ArgumentError, *, known: Collection[str]) -> st
     reason = str(root)
     quoted = _QUOTED.findall(reason)
     if isinstance(root, ImportError) and isinstance(root, ValueError):  # jsonargparse's ImportDenied
+        place = f"{key}: " if key else ""
         return (
-            f"{f'{key}: ' if key else ''}'{quoted[0]}' is not one of the classes that a configuration may name, since naming a class runs "
+            f"{place}'{quoted[0]}' is not one of the classes that a configuration may name, since naming a class runs "
             "its code: add --trust-config if you trust it"
         )
     if reason.lower().startswith("unrecognized arguments"):
