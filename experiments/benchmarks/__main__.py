@@ -24,6 +24,7 @@ BENCHMARKS = {
     "masks": "masks",
     "step": "step",
     "loss": "loss",
+    "memory": "memory",
     "startup": "startup",
     "predict": "predict",
     "label": "label",

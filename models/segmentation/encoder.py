@@ -6,6 +6,7 @@ from itertools import groupby
 import torchvision.models
 from torch import Tensor, nn
 
+from models.checkpointing import apply_layer
 from models.normalize import Normalize
 from models.segmentation.feature_extraction import FeatureLayer, find_feature_layers
 from models.weights.inflate import inflate_channels
@@ -22,6 +23,7 @@ class Encoder(nn.Module):
         name: classifier as in ``torchvision.models.get_model``.
         in_channels: channels of the images; see ``inflate_channels`` for numbers other than 3.
         pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
+        checkpointing: whether the backward pass computes the stages again, see ``models/checkpointing.py``.
 
     Attributes:
         channels: channels of the feature map of each stage, from input to output.
@@ -34,7 +36,9 @@ class Encoder(nn.Module):
         WeightsError: the weights are not available or do not fit.
     """
 
-    def __init__(self, *, name: str, in_channels: int = 3, pretrained: str = "auto") -> None:
+    def __init__(
+        self, *, name: str, in_channels: int = 3, pretrained: str = "auto", checkpointing: bool = False
+    ) -> None:
         super().__init__()
         if in_channels < 1:
             raise ValueError(f"in_channels={in_channels}: an image has at least one channel")
@@ -47,7 +51,7 @@ class Encoder(nn.Module):
             _adapt_first_conv_(classifier, in_channels)
 
         mean, std = _statistics(classifier, name)
-        self.in_channels = in_channels
+        self.in_channels, self.checkpointing = in_channels, checkpointing
         self.normalize = Normalize(mean=mean, std=std, channels=in_channels)
         self.stages = nn.ModuleList()
         channels, reductions = [], []
@@ -78,7 +82,7 @@ class Encoder(nn.Module):
         x = self.normalize(images)
         features = []
         for stage in self.stages:
-            x = stage(x)
+            x = apply_layer(stage, x, checkpointing=self.checkpointing)
             features.append(x)
         return features
 

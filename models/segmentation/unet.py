@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from models.checkpointing import apply_layer
 from models.segmentation.blocks import UpBlock, conv_bn_relu, crop_to, resize_to
 from models.segmentation.encoder import Encoder
 
@@ -24,6 +25,8 @@ class UNet(nn.Module):
         pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
         widths: channels of the decoder blocks, the deepest first; the last value is used for all further blocks.
         image_width: channels of the skip connection from the image; 0 leaves it out.
+        checkpointing: whether the backward pass computes encoder and decoder again: a third of the memory for
+            activations, for a third more time (``models/checkpointing.py``). The results are the same.
 
     Attributes:
         weights_origin: where the weights of the encoder came from, for reports.
@@ -42,6 +45,7 @@ class UNet(nn.Module):
         pretrained: str = "auto",
         widths: Sequence[int] = (128, 64, 48, 32),
         image_width: int = 16,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         if classes < 1 or image_width < 0 or min(widths, default=0) < 1:
@@ -49,7 +53,10 @@ class UNet(nn.Module):
                 f"a U-Net needs classes and widths of at least 1 and no negative image_width, "
                 f"not classes={classes}, widths={list(widths)}, image_width={image_width}"
             )
-        self.encoder = Encoder(name=encoder, in_channels=in_channels, pretrained=pretrained)
+        self.encoder = Encoder(
+            name=encoder, in_channels=in_channels, pretrained=pretrained, checkpointing=checkpointing
+        )
+        self.checkpointing = checkpointing
         self.weights_origin = self.encoder.weights_origin
 
         *skips, channels = self.encoder.channels
@@ -82,7 +89,7 @@ class UNet(nn.Module):
                 image = torch.cat([resize_to(skips.pop(), image), image], dim=1)
             skips.append(image)
         for block, skip in zip(self.blocks, skips, strict=True):
-            x = block(x, skip)
+            x = apply_layer(block, x, skip, checkpointing=self.checkpointing)
         return resize_to(crop_to(self.to_pixels(self.head(x)), images), images)
 
     def layer_groups(self) -> list[list[nn.Module]]:

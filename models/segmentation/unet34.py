@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.checkpointing import apply_layer
 from models.segmentation.blocks import crop_to
 from models.segmentation.encoder import Encoder
 
@@ -17,11 +18,18 @@ class UNet34(nn.Module):
         classes: number of logit channels; 1 is foreground against background.
         in_channels: channels of the images.
         pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
+        checkpointing: whether the backward pass computes encoder and decoder again: a third of the memory for
+            activations, for a third more time (``models/checkpointing.py``). The results are the same.
     """
 
-    def __init__(self, *, classes: int = 1, in_channels: int = 3, pretrained: str = "auto") -> None:
+    def __init__(
+        self, *, classes: int = 1, in_channels: int = 3, pretrained: str = "auto", checkpointing: bool = False
+    ) -> None:
         super().__init__()
-        self.encoder = Encoder(name="resnet34", in_channels=in_channels, pretrained=pretrained)
+        self.encoder = Encoder(
+            name="resnet34", in_channels=in_channels, pretrained=pretrained, checkpointing=checkpointing
+        )
+        self.checkpointing = checkpointing
         self.weights_origin = self.encoder.weights_origin
         relu, layer1, layer2, layer3, layer4 = self.encoder.channels
         self.blocks = nn.ModuleList(
@@ -39,7 +47,7 @@ class UNet34(nn.Module):
         *skips, x = self.encoder(images)
         x = F.relu(x)
         for block, skip in zip(self.blocks, reversed(skips), strict=True):
-            x = block(x, skip)
+            x = apply_layer(block, x, skip, checkpointing=self.checkpointing)
         return crop_to(self.head(x), images)
 
     def layer_groups(self) -> list[list[nn.Module]]:
