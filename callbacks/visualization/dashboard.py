@@ -100,10 +100,10 @@ class Dashboard(Callback):
         if not ends_step(trainer, batch_idx):
             return
         due = trainer.global_step % typed(trainer).log_every_n_steps == 0
-        if due and (speed := self._clock.read()):
-            self._log(trainer, dict(zip(SPEEDS, speed, strict=True)))
         if due or self._stage_begins:
-            self._log(trainer, self._progress(trainer))
+            speed = self._clock.read() if due else None
+            speeds = dict(zip(SPEEDS, speed, strict=True)) if speed else {}
+            self._log(trainer, speeds | self._progress(trainer))  # one call: each costs 0.1 ms
             self._stage_begins = False
         if not self._has_layout:
             self._log_layout(trainer, pl_module)

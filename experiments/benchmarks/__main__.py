@@ -24,6 +24,7 @@ BENCHMARKS = {
     "masks": "masks",
     "step": "step",
     "loss": "loss",
+    "overhead": "overhead",
     "memory": "memory",
     "startup": "startup",
     "predict": "predict",

@@ -16,6 +16,7 @@ from datamodules.errors import LoaderTimeoutError
 from experiments.cli.errors import is_mistake
 from experiments.cli.signals import set_resume_command
 from experiments.commands.heap import keep_heap
+from experiments.commands.speed_settings import settings_line
 from experiments.runs.checkpoint import LoadedCheckpoint
 from experiments.runs.context import RunContext
 from experiments.runs.folder import relative_to_here
@@ -46,8 +47,8 @@ def _fit(context: RunContext) -> int:
     start = time.monotonic()
     set_resume_command(lambda: resume_command(context))
     context.datamodule.planned = context.stages
-    if trainer.strategy.root_device.type == "cpu":
-        keep_heap()
+    keeps_heap = trainer.strategy.root_device.type == "cpu" and keep_heap()
+    print_once(settings_line(trainer, context.model, context.datamodule, keeps_heap=keeps_heap))
     try:
         trainer.fit(
             context.model,
