@@ -171,6 +171,14 @@ def test_the_full_help_lists_the_selected_classes(tiny: TinyRuns, capsys: pytest
     for option in ("--data.root", "--data.val_share", "--model.net.encoder", "--stages.0.lr_scale", "--ema.decay"):
         assert f"  {option} " in out
     assert "torch.nn." not in out
+    assert "seed of the run, a whole number" in out
+    assert "random seed" not in " ".join(out.split())
+
+
+@pytest.mark.parametrize("command", ["predict", "test", "export", "compare"])
+def test_the_full_help_needs_no_run(tiny: TinyRuns, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--task", "segment", command, "--help_all"]) == 0
+    assert f"All options of --task segment {command}." in capsys.readouterr().out
 
 
 def test_a_name_that_cannot_be_encoded_is_printed(tmp_path: Path) -> None:

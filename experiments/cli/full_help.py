@@ -11,6 +11,9 @@ from datamodules.stage import Stage
 # jsonargparse lists all imported subclasses, which for a network are all layers of torch.
 _SUBCLASSES = re.compile(r",\s+known\s+subclasses:[^)]*\)")
 
+# Lightning's words on seed_everything, which offer a random seed.
+_LIGHTNINGS_SEED = re.compile(r"Set to an int to run seed_everything.*?random\s+seed\.", re.DOTALL)
+
 
 def full_help(parser: ArgumentParser, config: Namespace) -> str:
     """Returns the help of ``parser``, followed by the options of stages and of the selected classes.
@@ -25,7 +28,8 @@ def full_help(parser: ArgumentParser, config: Namespace) -> str:
         options = ArgumentParser(add_help=False)
         options.add_class_arguments(getattr(import_module(module), name), key, fail_untyped=False)
         sections.append(f"--{key} ({class_path})\n{_without_usage(options.format_help())}")
-    return "\n".join(_SUBCLASSES.sub(")", section) for section in sections)
+    text = "\n".join(_SUBCLASSES.sub(")", section) for section in sections)
+    return _LIGHTNINGS_SEED.sub("seed of the run, a whole number", text)
 
 
 def _selected_classes(config: Namespace) -> Iterator[tuple[str, str]]:

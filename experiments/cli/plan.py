@@ -93,7 +93,12 @@ def make_plan(arguments: Arguments, locks: ExitStack | None = None) -> Plan:
             checkpoint, content = load_newest(folder, arguments.task_name)
             contents = {checkpoint.path: content}
     else:
-        folder, checkpoint = _find_checkpoint(arguments)
+        try:
+            folder, checkpoint = _find_checkpoint(arguments)
+        except UsageError:
+            if not arguments.help_all:
+                raise
+            folder, checkpoint = new_run(arguments), None  # the help needs none
     share_with_ranks(folder)
     stages, overrides, flags = split_stage_options(arguments.flags)
     sources = _setting_sources(arguments, folder, checkpoint)
