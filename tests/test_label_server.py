@@ -115,6 +115,27 @@ def test_malformed_edit_is_refused_and_changes_nothing(site: Site, change: dict[
     assert not site.folder.masks.exists()
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "status"),
+    [
+        ("api/edit/0", STROKE | {"page": "../../../etc/passwd"}, 409),
+        ("api/edit/0", STROKE | {"page": ".."}, 409),
+        ("api/hold", {"page": ".."}, 400),
+        ("api/dismiss/..", {"page": PAGE}, 404),
+        ("api/dismiss/0", {"page": "../../../etc", "dismissed": ".."}, 409),
+        ("api/rounds", {"page": PAGE, "action": "../start"}, 400),
+        ("api/quit", {"page": "../../../etc"}, 409),
+        ("api/items/..", None, 404),
+        ("api/next/..", None, 404),
+    ],
+)
+def test_climbing_parameter_is_refused(site: Site, path: str, content: dict[str, Any] | None, status: int) -> None:
+    assert site.ask("api/hold", {"page": PAGE})[0] == 200
+    assert site.ask(path, content)[0] == status
+    assert not site.stop.is_set()
+    assert not site.folder.masks.exists()
+
+
 @pytest.mark.parametrize("number", ["-1", "3", "99999999999999999999", "1.5", "..", "p0.png"])
 def test_image_that_does_not_exist_is_not_found(site: Site, number: str) -> None:
     assert site.ask(f"api/image/{number}")[0] == 404

@@ -14,13 +14,13 @@ from datamodules.io.atomic_file import atomic_file
 from experiments.cli.signals import TRAINING
 from experiments.cli.usage import UsageError
 from experiments.label.application import Application
-from experiments.label.fit_words import RECIPE
+from experiments.label.fit_words import RECIPE, batch_words
 from experiments.label.folder import LabelFolder
 from experiments.label.guard import Guard
 from experiments.label.rounds import Rounds
 from experiments.label.server import Server
 from experiments.label.session import Session
-from experiments.label.training_set import CONFIG, write_training_set
+from experiments.label.training_set import CONFIG, hold_one_out, write_training_set
 from experiments.runs.command_line import command_for
 from experiments.runs.folder import relative_to_here
 
@@ -138,13 +138,15 @@ def next_commands(folder: LabelFolder, rounds: Rounds, fit_options: Sequence[str
     here, options = relative_to_here(folder.root), list(fit_options)
     lines = [f"masks are in {relative_to_here(folder.masks)}"]
     target = folder.state_folder / "data"
+    rest = [str(item.path.resolve()) for item in folder.items if item.state != "done"]
     if folder.writable:
+        hold_one_out(folder)
         data = write_training_set(folder, target)
         lines += data.problems
         if not data.train or not data.val:
             return [*lines, "finish at least two images, then train:", f"  {_command('label', str(here))}"]
         lines[0] += f": {data.train} images to train on, {data.val} held out"
-        rest = [str(item.path.resolve()) for item in folder.items if item.state != "done"]
+        options = [*batch_words(data.train), *options]
         with atomic_file(folder.state_folder / REST) as file:
             file.write("".join(f"{path}\n" for path in rest).encode("utf-8", "surrogateescape"))
     config = str(relative_to_here(target / CONFIG))
@@ -153,12 +155,13 @@ def next_commands(folder: LabelFolder, rounds: Rounds, fit_options: Sequence[str
     lines += [
         "train on all of them:",
         f"  {_command('--recipe', RECIPE, '--config', config, '--name', name, *start, *options)}",
-        "predict the other images:",
-        f"  {_command('predict', str(relative_to_here(folder.state_folder / REST)), '--name', name)}",
-        "export the network:",
-        f"  {_command('export', '--name', name)}",
     ]
-    return lines
+    if rest:
+        lines += [
+            "predict the other images:",
+            f"  {_command('predict', str(relative_to_here(folder.state_folder / REST)), '--name', name)}",
+        ]
+    return [*lines, "export the network:", f"  {_command('export', '--name', name)}"]
 
 
 def _command(*words: str) -> str:

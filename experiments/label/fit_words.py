@@ -27,6 +27,15 @@ def stage_epochs(images: int, *, first: bool) -> tuple[int, int]:
     return head, min(_MOST_EPOCHS, max(4, steps // batches + (steps % batches > 0)))
 
 
+def batch_words(images: int) -> list[str]:
+    """Returns the words that make the batches no larger than the training set.
+
+    >>> batch_words(5), batch_words(8)
+    (['--stages.all.batch_size', '5'], [])
+    """
+    return ["--stages.all.batch_size", str(images)] if images < _BATCH else []
+
+
 def fit_words(number: int, data: TrainingSet, previous: Path | None) -> list[str]:
     """Returns the words of the command line.
 
@@ -38,7 +47,7 @@ def fit_words(number: int, data: TrainingSet, previous: Path | None) -> list[str
     head, rest = stage_epochs(data.train, first=previous is None)
     words = ["--recipe", RECIPE, "--config", str(data.path / CONFIG), "--name", f"round-{number}"]
     words += ["--stages.0.epochs", str(head), "--stages.1.epochs", str(rest)]
-    words += ["--stages.all.batch_size", str(min(_BATCH, data.train))]
+    words += batch_words(data.train)
     words += ["--trainer.logger", "CSVLogger", "--trainer.logger.flush_logs_every_n_steps", "1"]
     words += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
     return words + ([] if previous is None else ["--init_from", str(previous)])

@@ -71,6 +71,7 @@ class Rounds:
             finished = self._finished()
             return {
                 "phase": self._phase,
+                "automatic": self._automatic,
                 "round": self._round,
                 "complete": self._complete,
                 "epoch": epoch,

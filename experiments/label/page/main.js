@@ -21,6 +21,7 @@ const list = new ImageList(find("list"), find("rows"), (number) => open(number))
 const training = new Training(report);
 let revision = 0;
 let opening = 0;
+let polling = null;
 let outdated = null; // number of the open image if a round has predicted it again
 
 async function open(number) {
@@ -38,7 +39,7 @@ async function open(number) {
     if (first) view.show(picture);
     if (!editor.readOnly) banner(null);
     controls.refresh();
-    report(`${facts.name}: ${stateText(list.items[number])}`);
+    report(stateText(list.items[number]));
   } catch (error) {
     if (ticket !== opening) return;
     banner(error.message);
@@ -81,7 +82,10 @@ async function finish() {
 
 async function quit() {
   await post("api/quit", {});
+  clearInterval(polling);
   find("commands").close();
+  editor.readOnly = true;
+  controls.refresh();
   banner("The server has ended; everything is saved. The commands are in the terminal too.");
 }
 
@@ -184,4 +188,4 @@ find("folder").textContent = settings.name;
 find("masks").textContent = settings.masks;
 await poll();
 await open((await get("api/next/-1")).number ?? 0);
-setInterval(poll, POLL);
+polling = setInterval(poll, POLL);

@@ -52,6 +52,7 @@ function phrase(rounds) {
       return `Round ${rounds.round} has failed; its log is ${rounds.log}`;
     default: {
       const done = rounds.complete ? `Round ${rounds.complete} is complete. ` : "";
+      if (!rounds.automatic) return `${done}Train now starts a round on the finished images`;
       return rounds.next > 0 ? `${done}Next round after ${rounds.next} more finished images` : `${done}Ready to train`;
     }
   }
