@@ -72,7 +72,7 @@ def commands() -> dict[str, list[str]]:
         FIT: [
             *_RUN,
             *("--task", "segment", "--trust-config", "--trainer.accelerator", "cpu"),
-            *("--trainer.callbacks+", "experiments.benchmarks.startup.FirstStep"),
+            "--trainer.callbacks+=experiments.benchmarks.startup.FirstStep",
         ],
     }
 
