@@ -33,6 +33,7 @@ from experiments.cli.parser import build_context
 from experiments.cli.plan import make_plan
 from experiments.runs.context import RunContext
 from lightning_modules.base import ImageTask
+from lightning_modules.typed_trainer import typed
 
 PLAIN, DEFAULTS, OURS = "plain loop", "Lightning's defaults", "fit"
 #: Goals: milliseconds that ``fit`` adds, and those relative to what Lightning's defaults add.
@@ -127,8 +128,7 @@ def real_fit(folder: Path, steps: int) -> list[float]:
         context = make_context(folder, locks, "--trainer.max_steps", str(steps))
         context.datamodule.planned = context.stages
         record = StepTimes()
-        callbacks: list[Callback] = context.trainer.callbacks  # type: ignore[attr-defined]
-        callbacks.append(record)
+        typed(context.trainer).callbacks.append(record)
         context.trainer.fit(context.model, datamodule=context.datamodule)
         return record.times
 
