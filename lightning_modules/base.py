@@ -13,6 +13,7 @@ from datamodules.stage import Stage
 from lightning_modules.schedule import build_schedule
 from models.layer_groups import (
     LayerGroups,
+    check_groups,
     eval_,
     eval_batch_norm_,
     freeze_,
@@ -139,6 +140,17 @@ class ImageTask(LightningModule):
 
     def set_stage(self, stage: Stage) -> None:
         """Adapts the net to ``stage``, in training and afterwards; by default there is nothing to do."""
+
+    def check_stage(self, stage: Stage) -> None:
+        """Checks that the net has the layer groups that ``stage`` freezes and scales.
+
+        Raises:
+            ValueError: naming the stage.
+        """
+        try:
+            check_groups(len(self._groups()), frozen=stage.frozen, lr_scale=stage.lr_scale)
+        except ValueError as error:
+            raise ValueError(f"stage '{stage.name}': {error}") from error
 
     def begin_stage(self, stage: Stage, steps: int) -> None:
         """Freezes the layer groups that ``stage`` freezes and sets the rates of the next ``configure_optimizers``.

@@ -50,6 +50,17 @@ def frozen_bn_count(groups: int, frozen_bn: bool | Literal["all", "encoder"]) ->
     return groups - 1 if frozen_bn else 0
 
 
+def check_groups(groups: int, *, frozen: int | Literal["encoder", "body"], lr_scale: Sequence[float] | None) -> None:
+    """Checks that a net with ``groups`` layer groups can be trained with ``frozen`` and ``lr_scale``.
+
+    Raises:
+        ValueError: if no group would be trained, or ``lr_scale`` does not have one factor for each group.
+    """
+    frozen_count(groups, frozen)
+    if lr_scale is not None and len(lr_scale) != groups:
+        raise ValueError(f"lr_scale has {len(lr_scale)} factors and the net {groups} layer groups: one for each")
+
+
 def freeze_(groups: Sequence[Sequence[nn.Module]], count: int) -> None:
     """Freezes the parameters of the first ``count`` groups and unfreezes all others, in place."""
     for number, group in enumerate(groups):
@@ -87,9 +98,8 @@ def param_groups(
     Raises:
         ValueError: if ``lr_scale`` does not have one factor for each group.
     """
-    scales = [1.0] * len(groups) if lr_scale is None else list(lr_scale)
-    if len(scales) != len(groups):
-        raise ValueError(f"lr_scale has {len(scales)} factors and the net {len(groups)} layer groups: one for each")
+    check_groups(len(groups), frozen=0, lr_scale=lr_scale)
+    scales = [1.0] * len(groups) if lr_scale is None else lr_scale
     param_dicts = []
     for number, (group, scale) in enumerate(zip(groups, scales, strict=True)):
         params = [p for module in group for p in module.parameters() if p.requires_grad]

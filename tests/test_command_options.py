@@ -111,6 +111,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--trainer.logger", "[3]"], "trainer.logger: expected a class of the kind Logger"),
         (["--model", "x"], "model: expected settings in braces, or an existing YAML file, not 'x'"),
         (["--data.on_bad", "skp"], "data.on_bad: expected 'error' or 'skip' or null, not 'skp'"),
+        (["--stages.1.frozen", "9"], "stage 'large': frozen=9 leaves nothing to train: the net has 2 layer groups"),
+        (["--stages.1.lr_scale", "[1, 2, 3]"], "stage 'large': lr_scale has 3 factors and the net 2 layer groups"),
+        (["lr-find", "--stages.0.frozen", "9"], "stage 'small': frozen=9 leaves nothing to train"),
         (["lr-find", "--steps", "0"], "--steps must be at least 2, not 0"),
         (
             ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val_loss"],

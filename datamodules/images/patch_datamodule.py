@@ -59,7 +59,7 @@ class PatchDataModule(FileDataModule):
         super().__init__(**options)
         if side != "patch" and side < 1:
             raise ValueError(f"side must be at least 1, or 'patch', not {side}")
-        if crops < 1 or (val_size or 1) < 1:
+        if crops < 1 or (val_size is not None and val_size < 1):
             raise ValueError(f"crops and val_size must be at least 1, not {crops} and {val_size}")
         self._side, self._val_share = side, val_share
         self._crops, self._val_size, self._small = crops, val_size, small

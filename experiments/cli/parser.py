@@ -153,6 +153,8 @@ class DarkroomCLI(LightningCLI):
         with constructor_errors():
             for stage in (*self.stages, self.stage):
                 self.model.set_stage(stage)
+                if checkpoint is None or self._trains:
+                    self.model.check_stage(stage)
         self.spec.check_data(self.model, self.datamodule)
         if checkpoint is None and config.init_from is not None:
             weights = read_initial_weights(config.init_from, self.plan.task_name)
