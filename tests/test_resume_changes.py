@@ -60,8 +60,18 @@ def test_the_printed_command_trains_what_a_limit_left(
 
 def test_the_printed_command_lifts_a_limit_of_time(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     assert tiny.run("--trainer.max_time", "00:00:00:00") == 0
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  train on")]
-    assert line.endswith("--trainer.max_time null")
+    reason, command = capsys.readouterr().out.splitlines()[-2:]
+    assert reason.endswith("without a step: nothing was saved. Without the limit of time:")
+    assert command.endswith("--trainer.max_time null")
+
+
+def test_a_timer_is_a_callback_of_configurations(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    timer = ("--trainer.callbacks+=Timer", "--trainer.callbacks.duration=00:00:00:00")
+    assert tiny.run("--name", "a", *timer) == 0
+    config = yaml.safe_load((tiny.folder("a") / "config.yaml").read_text())
+    assert config["trainer"]["callbacks"][0]["init_args"]["interval"] == "step"
+    assert not (tiny.folder("a") / "checkpoints/last.ckpt").exists()
+    assert "without a step: nothing was saved. Without the limit of time" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("limit", [["--trainer.max_epochs", "1"], ["--trainer.max_steps", "2"]])

@@ -20,7 +20,7 @@ from experiments.cli.loggers import add_logger_defaults, set_log_folders
 from experiments.cli.parser_errors import describe_parser_error
 from experiments.cli.plan import Plan
 from experiments.cli.precision import adapt_precision
-from experiments.cli.settings import disable_pretrained
+from experiments.cli.settings import disable_pretrained, replace_enums
 from experiments.cli.signals import is_first_rank
 from experiments.cli.trainer import TRAINER_DEFAULTS, RunTrainer, add_plugins, check_launcher, command_settings
 from experiments.cli.trust import check_config, import_policy
@@ -112,7 +112,7 @@ class DarkroomCLI(LightningCLI):
             UsageError: for a key that does not exist, a value of the wrong type, or code that is not trusted.
         """
         try:
-            self.config = parser.parse_args(args)
+            self.config = replace_enums(parser.parse_args(args))
         except ArgumentError as error:
             known = [*parser.get_defaults().keys(), *(option.lstrip("-") for option in OPTIONS)]
             raise UsageError(describe_parser_error(error, known=known)) from error

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,21 @@ def plain_values(text: str) -> Settings:
     """Parses a complete configuration written as YAML."""
     settings: Settings = get_loader("yaml")(text)
     return settings
+
+
+def replace_enums(value: Any) -> Any:
+    """Replaces members of enumerations of strings by strings, in place where possible, so that YAML can hold them.
+
+    Lightning's ``Timer`` has such a default.
+    """
+    if isinstance(value, Namespace | dict):
+        items = vars(value) if isinstance(value, Namespace) else value
+        items.update({key: replace_enums(item) for key, item in items.items()})
+    elif isinstance(value, list):
+        value[:] = [replace_enums(item) for item in value]
+    elif isinstance(value, str) and isinstance(value, Enum):
+        return str(value.value)
+    return value
 
 
 def merge_settings(sources: Sequence[Settings]) -> Settings:

@@ -21,6 +21,11 @@ def summarize(context: RunContext, *, seconds: float) -> str:
         return f"fast_dev_run completed in {duration(seconds)}; nothing was logged or saved"
     checkpoint = next(callback for callback in typed(context.trainer).callbacks if isinstance(callback, RunCheckpoint))
     file = checkpoint.best if checkpoint.best.exists() else checkpoint.last
+    if not file.exists():
+        return (
+            f"\nended after {duration(seconds)} without a step: nothing was saved. Without the limit of time:\n"
+            f"  {_lifted_command(context)}"
+        )
     paths = {name: str(relative_to_here(path)) for name, path in _paths(context, file).items()}
     width = max(map(len, paths))
     styles = context.model.styles
@@ -69,7 +74,7 @@ def nothing_to_resume(context: RunContext, checkpoint: LoadedCheckpoint) -> str:
         best = context.folder.checkpoints / "best.ckpt"
         return (
             f"{folder} is complete, all {done} epochs are trained: there is nothing to resume. Add a stage, or start a "
-            f"new run from its weights with --init_from {relative_to_here(best)}"
+            f"new run from its weights with --init_from {shlex.quote(str(relative_to_here(best)))}"
         )
     options = " ".join(_without_limits(context))
     return (
@@ -96,6 +101,11 @@ def _continue_command(context: RunContext, checkpoint: str) -> str:
     if context.trainer.current_epoch >= stage_ends(context.stages)[-1]:
         config = str(relative_to_here(context.folder.config))
         return _command(context, "--config", config, "--init_from", checkpoint)
+    return _lifted_command(context)
+
+
+def _lifted_command(context: RunContext) -> str:
+    """The command that resumes the run, or starts it again if nothing was saved, without the trainer's limits."""
     return shlex.join([*shlex.split(resume_command(context)), *_without_limits(context)])
 
 
