@@ -100,5 +100,6 @@ def test_person_labels_trains_accepts_and_corrects(tmp_path: Path) -> None:
         assert tab.problems() == []
         click(tab, "#quit")
         assert run.finish() == 0
-    for word in ("--recipe label", "predict", "export"):
+    for word in ("--recipe label", "export"):
         assert word in run.said
+    assert "predict the other images" not in run.said  # all are done
