@@ -25,8 +25,8 @@ class UNet(nn.Module):
         pretrained: ``"none"``, ``"auto"``, ``"imagenet"`` or the path of a file (``models/weights/pretrained.py``).
         widths: channels of the decoder blocks, the deepest first; the last value is used for all further blocks.
         image_width: channels of the skip connection from the image; 0 leaves it out.
-        checkpointing: whether the backward pass computes encoder and decoder again: a third of the memory for
-            activations, for a third more time (``models/checkpointing.py``). The results are the same.
+        checkpointing: whether the backward pass computes encoder and decoder again (``models/checkpointing.py``): less
+            than 0.4 of the activations are kept, for the time of one more forward pass. The results are the same.
 
     Attributes:
         weights_origin: where the weights of the encoder came from, for reports.
