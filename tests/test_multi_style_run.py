@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -134,6 +135,10 @@ def test_new_painting_keeps_the_body_in_the_first_stage(trained: Path, capsys: p
     assert not any(torch.equal(last[name], before[name]) for name in body)
     assert first["net.down.0.1.weight"].shape == (2, 4)
     assert not torch.equal(first["net.down.0.1.weight"][1], before["net.down.0.1.weight"][2])
+    # a list of images is saved as a list, and a resumed run finds them
+    saved = yaml.safe_load(Path("runs/style/new/config.yaml").read_text())
+    assert saved["data"]["init_args"]["style_image"] == ["new.png", "paintings/wave.png"]
+    assert main([*TASK, "--resume=runs/style/new", f"--stages=[{BODY}, {ALL}, {ALL}]"]) == 0
 
 
 def test_plain_network_is_refused_for_several_paintings(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

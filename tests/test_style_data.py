@@ -12,6 +12,7 @@ from datamodules.images.style import StyleDataModule
 from datamodules.images.style_images import read_style
 from datamodules.loading.sampler import Key
 from datamodules.stage import Stage
+from models.style.style_resnet import StyleResnet
 from tests.helpers.tiny_images import noise, pixels, save, save_images
 
 STAGE = Stage(name="all", size=16, batch_size=2, epochs=1, lr=1e-3)
@@ -64,6 +65,23 @@ def test_images_are_flipped_horizontally_only(tmp_path: Path) -> None:
     drawn = {pixels(augmented[Key(epoch, 0)]["content"]).tobytes() for epoch in range(20)}
     assert drawn == {shown.tobytes(), shown[:, ::-1].tobytes()}
     assert {pixels(plain[Key(epoch, 0)]["content"]).tobytes() for epoch in range(9)} == {shown.tobytes()}
+
+
+@pytest.mark.parametrize("color", [0, 117, 255])
+def test_patches_of_one_color_have_finite_gradients(tmp_path: Path, color: int) -> None:
+    for number in range(4):
+        save(tmp_path / f"images/{number}.png", np.full((40, 60 + number, 3), color, np.uint8))
+    data = module(tmp_path, val_share=0.5, style_image=save(tmp_path / "p.png", noise(77, 80, 120)))
+    first, again, held_out = data.train_set(STAGE)[Key(0, 0)], data.train_set(STAGE)[Key(0, 0)], data.val_set(STAGE)
+    torch.testing.assert_close(first["content"], again["content"], rtol=0, atol=0)
+    assert np.array_equal(pixels(first["content"]), np.full((16, 16, 3), color))
+    assert 0 <= first["content"].min() < first["content"].max() <= 1
+    assert len(held_out[Key(0, 0)]["content"].unique()) == 1
+    torch.manual_seed(0)
+    net = StyleResnet(width=8, blocks=5, norm="instance", border="layers")
+    net(first["content"][None]).square().mean().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in net.parameters() if parameter.grad is not None)
+    assert max(float(parameter.grad.abs().max()) for parameter in net.parameters() if parameter.grad is not None) < 10
 
 
 def test_validation_and_test_use_the_center_crop(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from datamodules.stage import Stage
 
 _SMALLEST = 32  # the deepest layer of the style loss has a sixteenth of this side: two positions per side
 
+_GRAY_LEVEL = 1 / 255
+
 
 class StyleDataModule(PatchDataModule):
     """Patches of any folder of images, and one or several style images.
@@ -48,7 +50,7 @@ class StyleDataModule(PatchDataModule):
     def __init__(
         self,
         *,
-        style_image: Path | Sequence[Path] | None = None,
+        style_image: Sequence[str | Path] | str | Path | None = None,
         style_names: Sequence[str] | None = None,
         style_size: int = 256,
         style_crop: bool = False,
@@ -152,6 +154,9 @@ class StyleDataModule(PatchDataModule):
 class ContentDataset(Dataset[dict[str, Any]]):
     """Samples of ``StyleBatch``: ``content`` (3, S, S) float32 in [0, 1], ``style``, and ``name``.
 
+    Random patches of a single color get noise of one gray level, as before they were rounded to 8 bits. Each instance
+    norm divides by the standard deviation of its input, so that the gradient overflows where that is 0 in all layers.
+
     Args:
         cropper: crops the patches.
         styles: number of styles.
@@ -170,10 +175,7 @@ class ContentDataset(Dataset[dict[str, Any]]):
 
     def style(self, key: Key) -> int:
         """Index of the style of one patch."""
-        if not self._random:
-            return key.index % self._styles
-        # Not the random numbers of the crop, whose generator has the same seed.
-        return int(np.random.default_rng((self._cropper.seed(key), 1)).integers(self._styles))
+        return int(self._generator(key, 1).integers(self._styles)) if self._random else key.index % self._styles
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Returns one patch of one epoch.
@@ -182,4 +184,11 @@ class ContentDataset(Dataset[dict[str, Any]]):
             DataError: if the file was removed, changed or damaged since it was checked.
         """
         content = image_tensor(self._cropper.crop(key))
+        if self._random and content.std() < _GRAY_LEVEL / 2:
+            noise = self._generator(key, 2).random(tuple(content.shape), dtype=np.float32) - 0.5
+            content = (content + _GRAY_LEVEL * torch.from_numpy(noise)).clamp(0, 1)
         return {"content": content, "style": self.style(key), "name": self._cropper.name(key)}
+
+    def _generator(self, key: Key, purpose: int) -> np.random.Generator:
+        """Random numbers of one patch of one epoch, other ones than those of its crop."""
+        return np.random.default_rng((self._cropper.seed(key), purpose))
