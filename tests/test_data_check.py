@@ -163,6 +163,15 @@ def test_files_with_other_suffixes_are_counted(tmp_path: Path, capsys: pytest.Ca
     assert "left out, no images by their suffix: 2 (images/more.tga, masks/more.psd)" in capsys.readouterr().out
 
 
+def test_the_same_files_below_another_root(tmp_path: Path) -> None:
+    root = folders(tmp_path / "d", count=4)
+    prepared(root, tmp_path / "c")
+    (tmp_path / "other").mkdir()
+    outside = {"image_dir": str(root / "images"), "mask_dir": str(root / "masks")}
+    data = prepared(tmp_path / "other", tmp_path / "c", **outside)
+    assert data.val_set(STAGE)[Key(0, 0)]["name"].startswith("../d/images/")
+
+
 def test_12_bits_in_16_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = folders(tmp_path / "d", count=4)
     for path in (root / "images").iterdir():

@@ -57,7 +57,9 @@ def check_once(
     path = result_path(results, files, about=about)
     check = stored_result(read_result(path))
     # A stored result is not used if there are problems: all are then found again and reported together.
-    if check is not None and not index.problems and (on_bad == "skip" or not check.bad):
+    # The same files have other names below another root.
+    named = check is not None and all(pair.name in check.shapes or pair.name in check.bad for pair in index.pairs)
+    if check is not None and named and not index.problems and (on_bad == "skip" or not check.bad):
         return check, None
     start = time.monotonic()
     check = check_pairs(
