@@ -41,6 +41,16 @@ class Standing(Dataset[int]):
         return index
 
 
+class Tensors(Dataset[Tensor]):
+    """Small images."""
+
+    def __len__(self) -> int:
+        return 9
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.full((3, 8, 8), float(index))
+
+
 def test_loader_gives_up_soon_after_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "_STOPPING", 1.0)
     batches = iter(WatchedLoader(Standing(), batch_size=1, num_workers=1, timeout=3600))
@@ -51,6 +61,19 @@ def test_loader_gives_up_soon_after_the_request(monkeypatch: pytest.MonkeyPatch)
             next(batches)
     finally:
         STOP_REQUESTED.clear()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems hand batches over in another way")
+def test_loader_gives_up_if_its_process_stops_before_the_memory_of_a_batch_is_fetched() -> None:
+    """The batch is in the queue, but only as the address of the process that holds it."""
+    batches: Any = iter(WatchedLoader(Tensors(), batch_size=1, num_workers=1, timeout=1))
+    deadline = time.monotonic() + 60
+    while not batches._worker_result_queue._reader.poll():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(batches._workers[0].pid, signal.SIGSTOP)
+    with pytest.raises(LoaderTimeoutError, match="returned nothing for 1 s"):
+        list(batches)
 
 
 def stand_still_after(step: int, patch: pytest.MonkeyPatch) -> None:

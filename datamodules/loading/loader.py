@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from math import inf
-from threading import Event
-from time import monotonic
+from threading import Event, Thread
+from time import monotonic, sleep
 from typing import Any, Literal, Protocol, runtime_checkable
+from weakref import ref
 
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
@@ -52,24 +53,40 @@ class WatchedLoader(DataLoader[Any]):
 class _WatchedIterator(_MultiProcessingDataLoaderIter):
     def __init__(self, loader: WatchedLoader) -> None:
         self._batches, self._advice = loader.batch_sampler or (), loader.advice
+        self._start: float | None = None  # of the wait for a batch
+        self._stopping: float | None = None  # when this wait first met STOP_REQUESTED
         super().__init__(loader)
+        Thread(target=_kill_stuck, args=(ref(self),), daemon=True, name="loader").start()
 
     def _get_data(self) -> Any:
         """As torch's method, which cannot be told to wait less."""
-        start = monotonic()
-        stopping: float | None = None
-        while True:
-            arrived, data = self._try_get_data(_POLL)  # type: ignore[no-untyped-call]
-            if arrived:
-                return data
-            if self._pin_memory and not self._pin_memory_thread.is_alive():
-                raise RuntimeError("the thread that copies batches into pinned memory has ended")
-            now = monotonic()
-            stopping = (stopping or now) if STOP_REQUESTED.is_set() else None
-            for since, limit in ((start, self._timeout or inf), (stopping, _STOPPING)):
-                if since is not None and now - since >= limit:
+        self._start, self._stopping = monotonic(), None
+        try:
+            while True:
+                arrived, data = self._try_get_data(_POLL)  # type: ignore[no-untyped-call]
+                if arrived:
+                    return data
+                if self._pin_memory and not self._pin_memory_thread.is_alive():
+                    raise RuntimeError("the thread that copies batches into pinned memory has ended")
+                if limit := self.passed_limit():
                     kill_workers()  # they may wait for a file server without end
                     raise LoaderTimeoutError(self._missing(limit))
+        except (OSError, EOFError, RuntimeError) as error:  # of a connection to a process that _kill_stuck has killed
+            if isinstance(error, LoaderTimeoutError) or not (limit := self.passed_limit()):
+                raise
+            kill_workers()  # those that are left
+            raise LoaderTimeoutError(self._missing(limit)) from None
+        finally:
+            self._start = None
+
+    def passed_limit(self, *, grace: float = 0.0) -> float | None:
+        """The limit in seconds that the wait for a batch has passed by ``grace`` seconds; ``None`` if it has not."""
+        start, now = self._start, monotonic()
+        if start is None:
+            return None
+        self._stopping = (self._stopping or now) if STOP_REQUESTED.is_set() else None
+        limits = ((start, self._timeout or inf), (self._stopping, _STOPPING))
+        return next((limit for since, limit in limits if since is not None and now - since >= limit + grace), None)
 
     def _missing(self, seconds: float) -> str:
         keys = next(islice(self._batches, self._rcvd_idx, None), [])
@@ -79,6 +96,20 @@ class _WatchedIterator(_MultiProcessingDataLoaderIter):
             f"the loader processes returned nothing for {seconds:g} s. The batch that is missing has the files "
             f"{', '.join(names)}: {self._advice}"
         )
+
+
+def _kill_stuck(reference: "ref[_WatchedIterator]") -> None:
+    """Kills the loader processes if the limit has passed and the wait has not ended by itself.
+
+    A batch that has arrived consists of handles: the memory behind them is fetched from the loader process, without a
+    limit of time. If that process stands still, its death ends the wait.
+    """
+    while (iterator := reference()) is not None:
+        if iterator.passed_limit(grace=3 * _POLL):
+            kill_workers()
+            return
+        del iterator
+        sleep(_POLL)
 
 
 class ResumableLoader(WatchedLoader):

@@ -8,7 +8,7 @@ import signal
 import sys
 from functools import cache
 from multiprocessing.connection import wait
-from threading import Thread, current_thread
+from threading import Thread, current_thread, main_thread
 
 import cv2
 
@@ -44,7 +44,8 @@ def kill_workers_at_exit() -> None:
 def kill_workers() -> None:
     """Kills the workers of this process."""
     workers = [process for process in multiprocessing.active_children() if process.daemon]
-    if workers and hasattr(signal, "SIGCHLD"):
+    # Only the main thread may set a handler; it is interrupted by torch's if another thread calls this function.
+    if workers and hasattr(signal, "SIGCHLD") and current_thread() is main_thread():
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would raise an error for each
     for worker in workers:
         worker.kill()
