@@ -110,6 +110,7 @@ def test_nets_lists_the_styles_of_a_network(
     Path("styles.yaml").write_text("[{name: wave, title: The Great Wave, painter: Hokusai, year: 1831, license: CC0}]")
     words = ["--name=three", "--summary=three styles", "--data=noise", "--license=MIT", "--trained=none", "--time=0 s"]
     assert pack([str(RUN), *words, "--out=own", "--styles=styles.yaml"]) == 0
+    assert "--task style predict --net three --style wave IMAGES" in capsys.readouterr().out
     assert main(["nets"]) == 0
     printed = capsys.readouterr().out
     assert "style    wave: The Great Wave, Hokusai, 1831 (license: CC0)" in printed

@@ -150,6 +150,7 @@ def pack(options: argparse.Namespace, test_words: Sequence[str]) -> int:
     print(f"{relative_to_here(weights)}  {len(content) / 1e6:.1f} MB, {shown}; its card is {card.name}")
     found = any(network.path.resolve() == weights.resolve() for network in list_networks())
     use = ["--net", options.name] if found else ["--ckpt_path", str(relative_to_here(weights))]
+    use += ["--style", str(styles[0]["name"])] if styles else []
     print(f"use it: {documented_program()} --task {task} predict {shlex.join(use)} IMAGES")
     return 0
 
