@@ -120,4 +120,6 @@ def test_the_networks_of_this_version_are_small_and_have_their_cards() -> None:
     for network in list_networks():
         assert network.path.stat().st_size < 4e6
         assert network.scores
-        assert darkroom.load(network.name, device="cpu").task == network.task
+        styles = [str(style["name"]) for style in network.styles]
+        for style in styles or [None]:
+            assert darkroom.load(network.name, style=style, device="cpu").task == network.task
