@@ -50,10 +50,11 @@ class Judge:
 
     def __init__(self, weights: Path) -> None:
         self._features = torchvision.models.vgg16(weights=None).features[: LAYERS[-1] + 1].eval()
-        state = torch.load(weights, weights_only=True)
-        self._features.load_state_dict(
-            {name.removeprefix("features."): tensor for name, tensor in state.items()}, strict=False
-        )
+        state = {
+            name.removeprefix("features."): tensor for name, tensor in torch.load(weights, weights_only=True).items()
+        }
+        # Strict, so that no layer stays random; the file also has layers that are not used.
+        self._features.load_state_dict({name: state[name] for name in self._features.state_dict()}, strict=True)
 
     @torch.no_grad()
     def features(self, image: Image.Image) -> list[Tensor]:
