@@ -65,17 +65,20 @@ def set_log_folders(trainer: Namespace, folder: Path) -> None:
     """
     loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
     for logger in loggers:
-        place = logger.init_args.get("save_dir") if isinstance(logger, Namespace) and "init_args" in logger else None
+        if not isinstance(logger, Namespace) or "init_args" not in logger:
+            continue
+        given = logger.init_args
+        place = given.get("save_dir")
         if isinstance(place, str | Path) and Path(place).parts[:1] == (RUN_FOLDER,):
             own = folder.joinpath(*Path(place).parts[1:])
-            logger.init_args.save_dir = str(own)
-            if "tracking_uri" in logger.init_args and not logger.init_args.tracking_uri:
+            given.save_dir = str(own)
+            if "tracking_uri" in given and not given.tracking_uri:
                 folder.mkdir(parents=True, exist_ok=True)
-                logger.init_args.tracking_uri = f"sqlite:///{(folder / 'mlflow.db').as_posix()}"
-                logger.init_args.artifact_location = logger.init_args.artifact_location or own.absolute().as_uri()
-        if isinstance(logger, Namespace) and logger.get("init_args", {}).get("flush_logs_every_n_steps", 1) < 1:
+                given.tracking_uri = f"sqlite:///{(folder / 'mlflow.db').as_posix()}"
+                given.artifact_location = given.artifact_location or own.absolute().as_uri()
+        if given.get("flush_logs_every_n_steps", 1) < 1:
             raise UsageError("trainer.logger: flush_logs_every_n_steps must be at least 1")
-        uri = logger.init_args.get("tracking_uri") if isinstance(logger, Namespace) and "init_args" in logger else None
+        uri = given.get("tracking_uri")
         if uri and (uri.startswith("file:") or not _SCHEME.match(uri)):
             raise UsageError(
                 f"trainer.logger: MLflow cannot write metrics with nested names into a folder ('{uri}'): name a server "
