@@ -1,7 +1,11 @@
 """Which package may import which, read from the source with ``ast``."""
 
 import ast
+import configparser
+import re
+import sys
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -51,6 +55,36 @@ def test_models_import_torch_and_torchvision_only() -> None:
         for name in imported_modules(path)
         if name.split(".")[0] in outside
     ]
+    assert not wrong, "\n".join(wrong)
+
+
+def required_distributions() -> set[str]:
+    """What `pip install -e '.[dev]'` brings: normalized names."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    lines = config["options"]["install_requires"] + config["options.extras_require"]["dev"]
+    names = (re.match(r"[\w.-]+", line.strip()) for line in lines.splitlines())
+    return {re.sub(r"[-_.]+", "-", name[0]).lower() for name in names if name}
+
+
+def test_imports_outside_functions_are_required() -> None:
+    """pytest imports every module for its doctests, also where no further extra is installed."""
+    required, installed = required_distributions(), packages_distributions()
+    wrong = []
+    for path in sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py")):
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(statement, ast.Import):
+                names = [alias.name for alias in statement.names]
+            elif isinstance(statement, ast.ImportFrom):
+                names = [statement.module or ""]
+            else:
+                continue
+            for root in {name.split(".")[0] for name in names} - sys.stdlib_module_names - set(PACKAGES) - {"tests"}:
+                distributions = {re.sub(r"[-_.]+", "-", name).lower() for name in installed.get(root, [])}
+                if not distributions & required:
+                    wrong.append(
+                        f"{path.relative_to(ROOT)} imports {root}, which neither Darkroom nor its dev extra needs"
+                    )
     assert not wrong, "\n".join(wrong)
 
 
