@@ -1,22 +1,37 @@
 """Writing of results: complete files only, and one kind of error for a full disk or a read-only folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 from PIL import Image
 
 from callbacks.errors import OutputError
 from datamodules.io.atomic_file import atomic_path
 
-#: zlib's level for PNG. Twice as fast as Pillow's 6, and within 10 % of its size for cutouts and masks of 1918 x 1280.
+#: zlib's level for PNG. Twice as fast as Pillow's 6, and within 10 % of its size.
 PNG_LEVEL = 4
-#: The same for cutouts, which have four channels: twice as fast as 4, files are 9 % larger.
-_RGBA_LEVEL = 1
+# OpenCV's settings. Pillow tries all filters of PNG for every row, which takes most of its time.
+# Masks are runs of equal values: a sixth of the time of Pillow at level 4, and files of three quarters of the size.
+_MASK = (
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE),
+)
+# Cut-outs: 0.6 of the time of Pillow at level 1, files are 7 % larger.
+_RGBA = (
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB),
+)
+_JPEG = (
+    *(cv2.IMWRITE_JPEG_QUALITY, 95),
+    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+)
 
 
 @contextmanager
@@ -66,12 +81,18 @@ def save_png(
     Raises:
         OutputError: if the file cannot be written.
     """
-    image = Image.fromarray(pixels)
-    if palette is not None:
-        image.putpalette(palette.tobytes())
-    buffer = BytesIO()
-    image.save(buffer, "PNG", compress_level=_RGBA_LEVEL if image.mode == "RGBA" else PNG_LEVEL)
-    _write(target, buffer)
+    if pixels.dtype == np.uint8 and palette is None and pixels.ndim == 2:
+        content = _encode(".png", pixels, _MASK)
+    elif pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 4:
+        content = _encode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA), _RGBA)
+    else:
+        image = Image.fromarray(pixels)
+        if palette is not None:
+            image.putpalette(palette.tobytes())
+        buffer = BytesIO()
+        image.save(buffer, "PNG", compress_level=PNG_LEVEL)
+        content = buffer.getbuffer()
+    _write(target, content)
 
 
 def save_jpeg(target: Path, pixels: NDArray[np.uint8]) -> None:
@@ -80,11 +101,16 @@ def save_jpeg(target: Path, pixels: NDArray[np.uint8]) -> None:
     Raises:
         OutputError: if the file cannot be written.
     """
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=95, subsampling=0)
-    _write(target, buffer)
+    _write(target, _encode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _JPEG))
 
 
-def _write(target: Path, content: BytesIO) -> None:
+def _encode(suffix: str, pixels: MatLike, settings: Sequence[int]) -> memoryview:
+    done, content = cv2.imencode(suffix, pixels, settings)
+    if not done:
+        raise RuntimeError(f"OpenCV could not encode a {suffix[1:].upper()}")
+    return content.data
+
+
+def _write(target: Path, content: memoryview) -> None:
     with output_file(target) as file:
-        file.write(content.getvalue())
+        file.write(content)

@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("lightning_modules", "datamodules", "models", "callbacks", "experiments")
-# What every package may import: the data types, and one way to write a file.
-SHARED = {"datamodules.batches", "datamodules.stage", "datamodules.io.atomic_file"}
+# What every package may import: the data types, the error for data that cannot be used, and one way to write a file.
+SHARED = {"datamodules.batches", "datamodules.stage", "datamodules.errors", "datamodules.io.atomic_file"}
 ALLOWED = {
     "models": {"models"},
     "datamodules": {"datamodules"},

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from callbacks.prediction.foreground import foreground_colors
 from callbacks.prediction.matting import (
     argmax_classes,
     composite,
     draw_overlay,
-    foreground_colors,
     make_cutout,
     resize_probability,
     resize_to_cover,
@@ -178,3 +178,23 @@ def test_overlay_of_several_classes_mixes_each_pixel_with_its_color() -> None:
     inside = np.isin(np.arange(60), [18, 19, 20, 21, 38, 39, 40, 41], invert=True)
     np.testing.assert_allclose(shown[:, inside], (0.6 * image + 0.4 * colors[classes])[:, inside], atol=0.51)
     np.testing.assert_array_equal(shown[:, 19:21], colors[classes][:, 19:21])  # the line between two classes
+
+
+def test_colors_are_estimated_at_every_edge_and_only_there() -> None:
+    """Forte's formula on the whole image at once, for an object with a hole, wider than two windows, and two spots."""
+    image = np.random.default_rng(0).integers(0, 256, (200, 500, 3), np.uint8)
+    alpha = np.zeros((200, 500), np.float32)
+    alpha[30:170, 40:300] = 1
+    alpha[90:100, 120:140] = 0.3
+    alpha[2:4, 2:4] = alpha[196:198, 494:498] = 0.7
+    share, window = alpha[..., None], (49, 49)
+    weight = cv2.blur(alpha, window)[..., None]
+    front = cv2.blur(image * share, window) / (weight + 1e-5)
+    back = cv2.blur(image * (1 - share), window) / (1 - weight + 1e-5)
+    front += share * (image - share * front - (1 - share) * back)
+    expected = np.where(share == 1, image, front).clip(0, 255)
+    found = foreground_colors(image, alpha)
+    near = weight[..., 0] > 1e-6
+    assert np.abs(found - expected)[near].max() <= 0.51
+    assert not found[:, 360:390].any()
+    np.testing.assert_array_equal(found[alpha == 1], image[alpha == 1])

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,10 +16,12 @@ from PIL import Image
 from torch import Tensor
 
 from callbacks.errors import OutputError
-from callbacks.output_file import output_file, save_png
+from callbacks.output_file import output_file, save_jpeg, save_png
 from callbacks.prediction.segmentation import SegmentationFiles
 from callbacks.prediction.writer import PredictionWriter, SourceImage, Table
 from datamodules.batches import PredictBatch
+from datamodules.errors import DataError
+from datamodules.io.image import read_image
 from datamodules.io.rle import encode_rle
 from datamodules.prediction.datamodule import PredictDataModule, PredictDataset
 from datamodules.prediction.image_list import Listed
@@ -187,6 +190,15 @@ def test_rotated_image_gets_an_upright_mask(tmp_path: Path) -> None:
     assert np.asarray(Image.open(tmp_path / "out/cutout/side.png"))[5, 12, 0] > 240
 
 
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 3), (9, 7, 4), (1, 1), (2, 3, 4)])
+def test_every_reader_gets_the_pixels_that_were_saved(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    save_png(tmp_path / "x.png", pixels)
+    with Image.open(tmp_path / "x.png") as image:
+        assert image.mode == {2: "L", 3: {3: "RGB", 4: "RGBA"}.get(shape[-1])}[len(shape)]
+        np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
 def test_full_disk_keeps_the_previous_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "mask.png"
     save_png(target, np.zeros((4, 4), np.uint8))
@@ -228,3 +240,24 @@ def test_failed_write_stops_the_run_and_removes_the_partial_table(tmp_path: Path
     with pytest.raises(OutputError, match=r"mask/one\.png could not be written"):
         predict(writer, prepared(images))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mask"]
+
+
+def test_image_that_changes_after_it_was_read_is_a_problem(tmp_path: Path, images: list[Path]) -> None:
+    def gone(path: Path) -> NDArray[np.uint8]:
+        if path.stem == "one":
+            raise DataError(f"{path}: cannot be read: No such file or directory")
+        return read_image(path)
+
+    writer = PredictionWriter(files=files(tmp_path / "out", "mask", "overlay", read=gone))
+    predict(writer, prepared(images, keep=False))
+    assert writer.written == 1
+    assert [Path(problem.partition(":")[0]).name for problem in writer.problems] == ["one.png", "two.png"]
+    assert {path.name for path in (tmp_path / "out").rglob("*.*")} == {"three.png", "three.jpg"}
+
+
+def test_jpegs_are_those_of_pillow(tmp_path: Path) -> None:
+    pixels = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8), (120, 90))
+    save_jpeg(tmp_path / "x.jpg", np.asarray(pixels, np.uint8))
+    Image.fromarray(pixels).save(tmp_path / "y.jpg", quality=95, subsampling=0)
+    ours, theirs = (np.asarray(Image.open(tmp_path / name)).astype(int) for name in ("x.jpg", "y.jpg"))
+    assert abs(ours - theirs).max() <= 2

@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from callbacks.prediction.foreground import bounding_box, foreground_colors
 from models.segmentation.blocks import resize_probs
 
 Floats = NDArray[np.float32]
@@ -14,7 +15,6 @@ Bytes = NDArray[np.uint8]
 EDGE_WIDTH = 2.0
 # Opacity of a class color: visible on an object of the same color, and transparent enough to see the object.
 TINT = 0.4
-_STRIP = 128  # rows
 
 
 def resize_probability(prob: Floats, size: tuple[int, int]) -> Floats:
@@ -72,8 +72,10 @@ def soft_alpha(prob: Floats, *, magnification: float, threshold: float = 0.5) ->
         (H, W) in [0, 1]; 0.5 exactly where ``prob`` is ``threshold``.
     """
     gain = max(magnification / EDGE_WIDTH, 1.0)
-    stretched = (prob - np.float32(threshold)) * np.float32(gain) + np.float32(0.5)
-    return np.asarray(stretched.clip(0, 1), np.float32)
+    stretched = prob - np.float32(threshold)
+    stretched *= np.float32(gain)
+    stretched += np.float32(0.5)
+    return np.clip(stretched, 0, 1, out=stretched)
 
 
 def follow_mask(alpha: Floats, before: NDArray[np.bool_], after: NDArray[np.bool_], *, margin: float) -> Floats:
@@ -95,59 +97,6 @@ def follow_mask(alpha: Floats, before: NDArray[np.bool_], after: NDArray[np.bool
     return np.asarray(np.where(near, np.where(filled, 1, alpha), 0), np.float32)
 
 
-def foreground_colors(image: Bytes, alpha: Floats, radius: int = 24) -> Bytes:
-    """Removes the color of the old background from partly covered pixels.
-
-    A pixel of the edge is ``alpha * foreground + (1 - alpha) * background``. Both are first estimated as means of the
-    neighborhood weighted by ``alpha``; then the foreground is corrected by the residual (Forte 2021, "Approximate Fast
-    Foreground Colour Estimation", equations 4 to 7). The paper does this twice, with a window of 90 and then 6 pixels,
-    for wide mattes of hair. Edges here are narrow and one pass is enough.
-
-    Args:
-        image: (H, W, 3).
-        alpha: (H, W) in [0, 1].
-        radius: half the side of the window in pixels.
-
-    Returns:
-        (H, W, 3): the image where ``alpha`` is 1, the estimated foreground color where it is smaller, and black
-        farther than ``radius`` from the foreground, where the result is transparent.
-    """
-    rows, columns = _bounding_box(alpha, radius)
-    colors = np.zeros_like(image)
-    for top in range(rows.start, rows.stop, _STRIP):  # arrays that fit in the processor's cache
-        bottom = min(top + _STRIP, rows.stop)
-        around = slice(max(top - radius, rows.start), min(bottom + radius, rows.stop))
-        inner = slice(top - around.start, bottom - around.start)
-        part = _foreground_strip(image[around, columns], alpha[around, columns], inner, radius)
-        colors[top:bottom, columns] = part
-    return colors
-
-
-def _foreground_strip(image: Bytes, alpha: Floats, inner: slice, radius: int) -> Bytes:
-    """The foreground colors of the rows ``inner`` of a strip."""
-    window = (2 * radius + 1, 2 * radius + 1)
-    pixels, single = image.astype(np.float32), np.ascontiguousarray(alpha)
-    share = cv2.merge([single] * 3)
-    weight = cv2.merge([cv2.blur(single, window)[inner]] * 3)
-    covered = cv2.blur(pixels * share, window)[inner]
-    back = (cv2.blur(pixels, window)[inner] - covered) / (1 - weight + 1e-5)
-    front = covered / (weight + 1e-5)
-    pixels, share = pixels[inner], share[inner]
-    front += share * (pixels - share * front - (1 - share) * back)
-    cv2.copyTo(pixels, (single[inner] == 1).view(np.uint8), front)
-    front[weight <= 0] = 0
-    return np.clip(front + 0.5, 0, 255).astype(np.uint8)
-
-
-def _bounding_box(alpha: Floats, radius: int) -> tuple[slice, slice]:
-    """Rows and columns within ``radius`` of any pixel with ``alpha`` above 0; empty slices if there is none."""
-    spans = []
-    for axis, side in ((1, alpha.shape[0]), (0, alpha.shape[1])):
-        found = np.flatnonzero(alpha.max(axis=axis))
-        spans.append(slice(max(found[0] - radius, 0), min(found[-1] + radius + 1, side)) if len(found) else slice(0, 0))
-    return spans[0], spans[1]
-
-
 def make_cutout(image: Bytes, alpha: Floats) -> Bytes:
     """Combines foreground colors and opacity.
 
@@ -158,8 +107,8 @@ def make_cutout(image: Bytes, alpha: Floats) -> Bytes:
     Returns:
         (H, W, 4) RGBA, colors not premultiplied, as PNG stores them.
     """
-    opacity = np.rint(alpha * 255).astype(np.uint8)
-    return np.dstack([foreground_colors(image, alpha), opacity])
+    cutout = cv2.cvtColor(foreground_colors(image, alpha), cv2.COLOR_RGB2RGBA)
+    return np.asarray(cv2.insertChannel(cv2.convertScaleAbs(alpha, alpha=255), cutout, 3), np.uint8)
 
 
 def resize_to_cover(background: Bytes, size: tuple[int, int]) -> Bytes:
@@ -209,15 +158,27 @@ def draw_overlay(image: Bytes, classes: Bytes, colors: Bytes, *, background: int
     Returns:
         (H, W, 3).
     """
-    table = np.zeros((256, 1, 3), np.uint8)
-    table[: len(colors), 0] = colors
-    tint = cv2.applyColorMap(classes, table)
-    mixed = cv2.addWeighted(image, 1 - TINT, tint, TINT, 0)
     # Inside every class; about 2 pixels wide when the whole image fills a screen.
     side = 2 * max(round(max(classes.shape) / 900), 1) + 1
+    if background is None:
+        return _tint(image, classes, colors, side)
+    box = bounding_box((classes != background).view(np.uint8), side)
+    shown = image.copy()
+    mixed = _tint(image[box], classes[box], colors, side)
+    cv2.copyTo(image[box], (classes[box] == background).view(np.uint8), mixed)
+    shown[box] = mixed
+    return shown
+
+
+def _tint(image: Bytes, classes: Bytes, colors: Bytes, side: int) -> Bytes:
+    """Tints an image; borders between classes, found in windows of ``side`` pixels, get the full color."""
+    if not image.size:
+        return image
+    table = np.zeros((256, 1, 3), np.uint8)
+    table[: len(colors), 0] = colors
+    tint = cv2.applyColorMap(np.ascontiguousarray(classes), table)
+    mixed = cv2.addWeighted(image, 1 - TINT, tint, TINT, 0)
     window = np.ones((side, side), np.uint8)
     line = cv2.compare(cv2.dilate(classes, window), cv2.erode(classes, window), cv2.CMP_NE)
     cv2.copyTo(tint, line, mixed)
-    if background is not None:
-        cv2.copyTo(image, (classes == background).view(np.uint8), mixed)
     return np.asarray(mixed, np.uint8)

@@ -54,6 +54,8 @@ class SegmentationFiles:
         run_lengths: encodes a mask as text for the table of all images; ``None`` for no such table.
         draw_coco: draws a polygon as readers of COCO's files do; gives the lines of ``join_coco``.
         draw_labelme: draws a polygon as labelme does; needed for the kind ``labelme``.
+        read: reads the pixels of an image that comes without them, for the kinds in ``NEEDS_IMAGE``: only the images
+            that are being written are in memory then.
         cleaning: how masks are cleaned before they are written; cutouts and composites follow the mask, probabilities
             stay as the network gave them.
     """
@@ -71,11 +73,12 @@ class SegmentationFiles:
         run_lengths: Callable[[NDArray[np.uint8]], str] | None = None,
         draw_coco: Draw | None = None,
         draw_labelme: Draw | None = None,
+        read: Callable[[Path], NDArray[np.uint8]] | None = None,
         cleaning: Cleaning | None = None,
     ) -> None:
         self.folder, self.kinds, self.classes = folder, kinds, classes
         self.background, self.run_lengths = background, run_lengths
-        self.draw_coco, self.draw_labelme = draw_coco, draw_labelme
+        self.draw_coco, self.draw_labelme, self.read = draw_coco, draw_labelme, read
         self.layers = SegmentationLayers(
             classes=classes, colors=colors, threshold=threshold, cutout_classes=cutout_classes, cleaning=cleaning
         )
@@ -86,14 +89,18 @@ class SegmentationFiles:
         Args:
             prediction: (C, S, S) float32 probabilities; or (1, H, W) uint8 class numbers at the image's size (1 for the
                 single class), from which masks and overlays can be written.
-            image: the image. Kinds in ``NEEDS_IMAGE`` need its pixels.
+            image: the image. Kinds in ``NEEDS_IMAGE`` need its pixels, or ``read``.
 
         Returns:
             The line of the table: ``file name,run lengths``, or that of ``coco_line``; or ``None``.
 
         Raises:
             OutputError: if a file cannot be written.
+            DataError: if the image cannot be read; nothing is written then.
         """
+        pixels = image.pixels
+        if pixels is None and self.read is not None and self.kinds & NEEDS_IMAGE:
+            pixels = self.read(Path(image.path))
         segmented = self.layers.segment(prediction, image.size)
         classes = segmented.classes
         if "mask" in self.kinds:
@@ -103,11 +110,11 @@ class SegmentationFiles:
             save_labelme(self._path("labelme", image.name), classes, image, self.classes, self.draw_labelme)
         if "probability" in self.kinds:
             self._probabilities(prediction, image)
-        if image.pixels is not None:
+        if pixels is not None:
             if "overlay" in self.kinds:
-                save_jpeg(self._path("overlay", image.name), self.layers.overlay(segmented, image.pixels))
+                save_jpeg(self._path("overlay", image.name), self.layers.overlay(segmented, pixels))
             if self.kinds & {"cutout", "composite"}:
-                self._cut(self.layers.cutout(segmented, image.pixels), image)
+                self._cut(self.layers.cutout(segmented, pixels), image)
         if self.draw_coco is not None:
             return coco_line(classes, image, self.classes, self.draw_coco)
         return None if self.run_lengths is None else _csv_line(PurePath(image.path).name, self.run_lengths(classes))

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from callbacks.output_file import output_file
 from datamodules.batches import PredictBatch
+from datamodules.errors import DataError
 from datamodules.io.atomic_file import temporary
 from models.gather import gather_objects
 
@@ -53,6 +54,9 @@ class ResultFiles(Protocol):
 
         Returns:
             The line of the image in the table of all images, without line end; ``None`` if there is no table.
+
+        Raises:
+            DataError: if the image cannot be read again.
         """
         ...
 
@@ -171,11 +175,15 @@ class PredictionWriter(Callback):
 
     def _finish_one(self) -> None:
         index, future = self._pending.popleft()
-        line = future.result()
+        self._bar.update()
+        try:
+            line = future.result()
+        except DataError as error:  # the file was read once, and has changed or was removed since
+            self._failed.append((index, str(error)))
+            return
         if self._part is not None and line is not None:
             self._part.write(f"{index},{line}\n")
         self.written += 1
-        self._bar.update()
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Waits until all files are written."""

@@ -73,6 +73,7 @@ def _request(context: RunContext, images: Sequence[Listed], videos: Sequence[Lis
         stage=context.stage,
         trained_stages=stages[: last + 1],
         ranks=trainer.world_size,
+        device=trainer.strategy.root_device.type,
         num_workers=loader_processes(context.datamodule.num_workers, processes=trainer.num_devices),
         timeout=context.datamodule.timeout,
         bits=input_bits(context, [listed.path for listed in images]),

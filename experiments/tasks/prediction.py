@@ -32,6 +32,7 @@ class PredictRequest:
         stage: stage that the checkpoint was saved in.
         trained_stages: stages that the network was trained in, ``stage`` included.
         ranks: number of processes that predict.
+        device: type of the device that the network runs on, such as ``"cpu"``.
         num_workers: number of loader processes of each rank.
         timeout: seconds that the loader processes may take for a batch.
         bits: bits that the values of 16-bit files use.
@@ -45,6 +46,7 @@ class PredictRequest:
     stage: Stage
     trained_stages: Sequence[Stage]
     ranks: int
+    device: str
     num_workers: int
     timeout: float
     bits: int

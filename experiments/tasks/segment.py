@@ -1,6 +1,7 @@
 """Segmentation: figures, options and files of ``predict``."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,14 @@ from jsonargparse import ArgumentParser
 from lightning import Callback
 
 from callbacks.prediction.annotations import join_coco
-from callbacks.prediction.segmentation import NEEDS_IMAGE, SegmentationFiles
+from callbacks.prediction.segmentation import SegmentationFiles
 from callbacks.prediction.writer import Table
 from callbacks.training.channel_statistics import ChannelStatistics
 from callbacks.visualization.masks import palette
 from callbacks.visualization.segmentation import SegmentationFigures
 from datamodules.base import ImageDataModule
 from datamodules.io.bands import BandLayout
+from datamodules.io.image import read_image
 from datamodules.io.rle import encode_rle
 from datamodules.prediction.datamodule import PredictDataModule, ShownBands
 from datamodules.prediction.image_list import Listed
@@ -40,12 +42,13 @@ from experiments.tasks.segment_outputs import (
 from experiments.tasks.segment_videos import finish_videos, read_background
 from experiments.tasks.spec import Link, TaskSpec
 from lightning_modules.segmentation import SegmentationModule
+from models.fold_batch_norm import fold_batch_norm_
 from models.segmentation.encoder import Encoder
 from models.segmentation.ensemble import average_scales
 from models.segmentation.initial_weights import load_initial_
 from models.weights.partial_load import PartialLoad
 
-#: Images of a batch are in memory at their own size too.
+#: On a CPU an image takes as long in a batch as alone, where its files are written sooner.
 _MAX_BATCH = 8
 
 
@@ -162,7 +165,14 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             model.net = average_scales(model.net, options.scales, one_class=len(classes) == 1)
         except ValueError as error:
             raise UsageError(f"--scales: {error}") from error
+        fold_batch_norm_(model.net)
         model.predict_classes = not kinds & {"cutout", "composite", "probability"}
+        bands, images = None, request.images
+        if isinstance(request.data, FolderDataModule) and request.data.layout and request.data.shown:
+            if request.videos:
+                raise UsageError(f"{request.videos[0].path} is a video; this network takes images with other channels")
+            bands = ShownBands(layout=request.data.layout, shown=request.data.shown)
+            images = _first_bands(images, bands.layout)
         files = SegmentationFiles(
             folder=request.folder,
             kinds=frozenset(kinds) - {SUBMISSION, COCO},
@@ -174,25 +184,22 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
             run_lengths=encode_rle if SUBMISSION in kinds else None,
             draw_coco=draw_coco if COCO in kinds else None,
             draw_labelme=draw_labelme,
+            read=partial(read_image, bits=request.bits) if bands is None else bands.rgb,
             cleaning=make_cleaning(
                 classes, min_area=options.min_area, largest=options.largest, fill_holes=options.fill_holes
             ),
         )
-        bands, images = None, request.images
-        if isinstance(request.data, FolderDataModule) and request.data.layout and request.data.shown:
-            if request.videos:
-                raise UsageError(f"{request.videos[0].path} is a video; this network takes images with other channels")
-            bands = ShownBands(layout=request.data.layout, shown=request.data.shown)
-            images = _first_bands(images, bands.layout)
+        largest = 1 if request.device == "cpu" else _MAX_BATCH
+        batch_size = max(1, min(largest, request.stage.batch_size // request.ranks))
         data = PredictDataModule(
             images=images,
             size=request.stage.size,
             whole=request.stage.crop is not None,
-            batch_size=max(1, min(_MAX_BATCH, request.stage.batch_size // request.ranks)),
+            batch_size=batch_size,
             num_workers=request.num_workers,
             timeout=request.timeout,
             bits=request.bits,
-            keep_originals=bool(files.kinds & NEEDS_IMAGE),
+            keep_originals=False,  # `files` reads them when it writes
             bands=bands,
         )
         remark = describe_average(model.net, size=request.stage.size)
