@@ -11,7 +11,7 @@ from datamodules.errors import DataError
 from datamodules.index.duplicates import OnDuplicates, report_duplicates
 from datamodules.index.problems import OnBad
 from datamodules.index.splits import SPLIT_SEED, Split
-from datamodules.io.bit_depth import FULL_BITS, Bits, check_bits, measure_bits
+from datamodules.io.bit_depth import FULL_BITS, Bits, check_bits, measure_bits, recorded_bits
 
 
 class FileDataModule(ImageDataModule):
@@ -127,16 +127,3 @@ class FileDataModule(ImageDataModule):
     def _preparing_workers(self) -> int:
         """Processes for work before the training: all cores, since nothing trains yet."""
         return self._workers() + 1
-
-
-def recorded_bits(record: Mapping[str, Any]) -> int:
-    """The bits that were measured for a checkpoint, by its record; otherwise those of its settings.
-
-    Raises:
-        DataError: if they are no number of bits.
-    """
-    bits = record.get("bits", record["data"].get("init_args", {}).get("bits", FULL_BITS))
-    try:
-        return FULL_BITS if bits == "auto" else int(check_bits(bits))
-    except (TypeError, ValueError) as error:
-        raise DataError(f"the checkpoint's record is not used: {error}") from error

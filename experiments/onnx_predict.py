@@ -9,13 +9,10 @@ gray if the image is. Alpha, color profile and EXIF are not kept.
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
-
-Array = np.ndarray[Any, Any]
 
 
 def main() -> None:
@@ -30,26 +27,23 @@ def main() -> None:
     apply, kind = (segment, "mask") if about["task"] == "segment" else (restore, "result")
     (options.out / kind).mkdir(parents=True, exist_ok=True)
     for path in options.images:
-        with Image.open(path) as image:
-            apply(session, about, image).save(options.out / kind / f"{path.stem}.png")
-        print(options.out / kind / f"{path.stem}.png")
+        apply(session, about, Image.open(path)).save(target := options.out / kind / f"{path.stem}.png")
+        print(target)
 
 
 def segment(session: onnxruntime.InferenceSession, about: dict[str, str], image: Image.Image) -> Image.Image:
     """Returns the mask: 0 and 255 for one class, class numbers with a palette for several."""
-    side, (width, height) = int(about["size"]), image.size
-    if fits := [d for d in (8, 4, 2) if all(s % d == 0 and s // d >= side for s in image.size)]:
-        image.draft(None, (width // fits[0], height // fits[0]))  # decodes a JPEG at a fraction of its size
-    if image.getexif().get(0x0112, 1) >= 5:  # EXIF orientation: width and height are swapped
-        width, height = height, width
+    side, whole = int(about["size"]), about.get("keeps_proportions") == "true"
+    width, height = image.size if image.getexif().get(0x0112, 1) < 5 else image.size[::-1]  # 5 to 8: on its side
+    part = next((d for d in (8, 4, 2) if all(s % d == 0 and s // d >= side for s in image.size)), 1)
+    image.draft(None, (image.width // part, image.height // part))  # decodes a JPEG at a fraction of its size
     image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    shape, shorter = (side, side), min(width, height)
-    if about.get("keeps_proportions") == "true":  # and a smaller image keeps its size
-        shape = (round(height * side / shorter), round(width * side / shorter)) if shorter > side else (height, width)
-    rows = np.tensordot(weights(image.height, shape[0]), np.asarray(image.convert("RGB"), np.float32), (1, 0))
-    pixels = np.tensordot(weights(image.width, shape[1]), rows, (1, 1)).transpose(1, 0, 2)
+    shorter = max(min(width, height), side)  # with proportions kept, a smaller image keeps its size
+    shape = (round(height * side / shorter), round(width * side / shorter)) if whole else (side, side)
+    rows, columns = weights(image.height, shape[0]), weights(image.width, shape[1])
+    pixels = np.einsum("yh,hwc,xw->yxc", rows, np.asarray(image.convert("RGB"), np.float32), columns, optimize=True)
     probs = run(session, np.floor(pixels + 0.5).clip(0, 255))
     full = [np.asarray(Image.fromarray(one).resize((width, height), Image.Resampling.BILINEAR)) for one in probs]
     if len(full) == 1:
@@ -75,24 +69,22 @@ def restore(session: onnxruntime.InferenceSession, about: dict[str, str], image:
     return Image.fromarray(np.rint(out.mean(2)).astype(np.uint8) if gray else out)
 
 
-def run(session: onnxruntime.InferenceSession, pixels: Array) -> Array:
+def run(session: onnxruntime.InferenceSession, pixels: np.ndarray) -> np.ndarray:
     """Maps (H, W, 3) in gray levels to (C, H, W); the graph takes bytes, or floats in [0, 1]."""
-    if session.get_inputs()[0].type == "tensor(uint8)":
-        return np.asarray(session.run(None, {"images": pixels[None].astype(np.uint8)})[0][0])
-    return np.asarray(session.run(None, {"images": np.float32(pixels.transpose(2, 0, 1)[None]) / 255})[0][0])
+    floats = session.get_inputs()[0].type != "tensor(uint8)"
+    images = np.asarray(pixels.transpose(2, 0, 1), np.float32) / 255 if floats else pixels.astype(np.uint8)
+    return np.asarray(session.run(None, {"images": images[None]})[0][0])
 
 
-def weights(length: int, size: int) -> Array:
+def weights(length: int, size: int) -> np.ndarray:
     """Returns the weights (size, length) that resize an axis as OpenCV: INTER_AREA, or INTER_CUBIC if it grows."""
-    step = length / size
     if size <= length:
-        edges = np.clip(np.arange(size + 1)[:, None] * step - np.arange(length), 0, 1)  # covered up to each edge
-        return np.asarray(np.diff(edges, axis=0) / step, np.float32)
-    x = abs((np.arange(size)[:, None] + 0.5) * step - 0.5 - np.arange(-2, length + 2))
+        edges = np.clip(np.arange(size + 1)[:, None] * length / size - np.arange(length), 0, 1)  # covered up to each
+        return np.asarray(np.diff(edges, axis=0) * size / length, np.float32)
+    x = abs((np.arange(size)[:, None] + 0.5) * length / size - 0.5 - np.arange(-2, length + 2))
     taps = np.where(x <= 1, 1.25 * x**3 - 2.25 * x**2 + 1, -0.75 * (x**3 - 5 * x**2 + 8 * x - 4)) * (x < 2)
-    taps[:, 2] += taps[:, :2].sum(1)  # the pixels at the border stand for those beyond it
-    taps[:, -3] += taps[:, -2:].sum(1)
-    return np.asarray(taps[:, 2:-2], np.float32)
+    border = np.arange(-2, length + 2).clip(0, length - 1)  # the pixels at the border stand for those beyond it
+    return np.asarray(taps @ np.eye(length)[border], np.float32)
 
 
 if __name__ == "__main__":

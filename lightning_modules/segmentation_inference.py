@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from datamodules.batches import PredictBatch
 from datamodules.stage import Stage
 from lightning_modules.base import ImageTask
-from models.segmentation.tiles import STRIDE, Tiles, choose_tiles, unit_floats
-from models.tiled_inference import tiled_inference, tiled_strips
+from models.segmentation.probabilities import segment, segment_tiled, to_probabilities
+from models.segmentation.tiles import STRIDE, Tiles, choose_tiles
+from models.tiled_inference import tiled_strips
 
 
 class SegmentationInference(ImageTask):
@@ -71,28 +72,22 @@ class SegmentationInference(ImageTask):
         Returns:
             float32 probabilities ``(N, C, H, W)``, averaged with the mirrored image if ``flip`` is set.
         """
-        tiles = self._tiles(image)
-        if tiles is None:
-            return self._probabilities(image, flip=self.flip)
-        return tiled_inference(lambda part: self._probabilities(part, flip=self.flip), image, **tiles._asdict())
-
-    def _probabilities(self, image: Tensor, *, flip: bool) -> Tensor:
-        image = unit_floats(image)
-        probs = self.probabilities(self.net(image))
-        if flip:
-            probs = (probs + self.probabilities(self.net(image.flip(-1))).flip(-1)) / 2
-        return probs
+        return segment_tiled(self.net, image, self._tiles(image), one_class=self._one, flip=self.flip)
 
     def _strips(self, image: Tensor, tiles: Tiles, *, flip: bool) -> Iterator[tuple[slice, Tensor]]:
         """Yields rows of a divided image and their probabilities."""
         top = 0
-        for probs in tiled_strips(lambda part: self._probabilities(part, flip=flip), image, **tiles._asdict()):
+
+        def run(part: Tensor) -> Tensor:
+            return segment(self.net, part, one_class=self._one, flip=flip)
+
+        for probs in tiled_strips(run, image, **tiles._asdict()):
             yield slice(top, top + probs.shape[2]), probs
             top += probs.shape[2]
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Converts logits ``(N, C, H, W)`` of any precision to float32 probabilities."""
-        return logits.float().sigmoid() if self._one else logits.float().softmax(dim=1)
+        return to_probabilities(logits, one_class=self._one)
 
     def decide(self, probs: Tensor) -> Tensor:
         """Converts probabilities ``(N, C, H, W)`` to class numbers ``(N, H, W)``; booleans for one class."""

@@ -8,11 +8,12 @@ from torchmetrics import MeanMetric
 
 from datamodules.batches import StyleBatch, StyleOutput
 from lightning_modules.base import with_total
-from lightning_modules.tiled import TiledTask, Tiling
+from lightning_modules.tiled import TiledTask
 from lightning_modules.typed_trainer import typed
 from models.gather import gather_rows
 from models.losses.style import StyleLoss, total_of
-from models.style.multi_style_resnet import MultiStyleResnet
+from models.style.multi_style_resnet import MultiStyleResnet, blend_name
+from models.tiled_network import Tiling, style_tiling
 
 #: Number of training images that the style loss is normalized with.
 CALIBRATION_IMAGES = 16
@@ -90,9 +91,7 @@ class StyleModule(TiledTask):
         if not isinstance(net, TileableNet):
             raise TypeError(f"{type(net).__name__} needs reach and multiple, by which its tiles are chosen")
         self.styles = tuple(styles)
-        # Tiled inference drops three eighths of the overlap on each side.
         self._multiple, self._reach = net.multiple, net.reach
-        self._overlap = -(-self._reach * 8 // (3 * self._multiple)) * self._multiple
         self.loss, self.tile = loss, tile
         self.val_loss, self.val_untouched = MeanMetric(), MeanMetric()
         self.val_parts = nn.ModuleDict({name: MeanMetric() for name in loss.part_names})
@@ -101,21 +100,16 @@ class StyleModule(TiledTask):
     @property
     def tile(self) -> int:
         """Side in pixels of the tiles that large images are divided into."""
-        return self._tile
+        return self._tiling.tile
 
     @tile.setter
     def tile(self, side: int) -> None:
-        if side < 2 * self._overlap:
-            raise ValueError(
-                f"tile={side} is too small for a net that sees {self._reach} px around each pixel: at least "
-                f"{2 * self._overlap}"
-            )
-        self._tile = side - side % self._multiple
+        self._tiling = style_tiling(tile=side, reach=self._reach, multiple=self._multiple)
 
     @property
     def tiling(self) -> Tiling:
         """Tiles whose overlap covers the receptive field."""
-        return Tiling(tile=self.tile, overlap=self._overlap, multiple=self._multiple)
+        return self._tiling
 
     @property
     def weights_origin(self) -> str:
@@ -179,7 +173,7 @@ class StyleModule(TiledTask):
             raise ValueError("the network has one style")
         plain: Any = many.fixed(blend)  # as in many_styles
         self.net = plain
-        self.styles = (",".join(name if len(blend) == 1 else f"{name}:{weight:g}" for name, weight in blend.items()),)
+        self.styles = (blend_name(blend),)
 
     def on_validation_epoch_start(self) -> None:
         """Resets the metrics, also after an interrupted validation."""

@@ -9,11 +9,12 @@ from datamodules.batches import NativePairBatch, PairBatch, PairOutput
 from datamodules.stage import Stage
 from lightning_modules.base import with_total
 from lightning_modules.super_resolution_metrics import Lpips, SrScores, blur, mean_scores, psnr, ssim
-from lightning_modules.tiled import TiledTask, Tiling
+from lightning_modules.tiled import TiledTask
 from models.gather import gather_rows
 from models.losses.perceptual import PerceptualLoss
 from models.super_resolution.self_ensemble import self_ensemble
 from models.super_resolution.sr_resnet import enlarge
+from models.tiled_network import Tiling
 
 
 @runtime_checkable

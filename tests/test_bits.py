@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from callbacks.checkpoints.checkpoint_io import read_checkpoint
+from callbacks.checkpoints.reading import read_checkpoint
 from datamodules.errors import DataError
 from datamodules.images.patch_datamodule import PatchDataModule
 from datamodules.images.style import StyleDataModule

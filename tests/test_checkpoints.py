@@ -11,7 +11,8 @@ import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from callbacks.checkpoints.checkpoint_io import AtomicCheckpointIO, read_checkpoint
+from callbacks.checkpoints.checkpoint_io import AtomicCheckpointIO
+from callbacks.checkpoints.reading import read_checkpoint
 from callbacks.checkpoints.run_checkpoint import RunCheckpoint
 from callbacks.checkpoints.save_on_signal import SaveOnSignal
 from callbacks.distributed.exit_codes import SIGNALS

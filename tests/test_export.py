@@ -22,6 +22,8 @@ from callbacks.errors import CheckpointError, ExportError
 from experiments.cli.main import main
 from experiments.export import check
 from experiments.export.graph import InferenceGraph, to_onnx, trace
+from experiments.runs.trained_module import trained_module
+from lightning_modules.base import ImageTask
 from lightning_modules.segmentation import SegmentationModule
 from tests.helpers.checkpoints import segment_checkpoint, sr_checkpoint, style_checkpoint
 from tests.helpers.tiny_images import noise, save
@@ -67,7 +69,7 @@ def export(name: str, *words: str) -> int:
 
 
 def graph_of(name: str) -> InferenceGraph:
-    return InferenceGraph(darkroom.load(f"{name}.ckpt", device="cpu")._module)
+    return InferenceGraph(trained_module(TASKS[name], Path(f"{name}.ckpt"), ImageTask))
 
 
 def run_onnx(file: Path, images: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from callbacks.checkpoints.checkpoint_io import read_checkpoint
+from callbacks.checkpoints.reading import read_checkpoint
 from callbacks.training.memory_check import is_out_of_memory
 from datamodules.segmentation.carvana import CarvanaDataModule
 from experiments.cli.main import main

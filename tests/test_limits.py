@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from callbacks.checkpoints.checkpoint_io import read_checkpoint
+from callbacks.checkpoints.reading import read_checkpoint
 from callbacks.errors import CheckpointError
 from experiments.cli.main import main
 from experiments.cli.yaml_limits import yaml_fault

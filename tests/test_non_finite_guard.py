@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from callbacks.checkpoints.checkpoint_io import read_checkpoint
+from callbacks.checkpoints.reading import read_checkpoint
 from callbacks.distributed.replica_check import ReplicaCheck
 from callbacks.errors import NonFiniteError
 from tests.helpers.ranks import on_ranks

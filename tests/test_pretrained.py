@@ -240,7 +240,7 @@ def test_download_is_checked_and_kept(
     class Weights:
         DEFAULT = Served
 
-    monkeypatch.setattr(pretrained, "get_model_weights", lambda _name: Weights)
+    monkeypatch.setattr(torchvision.models, "get_model_weights", lambda _name: Weights)
     with pytest.raises(WeightsError, match="invalid hash value"):
         load("imagenet")
     assert list(hub.iterdir()) == []

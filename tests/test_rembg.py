@@ -45,7 +45,7 @@ def image() -> Image.Image:
 def expected_mask() -> Any:
     """Probabilities of the network at its own size for the square that rembg makes, stretched to 0..255."""
     given = np.asarray(image().resize((320, 320), Image.Resampling.LANCZOS))
-    (probs,) = darkroom.load("car.ckpt", device="cpu")._module(
+    (probs,) = darkroom.load("car.ckpt", device="cpu")._network(
         F.interpolate(torch.from_numpy(given.copy()).permute(2, 0, 1)[None] / 255, (64, 64), mode="bilinear")
     )
     stretched = (probs[0] - probs.min()) / (probs.max() - probs.min())

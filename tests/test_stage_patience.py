@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from callbacks.checkpoints.checkpoint_io import read_checkpoint
+from callbacks.checkpoints.reading import read_checkpoint
 from datamodules.stage import Stage
 from tests.helpers.tiny_run import TinyRuns, interrupt_at
 

@@ -122,7 +122,7 @@ def test_tiles_share_the_statistics_of_instance_norm() -> None:
     net = painter("instance")
     module = module_of(net, tile=160).eval()
     whole, ours = net(image), module(image)
-    apart = tiled_inference(net, image, scale=1, tile=160, overlap=module._overlap, multiple=4)
+    apart = tiled_inference(net, image, scale=1, tile=160, overlap=module.tiling.overlap, multiple=4)
 
     def restless(made: Tensor) -> float:
         return made[..., 32:288].diff(dim=3).abs().mean().item()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Classes = NDArray[np.uint8]
 
@@ -55,6 +54,8 @@ class Cleaning:
         Returns:
             A new array.
         """
+        from scipy import ndimage  # late: takes half a second, and few masks are cleaned
+
         numbers = [int(number) for number in np.unique(classes) if number != self.background]
         cleaned, removed = classes.copy(), np.zeros(classes.shape, np.bool_)
         for number in numbers:

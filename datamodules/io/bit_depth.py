@@ -4,9 +4,9 @@ Cameras, microscopes and X-ray detectors measure 10, 12 or 14 bits and write the
 by the range of the file, such images are nearly black: the largest value of 12 bits is 4095 of 65535.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,19 @@ def check_bits(bits: Bits) -> Bits:
     if bits != "auto" and not _FEWEST <= bits <= FULL_BITS:
         raise ValueError(f"bits must be 'auto' or from {_FEWEST} to {FULL_BITS}, not {bits}")
     return bits
+
+
+def recorded_bits(record: Mapping[str, Any]) -> int:
+    """The bits that were measured for a checkpoint, by its record; otherwise those of its settings.
+
+    Raises:
+        DataError: if they are no number of bits.
+    """
+    bits = record.get("bits", record["data"].get("init_args", {}).get("bits", FULL_BITS))
+    try:
+        return FULL_BITS if bits == "auto" else int(check_bits(bits))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the checkpoint's record is not used: {error}") from error
 
 
 def measure_bits(largest: Iterable[int | None]) -> int | None:

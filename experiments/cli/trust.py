@@ -6,7 +6,7 @@ where any value is allowed stays a plain mapping.
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -42,12 +42,19 @@ _WAY_OUT = "add --trust-config if you trust it"
 
 
 @cache
-def allowed_classes() -> dict[str, str]:
-    """Returns the allowed classes: the public path and the path of the definition, each with the public path."""
+def own_classes() -> dict[str, str]:
+    """Returns the classes of Darkroom: the public path and the path of the definition, each with the public path."""
     paths: dict[str, str] = {}
     for package in PACKAGES:
         for name, module in _exports(package):
             paths |= dict.fromkeys((f"{package}.{name}", f"{module}.{name}"), f"{package}.{name}")
+    return paths
+
+
+@cache
+def allowed_classes() -> dict[str, str]:
+    """Returns all allowed classes, those of Lightning too, which it imports; the form is that of ``own_classes``."""
+    paths = dict(own_classes())
     for module, names in LIGHTNING_CLASSES.items():
         for name in names:
             found = getattr(import_module(module), name)
@@ -56,11 +63,12 @@ def allowed_classes() -> dict[str, str]:
 
 
 @contextmanager
-def import_policy(*, trust_config: bool) -> Iterator[None]:
+def import_policy(*, trust_config: bool, classes: Callable[[], dict[str, str]] = allowed_classes) -> Iterator[None]:
     """Makes jsonargparse refuse all other paths before it imports them, inside a ``with`` block.
 
     Args:
         trust_config: allow all paths; nothing is changed.
+        classes: returns the allowed classes; a checkpoint may name those of Darkroom only.
     """
     if trust_config:
         yield
@@ -69,7 +77,7 @@ def import_policy(*, trust_config: bool) -> Iterator[None]:
     before = dict(settings)
     set_parsing_settings(
         import_path_denylist=["*"],
-        import_path_allowlist=list(allowed_classes()),
+        import_path_allowlist=list(classes()),
         instantiate_subclass_spec_in_any=False,
         validate_subclass_spec_in_any=True,
     )
@@ -79,12 +87,16 @@ def import_policy(*, trust_config: bool) -> Iterator[None]:
         settings.update(before)
 
 
-def check_config(config: Namespace) -> None:
+def check_config(config: Namespace, *, classes: Callable[[], dict[str, str]] = allowed_classes) -> None:
     """Refuses what the list of paths lets pass, before any class is instantiated.
 
     These are members of allowed classes (``models.UNet.forward``), functions and types found by name, callbacks and
     classes of Lightning outside of the trainer, and values for ``**kwargs`` of a class of Lightning that are no
     scalars.
+
+    Args:
+        config: parsed settings.
+        classes: as for ``import_policy``.
 
     Raises:
         UsageError: naming key, class and way out.
@@ -96,7 +108,7 @@ def check_config(config: Namespace) -> None:
         if not isinstance(value, dict) or "class_path" not in value:
             continue
         path = str(value["class_path"])
-        if any(path.startswith(f"{allowed}.") for allowed in allowed_classes()):
+        if any(path.startswith(f"{allowed}.") for allowed in classes()):
             raise UsageError(f"{key}: '{path}' is a member of a class, not a class: {_WAY_OUT}")
         if path.startswith(("lightning.", "callbacks.")) and not key.startswith("trainer."):
             raise UsageError(f"{key}: '{path}' is allowed for the trainer only: {_WAY_OUT}")

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from callbacks.output_file import output_file, output_path
 from callbacks.visualization.masks import palette
-from datamodules.files import recorded_bits
-from datamodules.io.bit_depth import FULL_BITS
+from datamodules.io.bit_depth import FULL_BITS, recorded_bits
 from datamodules.stage import Stage
 from experiments.cli.usage import UsageError
 from experiments.export.check import largest_difference

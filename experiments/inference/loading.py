@@ -7,17 +7,16 @@ from pathlib import Path
 import torch
 
 from callbacks.prediction.regions import cleaning_for
-from datamodules.files import recorded_bits
+from datamodules.io.bit_depth import recorded_bits
 from datamodules.io.home_folder import expand_home
 from experiments.cli.usage import UsageError
 from experiments.inference.averaging import average_checkpoints_
+from experiments.inference.building import build_network
+from experiments.inference.networks import SegmentationNetwork, StyleNetwork
 from experiments.inference.predictor import Precision, Predictor
 from experiments.inference.styles import choose_style
 from experiments.networks import list_networks
 from experiments.runs.checkpoint import load_checkpoint
-from experiments.runs.trained_module import build_module
-from lightning_modules.segmentation import SegmentationModule
-from lightning_modules.style import StyleModule
 from models.segmentation.ensemble import average_scales
 
 
@@ -54,22 +53,22 @@ def load(
     """
     first, *others = [checkpoint] if isinstance(checkpoint, str | PathLike) else checkpoint
     loaded = load_checkpoint(_checkpoint_path(first))
-    module = build_module(loaded, trust_config=trust_config)
+    network = build_network(loaded, trust_config=trust_config)
     task = str(loaded.record["task"])
     cleaning = None
-    if isinstance(module, SegmentationModule):
+    if isinstance(network, SegmentationNetwork):
         if others:
-            average_checkpoints_(module, [_checkpoint_path(one) for one in others], trust_config=trust_config)
-        module.net = average_scales(module.net, scales, one_class=len(module.classes) == 1)
-        cleaning = cleaning_for(module.classes, largest=largest, fill_holes=fill_holes, min_area=min_area)
+            average_checkpoints_(network, [_checkpoint_path(one) for one in others], trust_config=trust_config)
+        network.net = average_scales(network.net, scales, one_class=len(network.classes) == 1)
+        cleaning = cleaning_for(network.classes, largest=largest, fill_holes=fill_holes, min_area=min_area)
     elif others or largest or fill_holes or min_area or list(scales) != [1]:
         raise ValueError(f"several checkpoints, scales and regions are for segment, and this is a network of {task}")
-    if isinstance(module, StyleModule):
-        choose_style(module, style)
+    if isinstance(network, StyleNetwork):
+        choose_style(network, style)
     elif style is not None:
         raise UsageError(f"style={style!r}: this is a network of {task}, not of style transfer")
     return Predictor(
-        module,
+        network,
         task=task,
         size=loaded.stage.size,
         whole=loaded.stage.crop is not None,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from callbacks.prediction.png import add_extras
 from callbacks.prediction.regions import Cleaning
@@ -24,8 +24,6 @@ from datamodules.prediction.network_input import network_input
 from experiments.cli.precision import cpu_has_bf16, slow_bf16
 from experiments.inference.inputs import ImageInput, as_path, check_array, check_tensor, to_uint8
 from experiments.inference.results import Segmentation
-from lightning_modules.base import ImageTask
-from lightning_modules.segmentation import SegmentationModule
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Result = Segmentation | Image.Image | NDArray[Any] | Tensor
@@ -51,7 +49,7 @@ class Predictor:
     at the network, and prepare images and results at the same time.
 
     Args:
-        module: in eval mode, its stage set.
+        network: an ``InferenceNetwork``, or the module of a task that has none; in eval mode, its stage set.
         task: its task.
         size: side of the square that a segmentation network sees, in pixels.
         whole: whether it sees images with their proportions kept; ``size`` then limits the shorter side.
@@ -66,7 +64,7 @@ class Predictor:
 
     def __init__(
         self,
-        module: ImageTask,
+        network: nn.Module,
         *,
         task: str,
         size: int,
@@ -82,20 +80,20 @@ class Predictor:
         if precision != "32-true" and self._device.type == "cpu" and not cpu_has_bf16():
             warnings.warn(slow_bf16(precision), stacklevel=2)
         self._autocast_dtype = _AUTOCAST.get(precision)
-        self._module = module.requires_grad_(False).to(self._device)
+        self._network = network.requires_grad_(False).to(self._device)
         self._cleaning, self._bits = cleaning, bits
-        self._lock = Lock()  # tiles of instance norm share statistics, which are kept in the module
+        self._lock = Lock()  # tiles of instance norm share statistics, which are kept in the network
         self.task, self.size, self.whole, self.precision = task, size, whole, precision
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names of a segmentation network; empty for other tasks."""
-        return tuple(getattr(self._module, "classes", ()))
+        return tuple(getattr(self._network, "classes", ()))
 
     @property
     def scale(self) -> int:
         """How many times larger the result is than the image."""
-        return int(getattr(self._module, "scale", 1))
+        return int(getattr(self._network, "scale", 1))
 
     @property
     def device(self) -> torch.device:
@@ -126,35 +124,32 @@ class Predictor:
             )
         if isinstance(images, Tensor):
             check_tensor(images)
-        module = self._module
-        return self._segment(images, module) if isinstance(module, SegmentationModule) else self._map_image(images)
+        return self._segment(images) if self.classes else self._map_image(images)
 
     def __repr__(self) -> str:
         what = f"classes: {', '.join(self.classes)}" if self.classes else f"{self.scale}x"
         return f"Predictor({self.task}, {what}, {self.device}, {self.precision})"
 
-    def _segment(self, image: ImageInput, module: SegmentationModule) -> Segmentation | list[Segmentation]:
+    def _segment(self, image: ImageInput) -> Segmentation | list[Segmentation]:
         if isinstance(image, Tensor):
-            return [self._segment_array(array, array.shape[:2], module) for array in to_uint8(image)]
+            return [self._segment_array(array, array.shape[:2]) for array in to_uint8(image)]
         if (path := as_path(image)) is not None:
-            return self._segment_array(read_image(path, for_size=self.size, bits=self._bits), image_size(path), module)
+            return self._segment_array(read_image(path, for_size=self.size, bits=self._bits), image_size(path))
         if isinstance(image, Image.Image):
             array = pillow_to_rgb(image)
         else:
             array = np.asarray(image)
             check_array(array, dtypes=(np.uint8,))
-        return self._segment_array(array, array.shape[:2], module)
+        return self._segment_array(array, array.shape[:2])
 
-    def _segment_array(
-        self, array: NDArray[np.uint8], size: tuple[int, ...], module: SegmentationModule
-    ) -> Segmentation:
+    def _segment_array(self, array: NDArray[np.uint8], size: tuple[int, ...]) -> Segmentation:
         batch = network_input(array, self.size, whole=self.whole, displayed=(size[0], size[1]))[None]
         (probs,) = self._run(batch).float().numpy()
         return Segmentation(
             probs,
             size=(size[0], size[1]),
-            classes=module.classes,
-            threshold=module.threshold,
+            classes=self.classes,
+            threshold=float(getattr(self._network, "threshold", 0.5)),
             cleaning=self._cleaning,
         )
 
@@ -180,9 +175,9 @@ class Predictor:
         return np.ascontiguousarray(levels.permute(1, 2, 0).numpy().astype(array.dtype))
 
     def _run(self, images: Tensor) -> Tensor:
-        """Maps images to the module's result, float32 on the CPU."""
+        """Maps images to the network's result, float32 on the CPU."""
         with self._lock, torch.no_grad(), self._autocast():
-            result: Tensor = self._module(images.to(self._device))
+            result: Tensor = self._network(images.to(self._device))
             return result.float().cpu()
 
     def _autocast(self) -> AbstractContextManager[Any]:

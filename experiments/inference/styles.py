@@ -2,9 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Union
 
 from experiments.cli.usage import UsageError, unknown
-from lightning_modules.style import StyleModule
+from experiments.inference.networks import StyleNetwork
+
+if TYPE_CHECKING:
+    from lightning_modules.style import StyleModule
 
 
 def parse_blend(text: str) -> dict[str, float]:
@@ -29,7 +33,7 @@ def parse_blend(text: str) -> dict[str, float]:
     return blend
 
 
-def choose_style(model: StyleModule, style: str | Mapping[str, float] | None) -> None:
+def choose_style(model: Union["StyleModule", StyleNetwork], style: str | Mapping[str, float] | None) -> None:
     """Fixes the style of a network of many styles, in place; a network of one style stays as it is.
 
     Args:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from callbacks.checkpoints.checkpoint_io import find_damage, read_checkpoint
+from callbacks.checkpoints.reading import find_damage, read_checkpoint
 from callbacks.errors import CheckpointError
 from datamodules.stage import Stage, stage_index
 from experiments.cli.settings import plain_values
@@ -14,9 +14,10 @@ from experiments.cli.yaml_limits import record_fault
 from experiments.runs.community import read_community
 from experiments.runs.exported import read_network
 from experiments.runs.folder import RunFolder, relative_to_here
-from experiments.runs.onnx_file import read_onnx
-from lightning_modules.base import ImageTask
 from models.super_resolution.community import CommunityUpscaler
+
+if TYPE_CHECKING:
+    from lightning_modules.base import ImageTask
 
 FORMAT = 2
 _EXPORTS = {
@@ -56,7 +57,7 @@ class LoadedCheckpoint:
         return stages[stage_index(stages, self.epoch)]
 
 
-def checkpoint_record(task: str, model: ImageTask, config_text: str) -> dict[str, Any]:
+def checkpoint_record(task: str, model: "ImageTask", config_text: str) -> dict[str, Any]:
     """Describes a run in plain values, for its checkpoints: reading them must not run code."""
     settings = plain_values(config_text)
     if model.styles:  # the names stay when files are renamed, and without them
@@ -90,6 +91,8 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedCheckpoint:
             f"{relative_to_here(path)} is an export without the settings of its run: {_EXPORTS[path.suffix]}"
         )
     if path.suffix == ".onnx":
+        from experiments.runs.onnx_file import read_onnx  # late: imports the losses, with torchvision
+
         return _interpret(path, read_onnx(path, record_format=FORMAT), task)
     content = read_network(path) if path.suffix == ".safetensors" else read_checkpoint(path)
     if content.get("darkroom") is None and path.suffix in (".pth", ".safetensors") and task in (None, "sr"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from callbacks.checkpoints.checkpoint_io import find_damage, read_checkpoint
+from callbacks.checkpoints.reading import find_damage, read_checkpoint
 from callbacks.errors import CheckpointError
 from experiments.runs.exported import read_network
 from experiments.runs.folder import relative_to_here

@@ -25,6 +25,7 @@ from datamodules.segmentation.folder import FolderDataModule
 from experiments.cli.usage import UsageError
 from experiments.inference.averaging import average_checkpoints_
 from experiments.runs.initial_weights import InitialWeights
+from experiments.tasks.links import SEGMENT_LINKS
 from experiments.tasks.prediction import PredictOutput, PredictRequest
 from experiments.tasks.segment_outputs import (
     COCO,
@@ -40,7 +41,7 @@ from experiments.tasks.segment_outputs import (
     make_cleaning,
 )
 from experiments.tasks.segment_videos import finish_videos, read_background
-from experiments.tasks.spec import Link, TaskSpec
+from experiments.tasks.spec import TaskSpec
 from lightning_modules.segmentation import SegmentationModule
 from models.fold_batch_norm import fold_batch_norm_
 from models.segmentation.encoder import Encoder
@@ -60,10 +61,7 @@ class SegmentationSpec(TaskSpec[SegmentationModule]):
     mode = "max"
     takes_videos = True
     scores = ("val/dice", "val/iou", "val/accuracy", "val/loss")
-    links = (
-        Link(source="data.class_names", target="model.classes", recorded="classes"),
-        Link(source="data.class_names", target="model.net.init_args.classes", compute=len, recorded="classes"),
-    )
+    links = SEGMENT_LINKS
 
     def figures(self, model: SegmentationModule, data: ImageDataModule) -> SegmentationFigures:
         """Draws masks over images, and precision-recall curves."""

@@ -1,7 +1,6 @@
 """What a task adds to the commands: one ``TaskSpec`` per task."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -17,6 +16,7 @@ from datamodules.prediction.datamodule import PredictDataModule
 from experiments.cli.usage import UsageError
 from experiments.runs.folder import relative_to_here
 from experiments.runs.initial_weights import InitialWeights
+from experiments.tasks.links import Link
 from experiments.tasks.prediction import PredictOutput, PredictRequest
 from lightning_modules.base import ImageTask
 from models.weights.partial_load import PartialLoad, load_matching_
@@ -27,23 +27,6 @@ TABLE_ROWS = 100
 _WORST_ROWS = 5
 
 Module = TypeVar("Module", bound=ImageTask)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Link:
-    """A value of the data module that is copied to the model, as ``link_arguments`` of jsonargparse does it.
-
-    Args:
-        source: attribute of the data module, ``data.<name>``.
-        target: argument of the module or its network.
-        compute: applied to the value; ``None`` copies it.
-        recorded: key of the checkpoint's record that holds the value.
-    """
-
-    source: str
-    target: str
-    compute: Callable[..., object] | None = None
-    recorded: str
 
 
 class TaskSpec(Generic[Module]):

@@ -17,8 +17,9 @@ from datamodules.prediction.datamodule import PredictDataModule
 from experiments.cli.usage import UsageError
 from experiments.inference.styles import choose_style
 from experiments.runs.initial_weights import InitialWeights
+from experiments.tasks.links import STYLE_LINKS
 from experiments.tasks.prediction import PredictOutput, PredictRequest, VideoFinish
-from experiments.tasks.spec import Link, TaskSpec, table_with_mean
+from experiments.tasks.spec import TaskSpec, table_with_mean
 from lightning_modules.style import StyleData, StyleModule
 from models.style.style_rows import fit_style_rows
 from models.weights.partial_load import PartialLoad, load_matching_
@@ -33,11 +34,7 @@ class StyleSpec(TaskSpec[StyleModule]):
     module = StyleModule
     scores = ("val/relative", "val/loss")
     takes_videos = True
-    links = (
-        Link(source="data.style_names", target="model.styles", recorded="styles"),
-        Link(source="data.style_names", target="model.net.init_args.styles", recorded="styles"),
-        Link(source="data.style_names", target="model.loss.init_args.styles", compute=len, recorded="styles"),
-    )
+    links = STYLE_LINKS
 
     def figures(self, model: StyleModule, data: ImageDataModule) -> StyleFigures:
         """Draws the style images, and content images beside their results."""

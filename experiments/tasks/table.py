@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from experiments.inference.networks import InferenceNetwork
     from experiments.tasks.spec import TaskSpec
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -25,6 +26,8 @@ class Task:
         recipe: name of the default recipe.
         data_class: returns the data module for a root, where the user has named none: its class, and arguments that are
             used unless the user names classes; ``None`` keeps the recipe's.
+        network: imports and returns the class that applies a trained network without Lightning, which
+            ``experiments.load`` uses; ``None`` uses the task's module.
     """
 
     summary: str
@@ -32,6 +35,7 @@ class Task:
     recipes: Path
     recipe: str = "sample"
     data_class: Callable[[Path], dict[str, Any]] | None = None
+    network: Callable[[], type[InferenceNetwork]] | None = None
 
     def load(self) -> TaskSpec[Any]:
         """Imports the task's module and returns its ``SPEC``."""
@@ -57,21 +61,42 @@ def _segmentation_data(root: Path) -> dict[str, Any]:
     return {"class_path": f"datamodules.{'Carvana' if is_carvana(root) else 'Folder'}DataModule"}
 
 
+def _segmentation_network() -> type[InferenceNetwork]:
+    from experiments.inference.networks import SegmentationNetwork
+
+    return SegmentationNetwork
+
+
+def _super_resolution_network() -> type[InferenceNetwork]:
+    from experiments.inference.networks import SuperResolutionNetwork
+
+    return SuperResolutionNetwork
+
+
+def _style_network() -> type[InferenceNetwork]:
+    from experiments.inference.networks import StyleNetwork
+
+    return StyleNetwork
+
+
 TASKS = {
     "segment": Task(
         summary="find the subject of an image: masks and cut-outs",
         module="experiments.tasks.segment",
         recipes=RECIPES / "segment",
         data_class=_segmentation_data,
+        network=_segmentation_network,
     ),
     "sr": Task(
         summary="make images 2 or 4 times larger, or restore them: noise, JPEG artifacts, lost colors",
         module="experiments.tasks.super_resolution",
         recipes=RECIPES / "sr",
+        network=_super_resolution_network,
     ),
     "style": Task(
         summary="repaint images in the style of one painting",
         module="experiments.tasks.style",
         recipes=RECIPES / "style",
+        network=_style_network,
     ),
 }

@@ -110,6 +110,15 @@ class MultiStyleResnet(StyleResnet):
         return plain.train(self.training)
 
 
+def blend_name(blend: Mapping[str, float]) -> str:
+    """Names a blend of styles.
+
+    >>> blend_name({"wave": 1.0}), blend_name({"wave": 0.7, "udnie": 0.3})
+    ('wave', 'wave:0.7,udnie:0.3')
+    """
+    return ",".join(name if len(blend) == 1 else f"{name}:{weight:g}" for name, weight in blend.items())
+
+
 def _replace_norms_(net: nn.Module, kind: type[Norm], make: Callable[[Norm], nn.Module]) -> None:
     """Replaces all layers of a kind, in place."""
     for parent in list(net.modules()):

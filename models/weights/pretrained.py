@@ -16,7 +16,6 @@ from urllib.parse import urlparse
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torchvision.models import get_model_weights
 
 from models.weights.limits import archive_fault, is_archive, values_fault
 
@@ -80,6 +79,8 @@ def imagenet_file(name: str) -> Path:
     Raises:
         WeightsError: if it is neither in the cache nor can be downloaded.
     """
+    from torchvision.models import get_model_weights  # late: takes seconds, and inference has its weights
+
     weights = get_model_weights(name).DEFAULT
     folder = Path(torch.hub.get_dir())
     path = folder / "checkpoints" / Path(urlparse(weights.url).path).name
