@@ -167,6 +167,28 @@ def test_a_file_that_is_no_image_is_named_and_the_next_one_works(tab: Browser) -
     assert "gray.png: 202 x 134 pixels" in tab.evaluate("document.body.innerText")
 
 
+def test_images_are_dropped_pasted_and_taken_with_the_camera(tab: Browser) -> None:
+    tab.open(page_of("sr"))
+    tab.drop(Path("images/gray.png"), Path("images/clear.png"))
+    tab.wait("page.lastKey === 2 && !page.busy")
+    tab.paste(Path("images/gray.png"))
+    tab.wait("page.lastKey === 3 && !page.busy")
+    assert tab.evaluate("page.items.map((item) => item.file.name)") == ["gray.png", "clear.png", "gray.png"]
+    assert_close(tab.download("#download", Path("pasted")), predict("sr", "sr-pasted") / "result/gray.png")
+    tab.evaluate("element('camera').click()")  # Chromium's fake device: a green image with a moving pie
+    tab.wait("element('video').videoWidth > 0 && !element('viewfinder').hidden")
+    width, height = tab.evaluate("[element('video').videoWidth, element('video').videoHeight]")
+    assert tab.evaluate("document.activeElement.id") == "shoot"
+    tab.evaluate("element('shoot').click()")
+    tab.wait("page.lastKey === 4 && !page.busy")
+    assert tab.evaluate("element('video').srcObject === null && element('viewfinder').hidden")
+    assert f"camera-1.png: {2 * width} x {2 * height} pixels" in tab.evaluate("element('facts').textContent")
+    assert tab.evaluate("element('error').hidden")
+    nothing = "document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: new DataTransfer() })); 0"
+    tab.evaluate(nothing)
+    assert tab.evaluate("element('error').textContent") == "The clipboard holds no image."
+
+
 def test_cancel_and_go_on(tab: Browser) -> None:
     tab.open(page_of("sr"))
     tab.evaluate("page.add([new File([''], 'first.png'), new File([''], 'second.png')]); element('cancel').click()")

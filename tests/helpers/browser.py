@@ -1,5 +1,6 @@
 """Headless Chromium, driven over the pipe of its DevTools protocol, which needs no package."""
 
+import base64
 import json
 import os
 import select
@@ -94,6 +95,22 @@ class Browser:
         """Puts files into a file field, as a user does in its dialog."""
         found = self.send("Runtime.evaluate", expression=f"document.querySelector('{field}')")["result"]["objectId"]
         self.send("DOM.setFileInputFiles", files=[str(file.resolve()) for file in files], objectId=found)
+
+    def drop(self, *files: Path) -> None:
+        """Drags files over the page and drops them in its middle, as from a file manager."""
+        dragged = {"items": [], "files": [str(file.resolve()) for file in files], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.send("Input.dispatchDragEvent", type=kind, x=200, y=200, data=dragged)
+
+    def paste(self, file: Path) -> None:
+        """Dispatches the event of pasting an image file; a headless browser has no clipboard of the system."""
+        content = base64.b64encode(file.read_bytes()).decode()
+        self.evaluate(
+            f"const bytes = Uint8Array.from(atob('{content}'), (letter) => letter.charCodeAt(0));"
+            f"const clipboardData = new DataTransfer();"
+            f"clipboardData.items.add(new File([bytes], {json.dumps(file.name)}));"
+            "document.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true })); 0"
+        )
 
     def process(self, *files: Path) -> None:
         """Gives images to the page and waits until all are done."""
