@@ -25,7 +25,7 @@ def tiled_inference(
         net: maps (1, 3, h, w) to (1, C, scale * h, scale * w).
         image: (1, 3, H, W).
         scale: magnification of the network.
-        tile: side of a tile in pixels of the input; an image that fits into one is not divided.
+        tile: largest side of a tile in pixels of the input; an image that fits into one is not divided.
         overlap: of neighboring tiles.
         multiple: tiles start at multiples of this number of pixels.
 
@@ -62,7 +62,7 @@ def tiled_strips(
     Results near the border of a tile lack context. Three eighths of the overlap are therefore dropped on each side,
     and neighbors are blended linearly over the quarter between. If three eighths cover the radius of the receptive
     field (20 for SrResnet's 8 blocks), the result equals that of the whole image; with less, it differs slightly.
-    Tiles have one size and are spread evenly.
+    Tiles have one size, the smallest that covers the image with the same number of tiles, and are spread evenly.
 
     A network with strided layers samples the image on a grid. Tiles that start on that grid (``multiple``) are sampled
     as the whole image is; the last ones are then smaller by less than one step.
@@ -71,7 +71,7 @@ def tiled_strips(
         net: maps (1, 3, h, w) to (1, C, scale * h, scale * w).
         image: (1, 3, H, W).
         scale: magnification of the network.
-        tile: side of a tile in pixels of the input; an image that fits into one is not divided.
+        tile: largest side of a tile in pixels of the input; an image that fits into one is not divided.
         overlap: of neighboring tiles.
         multiple: tiles start at multiples of this number of pixels.
 
@@ -89,12 +89,15 @@ def tiled_strips(
     if height <= tile and width <= tile:
         yield net(image).float()
         return
-    rows, columns = (_axis(length, tile, overlap, scale, multiple) for length in (height, width))
+    sides = tuple(fitting_tile(length, tile, overlap, multiple) for length in (height, width))
+    rows, columns = (
+        _axis(length, side, overlap, scale, multiple) for length, side in zip((height, width), sides, strict=True)
+    )
     carried = torch.empty(0)  # rows of earlier tiles that the next row of tiles adds to
     for number, (top, row_weight) in enumerate(rows):
         strip = torch.empty(0)
         for left, column_weight in columns:
-            result = net(image[:, :, top : top + tile, left : left + tile]).float()
+            result = net(image[:, :, top : top + sides[0], left : left + sides[1]]).float()
             if not strip.numel():
                 strip = result.new_zeros((1, result.shape[1], len(row_weight), width * scale))
                 if number:
@@ -135,3 +138,16 @@ def tile_starts(length: int, tile: int, overlap: int, multiple: int = 1) -> list
     last, step = -(-(length - tile) // multiple), (tile - overlap) // multiple  # in units of ``multiple``
     steps = -(-last // step)
     return [number * last // steps * multiple for number in range(steps + 1)]
+
+
+def fitting_tile(length: int, tile: int, overlap: int, multiple: int = 1) -> int:
+    """The smallest side, up to ``tile``, with which as many tiles cover ``length`` with the same overlap.
+
+    >>> fitting_tile(512, 320, 48), fitting_tile(100, 320, 48), fitting_tile(101, 40, 12, 4)
+    (280, 320, 36)
+    """
+    tiles = len(tile_starts(length, tile, overlap, multiple))
+    if tiles == 1:
+        return tile
+    side = -(-(length + (tiles - 1) * overlap) // tiles)
+    return -(-side // multiple) * multiple

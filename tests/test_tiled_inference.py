@@ -1,6 +1,6 @@
 """Tiled inference and self-ensemble: the result does not depend on how the image is divided."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from models.style.style_resnet import StyleResnet
 from models.super_resolution.self_ensemble import self_ensemble
 from models.super_resolution.sr_resnet import SrResnet, enlarge
-from models.tiled_inference import tile_starts, tiled_inference
+from models.tiled_inference import fitting_tile, tile_starts, tiled_inference
 
 
 def random_image(height: int, width: int) -> Tensor:
@@ -61,6 +61,24 @@ def test_tiles_cover_the_image_with_enough_overlap() -> None:
         assert starts[0] == 0
         assert ends[-1] == length
         assert all(end - start >= 16 for end, start in zip(ends[:-1], starts[1:], strict=True))
+
+
+def test_tiles_are_not_larger_than_their_number_requires() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def net(tile: Tensor) -> Tensor:
+        seen.append(tuple(tile.shape[2:]))
+        return tile
+
+    tiled_inference(net, random_image(512, 330), scale=1, tile=320, overlap=48)
+    assert seen == [(280, 189)] * 4  # (512 + 48) / 2 and (330 + 48) / 2
+    for length, multiple in product(range(65, 300), (1, 4)):
+        side = fitting_tile(length, 64, 16, multiple)
+        starts = tile_starts(length, side, 16, multiple)
+        assert side % multiple == 0
+        assert len(starts) == len(tile_starts(length, 64, 16, multiple))
+        assert starts[-1] + side >= length
+        assert all(first + side - second >= 16 for first, second in pairwise(starts))
 
 
 def test_aligned_tiles_equal_the_whole_image_for_a_strided_net() -> None:

@@ -8,10 +8,18 @@ function tileStarts(length, { tile, overlap, multiple }) {
   return Array.from({ length: steps + 1 }, (_, number) => Math.floor((number * last) / steps) * multiple);
 }
 
+/** The smallest side, up to `tile`, with which as many tiles cover `length` with the same overlap. */
+function fittingTile(length, tiling) {
+  const { tile, overlap, multiple } = tiling;
+  const tiles = tileStarts(length, tiling).length;
+  return tiles === 1 ? tile : Math.ceil(Math.ceil((length + (tiles - 1) * overlap) / tiles) / multiple) * multiple;
+}
+
 /** Tiles along one axis: their starts, and the weight of each of their output pixels. Weights sum to 1. */
 function tileAxis(length, tiling) {
-  const { tile, scale } = tiling;
-  const starts = tileStarts(length, tiling);
+  const { scale } = tiling;
+  const tile = fittingTile(length, tiling);
+  const starts = tileStarts(length, { ...tiling, tile });
   const weights = starts.map((start) => new Float32Array(Math.min(tile, length - start) * scale).fill(1));
   for (let number = 1; number < starts.length; number += 1) {
     const shared = (starts[number - 1] + tile - starts[number]) * scale;
