@@ -25,7 +25,7 @@ before = set(sys.modules)
 import experiments as darkroom
 for checkpoint in sys.argv[1:]:
     darkroom.load(checkpoint, device="cpu")("image.png")
-print("modules", *(set(sys.modules) - before))
+    print("modules", *(set(sys.modules) - before))
 """
 #: Packages that jsonargparse and torch import when they are used.
 _LATER = {"attr", "attrs", "cython_runtime", "docstring_parser", "tqdm", "typeshed_client", "typing_extensions"}
@@ -35,15 +35,15 @@ _OWN = {"callbacks", "datamodules", "experiments", "lightning_modules", "models"
 
 def modules_after(*words: str, cwd: Path) -> set[str]:
     """The modules that a command has imported."""
-    return modules_after_code(_CODE, *words, cwd=cwd)
+    return printed_modules(_CODE, *words, cwd=cwd)[-1]
 
 
-def modules_after_code(code: str, *words: str, cwd: Path) -> set[str]:
-    """The modules that a new process has imported after ``code``, whose last line prints them."""
+def printed_modules(code: str, *words: str, cwd: Path) -> list[set[str]]:
+    """Runs ``code`` in a new process and returns the modules of each line that it prints."""
     command = [sys.executable, "-c", f"import sys; sys.path[0] = {str(ROOT)!r}{code}", *words]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return set(done.stdout.splitlines()[-1].removeprefix("modules").split())
+    return [set(line.split()[1:]) for line in done.stdout.splitlines() if line.startswith("modules")]
 
 
 def test_help_imports_no_numerical_library(tmp_path: Path) -> None:
@@ -69,10 +69,9 @@ def test_a_network_is_loaded_and_applied_without_lightning(tmp_path: Path) -> No
     sr_checkpoint(tmp_path / "sr.ckpt")
     style_checkpoint(tmp_path / "style.ckpt")
     segment_checkpoint(tmp_path / "car.ckpt")
-    found = modules_after_code(_LOAD, "sr.ckpt", "style.ckpt", "sr-2x", cwd=tmp_path)
+    *_, found, segment = printed_modules(_LOAD, "sr.ckpt", "style.ckpt", "sr-2x", "car.ckpt", cwd=tmp_path)
     packages = {name.partition(".")[0] for name in found if not name.startswith("_")}
     assert packages - set(sys.stdlib_module_names) <= _BEFORE | _OWN | _LATER
     assert not {name for name in found if name.startswith(("lightning_modules.", "models.losses", "torch._dynamo"))}
-    segment = modules_after_code(_LOAD, "car.ckpt", cwd=tmp_path)
     assert "torchvision" in segment  # builds the encoder
     assert not segment & {"lightning", "torchmetrics", "scipy", "matplotlib", "albumentations", "pandas", "skimage"}

@@ -76,6 +76,26 @@ def test_a_named_network_is_used_even_if_there_is_a_run(shipped: Path, capsys: p
         assert (own.size, named.size) == ((88, 60), (176, 120))
 
 
+def test_networks_that_restore_are_chosen_by_name(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sr_checkpoint(Path("one.ckpt"), scale=1)
+    for name in ("tiny-dejpeg", "tiny-denoise"):
+        words = ["--ckpt_path=one.ckpt", "--out", str(shipped / name), "--format=safetensors", "--overwrite", CPU]
+        assert main(["--task", "sr", "export", *words]) == 0
+        card = {**CARD, "task": "sr", "summary": "restores", "scale": 1, "default": False, "scores": {}}
+        (shipped / f"{name}.yaml").write_text(yaml.safe_dump(card))
+    words = ["--task", "sr", "predict", "image.png", CPU, "--trainer.precision=32-true"]
+    assert main([*words, "--net", "tiny-denoise", "--out", "restored"]) == 0
+    with Image.open("restored/result/image.png") as result:
+        assert result.size == (44, 30)
+        expected = darkroom.load("tiny-denoise", device="cpu")("image.png")
+        assert abs(np.asarray(result).astype(int) - np.asarray(expected)).max() <= 1
+    capsys.readouterr()
+    assert main([*words, "--out", "enlarged"]) == 0
+    assert "using the network tiny-2x" in capsys.readouterr().out
+    assert main([*words, "--scale=1", "--out", "none"]) == 2
+    assert "choose one with --net tiny-dejpeg or --net tiny-denoise" in capsys.readouterr().err
+
+
 def test_a_run_starts_from_a_network(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_images(Path("images"), 4)
     words = [

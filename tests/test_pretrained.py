@@ -237,10 +237,7 @@ def test_download_is_checked_and_kept(
     class Served:
         url = bad.as_uri()
 
-    class Weights:
-        DEFAULT = Served
-
-    monkeypatch.setattr(torchvision.models, "get_model_weights", lambda _name: Weights)
+    monkeypatch.setattr(pretrained, "_default_weights", lambda _name: Served)
     with pytest.raises(WeightsError, match="invalid hash value"):
         load("imagenet")
     assert list(hub.iterdir()) == []

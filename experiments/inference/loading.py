@@ -17,6 +17,7 @@ from experiments.inference.predictor import Precision, Predictor
 from experiments.inference.styles import choose_style
 from experiments.networks import list_networks
 from experiments.runs.checkpoint import load_checkpoint
+from models.fold_batch_norm import fold_batch_norm_
 from models.segmentation.ensemble import average_scales
 
 
@@ -60,6 +61,7 @@ def load(
         if others:
             average_checkpoints_(network, [_checkpoint_path(one) for one in others], trust_config=trust_config)
         network.net = average_scales(network.net, scales, one_class=len(network.classes) == 1)
+        fold_batch_norm_(network.net)
         cleaning = cleaning_for(network.classes, largest=largest, fill_holes=fill_holes, min_area=min_area)
     elif others or largest or fill_holes or min_area or list(scales) != [1]:
         raise ValueError(f"several checkpoints, scales and regions are for segment, and this is a network of {task}")

@@ -106,9 +106,16 @@ def default_network(task: str, *, scale: int | None = None) -> Network | None:
     Args:
         task: key of the task table.
         scale: wanted scale; ``None`` takes the one marked as default.
+
+    Raises:
+        UsageError: if several networks have that scale, and none of them is marked: at scale 1 they differ in what they
+            restore.
     """
-    networks = list_networks(task)
-    return next((one for one in networks if (one.default if scale is None else one.scale == scale)), None)
+    fitting = [one for one in list_networks(task) if (one.default if scale is None else one.scale == scale)]
+    if len(fitting) > 1 and not fitting[0].default:
+        names = " or ".join(f"--net {one.name}" for one in fitting)
+        raise UsageError(f"--scale {scale}: there are {len(fitting)} networks of that scale: choose one with {names}")
+    return next(iter(fitting), None)
 
 
 def _read_card(path: Path) -> Network:

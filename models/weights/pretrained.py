@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 from urllib.parse import urlparse
 
 import torch
@@ -70,6 +71,12 @@ def load_pretrained_(
     return origin
 
 
+def _default_weights(name: str) -> Any:
+    from torchvision.models import get_model_weights  # late: takes seconds, and inference has its weights
+
+    return get_model_weights(name).DEFAULT
+
+
 def imagenet_file(name: str) -> Path:
     """Returns the file of torchvision's default ImageNet weights in torch hub's cache, and downloads it if missing.
 
@@ -79,9 +86,7 @@ def imagenet_file(name: str) -> Path:
     Raises:
         WeightsError: if it is neither in the cache nor can be downloaded.
     """
-    from torchvision.models import get_model_weights  # late: takes seconds, and inference has its weights
-
-    weights = get_model_weights(name).DEFAULT
+    weights = _default_weights(name)
     folder = Path(torch.hub.get_dir())
     path = folder / "checkpoints" / Path(urlparse(weights.url).path).name
     if path.is_file():
