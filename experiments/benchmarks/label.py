@@ -44,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--limit", type=int, default=0, help="number of images, evenly spaced; 0 takes all")
     parser.add_argument("--goal", type=float, default=GOAL, help="Dice of a mask that is good enough")
     parser.add_argument("--work", type=Path, help="new folder: labels the images in it, with rounds of training")
+    parser.add_argument("--rounds", type=int, default=0, help="largest number of rounds of training; 0 for no limit")
     options, fit_options = parser.parse_known_args(argv)
     paths = _chosen(options)
     truths = {path.stem: _reduced(path, _truth(options, path)) for path in paths}
@@ -58,7 +59,13 @@ def main(argv: Sequence[str]) -> int:
         counts["net"] = {}
         _write_images(options.work, {name: image for name, (image, _) in truths.items()})
         with LabelFolder(options.work) as folder:
-            labeled = label_all(folder, lambda item: truths[item.key][1], goal=options.goal, options=fit_options)
+            labeled = label_all(
+                folder,
+                lambda item: truths[item.key][1],
+                goal=options.goal,
+                most_rounds=options.rounds,
+                options=fit_options,
+            )
             for item, before, strokes in tqdm(labeled, total=len(paths), unit="image"):
                 counts["net"][item.key] = strokes
                 tqdm.write(f"{item.name}: Dice {before:.3f} before the first stroke, net {strokes}")

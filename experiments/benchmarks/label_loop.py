@@ -16,7 +16,12 @@ _POLL = 1.0  # seconds
 
 
 def label_all(
-    folder: LabelFolder, truth_of: Callable[[Item], Mask], *, goal: float = GOAL, options: Sequence[str] = ()
+    folder: LabelFolder,
+    truth_of: Callable[[Item], Mask],
+    *,
+    goal: float = GOAL,
+    most_rounds: int = 0,
+    options: Sequence[str] = (),
 ) -> Iterator[tuple[Item, float, int]]:
     """Labels all images of a folder in the order that the page proposes.
 
@@ -26,6 +31,8 @@ def label_all(
         folder: entered, with one class and nothing labeled.
         truth_of: returns the mask that the person wants, of the size of the image.
         goal: Dice of a mask that is good enough.
+        most_rounds: number of rounds of training after which the images that are left are labeled with the
+            suggestions of the last one; 0 for no limit.
         options: of the fits.
 
     Yields:
@@ -43,7 +50,8 @@ def label_all(
             strokes = label_image(image, truth, goal)
             apply_tool(image, {"tool": "finish"}, classes=1)
             yield item, before, strokes
-            rounds.image_changed()
+            if not most_rounds or rounds.status()["complete"] < most_rounds:
+                rounds.image_changed()
             while rounds.status()["phase"] not in ("waiting", "failed"):
                 time.sleep(_POLL)
             if rounds.status()["phase"] == "failed":

@@ -31,7 +31,7 @@ class Zones:
 
 #: Of a stroke on something new; the second ones are taken if within the first ones the colors of the class and of the
 #: rest overlap: a class without colors of its own would spread over whatever lies around it.
-WIDE, TIGHT = Zones(3.0, 6.0), Zones(1.5, 3.0)
+WIDE, TIGHT = Zones(2.5, 4.0), Zones(1.5, 3.0)
 #: Fraction of the pixels that are more likely on the other side, by their colors.
 _MOST_OVERLAP = 0.25
 #: Of strokes that correct an outline: those beside labels of the class, and those that take away.

@@ -14,7 +14,7 @@ from experiments.label.marking import Copy, fix, is_inside, mark
 from experiments.label.scene import Floats, Image, Scene
 from experiments.label.shapes import Mask, holes, touching
 
-_UNSURE = 3  # half the width of the band that is divided again, in pixels of the coarse copy
+_UNSURE = 5  # half the width of the band that is divided again, in pixels of the coarse copy
 #: Half the width of the band in which the outline is refined, in pixels of the reduced copy.
 _BAND = 2
 _EPS = 1e-3  # squared contrast below which the guided filter smooths, for gray values in [0, 1]
