@@ -75,7 +75,8 @@ class OpenImage:
     def scene(self, number: int) -> Scene:
         """What is known of a class. Only what was drawn is certain, not what a stroke has spread to."""
         drawn = self._drawn.after(self.history.done)
-        other = ~np.isin(self.labels, (UNKNOWN, 0, number))
+        labels = self.labels  # compared directly: np.isin takes ten times as long
+        other = (labels != UNKNOWN) & (labels != 0) & (labels != number)
         return Scene(
             image=self.pixels,
             current=self.current == number,
