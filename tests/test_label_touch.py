@@ -90,6 +90,26 @@ def test_pinch_zooms_and_two_fingers_pan_without_drawing(tab: Browser, site: Sit
     assert tab.problems() == []
 
 
+def test_list_opens_and_is_closed_without_choosing_an_image(tab: Browser, site: Site) -> None:
+    def tap(left: float, top: float, width: float, height: float) -> None:
+        fingers(tab, [(left + width / 2, top + height / 2)])
+
+    opened = "document.querySelector('#side').classList.contains('open')"
+    shown = "document.querySelector('#drawer').getAttribute('aria-expanded')"
+    left, top, width, height = box_of(tab, "#canvas")
+    beside = (left + width - 40, top + height - 40, 0.0, 0.0)
+    for with_button in (True, False):
+        tap(*box_of(tab, "#drawer"))
+        tab.wait(opened)
+        assert tab.evaluate(shown) == "true"
+        tap(*(box_of(tab, "#close-list") if with_button else beside))
+        tab.wait(f"!{opened}")
+        assert tab.evaluate(shown) == "false"
+    assert tab.evaluate("document.querySelector('#title').textContent") == "1 of 3: p0.png"
+    assert not site.folder.masks.exists()  # the tap beside the list drew nothing
+    assert tab.problems() == []
+
+
 @pytest.mark.parametrize(("width", "height", "touch"), [(1280, 800, False), (1024, 768, True), (820, 1180, True)])
 def test_all_controls_are_visible_and_apart(tab: Browser, width: int, height: int, touch: bool) -> None:
     resize(tab, width, height, touch=touch)

@@ -45,8 +45,14 @@ async function open(number) {
     banner(error.message);
   }
   list.select(number);
-  find("side").classList.remove("open");
-  find("drawer").setAttribute("aria-expanded", "false");
+  showList(false);
+}
+
+/** On small screens the list covers a part of the image while it is open. */
+function showList(shown) {
+  find("side").classList.toggle("open", shown);
+  find("drawer").setAttribute("aria-expanded", String(shown));
+  if (shown) list.select(list.selected);
 }
 
 function step(by) {
@@ -131,7 +137,8 @@ const clicks = {
   finish,
   quit,
   "help-button": () => find("help").showModal(),
-  drawer: () => find("drawer").setAttribute("aria-expanded", String(find("side").classList.toggle("open"))),
+  drawer: () => showList(true),
+  "close-list": () => showList(false),
 };
 for (const [id, action] of Object.entries(clicks)) find(id).addEventListener("click", action);
 find("filter").addEventListener("change", (event) => list.show(event.target.value));
@@ -153,7 +160,10 @@ listenToKeys({
     "?": clicks["help-button"],
     ArrowLeft: clicks.previous,
     ArrowRight: clicks.next,
-    Escape: () => editor.cancel(),
+    Escape() {
+      showList(false);
+      editor.cancel();
+    },
   },
   undo: clicks.undo,
   redo: clicks.redo,
@@ -174,6 +184,13 @@ listen(find("canvas"), view, {
   },
   doubleClick: () => editor.closePolygon(),
 });
+
+const closeList = (event) => {
+  if (!find("side").classList.contains("open")) return;
+  event.stopPropagation(); // it is no stroke
+  showList(false);
+};
+find("stage").addEventListener("pointerdown", closeList, { capture: true });
 
 window.addEventListener("pagehide", () => {
   fetch("api/leave", {
