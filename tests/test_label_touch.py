@@ -12,6 +12,8 @@ from tests.helpers.label_site import Site
 from tests.helpers.mouse import box_of, press, resize
 from tests.helpers.touch import fingers, pen
 
+RADIUS = 30  # of the brush, in pixels of the page
+
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
 
 
@@ -62,7 +64,7 @@ def test_finger_and_pen_draw_where_they_touch(tab: Browser, site: Site) -> None:
     fingers(tab, [(x - 8 * zoom, y), (x + 8 * zoom, y)])
     wait_for_edits(tab, 1)
     width = site.size[0]
-    radius = 20 / zoom
+    radius = RADIUS / zoom
     left, top, right, bottom = labeled(site)
     assert abs(left - (width / 2 - 8 - radius)) <= 1.5
     assert abs(right - (width / 2 + 8 + radius)) <= 1.5
@@ -86,7 +88,7 @@ def test_pinch_zooms_and_two_fingers_pan_without_drawing(tab: Browser, site: Sit
     left, top, right, bottom = labeled(site)
     assert abs((left + right) / 2 - site.size[0] / 2) <= 1.5
     assert abs((top + bottom) / 2 - site.size[1] / 2) <= 1.5
-    assert abs((right - left) - 2 * 20 / zoom) <= 2
+    assert abs((right - left) - 2 * RADIUS / zoom) <= 2
     assert tab.problems() == []
 
 

@@ -11,7 +11,7 @@ export class Editor {
     this.layer = layer;
     this.view = view;
     this.changed = changed; // called when what the controls display has changed
-    this.tool = { name: "brush", erase: false, snap: true, number: 1, radius: 20 };
+    this.tool = { name: "brush", erase: false, snap: true, number: 1, radius: 30 };
     this.image = null; // what the server said of the open image
     this.readOnly = false;
     this.sketch = null; // the stroke or polygon in hand
