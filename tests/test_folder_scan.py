@@ -2,13 +2,15 @@
 
 import os
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.index.folder_scan import list_images, scan_folder
+from datamodules.index.folder_scan import list_images, scan_folder, scan_once
+from datamodules.index.pairs import key_below, name_below
 from datamodules.prediction.image_list import list_inputs
 from tests.helpers.tiny_images import noise, save
 
@@ -71,3 +73,33 @@ def test_a_folder_that_may_not_be_listed_is_a_problem(ordinary_user: Path) -> No
     assert not inputs.complete
     os.seteuid(os.getuid())
     locked.chmod(0o700)
+
+
+def test_folders_are_scanned_once_inside_the_block_and_again_after_it(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    with scan_once():
+        assert [path.name for path in scan_folder(tmp_path).files] == ["a.jpg"]
+        (tmp_path / "b.jpg").touch()
+        (tmp_path / "c.txt").touch()
+        assert [path.name for path in scan_folder(tmp_path).files] == ["a.jpg"]
+        assert [path.name for path in scan_folder(tmp_path, {".txt"}).files] == ["c.txt"]  # other suffixes
+    assert [path.name for path in scan_folder(tmp_path).files] == ["a.jpg", "b.jpg"]
+    (tmp_path / "a.jpg").unlink()
+    with scan_once():
+        assert [path.name for path in scan_folder(tmp_path).files] == ["b.jpg"]
+
+
+def test_names_are_those_of_pathlib(tmp_path: Path) -> None:
+    names = ("b.tar.jpg", "a..jpg", "x/a.png", "x-a.png", "x/ä.PNG", "e.", "none", "..up.jpg", "d..e.jpg")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    scan = scan_folder(tmp_path)
+    found = [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    images = sorted(path for path in found if path.suffix.lower() in (".jpg", ".png"))
+    assert scan.files == images
+    assert scan.others == sorted(set(found) - set(images))
+    for path in found:
+        relative = path.relative_to(tmp_path)
+        assert name_below(tmp_path, path) == relative.as_posix()
+        assert key_below(tmp_path, path) == unicodedata.normalize("NFC", relative.with_suffix("").as_posix())

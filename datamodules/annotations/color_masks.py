@@ -83,7 +83,7 @@ def read_colors(path: Path) -> tuple[Packed, bool]:
     Raises:
         DataError: if the file cannot be read.
     """
-    image, orientation = decode_image(path)
+    image, orientation, _ = decode_image(path)
     if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
         values: Packed = np.asarray(image).astype(np.uint32)
         return apply_orientation(values, orientation), False

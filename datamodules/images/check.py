@@ -15,7 +15,7 @@ from datamodules.index.folder_scan import count_suffixes, list_images, scan_fold
 from datamodules.index.problems import OnBad, Problem, raise_or_skip
 from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.deep_image import largest_deep_value
-from datamodules.io.image import image_size, read_image
+from datamodules.io.image import read_image_and_header
 from datamodules.io.image_file import SUFFIXES
 from datamodules.loading.parallel import map_files
 
@@ -135,12 +135,13 @@ def _decode_all(root: Path, paths: Sequence[Path], *, on_bad: OnBad, bits: int, 
 
 
 def _decode(path: Path, *, bits: int) -> tuple[int, int, int, int]:
-    red, green, blue = cv2.split(read_image(path, for_size=_SMALL, bits=bits))
+    pixels, header = read_image_and_header(path, for_size=_SMALL, bits=bits)
+    red, green, blue = cv2.split(pixels)
     # ten times as fast as the largest and the smallest value along the last axis
     spread = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
     gray = float(np.mean(spread)) < _GRAY
     largest = largest_deep_value(path)
-    return (*image_size(path), int(gray), -1 if largest is None else largest)
+    return (*header.displayed, int(gray), -1 if largest is None else largest)
 
 
 def _valid(stored: object, names: Sequence[str]) -> Mapping[str, Finding] | None:

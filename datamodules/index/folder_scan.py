@@ -2,7 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -27,6 +29,9 @@ class FolderScan:
     problems: list[str]
 
 
+_remembered: ContextVar[dict[tuple[Path, frozenset[str]], FolderScan] | None] = ContextVar("scans", default=None)
+
+
 def scan_folder(folder: Path, suffixes: Collection[str] = SUFFIXES) -> FolderScan:
     """Finds all files below ``folder`` at any depth.
 
@@ -36,6 +41,26 @@ def scan_folder(folder: Path, suffixes: Collection[str] = SUFFIXES) -> FolderSca
         folder: an existing folder.
         suffixes: lower-case suffixes of the files to find; they are compared without case.
     """
+    remembered = _remembered.get()
+    if remembered is None:
+        return _scan(folder, suffixes)
+    key = (folder, frozenset(suffixes))
+    if key not in remembered:
+        remembered[key] = _scan(folder, suffixes)
+    return remembered[key]
+
+
+@contextmanager
+def scan_once() -> Iterator[None]:
+    """Within the block every folder is scanned once: later calls of ``scan_folder`` return what the first one found."""
+    token = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
+
+
+def _scan(folder: Path, suffixes: Collection[str]) -> FolderScan:
     files: list[Path] = []
     others: list[Path] = []
     errors: list[OSError] = []
@@ -48,15 +73,23 @@ def scan_folder(folder: Path, suffixes: Collection[str] = SUFFIXES) -> FolderSca
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for path in (Path(parent, name) for name in names if not name.startswith(".")):
-            if path.suffix.lower() in suffixes:
+        here = Path(parent)
+        for name in (name for name in names if not name.startswith(".")):
+            path, suffix = here / name, os.path.splitext(name)[1]  # noqa: PTH122 - a third of the time of Path.suffix
+            if suffix.lower() in suffixes:
                 files.append(path)
-            elif not path.suffix and is_dead_link(path):
+            elif suffix in ("", ".") and is_dead_link(path):
                 problems.append(f"{path}: is a link to {path.readlink()}, which does not exist")
             else:
                 others.append(path)
     problems += [f"{error.filename}: cannot be listed: {error.strerror or error}" for error in errors]
-    return FolderScan(files=sorted(files), others=sorted(others), problems=sorted(problems))
+    files.sort(key=_parts)  # half the time of comparing paths
+    others.sort(key=_parts)
+    return FolderScan(files=files, others=others, problems=sorted(problems))
+
+
+def _parts(path: Path) -> tuple[str, ...]:
+    return path.parts
 
 
 def is_dead_link(path: Path) -> bool:

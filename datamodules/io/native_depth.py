@@ -40,7 +40,7 @@ def read_native_depth(path: Path, *, bits: int = FULL_BITS) -> NativePixels:
     Raises:
         DataError: as ``read_image``.
     """
-    image, orientation = decode_image(path)
+    image, orientation, _ = decode_image(path)
     if is_plain_deep(path) and (deep := read_deep(path)) is not None:
         colors = deep[..., :3] if bits == FULL_BITS else to_16_bits(deep[..., :3], bits, path)
         return apply_orientation(colors, orientation)
@@ -89,7 +89,7 @@ def read_extras(path: Path) -> ImageExtras:
     Raises:
         DataError: as ``read_image``.
     """
-    image, orientation = decode_image(path)
+    image, orientation, _ = decode_image(path)
     extras = _extras(image, orientation)
     if is_plain_deep(path) and (deep := read_deep(path)) is not None:
         return extras._replace(alpha=apply_orientation(deep[..., 3], orientation) if deep.shape[2] == 4 else None)

@@ -9,6 +9,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from datamodules.files import FileDataModule
+from datamodules.index.folder_scan import scan_once
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split
@@ -224,7 +225,8 @@ class SegmentDataModule(FileDataModule):
     def _load(self) -> SegmentData:
         if self._ready is None:
             root = self.data_root()
-            index = self.find_pairs(root)
+            with scan_once():
+                index = self.find_pairs(root)
             files = [path for pair in index.pairs for path in (*self._image_files(pair), pair.mask)]
             self._digest = self.cache.pin(root, files)
             check, seconds = check_once(

@@ -1,12 +1,12 @@
 """Finds where the images and the masks of a data set are, from the names of its folders and files."""
 
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from datamodules.errors import DataError
 from datamodules.index.folder_scan import list_images
+from datamodules.index.pairs import key_below
 from datamodules.index.splits import SPLIT_NAMES, Split
 from datamodules.segmentation import voc
 
@@ -198,5 +198,4 @@ def _find_suffix(images: Path, masks: Path) -> str:
 def _stems(folder: Path) -> set[str]:
     if not folder.is_dir():
         return set()
-    names = (path.relative_to(folder).with_suffix("").as_posix() for path in list_images(folder))
-    return {unicodedata.normalize("NFC", name) for name in names}
+    return {key_below(folder, path) for path in list_images(folder)}

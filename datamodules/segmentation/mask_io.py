@@ -28,6 +28,7 @@ class StoredMask(NamedTuple):
 
     values: Values  # (H, W) uint8, or uint16 if the file holds more than 8 bits
     palette: list[Color]  # RGB of every index; empty if the values are not indices
+    header: Header  # size and orientation as stored
 
 
 def read_mask_values(path: Path, *, orientation: int = 1) -> Values:
@@ -58,13 +59,14 @@ def read_mask_values(path: Path, *, orientation: int = 1) -> Values:
 
 def read_stored_mask(path: Path, *, orientation: int = 1) -> StoredMask:
     """Reads the values as ``read_mask_values``, and the palette if they are indices."""
-    image, own = decode_image(path)
+    image, own, header = decode_image(path)
     palette = _palette(image) if image.mode == "P" else []
     is_gray = bool(palette) and all(red == green == blue for red, green, blue in palette)
     values = _gray_values(image, palette) if is_gray else _values(image, path)
     if image.format == "PPM" and image.mode in ("L", "RGB", "I"):
         values = _unscale(values, _ppm_maximum(path))
-    return StoredMask(apply_orientation(apply_orientation(values, own), orientation), [] if is_gray else palette)
+    upright = apply_orientation(apply_orientation(values, own), orientation)
+    return StoredMask(upright, [] if is_gray else palette, header)
 
 
 def drawn_on(image: Header, mask: Header) -> DrawnOn:

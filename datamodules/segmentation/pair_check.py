@@ -10,8 +10,8 @@ from datamodules.index.problems import Problem
 from datamodules.io.bands import BandLayout
 from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.deep_image import largest_deep_value
-from datamodules.io.image import read_image
-from datamodules.io.image_file import MULTI_FRAME_SUFFIXES, Header, count_frames, read_header
+from datamodules.io.image import read_image_and_header
+from datamodules.io.image_file import MULTI_FRAME_SUFFIXES, Header, count_frames
 from datamodules.segmentation.label_map import count_values
 from datamodules.segmentation.mask_io import Color, DrawnOn, drawn_on, read_stored_mask
 
@@ -61,8 +61,8 @@ def check_pair(root: Path, layout: BandLayout | None, pair: Pair, *, bits: int =
     drawn: DrawnOn = "same"
     try:
         if layout is None:
-            read_image(pair.image, for_size=_SMALL, bits=bits)
-            header, largest, frames = read_header(pair.image), largest_deep_value(pair.image), _frames(pair.image)
+            _, header = read_image_and_header(pair.image, for_size=_SMALL, bits=bits)
+            largest, frames = largest_deep_value(pair.image), _frames(pair.image)
         else:
             pixels = layout.read(pair.image)
             header = Header(height=pixels.shape[0], width=pixels.shape[1], orientation=1)
@@ -73,11 +73,11 @@ def check_pair(root: Path, layout: BandLayout | None, pair: Pair, *, bits: int =
         if pages > 1:
             detail = f"{pages} pages or frames; save the mask as one page, or the pages as masks of their own"
             problems.append(Problem("mask of several pages", name_below(root, pair.mask), detail, True))
-        mask, palette = read_stored_mask(pair.mask)
+        mask, palette, mask_header = read_stored_mask(pair.mask)
         values = count_values(mask)
         colors = {value: palette[value] for value in values if value < len(palette)}
         if header is not None:
-            drawn = drawn_on(header, read_header(pair.mask))
+            drawn = drawn_on(header, mask_header)
             problems += _compare_sizes(root, pair, header, drawn, mask.shape)
     except DataError as error:
         problems.append(_unreadable(root, pair.mask, error))
