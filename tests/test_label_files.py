@@ -222,6 +222,22 @@ with LabelFolder(Path({str(root)!r})) as folder:
     assert f"process {os.getpid()} " in done.stdout
 
 
+@pytest.mark.parametrize("suffix", ["", ".gif"])
+def test_second_process_sees_what_the_first_writes(root: Path, suffix: str) -> None:
+    if suffix:
+        (root / "masks").mkdir()
+        Image.new("L", (48, 32)).save(root / "masks" / f"p0{suffix}")
+    with LabelFolder(root) as folder:
+        second = LabelFolder(root)
+        image = OpenImage(folder, folder.items[0])
+        for request in (STROKE, MORE):
+            apply_tool(image, request, classes=1)
+        seen = OpenImage(second, second.items[0])
+    assert not second.writable
+    assert seen.labels[10, 10] == seen.labels[20, 30] == 1
+    assert np.array_equal(seen.labels, image.labels)
+
+
 def test_states_and_classes_are_those_of_the_last_session(root: Path) -> None:
     with LabelFolder(root, ["dog", "cat"]) as folder:
         image = OpenImage(folder, folder.items[1])

@@ -110,6 +110,9 @@ class LabelFolder:
 
     def existing_mask(self, item: Item) -> Path | None:
         """The file that holds the mask of an image, of any format."""
+        own = self.mask_path(item)
+        if not self.writable and own.is_file():  # the process that may write can have written it a moment ago
+            return own
         return next(iter(self._existing.get(item.key, [])), None)
 
     def foreign_masks(self, item: Item) -> list[Path]:
