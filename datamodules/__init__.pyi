@@ -1,6 +1,7 @@
 from .base import ImageDataModule as ImageDataModule
 from .errors import DataError as DataError
 from .images.corruptions import Blur as Blur
+from .images.corruptions import Fade as Fade
 from .images.corruptions import FewColors as FewColors
 from .images.corruptions import Gray as Gray
 from .images.corruptions import Jpeg as Jpeg

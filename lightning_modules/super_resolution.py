@@ -8,13 +8,14 @@ from torchmetrics import MeanMetric
 from datamodules.batches import NativePairBatch, PairBatch, PairOutput
 from datamodules.stage import Stage
 from lightning_modules.base import with_total
+from lightning_modules.color_metrics import color_error, colorfulness
 from lightning_modules.super_resolution_metrics import Lpips, SrScores, blur, mean_scores, psnr, ssim
 from lightning_modules.tiled import TiledTask
 from models.gather import gather_rows
 from models.losses.perceptual import PerceptualLoss
 from models.super_resolution.self_ensemble import self_ensemble
 from models.super_resolution.sr_resnet import enlarge
-from models.tiled_network import Tiling
+from models.tiled_network import Tiling, restoration_tiling
 
 
 @runtime_checkable
@@ -37,6 +38,10 @@ class ImageScore(TypedDict):
     target_blur: float
     lpips: NotRequired[float]  # 0 equal; missing without weights or for small images
     bicubic_lpips: NotRequired[float]
+    color_error: NotRequired[float]  # CIEDE2000, with --model.color true
+    bicubic_color_error: NotRequired[float]
+    colorfulness: NotRequired[float]
+    target_colorfulness: NotRequired[float]
 
 
 class SuperResolutionModule(TiledTask):
@@ -50,7 +55,8 @@ class SuperResolutionModule(TiledTask):
         net: maps images ``(N, 3, H, W)`` in [0, 1] to images ``active_scale`` times larger; it has ``layer_groups()``.
         loss: maps predictions and targets to losses by name, whose sum is the loss (``models/losses/pixel.py``,
             ``models/losses/perceptual.py``).
-        color: compute PSNR from RGB instead of luma; for colorization, where the luma is given.
+        color: compute PSNR from RGB instead of luma, for colorization, where the luma is given; ``test`` adds the
+            color error and the colorfulness (``lightning_modules/color_metrics.py``).
         lpips: ``"auto"`` measures LPIPS in ``test`` if AlexNet's weights are available, ``"none"`` never.
         ensemble: average ``test`` and ``predict`` over the 8 flips and rotations: better, and 8 times slower.
         options: of ``ImageTask``.
@@ -87,8 +93,8 @@ class SuperResolutionModule(TiledTask):
 
     @property
     def tiling(self) -> Tiling:
-        """Tiles of the default size at the magnification in use."""
-        return Tiling(scale=self.scale)
+        """Tiles of the default size at the magnification in use; none if the net has to see the whole image."""
+        return restoration_tiling(self.net, scale=self.scale)
 
     @property
     def weights_origin(self) -> str:
@@ -195,6 +201,13 @@ class SuperResolutionModule(TiledTask):
         lpips, bicubic_lpips = self.lpips(preds, high_res), self.lpips(bicubic, high_res)
         if lpips is not None and bicubic_lpips is not None:
             row |= {"lpips": lpips, "bicubic_lpips": bicubic_lpips}
+        if self.color:
+            row |= {
+                "color_error": color_error(preds, high_res)[0],
+                "bicubic_color_error": color_error(bicubic, high_res)[0],
+                "colorfulness": colorfulness(preds)[0],
+                "target_colorfulness": colorfulness(high_res)[0],
+            }
         return row
 
     def _scores(self, preds: Tensor, high_res: Tensor) -> tuple[Tensor, Tensor]:

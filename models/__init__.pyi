@@ -1,3 +1,4 @@
+from .losses.chroma import ChromaLoss as ChromaLoss
 from .losses.perceptual import PerceptualLoss as PerceptualLoss
 from .losses.pixel import CharbonnierLoss as CharbonnierLoss
 from .losses.pixel import L1Loss as L1Loss
@@ -9,6 +10,7 @@ from .segmentation.unet import UNet as UNet
 from .segmentation.unet34 import UNet34 as UNet34
 from .style.multi_style_resnet import MultiStyleResnet as MultiStyleResnet
 from .style.style_resnet import StyleResnet as StyleResnet
+from .super_resolution.color_unet import ColorUNet as ColorUNet
 from .super_resolution.community import CommunityUpscaler as CommunityUpscaler
 from .super_resolution.sr_resnet import SrResnet as SrResnet
 from .super_resolution.upsampling import SubpixelUpsample as SubpixelUpsample

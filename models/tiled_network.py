@@ -1,5 +1,6 @@
 """Whole images of any size through a network that maps images to images: tiles, and integers to floats."""
 
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -55,6 +56,16 @@ def run_tiled(net: nn.Module, run: Callable[[Tensor], Tensor], image: Tensor, ti
         return run_part(image).float()
     with shared_statistics(net, run_part, image, side=tiling.tile):
         return tiled_inference(run_part, image, **tiling._asdict())
+
+
+def restoration_tiling(net: nn.Module, *, scale: int) -> Tiling:
+    """Tiles of the default size, or a single one of any size if ``net`` has ``sees_whole_image``.
+
+    Args:
+        net: a network that enlarges or restores images.
+        scale: its magnification.
+    """
+    return Tiling(scale=scale, tile=sys.maxsize) if getattr(net, "sees_whole_image", False) else Tiling(scale=scale)
 
 
 def style_tiling(*, tile: int, reach: int, multiple: int) -> Tiling:

@@ -1,9 +1,10 @@
-"""Corruptions of an image that keep its size: JPEG artifacts, noise, blur, few colors, gray, rotation.
+"""Corruptions of an image that keep its size: JPEG artifacts, noise, blur, few colors, gray, fading, rotation.
 
 Each maps uint8 RGB (H, W, 3) to uint8 RGB (H, W, 3); its random numbers come from the generator that it is given.
 """
 
 import io
+import math
 from abc import ABC, abstractmethod
 
 import cv2
@@ -21,6 +22,10 @@ class Corruption(ABC):
     @abstractmethod
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
         """Returns a corrupted copy of ``image`` (H, W, 3)."""
+
+    def reach(self, side: int) -> int:  # noqa: ARG002 - most reach nowhere
+        """Pixels along the border of a square of ``side`` pixels into which the corruption moves what is beyond it."""
+        return 0
 
 
 class Jpeg(Corruption):
@@ -115,6 +120,48 @@ class Gray(Corruption):
         return np.repeat(gray[..., None], 3, axis=2)
 
 
+class Fade(Corruption):
+    """A faded print or slide: less contrast, a tint, and thin light scratches from top to bottom.
+
+    Black becomes a dark color and white a pale one: each channel is mapped to a range of its own, since dyes fade at
+    different rates. A scratch is a slightly tilted line, one or two pixels wide, that is up to full length.
+
+    Args:
+        strength: lowest and highest strength, 0 (unchanged) to 1; uniformly distributed.
+        scratches: lowest and highest number of scratches per 100 pixels of width; uniformly distributed.
+
+    Raises:
+        ValueError: if a range is empty or outside of its limits.
+    """
+
+    def __init__(self, *, strength: Range = (0.3, 1.0), scratches: Range = (0.0, 2.0)) -> None:
+        _check("strength", strength, least=0, most=1)
+        _check("scratches", scratches, least=0)
+        self.strength, self.scratches = strength, scratches
+
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        """Returns the faded image."""
+        strength = np.float32(rng.uniform(*self.strength))
+        black = strength * rng.uniform(20, 90, 3).astype(np.float32)
+        white = 255 - strength * rng.uniform(10, 90, 3).astype(np.float32)
+        faded = black + image * ((white - black) / 255)
+        number = round(rng.uniform(*self.scratches) * image.shape[1] / 100)
+        return _scratched(faded.round().clip(0, 255).astype(np.uint8), number, rng)
+
+
+def _scratched(image: Pixels, number: int, rng: np.random.Generator) -> Pixels:
+    height, width = image.shape[:2]
+    lines = np.zeros((height, width), np.uint8)
+    for _ in range(number):
+        x, y = rng.uniform(0, width), rng.uniform(-0.5, 0.8) * height
+        length, tilt = rng.uniform(0.2, 1.5) * height, rng.uniform(-0.05, 0.05)
+        start, end = (round(x), round(y)), (round(x + tilt * length), round(y + length))
+        cv2.line(lines, start, end, float(rng.uniform(80, 230)), int(rng.integers(1, 3)), cv2.LINE_AA)
+    cover = lines[..., None].astype(np.float32) / 255
+    light = np.float32(rng.uniform(200, 250))
+    return (image * (1 - cover) + light * cover).round().astype(np.uint8)
+
+
 class Tilt(Corruption):
     """Rotation by a small angle about the center; the image is mirrored beyond its border.
 
@@ -137,6 +184,10 @@ class Tilt(Corruption):
             image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
         )
         return np.asarray(rotated, dtype=np.uint8)
+
+    def reach(self, side: int) -> int:
+        """Distance by which the ends of the border move, rounded up."""
+        return math.ceil(side / 2 * math.tan(math.radians(max(map(abs, self.degrees)))))
 
 
 def _check(name: str, given: Range, *, least: float, most: float = float("inf")) -> None:

@@ -1,5 +1,6 @@
 """The degradation that makes the input of a training pair, for super-resolution and for restoration."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,6 +11,9 @@ from PIL import Image
 
 from datamodules.images.corruptions import Corruption
 
+#: Pixels after the downscaling: a kernel of four pixels reaches two beyond the border, where its weights differ from
+#: those inside an image.
+KERNEL_REACH = 4
 Kernel = Literal["bicubic", "area"]
 
 
@@ -29,6 +33,17 @@ class Degradation:
         self, *, before: Sequence[Corruption] = (), kernel: Kernel = "bicubic", after: Sequence[Corruption] = ()
     ) -> None:
         self.before, self.kernel, self.after = tuple(before), kernel, tuple(after)
+
+    def margin(self, side: int, *, scale: int) -> int:
+        """Pixels to crop on each side of a degraded square so that what is beyond its border shows nowhere in it.
+
+        Args:
+            side: of the square that is left, in pixels after downscaling.
+            scale: the degraded image is this many times smaller than its target.
+        """
+        before = sum(corruption.reach((side + 2 * KERNEL_REACH) * scale) for corruption in self.before)
+        after = sum(corruption.reach(side + 2 * KERNEL_REACH) for corruption in self.after)
+        return KERNEL_REACH + math.ceil(before / scale) + after
 
     def __call__(self, image: NDArray[np.uint8], *, scale: int, seed: int) -> NDArray[np.uint8]:
         """Degrades an image; equal seeds give equal results.

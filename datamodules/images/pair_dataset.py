@@ -17,10 +17,6 @@ from datamodules.io.resize import center_crop, crop_to_multiple
 from datamodules.io.tensors import image_tensor
 from datamodules.loading.sampler import Key, sample_seed
 
-#: Pixels around a low-resolution patch that are cropped after the downscaling: a kernel of four pixels reaches two
-#: beyond the border, where its weights differ from those inside an image.
-MARGIN = 4
-
 
 class PatchDataset(Dataset[dict[str, Any]]):
     """Pairs of patches: ``low`` (3, S, S) and ``high`` (3, scale * S, scale * S), float32 in [0, 1], and ``name``.

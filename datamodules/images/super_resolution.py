@@ -11,7 +11,7 @@ from datamodules.errors import DataError
 from datamodules.images.benchmark import BenchmarkDataset, least_side, list_benchmark
 from datamodules.images.check import ImageFile
 from datamodules.images.degradation import Degradation
-from datamodules.images.pair_dataset import MARGIN, NativePairDataset, PatchDataset, collate_pairs
+from datamodules.images.pair_dataset import NativePairDataset, PatchDataset, collate_pairs
 from datamodules.images.patch_datamodule import PatchDataModule
 from datamodules.index.splits import Split
 from datamodules.io.deep_image import largest_deep_value
@@ -124,8 +124,9 @@ class SuperResolutionDataModule(PatchDataModule):
         self, split: Split, stage: Stage, *, augment: "Sequence[A.BasicTransform]" = ()
     ) -> Dataset[dict[str, Any]]:
         scale = scale_of(stage)
-        cropper = self.cropper(split, stage, augment=augment, margin=MARGIN * scale)
-        return PatchDataset(cropper, scale=scale, degrade=self._degrade, margin=MARGIN)
+        margin = self._degrade.margin(self.patch(stage, split) // scale, scale=scale)
+        cropper = self.cropper(split, stage, augment=augment, margin=margin * scale)
+        return PatchDataset(cropper, scale=scale, degrade=self._degrade, margin=margin)
 
 
 def scale_of(stage: Stage) -> int:

@@ -87,33 +87,38 @@ def main(argv: Sequence[str]) -> int:
 
 
 def train(net: str, seed: int, *, root: Path, weights: str, out: Path) -> list[Score]:
-    """Trains one network at all sizes.
+    """Trains one network at all sizes; runs in ``out`` that were validated before are not repeated.
 
     Raises:
         RuntimeError: if the scores cannot be computed.
     """
-    scores, previous = [], None
+    scores: list[Score] = []
+    previous: Path | None = None
     for size, stages in STAGES.items():
-        run = fit(
-            "segment",
-            data=root,
-            recipe="carvana-small",
-            name=f"{net.replace(' ', '-')}-{size}-{seed}",
-            runs=out,
-            stages=stages,
-            init_from=previous,
-            options={
-                "model.net": {"class_path": NETS[net], "init_args": {"encoder": ENCODER, "pretrained": weights}},
-                "trainer.precision": "32-true",
-                "data.num_workers": 0,
-                "seed_everything": seed,
-            },
-        )
-        previous = run.checkpoint
-        words = ["--task", "segment", "--runs", str(out), "validate", "--ckpt_path", str(previous)]
-        if run_program(words) != 0:
-            raise RuntimeError(f"{previous} cannot be validated")
-        values = json.loads((run.folder / "validate.json").read_text(encoding="utf-8"))["scores"]
+        name = f"{net.replace(' ', '-')}-{size}-{seed}"
+        folder = out / "segment" / name
+        if not (folder / "validate.json").is_file():
+            run = fit(
+                "segment",
+                data=root,
+                recipe="carvana-small",
+                name=name,
+                runs=out,
+                stages=stages,
+                init_from=previous,
+                options={
+                    "model.net": {"class_path": NETS[net], "init_args": {"encoder": ENCODER, "pretrained": weights}},
+                    "trainer.precision": "32-true",
+                    "data.num_workers": 0,
+                    "seed_everything": seed,
+                },
+            )
+            words = ["--task", "segment", "--runs", str(out), "validate", "--ckpt_path", str(run.checkpoint)]
+            if run_program(words) != 0:
+                raise RuntimeError(f"{run.checkpoint} cannot be validated")
+        result = json.loads((folder / "validate.json").read_text(encoding="utf-8"))
+        previous = folder / "checkpoints" / result["checkpoint"]
+        values = result["scores"]
         scores.append(Score(net=net, size=size, seed=seed, accuracy=values["val/accuracy"], dice=values["val/dice"]))
     return scores
 

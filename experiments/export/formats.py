@@ -171,7 +171,8 @@ def metadata(source: Source) -> dict[str, str]:
         }
     scale, tiling = int(getattr(module, "scale", 1)), getattr(module, "tiling", None)
     instance_norm = any(isinstance(part, nn.InstanceNorm2d) for part in module.net.modules())
-    if tiling is not None and not instance_norm:  # tiles would each get their own contrast
+    whole = instance_norm or getattr(module.net, "sees_whole_image", False)
+    if tiling is not None and not whole:  # tiles would each get their own contrast
         margin = -(-tiling.overlap // 2 // tiling.multiple) * tiling.multiple
         common |= {"tile": str(tiling.tile), "margin": str(margin)}
     common |= {key: str(getattr(module.net, key)) for key in ("reach", "multiple") if hasattr(module.net, key)}

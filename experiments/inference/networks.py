@@ -12,7 +12,7 @@ from models.segmentation.probabilities import segment_tiled
 from models.segmentation.tiles import choose_tiles
 from models.style.multi_style_resnet import MultiStyleResnet, blend_name
 from models.super_resolution.self_ensemble import self_ensemble
-from models.tiled_network import Tiling, run_tiled, style_tiling
+from models.tiled_network import restoration_tiling, run_tiled, style_tiling
 
 
 class InferenceNetwork(nn.Module):
@@ -99,7 +99,7 @@ class SuperResolutionNetwork(InferenceNetwork):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps an image as ``run_tiled`` does."""
-        return run_tiled(self.net, self._run, image, Tiling(scale=self.scale))
+        return run_tiled(self.net, self._run, image, restoration_tiling(self.net, scale=self.scale))
 
     def _run(self, images: Tensor) -> Tensor:
         result: Tensor = self_ensemble(self.net, images) if self.ensemble else self.net(images)

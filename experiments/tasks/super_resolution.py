@@ -50,6 +50,10 @@ COLUMNS = (
     Column("target_blur", "target", 7, ".3f"),
     Column("lpips", "LPIPS", 7, ".3f"),
     Column("bicubic_lpips", "bicubic", 8, ".3f"),
+    Column("color_error", "color error", 12, ".2f"),
+    Column("bicubic_color_error", "bicubic", 8, ".2f"),
+    Column("colorfulness", "colorful", 9, ".1f"),
+    Column("target_colorfulness", "target", 7, ".1f"),
 )
 
 
