@@ -1,11 +1,13 @@
 """Image folders for super-resolution: files, splits and patches."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms import CenterCrop, InterpolationMode, Resize
 
@@ -15,6 +17,8 @@ from datamodules.images.corruptions import Noise
 from datamodules.images.degradation import Degradation, downscale
 from datamodules.images.super_resolution import SuperResolutionDataModule
 from datamodules.index.splits import Split
+from datamodules.io.image import read_image_and_header
+from datamodules.io.image_file import Header
 from datamodules.loading.sampler import Key
 from datamodules.samples.images import ensure_sample_images
 from datamodules.stage import Stage
@@ -293,7 +297,12 @@ def test_check_result_is_reused_until_an_image_changes(tmp_path: Path, monkeypat
     root = save_images(tmp_path / "images")
     module(root).load_splits()
     looked: list[Path] = []
-    monkeypatch.setattr("datamodules.images.check.read_image", lambda path, **_how: looked.append(path) or noise(0))
+
+    def look(path: Path, **how: Any) -> tuple[NDArray[np.uint8], Header]:
+        looked.append(path)
+        return read_image_and_header(path, **how)
+
+    monkeypatch.setattr("datamodules.images.check.read_image_and_header", look)
     module(root).load_splits()
     assert looked == []
     save(root / "n0" / "p0.png", noise(99, 44, 44))
