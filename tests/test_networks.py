@@ -109,9 +109,17 @@ def test_a_run_starts_from_a_network(shipped: Path, capsys: pytest.CaptureFixtur
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
 
 
+def test_export_takes_the_name_of_one(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--ckpt_path", "tiny-2x", "--format=safetensors", "--out", "own", CPU]
+    assert main(["--task", "sr", "export", *words]) == 0, capsys.readouterr().err
+    own, theirs = (load_checkpoint(path).weights for path in (Path("own.safetensors"), shipped / "tiny-2x.safetensors"))
+    torch.testing.assert_close(own["net.head.weight"].float(), theirs["net.head.weight"].float(), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--task=sr", "export", "--ckpt_path=tiny-3x"], "there is no checkpoint 'tiny-3x': did you mean 'tiny-"),
         (["--task=sr", "predict", "--net=tiny-3x"], "unknown network 'tiny-3x': did you mean 'tiny-"),
         (["--task=sr", "predict", "--net=tiny-car"], "'tiny-car' is of the task 'segment': use --task segment"),
         (["--task=sr", "predict", "--net=tiny-2x", "--ckpt_path=best"], "--net and --ckpt_path name two networks"),

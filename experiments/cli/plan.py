@@ -24,7 +24,7 @@ from experiments.cli.signals import is_first_rank, is_started_externally
 from experiments.cli.usage import UsageError, did_you_mean
 from experiments.cli.yaml_limits import limit_yaml
 from experiments.commands.table import COMMANDS, Needs
-from experiments.networks import Network, default_network
+from experiments.networks import Network, default_network, list_networks
 from experiments.runs.checkpoint import LoadedCheckpoint, load_checkpoint, load_newest
 from experiments.runs.folder import RunFolder, relative_to_here
 from experiments.runs.lock import InUseError, RunLock
@@ -189,9 +189,11 @@ def _find_checkpoint(arguments: Arguments) -> tuple[RunFolder, LoadedCheckpoint 
     else:
         path = Path(wanted)
         if not path.is_file() and path.name == wanted and not path.suffix:
-            raise UsageError(
-                f"there is no checkpoint '{wanted}'{did_you_mean(wanted, ['best', 'last'])} Or name a file"
-            )
+            shipped = {network.name: network.path for network in list_networks(arguments.task_name)}
+            if wanted not in shipped:
+                known = ["best", "last", *shipped]
+                raise UsageError(f"there is no checkpoint '{wanted}'{did_you_mean(wanted, known)} Or name a file")
+            path = shipped[wanted]
         folder = folder_of_checkpoint(path, arguments)
     return folder, load_checkpoint(path, arguments.task_name)
 
