@@ -198,3 +198,17 @@ def test_colors_are_estimated_at_every_edge_and_only_there() -> None:
     assert np.abs(found - expected)[near].max() <= 0.51
     assert not found[:, 360:390].any()
     np.testing.assert_array_equal(found[alpha == 1], image[alpha == 1])
+
+
+def test_images_of_another_memory_order_are_taken() -> None:
+    """Images of several bands have their channels first in memory."""
+    rng = np.random.default_rng(4)
+    image = rng.integers(0, 255, (40, 30, 3), dtype=np.uint8)
+    alpha = np.zeros((40, 30), np.float32)
+    alpha[10:30, 8:20] = np.linspace(0, 1, 12, dtype=np.float32)
+    channels_first = np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+    assert np.array_equal(make_cutout(channels_first, alpha), make_cutout(image, alpha))
+    classes = (alpha > 0.5).astype(np.uint8)
+    colors = np.array([[0, 0, 0], [255, 0, 0]], np.uint8)
+    expected = draw_overlay(image, classes, colors, background=0)
+    assert np.array_equal(draw_overlay(channels_first, classes, colors, background=0), expected)

@@ -31,7 +31,7 @@ def foreground_colors(image: Bytes, alpha: Floats, radius: int = 24) -> Bytes:
         farther than ``radius`` from the foreground, where the result is transparent.
     """
     rows, columns = bounding_box(alpha, radius)
-    colors = np.zeros_like(image)
+    colors = np.zeros(image.shape, np.uint8)  # in the order that OpenCV writes to, whatever that of the image
     for top in range(rows.start, rows.stop, _STRIP):  # arrays that fit in the processor's cache
         bottom = min(top + _STRIP, rows.stop)
         around = slice(max(top - radius, rows.start), min(bottom + radius, rows.stop))
