@@ -12,7 +12,7 @@ from lightning_modules.tiled import TiledTask
 from lightning_modules.typed_trainer import typed
 from models.gather import gather_rows
 from models.losses.style import StyleLoss, total_of
-from models.style.multi_style_resnet import MultiStyleResnet, blend_name
+from models.style.multi_style_resnet import MultiStyleResnet, fix_style
 from models.tiled_network import Tiling, style_tiling
 
 #: Number of training images that the style loss is normalized with.
@@ -160,20 +160,8 @@ class StyleModule(TiledTask):
         return net if isinstance(net, MultiStyleResnet) else None
 
     def fix_style(self, blend: Mapping[str, float]) -> None:
-        """Replaces a network of many styles by that of one style, or a blend of several, which names it.
-
-        Args:
-            blend: weights by the name of the style.
-
-        Raises:
-            ValueError: if the network has one style only, a name is unknown, or the sum of the weights is not above 0.
-        """
-        many = self.many_styles
-        if many is None:
-            raise ValueError("the network has one style")
-        plain: Any = many.fixed(blend)  # as in many_styles
-        self.net = plain
-        self.styles = (blend_name(blend),)
+        """Keeps one style, or a blend of several; see ``fix_style`` of ``models/style/multi_style_resnet.py``."""
+        self.net, self.styles = fix_style(self.net, blend)
 
     def on_validation_epoch_start(self) -> None:
         """Resets the metrics, also after an interrupted validation."""

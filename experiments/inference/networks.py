@@ -10,7 +10,7 @@ from datamodules.stage import Stage
 from experiments.tasks.links import SEGMENT_LINKS, STYLE_LINKS, Link
 from models.segmentation.probabilities import segment_tiled
 from models.segmentation.tiles import choose_tiles
-from models.style.multi_style_resnet import MultiStyleResnet, blend_name
+from models.style.multi_style_resnet import MultiStyleResnet, fix_style
 from models.super_resolution.self_ensemble import self_ensemble
 from models.tiled_network import restoration_tiling, run_tiled, style_tiling
 
@@ -125,18 +125,8 @@ class StyleNetwork(InferenceNetwork):
         return self.net if isinstance(self.net, MultiStyleResnet) else None
 
     def fix_style(self, blend: Mapping[str, float]) -> None:
-        """Replaces a network of many styles by that of one style, or a blend of several, which names it.
-
-        Args:
-            blend: weights by the name of the style.
-
-        Raises:
-            ValueError: if the network has one style only, a name is unknown, or the sum of the weights is not above 0.
-        """
-        many = self.many_styles
-        if many is None:
-            raise ValueError("the network has one style")
-        self.net, self.styles = many.fixed(blend), (blend_name(blend),)
+        """Keeps one style, or a blend of several; see ``fix_style`` of ``models/style/multi_style_resnet.py``."""
+        self.net, self.styles = fix_style(self.net, blend)
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps an image as ``run_tiled`` does."""

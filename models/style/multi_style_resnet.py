@@ -125,3 +125,18 @@ def _replace_norms_(net: nn.Module, kind: type[Norm], make: Callable[[Norm], nn.
         for name, child in list(parent.named_children()):
             if isinstance(child, kind):
                 setattr(parent, name, make(child))
+
+
+def fix_style(net: nn.Module, blend: Mapping[str, float]) -> tuple[nn.Module, tuple[str, ...]]:
+    """Returns the network of one style of a network of many, or of a blend of several, and the name of the result.
+
+    Args:
+        net: the network of many styles.
+        blend: weights by the name of the style.
+
+    Raises:
+        ValueError: if the network has one style only, a name is unknown, or the sum of the weights is not above 0.
+    """
+    if not isinstance(net, MultiStyleResnet):
+        raise ValueError("the network has one style")
+    return net.fixed(blend), (blend_name(blend),)
