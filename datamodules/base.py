@@ -13,6 +13,7 @@ from datamodules.errors import DataError
 from datamodules.io.home_folder import expand_home
 from datamodules.loading.loader import batch_loader, loader_processes
 from datamodules.loading.sampler import EvalBatches, TrainBatches
+from datamodules.loading.shard_window import ShardWindow
 from datamodules.stage import Stage
 
 _log = logging.getLogger("darkroom")
@@ -145,6 +146,10 @@ class ImageDataModule(LightningDataModule, ABC):
             DataError: naming everything that is wrong with the data.
         """
 
+    def window(self, stage: Stage) -> ShardWindow | None:  # noqa: ARG002 - for subclasses
+        """How training images in tar shards are shuffled; ``None`` shuffles the whole set."""
+        return None
+
     def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Makes a batch of test samples; overridden where targets differ in size."""
         batch: dict[str, Any] = default_collate(samples)
@@ -198,6 +203,7 @@ class ImageDataModule(LightningDataModule, ABC):
             epoch=epoch,
             start=start,
             repeat=getattr(self.trainer, "overfit_batches", 0) > 0,  # Lightning does not declare it
+            window=self.window(stage),
         )
 
     def _eval_batches(self, data: Dataset[dict[str, Any]]) -> EvalBatches:

@@ -1,6 +1,7 @@
 """Options and steps shared by the data modules that read image files."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from datamodules.index.duplicates import OnDuplicates, report_duplicates
 from datamodules.index.problems import OnBad
 from datamodules.index.splits import SPLIT_SEED, Split
 from datamodules.io.bit_depth import FULL_BITS, Bits, check_bits, measure_bits, recorded_bits
+from datamodules.loading.shard_window import ShardWindow
+from datamodules.shards.shard_files import ShardFiles, open_shards, samples_by_shard
 
 
 class FileDataModule(ImageDataModule):
@@ -29,6 +32,8 @@ class FileDataModule(ImageDataModule):
         bits: bits that the values of 16-bit files use, from 8 to 16: ``2**bits - 1`` is white. ``"auto"`` takes the
             smallest of 8, 10, 12, 14 and 16 that holds the values of all images of the set, and the checkpoint keeps
             it for ``test`` and ``predict``.
+        shard_window: if the images lie in tar shards, the number of shards that are read at a time: the shards are
+            shuffled, and the images of each so many shards in a row. ``None`` shuffles the whole set.
         **options: of ``ImageDataModule``.
 
     Raises:
@@ -44,6 +49,7 @@ class FileDataModule(ImageDataModule):
         on_bad: OnBad = "error",
         duplicates: OnDuplicates = "warn",
         bits: Bits = FULL_BITS,
+        shard_window: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -51,7 +57,10 @@ class FileDataModule(ImageDataModule):
             raise ValueError(f"keep_pct must be above 0 and at most 1, not {keep_pct}")
         if not cache_gb >= 0:  # also refuses nan
             raise ValueError(f"cache_gb must be at least 0, not {cache_gb}")
+        if shard_window is not None and shard_window < 1:
+            raise ValueError(f"shard_window must be at least 1, not {shard_window}")
         self._keep_pct, self._split_seed = keep_pct, split_seed
+        self._shard_window = shard_window
         self._on_bad, self._on_duplicates = on_bad, duplicates
         self._given_bits = check_bits(bits)
         self._bits, self._bits_measured = self._given_bits, False
@@ -59,16 +68,32 @@ class FileDataModule(ImageDataModule):
         self._checks = self._cache_folder / "checks"
         self.cache = ImageCache(self._cache_folder / "images", limit_gb=cache_gb)
 
+    @cached_property
+    def shards(self) -> ShardFiles | None:
+        """The images in the tar shards that ``root`` names; ``None`` if it names none.
+
+        Raises:
+            DataError: if they cannot be used.
+        """
+        if self.root is None:
+            return None
+        return open_shards(self.root, results=self._checks, workers=self._preparing_workers())
+
     def data_root(self) -> Path:
-        """The folder of the images, absolute.
+        """The folder of the images, or of the tar shards, absolute.
 
         Raises:
             DataError: if it is not named or does not exist.
         """
         if self.root is None:
             return self.sample_root().absolute()
+        if self.shards is not None:
+            return self.shards.root
         if not self.root.is_dir():
-            raise DataError(f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER")
+            raise DataError(
+                f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER, or "
+                "tar shards"
+            )
         return self.root.absolute()
 
     def sample_root(self) -> Path:
@@ -123,6 +148,12 @@ class FileDataModule(ImageDataModule):
         report_duplicates(
             root, splits, results=self._checks, on_duplicates=self._on_duplicates, workers=self._preparing_workers()
         )
+
+    def _shard_order(self, paths: Iterable[Path], *, samples: int = 1) -> ShardWindow | None:
+        """The order of training images in tar shards, each of which gives so many consecutive samples."""
+        if self._shard_window is None or not (counts := samples_by_shard(paths)):
+            return None
+        return ShardWindow(tuple(count * samples for count in counts), self._shard_window)
 
     def _preparing_workers(self) -> int:
         """Processes for work before the training: all cores, since nothing trains yet."""

@@ -16,6 +16,7 @@ from datamodules.index.folder_scan import name_some, unused_lines
 from datamodules.index.problems import skipped_lines
 from datamodules.index.splits import Split
 from datamodules.io.bit_depth import depth_notes
+from datamodules.loading.shard_window import ShardWindow
 from datamodules.samples.images import ensure_sample_images
 from datamodules.stage import Stage
 
@@ -29,7 +30,8 @@ class PatchDataModule(FileDataModule):
     Folders ``train``, ``val`` and ``test`` (also ``valid``, ``val2017``, ``DIV2K_valid_HR``, ``trainA`` beside
     ``testA``, ...) below the root or deeper are the splits. Without one for validation, a fraction of the training
     images is held out by a hash of their names, the same on every machine. Low-resolution copies in a folder
-    ``..._LR_...`` beside ``..._HR`` are left out.
+    ``..._LR_...`` beside ``..._HR`` are left out. The images may lie in tar shards; ``train-0000.tar`` beside
+    ``val-0000.tar`` are splits as well.
 
     Args:
         val_share: fraction of the kept images that is held out for validation; ``None`` is the lesson's
@@ -90,7 +92,7 @@ class PatchDataModule(FileDataModule):
         """
         if self._splits is None:
             root = self.data_root()
-            paths = self._without_low_res(root, find_images(root))
+            paths = self._without_low_res(root, self.shards.images if self.shards else find_images(root))
             self._digest = self.cache.pin(root, paths)
             sound, self.skipped = check_images(
                 root,
@@ -127,6 +129,8 @@ class PatchDataModule(FileDataModule):
         # By name, since the test images may be those of the validation.
         largest = {image.name: image.largest for images in splits.values() for image in images}
         lines += [*depth_notes(largest.values(), self.bits), *self._rejected, *skipped_lines(self.skipped)]
+        if self.shards:
+            return lines + self.shards.describe()
         return lines + (unused_lines(root, [root]) if self.root is not None else [])
 
     def prepare(self, stages: Sequence[Stage]) -> None:
@@ -153,6 +157,10 @@ class PatchDataModule(FileDataModule):
     def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's name for fit, validate, test or predict
         """Loads the results of the check."""
         self.load_splits()
+
+    def window(self, stage: Stage) -> ShardWindow | None:
+        """The order of the training patches if the images lie in tar shards and ``shard_window`` is set."""
+        return self._shard_order((image.path for image in self._large_enough("train", stage)), samples=self._crops)
 
     @property
     def has_training_images(self) -> bool:
@@ -198,7 +206,7 @@ class PatchDataModule(FileDataModule):
     def _without_low_res(self, root: Path, paths: Sequence[Path]) -> list[Path]:
         """Leaves out the images in folders of low-resolution copies."""
         folders = {folder for path in paths for folder in path.relative_to(root).parents if folder.name}
-        copies = [folder for folder in folders if is_low_res_copy(root / folder)]
+        copies = [folder for folder in folders if is_low_res_copy(folder, folders)]
         kept = [path for path in paths if not any(map(path.relative_to(root).is_relative_to, copies))]
         if number := len(paths) - len(kept):
             names = name_some(sorted(folder.as_posix() for folder in copies))

@@ -9,9 +9,10 @@ from datamodules.errors import DataError
 from datamodules.images.check import ImageFile
 from datamodules.index.splits import Split, held_out, subsample
 
-#: Names of folders that are splits, without case: ``train``, ``val2017``, ``DIV2K_valid_HR``.
+#: Names of folders that are splits, without case: ``train``, ``val2017``, ``DIV2K_valid_HR``; and of tar shards.
 _SPLIT_FOLDER = re.compile(
     r"(train|val|test)(?:20\d\d)?|(training|valid|validation|testing)|.+_(train|valid|val|test)_hr(?:_.+)?"
+    r"|(?:.+[-_])?(train|training|val|valid|validation|test|testing)(?:[-_]?\d+)?\.tar"
 )
 _SPLITS: dict[str, Split] = {
     **{"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"},
@@ -79,15 +80,17 @@ def split_images(
 
 
 def split_of_folder(name: str, others: Collection[str] = ()) -> Split | None:
-    """The split that a folder's name stands for, or ``None``.
+    """The split that the name of a folder or a tar shard stands for, or ``None``.
 
     Args:
-        name: name of the folder.
+        name: name of the folder or the tar shard.
         others: case-folded names of the other folders. One that differs only by the word for another split, such as
             ``testa`` from ``trainA``, makes both folders of splits.
 
     >>> [split_of_folder(name) for name in ("train", "val2017", "Validation", "DIV2K_valid_HR", "trains", "test_tube")]
     ['train', 'val', 'val', 'val', None, None]
+    >>> [split_of_folder(name) for name in ("train-0015.tar", "imagenet-val-000.tar", "shard-0.tar")]
+    ['train', 'val', None]
     >>> split_of_folder("testA", ["traina", "trainb", "testb"]), split_of_folder("test_tube", ["train"])
     ('test', None)
     """
@@ -101,16 +104,20 @@ def split_of_folder(name: str, others: Collection[str] = ()) -> Split | None:
     return None
 
 
-def is_low_res_copy(folder: Path) -> bool:
+def is_low_res_copy(folder: Path, folders: Collection[Path]) -> bool:
     """Whether a folder holds the low-resolution copies of a folder beside it, such as ``DIV2K_train_LR_bicubic``.
 
     Its name contains ``LR``, and a folder beside it begins in the same way with ``HR`` in place of it.
+
+    Args:
+        folder: the folder.
+        folders: all folders of images.
     """
     match = _LOW_RES.search(folder.name)
     if match is None:
         return False
     high_res = re.compile(rf"{re.escape(folder.name[: match.start()])}HR(?![a-z0-9]).*", re.IGNORECASE)
-    return any(high_res.fullmatch(entry.name) and entry.is_dir() for entry in folder.parent.iterdir())
+    return any(high_res.fullmatch(other.name) and other.parent == folder.parent for other in folders)
 
 
 def _splits_by_folder(names: Sequence[str]) -> dict[str, Split | None]:

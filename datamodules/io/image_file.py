@@ -16,6 +16,7 @@ from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from datamodules.errors import DataError
 from datamodules.io.file_checks import check_content, check_tile_size
+from datamodules.io.stored_file import StoredFile
 
 # Named, so that no file reaches Pillow's rarer decoders: one of them starts Ghostscript.
 FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM", "AVIF", "JPEG2000")
@@ -167,8 +168,10 @@ def open_image(path: Path) -> Iterator[ImageFile.ImageFile]:
 
 
 def _open_file(path: Path, length: int) -> io.BytesIO | io.BufferedReader:
-    """The file, or all of its content if it is small: Pillow reads a header in some forty pieces."""
-    return io.BytesIO(path.read_bytes()) if length <= _SMALL_FILE else _BoundedFile(path)
+    """The file, or all of its content if it is small or no file of its own: Pillow reads a header in forty pieces."""
+    if length <= _SMALL_FILE or isinstance(path, StoredFile):
+        return io.BytesIO(path.read_bytes())
+    return _BoundedFile(path)
 
 
 def _formats(path: Path, file: io.BytesIO | io.BufferedReader) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from datamodules.errors import DataError
+from datamodules.loading.shard_window import ShardWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class TrainBatches(Sampler[list[Key]]):
         epoch: epoch of the first pass; Lightning sets the later ones through ``set_epoch``.
         start: batches of the first epoch that were already trained on, for a run that is resumed in its middle.
         repeat: whether every epoch has the samples of epoch 0, augmentation included, as ``overfit_batches`` needs it.
+        window: shuffles within windows of tar shards; ``None`` shuffles the whole set.
 
     Raises:
         DataError: if the set is empty, or ``batch_size`` is larger than the set or cannot be divided evenly.
@@ -85,6 +87,7 @@ class TrainBatches(Sampler[list[Key]]):
         epoch: int = 0,
         start: int = 0,
         repeat: bool = False,
+        window: ShardWindow | None = None,
     ) -> None:
         if not length:
             raise DataError("there are no training images; data.val_share 1 is for validate and test only")
@@ -101,7 +104,7 @@ class TrainBatches(Sampler[list[Key]]):
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.rank, self.world, self.accumulate = rank, world, accumulate
         self.epoch = self._first_epoch = epoch
-        self._start, self._repeat = start, repeat
+        self._start, self._repeat, self._window = start, repeat, window
 
     @property
     def sampler(self) -> "TrainBatches":
@@ -118,7 +121,8 @@ class TrainBatches(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         epoch = 0 if self._repeat else self.epoch
-        order = epoch_order(self.seed, epoch, self.length)
+        window = self._window
+        order = window.order(self.seed, epoch) if window else epoch_order(self.seed, epoch, self.length)
         share = self.batch_size // self.accumulate  # images of all processes in one forward pass
         first = self._start if self.epoch == self._first_epoch else 0
         for batch in range(first, len(self)):

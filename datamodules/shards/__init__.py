@@ -1,0 +1,1 @@
+"""Images that lie in tar shards, as webdataset writes them."""

@@ -1,0 +1,104 @@
+"""A file in a tar shard: one seek and one read of the shard."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from datamodules.errors import DataError
+from datamodules.io.stored_file import StoredFile
+
+
+class Shard(Protocol):
+    """A tar file."""
+
+    def state(self) -> tuple[int, int]:
+        """Its size in bytes and modification time in nanoseconds now.
+
+        Raises:
+            OSError: if there is no such file.
+        """
+        ...
+
+    def read(self, start: int, length: int) -> bytes:
+        """Some of its bytes.
+
+        Raises:
+            DataError: if it has changed since its headers were read.
+            OSError: if it cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LocalShard:
+    """A tar file on a disk. It is opened for each read, so that processes share no position and none stays open.
+
+    Args:
+        path: the file.
+        indexed: its state when its headers were read.
+    """
+
+    path: Path
+    indexed: tuple[int, int]
+
+    def state(self) -> tuple[int, int]:
+        """Its size in bytes and modification time in nanoseconds now."""
+        return _state(self.path.stat())
+
+    def read(self, start: int, length: int) -> bytes:
+        """``length`` bytes from ``start`` on.
+
+        Raises:
+            DataError: if the file has changed since its headers were read.
+            OSError: if it cannot be read.
+        """
+        with self.path.open("rb", buffering=0) as file:
+            if _state(os.fstat(file.fileno())) != self.indexed:
+                raise DataError(f"{self.path}: has changed since the run began: restore the file, or start a new run")
+            file.seek(start)
+            return file.read(length)
+
+
+class TarMember(StoredFile):
+    """The path ``shard.tar/name``; see ``tar_member``."""
+
+    __slots__ = ("length", "shard", "start")
+
+    shard: Shard
+    start: int
+    length: int
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return tar_member, (str(self), self.shard, self.start, self.length)
+
+    def state(self) -> tuple[int, int]:
+        """Size of the file in bytes and modification time of the shard in nanoseconds."""
+        return self.length, self.shard.state()[1]
+
+    def read_bytes(self) -> bytes:
+        """All bytes of the file.
+
+        Raises:
+            DataError: if the shard has changed since its headers were read.
+            OSError: if it cannot be read.
+        """
+        return self.shard.read(self.start, self.length)
+
+
+def tar_member(path: str, shard: Shard, start: int, length: int) -> TarMember:
+    """A file in a shard.
+
+    Args:
+        path: path of the shard, ``/``, and name of the file in it.
+        shard: the tar file.
+        start: position of the first byte of the file in the shard.
+        length: bytes of the file.
+    """
+    member = TarMember(path)
+    member.shard, member.start, member.length = shard, start, length
+    return member
+
+
+def _state(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
