@@ -14,7 +14,7 @@ from datamodules.index.problems import OnBad
 from datamodules.index.splits import SPLIT_SEED, Split
 from datamodules.io.bit_depth import FULL_BITS, Bits, check_bits, measure_bits, recorded_bits
 from datamodules.loading.shard_window import ShardWindow
-from datamodules.shards.shard_files import ShardFiles, open_shards, samples_by_shard
+from datamodules.storage.stored_images import StoredImages, open_stored, samples_by_shard
 
 
 class FileDataModule(ImageDataModule):
@@ -25,7 +25,7 @@ class FileDataModule(ImageDataModule):
         split_seed: selects the images to keep and to hold out; independent of ``seed``, so that runs with different
             seeds share their validation images.
         cache_gb: size limit of the cache of resized images in gigabytes (1e9 bytes); images beyond it are decoded
-            every time.
+            every time. The same limit holds for copies of remote tar shards.
         on_bad: ``"error"`` stops if a file cannot be used; ``"skip"`` leaves such files out if they are at most 1 % of
             the images, and lists them in the run folder. A file that changes during a run always stops it.
         duplicates: ``"warn"`` logs images that are in two splits, byte by byte the same; ``"error"`` stops.
@@ -69,15 +69,21 @@ class FileDataModule(ImageDataModule):
         self.cache = ImageCache(self._cache_folder / "images", limit_gb=cache_gb)
 
     @cached_property
-    def shards(self) -> ShardFiles | None:
-        """The images in the tar shards that ``root`` names; ``None`` if it names none.
+    def stored(self) -> StoredImages | None:
+        """The images in the tar shards or behind the URL that ``root`` names; ``None`` for a folder of images.
 
         Raises:
             DataError: if they cannot be used.
         """
         if self.root is None:
             return None
-        return open_shards(self.root, results=self._checks, workers=self._preparing_workers())
+        return open_stored(
+            self.root,
+            results=self._checks,
+            copies=self._cache_folder / "shards",
+            limit_gb=self.cache.limit_gb,
+            workers=self._preparing_workers(),
+        )
 
     def data_root(self) -> Path:
         """The folder of the images, or of the tar shards, absolute.
@@ -87,8 +93,8 @@ class FileDataModule(ImageDataModule):
         """
         if self.root is None:
             return self.sample_root().absolute()
-        if self.shards is not None:
-            return self.shards.root
+        if self.stored is not None:
+            return self.stored.root
         if not self.root.is_dir():
             raise DataError(
                 f"the data root {self.root} is not a folder: name an existing one with --data.root FOLDER, or "

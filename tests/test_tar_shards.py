@@ -16,9 +16,10 @@ from datamodules.errors import DataError
 from datamodules.images.style import StyleDataModule
 from datamodules.images.super_resolution import SuperResolutionDataModule
 from datamodules.loading.sampler import Key
-from datamodules.shards.shard_names import expand_braces
-from datamodules.shards.tar_index import read_members
+from datamodules.segmentation.folder import FolderDataModule
 from datamodules.stage import Stage
+from datamodules.storage.shard_names import expand_braces
+from datamodules.storage.tar_index import read_members
 from tests.helpers.tar_shards import pack, write_tar
 from tests.helpers.tiny_images import noise, save, save_images
 
@@ -98,16 +99,16 @@ def test_shards_named_after_splits_are_the_splits(tmp_path: Path) -> None:
 
 def test_index_is_stored_until_the_shard_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pack(save_images(tmp_path / "images", 8), tmp_path / "tar", shards=2)
-    assert sr_data(tmp_path / "tar").shards is not None
+    assert sr_data(tmp_path / "tar").stored is not None
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("headers were read again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("datamodules.shards.tar_index.tarfile.open", refuse)
-        assert sr_data(tmp_path / "tar").shards is not None
+        patch.setattr("datamodules.storage.tar_index.tarfile.open", refuse)
+        assert sr_data(tmp_path / "tar").stored is not None
     write_tar(tmp_path / "tar/shard-0001.tar", {"new.png": png(1)})
-    found = sr_data(tmp_path / "tar").shards
+    found = sr_data(tmp_path / "tar").stored
     assert found is not None
     assert [image.name for image in found.images][-1] == "new.png"
 
@@ -186,7 +187,7 @@ def test_a_tar_beside_images_is_left_out(tmp_path: Path) -> None:
     save_images(tmp_path / "images", 8)
     write_tar(tmp_path / "images/download.tar", GOOD)
     data = sr_data(tmp_path / "images")
-    assert data.shards is None
+    assert data.stored is None
     assert "download.tar" in data.describe()[-1]
 
 
@@ -195,7 +196,13 @@ def test_shards_of_the_webdataset_package_are_read(tmp_path: Path) -> None:
     with webdataset.ShardWriter(str(tmp_path / "out-%04d.tar"), maxcount=3, verbose=0) as writer:
         for number in range(7):
             writer.write({"__key__": f"n/{number:04}", "png": png(number), "cls": number})
-    found = sr_data(tmp_path).shards
+    found = sr_data(tmp_path).stored
     assert found is not None
     assert found.shards == 3
     assert [image.read_bytes() for image in found.images] == [png(number) for number in range(7)]
+
+
+def test_segmentation_refuses_shards(tmp_path: Path) -> None:
+    pack(save_images(tmp_path / "images", 4), tmp_path / "tar", shards=1)
+    with pytest.raises(DataError, match=r"tar: segmentation reads images and masks from a local folder"):
+        FolderDataModule(root=tmp_path / "tar", num_workers=0).prepare([STYLE])

@@ -30,6 +30,7 @@ from datamodules.cache.encodings import Encoding, file_state
 from datamodules.cache.mapped_files import MappedFiles
 from datamodules.errors import DataError, unwritable
 from datamodules.index.pairs import name_below
+from datamodules.io.stored_file import StoredFile
 from datamodules.loading.parallel import map_files, raise_together
 
 _log = logging.getLogger(__name__)
@@ -168,7 +169,8 @@ def _encode(size: int, job: _Job) -> None:
 
 
 def _cache_file(folder: Path, path: Path, state: tuple[int, int], size: int, encoding: Encoding) -> Path:
-    absolute = os.path.abspath(path)  # noqa: PTH100 - resolve() asks the disk about every parent folder
+    # abspath: resolve() asks the disk about every parent folder. A path behind a URL has no working directory.
+    absolute = str(path) if isinstance(path, StoredFile) else os.path.abspath(path)  # noqa: PTH100
     parts = (absolute, *map(str, state), encoding.label, str(_FORMAT))
     name = blake2b(b"\0".join(map(os.fsencode, parts)), digest_size=16).hexdigest()
     # 16 folders: creating files in 256 takes twice as long on ext4, which spreads folders over the disk.

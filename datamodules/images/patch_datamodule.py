@@ -19,6 +19,7 @@ from datamodules.io.bit_depth import depth_notes
 from datamodules.loading.shard_window import ShardWindow
 from datamodules.samples.images import ensure_sample_images
 from datamodules.stage import Stage
+from datamodules.storage.file_systems import url_of
 
 if TYPE_CHECKING:
     import albumentations as A
@@ -92,7 +93,7 @@ class PatchDataModule(FileDataModule):
         """
         if self._splits is None:
             root = self.data_root()
-            paths = self._without_low_res(root, self.shards.images if self.shards else find_images(root))
+            paths = self._without_low_res(root, self.stored.images if self.stored else find_images(root))
             self._digest = self.cache.pin(root, paths)
             sound, self.skipped = check_images(
                 root,
@@ -121,7 +122,7 @@ class PatchDataModule(FileDataModule):
             counts[-1] = "test as val"
         shorter = sorted(image.shorter() for images in splits.values() for image in images)
         lines = [
-            f"data: {root}",
+            f"data: {url_of(root) or root}",
             "  split: " + ", ".join(counts),
             f"  shorter sides: {shorter[0]} to {shorter[-1]} px, median {shorter[len(shorter) // 2]}; resized to "
             + ("the patch" if self._side == "patch" else f"{self._side} at most"),
@@ -129,8 +130,8 @@ class PatchDataModule(FileDataModule):
         # By name, since the test images may be those of the validation.
         largest = {image.name: image.largest for images in splits.values() for image in images}
         lines += [*depth_notes(largest.values(), self.bits), *self._rejected, *skipped_lines(self.skipped)]
-        if self.shards:
-            return lines + self.shards.describe()
+        if self.stored:
+            return lines + self.stored.describe(limit_gb=self.cache.limit_gb, window=self._shard_window)
         return lines + (unused_lines(root, [root]) if self.root is not None else [])
 
     def prepare(self, stages: Sequence[Stage]) -> None:

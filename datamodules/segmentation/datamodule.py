@@ -8,6 +8,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from datamodules.errors import DataError
 from datamodules.files import FileDataModule
 from datamodules.index.folder_scan import scan_once
 from datamodules.index.pairs import Pair
@@ -224,6 +225,11 @@ class SegmentDataModule(FileDataModule):
 
     def _load(self) -> SegmentData:
         if self._ready is None:
+            if self.stored is not None:
+                raise DataError(
+                    f"{self.root}: segmentation reads images and masks from a local folder, not from tar shards or a "
+                    "URL: unpack or copy them, and name the folder with --data.root"
+                )
             root = self.data_root()
             with scan_once():
                 index = self.find_pairs(root)

@@ -6,6 +6,7 @@ archive, so this module asks for the end mark, two blocks of zeros that every co
 
 import tarfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -26,12 +27,13 @@ class Member(NamedTuple):
     length: int
 
 
-def load_index(shard: Path, results: Path) -> list[Member]:
+def load_index(shard: Path, results: Path, *, local: Callable[[], Path] | None = None) -> list[Member]:
     """Reads the index of a shard that an earlier run stored, or makes and stores it.
 
     Args:
         shard: an uncompressed tar file.
         results: folder of stored results.
+        local: returns the file to read if ``shard`` is a remote one.
 
     Raises:
         DataError: see ``read_members``.
@@ -39,15 +41,19 @@ def load_index(shard: Path, results: Path) -> list[Member]:
     path = result_path(results, [shard], about="tar index")
     stored = _valid(read_result(path))
     if stored is None:
-        stored = read_members(shard)
+        stored = read_members(shard, local() if local else shard)
         write_result(path, [[member.name for member in stored], [member[1:] for member in stored]])
     return stored
 
 
-def read_members(shard: Path) -> list[Member]:
+def read_members(shard: Path, content: Path | None = None) -> list[Member]:
     """Reads the headers of a tar file.
 
     Hidden files, such as those that macOS adds, are left out, and folders. A leading ``./`` of names is dropped.
+
+    Args:
+        shard: the tar file, for messages.
+        content: the file to read; ``None`` is ``shard``.
 
     Returns:
         The files in the order of the archive.
@@ -58,7 +64,7 @@ def read_members(shard: Path) -> list[Member]:
     """
     members: list[Member] = []
     try:
-        with shard.open("rb") as file:
+        with (content or shard).open("rb") as file:
             _refuse_compressed(shard, file.read(8))
             file.seek(0)
             with tarfile.open(fileobj=file, mode="r:") as tar:

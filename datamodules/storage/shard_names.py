@@ -1,12 +1,16 @@
 """The tar files that ``--data.root`` names: a pattern with braces, one tar file, or a folder of them."""
 
+import os
 import re
+from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 from datamodules.errors import DataError
 from datamodules.index.folder_scan import name_some, scan_folder
-from datamodules.shards.tar_index import compressed_error
+from datamodules.io.stored_file import StoredFile
+from datamodules.storage.tar_index import compressed_error
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -14,12 +18,27 @@ _MOST = 1_000_000  # shards of one pattern
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4")
 
 
-def find_shards(root: Path) -> tuple[Path, list[Path]] | None:
-    """Finds the tar files below ``root``.
+class Found(NamedTuple):
+    """What ``--data.root`` names.
+
+    Args:
+        root: the folder that names are relative to.
+        shards: tar files, sorted.
+        images: images that lie in no tar file, sorted; only if there are no shards.
+        others: all other files.
+    """
+
+    root: Path
+    shards: Sequence[Path]
+    images: Sequence[StoredFile] = ()
+    others: Sequence[Path] = ()
+
+
+def find_shards(root: Path) -> Found | None:
+    """Finds the tar files that ``root`` names: at any depth of a folder, if it has some itself.
 
     Returns:
-        The folder that names are relative to, and the tar files, sorted; ``None`` if ``root`` names none, as a folder
-        that holds images does.
+        ``None`` if ``root`` names none, as a folder that holds images does.
 
     Raises:
         DataError: if files of a pattern do not exist, or the archives are compressed.
@@ -27,14 +46,17 @@ def find_shards(root: Path) -> tuple[Path, list[Path]] | None:
     if is_pattern(root):
         return _matching(root)
     if root.is_dir():
+        if not _has_archives(root):  # scanning a folder of a million images takes seconds
+            return None
         scan = scan_folder(root)
         if scan.files:
             return None
         shards = [path for path in scan.others if path.suffix.lower() == ".tar"]
-        _refuse_compressed(scan.others)
-        return (root.absolute(), [path.absolute() for path in shards]) if shards else None
-    _refuse_compressed([root])
-    return (root.absolute().parent, [root.absolute()]) if root.suffix.lower() == ".tar" and root.exists() else None
+        refuse_compressed(scan.others)
+        return Found(root.absolute(), [path.absolute() for path in shards]) if shards else None
+    refuse_compressed([root])
+    whole = root.absolute()
+    return Found(whole.parent, [whole]) if root.suffix.lower() == ".tar" and root.is_file() else None
 
 
 def is_pattern(root: Path) -> bool:
@@ -72,10 +94,18 @@ def _choices(content: str, pattern: str) -> list[str]:
     )
 
 
-def _matching(pattern: Path) -> tuple[Path, list[Path]]:
+def _has_archives(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.name.lower().endswith((".tar", *_COMPRESSED)) for entry in entries)
+    except OSError:  # reported when the folder is scanned
+        return False
+
+
+def _matching(pattern: Path) -> Found:
     names = expand_braces(str(pattern))
     shards = sorted(Path(name).absolute() for name in dict.fromkeys(names))
-    _refuse_compressed(shards)
+    refuse_compressed(shards)
     missing = [str(path) for path in shards if not path.is_file()]
     if missing:
         raise DataError(
@@ -84,10 +114,15 @@ def _matching(pattern: Path) -> tuple[Path, list[Path]]:
         )
     if other := [path for path in shards if path.suffix.lower() != ".tar"]:
         raise DataError(f"{pattern}: only tar files can be named with braces, not {other[0].name}")
-    return Path(str(pattern).partition("{")[0] + "x").absolute().parent, shards
+    return Found(Path(str(pattern).partition("{")[0] + "x").absolute().parent, shards)
 
 
-def _refuse_compressed(paths: list[Path]) -> None:
+def refuse_compressed(paths: Iterable[Path]) -> None:
+    """Refuses compressed archives by their names.
+
+    Raises:
+        DataError: naming the first.
+    """
     for path in paths:
         if path.name.lower().endswith(_COMPRESSED):
             raise compressed_error(path, path.suffix.removeprefix("."))

@@ -1,1 +1,0 @@
-"""Images that lie in tar shards, as webdataset writes them."""
