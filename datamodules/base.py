@@ -163,7 +163,7 @@ class ImageDataModule(LightningDataModule, ABC):
         """First batch of ``stage`` of one process, loaded in this process, to try the stage before the run starts."""
         data = self.train_set(stage)
         keys = next(iter(self._train_batches(stage, data)))
-        return default_collate([data[key] for key in keys])
+        return self.on_after_batch_transfer(default_collate([data[key] for key in keys]), dataloader_idx=0)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled, resumable batches of this process."""

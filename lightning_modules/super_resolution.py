@@ -29,6 +29,7 @@ class ImageScore(TypedDict):
     """One row of the test table."""
 
     name: str  # relative to the data's root
+    baseline: Literal["bicubic", "input"]  # what "bicubic" scores are of: at scale 1 of the input itself
     psnr: float  # dB
     bicubic_psnr: float
     ssim: float
@@ -190,6 +191,7 @@ class SuperResolutionModule(TiledTask):
         net_scores, bicubic_scores = self._scores(preds, high_res), self._scores(bicubic, high_res)
         row = ImageScore(
             name=name,
+            baseline="bicubic" if self.scale > 1 else "input",
             psnr=float(net_scores[0]),
             bicubic_psnr=float(bicubic_scores[0]),
             ssim=float(net_scores[1]),

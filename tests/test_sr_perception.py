@@ -96,5 +96,7 @@ def test_table_has_a_column_per_measured_metric() -> None:
     assert second.split()[-2:] == ["0.125", "0.250"]
     assert " ".join(last.split()) == "mean 25.00 28.00 -3.00 0.9000 0.8000 0.300 0.500 0.250 0.125 0.250"
     assert "LPIPS" not in SPEC.table_lines([small])[0]
+    restored = SPEC.table_lines([small | {"baseline": "input"}])[0]
+    assert " ".join(restored.split()) == "image PSNR input gain SSIM input blur input target"
     assert len({len(line) for line in (head, first, second, last)}) == 1
     assert mean_scores([small, seen])["lpips"] == 0.125  # of those that have it

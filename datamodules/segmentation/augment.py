@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,15 @@ from datamodules.segmentation.transforms import TransformSpec, build_transforms,
 from datamodules.segmentation.warp import change_light, turn_pair
 
 _OWN_STREAM = 2**32  # beyond the seeds of ``extra``, whose random numbers would otherwise be the same
+
+
+class Draws(NamedTuple):
+    """The random draws of one sample, besides those of the transforms of one's choice."""
+
+    degrees: float  # counterclockwise
+    contrast: float  # factor of the values, minus 1
+    brightness: float  # added to the values, as a fraction of full scale
+    mirror: bool
 
 
 class Augment:
@@ -64,6 +74,17 @@ class Augment:
         """The transforms with their strength, for reports; empty if there are none."""
         return self._text
 
+    @property
+    def has_extra(self) -> bool:
+        """Whether there are transforms of one's choice."""
+        return self._compose is not None
+
+    def draws(self, seed: int) -> Draws:
+        """The random draws for ``seed``, without those of ``extra``."""
+        draw = Random(seed + _OWN_STREAM)
+        degrees, contrast, brightness = (draw.uniform(-most, most) for most in (self._rotate, self._light, self._light))
+        return Draws(degrees, contrast, brightness, mirror=self._flip and draw.random() < 0.5)
+
     def check(self, *, size: int, classes: int, channels: int | None = None) -> None:
         """Tries the transforms of ``extra`` on a made-up image.
 
@@ -94,12 +115,10 @@ class Augment:
         Returns:
             Image and mask of the same shapes and dtypes.
         """
-        draw = Random(seed + _OWN_STREAM)
-        degrees, contrast, brightness = (draw.uniform(-most, most) for most in (self._rotate, self._light, self._light))
-        mirror = self._flip and draw.random() < 0.5
-        image, mask = turn_pair(image, mask, degrees=degrees, mirror=mirror, coverage=self._coverage)
+        draws = self.draws(seed)
+        image, mask = turn_pair(image, mask, degrees=draws.degrees, mirror=draws.mirror, coverage=self._coverage)
         if self._light:
-            image = change_light(image, contrast=contrast, brightness=brightness)
+            image = change_light(image, contrast=draws.contrast, brightness=draws.brightness)
         if self._compose is None:
             return image, mask
         reseed(self._compose, seed)

@@ -13,23 +13,18 @@ from datamodules.files import FileDataModule
 from datamodules.index.folder_scan import scan_once
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import skipped_lines
-from datamodules.index.splits import Split
 from datamodules.io.bands import BandLayout
 from datamodules.io.bit_depth import FULL_BITS
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.channel_statistics import load_statistics, statistics_text
 from datamodules.segmentation.check_once import check_once
-from datamodules.segmentation.crop import RandomCrop, check_scale, checked_crops
-from datamodules.segmentation.dataset import (
-    CropDataset,
-    NativeSegmentDataset,
-    SegmentDataset,
-    WholeDataset,
-    collate_native,
-)
+from datamodules.segmentation.crop import checked_crops
+from datamodules.segmentation.dataset import collate_native
+from datamodules.segmentation.device_augment import TURN, augment_batch
 from datamodules.segmentation.label_map import ClassList
 from datamodules.segmentation.samples import cache_items, make_samples
 from datamodules.segmentation.split import split_pairs
+from datamodules.segmentation.stage_sets import StageSets
 from datamodules.segmentation.summary import DatasetIndex, SegmentData, class_weights, crop_notes, summary_lines
 from datamodules.segmentation.transforms import TransformSpec
 from datamodules.stage import Stage
@@ -54,6 +49,9 @@ class SegmentDataModule(FileDataModule):
             arguments: ``[{GaussNoise: {p: 0.3}}, VerticalFlip]``. The names are listed in
             ``datamodules/segmentation/transforms.py``.
         only_transforms: whether ``transforms`` replace rotation, flip and light.
+        device_augment: whether rotation, flip and light are computed for whole batches on the network's device, in
+            place of the loader processes: for a GPU that waits for a few cores. Not with ``transforms``, stages with
+            ``crop``, and images with 16 bits.
         random_scale: smallest and largest scale at which stages with ``crop`` crop; other stages ignore it.
         crops: crops of each training image in one epoch of a stage with ``crop``.
         layout: channels of the images, which are then read with up to 16 bits; ``None`` for RGB images with 8.
@@ -72,6 +70,7 @@ class SegmentDataModule(FileDataModule):
         light: float = 0.05,
         transforms: Sequence[TransformSpec] = (),
         only_transforms: bool = False,
+        device_augment: bool = False,
         random_scale: tuple[float, float] = (1.0, 1.0),
         crops: int = 1,
         layout: BandLayout | None = None,
@@ -86,9 +85,17 @@ class SegmentDataModule(FileDataModule):
         self._folds, self._fold = folds, fold
         if only_transforms:
             rotate, flip, light = 0.0, False, 0.0
-        self._augment = Augment(rotate=rotate, flip=flip, light=light, coverage=class_list.one_class, extra=transforms)
-        self._tried: set[int] = set()  # sizes at which the transforms were tried
-        self._random_scale, self._crops = checked_crops(random_scale, crops)
+        scale, crops = checked_crops(random_scale, crops)
+        self._sets = StageSets(
+            cache=self.cache,
+            seed=self.seed,
+            class_list=class_list,
+            channels=None if layout is None else layout.channels,
+            augment=Augment(rotate=rotate, flip=flip, light=light, coverage=class_list.one_class, extra=transforms),
+            device_augment=device_augment,
+            random_scale=scale,
+            crops=crops,
+        )
         self._ready: SegmentData | None = None
 
     @property
@@ -116,7 +123,7 @@ class SegmentDataModule(FileDataModule):
         """
         self.planned = stages
         for stage in stages:
-            self._augment_of(stage)
+            self._sets.augment_of(stage)
         ready = self._load()
         notes = crop_notes(ready.samples["train"], stages)
         print("\n".join([*summary_lines(ready, self.class_list), *notes, *skipped_lines(self.skipped)]))
@@ -148,24 +155,12 @@ class SegmentDataModule(FileDataModule):
         )
 
     def train_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The training images or crops of them, augmented if ``stage.augment``.
+        """See ``StageSets.train``.
 
         Raises:
             DataError: if the augmentation does not fit the stage.
         """
-        augment = self._augment_of(stage)
-        if stage.crop is None:
-            return self._set("train", stage, augment)
-        scale = self._random_scale if stage.augment else (1.0, 1.0)
-        return CropDataset(
-            self._load().samples["train"],
-            size=stage.size,
-            crop=RandomCrop(stage.crop, scale=scale, coverage=self.class_list.one_class),
-            crops=self._crops,
-            cache=self.cache,
-            augment=augment,
-            seed=self.seed,
-        )
+        return self._sets.train(self._load().samples, stage)
 
     @property
     def has_training_images(self) -> bool:
@@ -173,23 +168,28 @@ class SegmentDataModule(FileDataModule):
         return bool(self._load().samples["train"])
 
     def val_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The validation images, not augmented; whole and with their proportions kept in a stage with ``crop``."""
-        if stage.crop is not None:
-            return WholeDataset(self._load().samples["val"], size=stage.size, cache=self.cache)
-        return self._set("val", stage, None)
+        """See ``StageSets.val``."""
+        return self._sets.val(self._load().samples, stage)
 
     def test_set(self, stage: Stage) -> Dataset[dict[str, Any]]:
-        """The test images (without a test split, the validation images), with masks at full size."""
-        samples = self._load().samples["test"]
-        return NativeSegmentDataset(samples, size=stage.size, whole=stage.crop is not None, cache=self.cache)
+        """See ``StageSets.test``."""
+        return self._sets.test(self._load().samples, stage)
 
     def eval_batch_size(self, world: int) -> int:
         """Whole images, which differ in size, are loaded one by one."""
         return super().eval_batch_size(world) if self.stage.crop is None else 1
 
     def check_stages(self, stages: Sequence[Stage]) -> None:
-        """Refuses a random scale that no stage uses."""
-        check_scale(self._random_scale, stages)
+        """See ``StageSets.check``.
+
+        Raises:
+            DataError: naming the stage.
+        """
+        self._sets.check(stages)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:  # noqa: ARG002 - Lightning's hook
+        """Augments a training batch on the device that it was moved to, if the loaders did not."""
+        return augment_batch(batch, coverage=self.class_list.one_class) if TURN in batch else batch
 
     @property
     def class_weights(self) -> list[float]:
@@ -207,21 +207,7 @@ class SegmentDataModule(FileDataModule):
     @property
     def augmentation(self) -> str:
         """The transforms of the training images."""
-        return str(self._augment)
-
-    def _augment_of(self, stage: Stage) -> Augment | None:
-        """The augmentation of a stage, tried once at its size."""
-        if not stage.augment:
-            return None
-        if stage.train_size not in self._tried:
-            channels = None if self.layout is None else self.layout.channels
-            self._augment.check(size=stage.train_size, classes=len(self.class_names), channels=channels)
-            self._tried.add(stage.train_size)
-        return self._augment
-
-    def _set(self, split: Split, stage: Stage, augment: Augment | None) -> SegmentDataset:
-        samples = self._load().samples[split]
-        return SegmentDataset(samples, size=stage.size, cache=self.cache, augment=augment, seed=self.seed)
+        return str(self._sets.augment)
 
     def _load(self) -> SegmentData:
         if self._ready is None:

@@ -13,6 +13,7 @@ from datamodules.io.tensors import compact_tensor, image_tensor
 from datamodules.loading.sampler import Key, sample_seed
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.crop import RandomCrop
+from datamodules.segmentation.device_augment import delayed_sample
 from datamodules.segmentation.mask_encodings import mask_target
 from datamodules.segmentation.samples import Sample
 
@@ -28,13 +29,21 @@ class SegmentDataset(Dataset[dict[str, Any]]):
         cache: returns images and masks at that side.
         augment: transforms image and mask together; ``None`` for none.
         seed: seed of the augmentation.
+        delayed: whether samples are bytes that ``augment_batch`` augments, see ``delayed_sample``.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], *, size: int, cache: ImageCache, augment: Augment | None, seed: int
+        self,
+        samples: Sequence[Sample],
+        *,
+        size: int,
+        cache: ImageCache,
+        augment: Augment | None,
+        seed: int,
+        delayed: bool = False,
     ) -> None:
         self._samples, self._size, self._cache = samples, size, cache
-        self._augment, self._seed = augment, seed
+        self._augment, self._seed, self._delayed = augment, seed, delayed
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -52,8 +61,11 @@ class SegmentDataset(Dataset[dict[str, Any]]):
         sample = self._samples[key.index]
         image = sample.pixels(self._cache, self._size, whole=False)
         mask = self._cache.get(sample.mask, self._size, sample.encoding)
+        seed = sample_seed(self._seed, key.epoch, key.index)
+        if self._augment is not None and self._delayed:
+            return delayed_sample(image, mask, self._augment.draws(seed), name=sample.name)
         if self._augment is not None:
-            image, mask = self._augment(image, mask, seed=sample_seed(self._seed, key.epoch, key.index))
+            image, mask = self._augment(image, mask, seed=seed)
         return {
             "image": image_tensor(image),
             "mask": mask_target(mask, coverage=sample.coverage),

@@ -92,7 +92,10 @@ class SuperResolutionSpec(TaskSpec[SuperResolutionModule]):
         mean = {"name": "mean", **mean_scores(rows)}
         columns = [column for column in COLUMNS if any(column.key in row for row in rows)]
         width = max(len("image"), *(len(row["name"]) for row in rows))
-        head = " ".join([f"{'image':{width}}", *(f"{column.title:>{column.width}}" for column in columns)])
+        baseline = rows[0].get("baseline", "bicubic")
+        titles = [baseline if column.title == "bicubic" else column.title for column in columns]
+        cells = (f"{title:>{column.width}}" for title, column in zip(titles, columns, strict=True))
+        head = " ".join([f"{'image':{width}}", *cells])
         lines = [" ".join([f"{row['name']:{width}}", *(c.cell(row) for c in columns)]) for row in [*rows, mean]]
         return table_with_mean(head, lines[:-1], lines[-1])
 
