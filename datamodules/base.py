@@ -13,6 +13,7 @@ from datamodules.errors import DataError
 from datamodules.io.home_folder import expand_home
 from datamodules.loading.loader import batch_loader, loader_processes
 from datamodules.loading.sampler import EvalBatches, TrainBatches
+from datamodules.loading.shard import Shard
 from datamodules.loading.shard_window import ShardWindow
 from datamodules.stage import Stage
 
@@ -149,6 +150,17 @@ class ImageDataModule(LightningDataModule, ABC):
     def window(self, stage: Stage) -> ShardWindow | None:  # noqa: ARG002 - for subclasses
         """How training images in tar shards are shuffled; ``None`` shuffles the whole set."""
         return None
+
+    def prepare_shard(self, stages: Sequence[Stage], shard: Shard) -> None:  # noqa: ARG002 - for subclasses
+        """Checks and caches the files of a shard, so that several processes or hosts prepare one data set.
+
+        What a shard cannot know alone, such as statistics and duplicates, is left to ``prepare``, which reads the
+        results of all shards.
+
+        Raises:
+            DataError: naming what is wrong with the files of the shard, or if these data have no shards.
+        """
+        raise DataError(f"{type(self).__name__} cannot be prepared in shards: leave --shard out")
 
     def collate_test(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Makes a batch of test samples; overridden where targets differ in size."""

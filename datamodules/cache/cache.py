@@ -113,13 +113,14 @@ class ImageCache:
                     write_cache_file(cache_file, pixels)
         return pixels
 
-    def fill(self, items: Iterable[Item], size: int, *, workers: int) -> None:
+    def fill(self, items: Iterable[Item], size: int, *, workers: int, parts: int = 1) -> None:
         """Writes the cache files that do not exist yet, with a progress bar.
 
         Args:
             items: files and their encodings.
             size: size of the cached images in pixels, see ``Encoding.shape``.
             workers: processes that share the work.
+            parts: number of calls, of other processes or hosts too, that share what is left below the limit.
 
         Raises:
             DataError: if files cannot be used (all are counted and the first twenty named, after the others were
@@ -138,17 +139,17 @@ class ImageCache:
                 missing[cache_file] = item
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            jobs = self._within_limit(missing, size, len(items))
+            jobs = self._within_limit(missing, size, len(items), parts)
             outcomes = map_files(partial(_encode, size), jobs, workers=workers, title=f"caching at {size} px")
         except OSError as error:
             raise unwritable(self.folder, error) from error
         raise_together([*unreadable, *outcomes])
 
-    def _within_limit(self, missing: dict[Path, Item], size: int, total: int) -> list[_Job]:
+    def _within_limit(self, missing: dict[Path, Item], size: int, total: int, parts: int) -> list[_Job]:
         limit, held = self.limit_gb * 1e9, _bytes_held(self.folder)
         jobs: list[_Job] = []
         for cache_file, item in missing.items():
-            held += file_bytes(item.encoding.shape(size))
+            held += parts * file_bytes(item.encoding.shape(size))
             if held > limit:
                 break
             jobs.append(_Job(cache_file, item))

@@ -10,7 +10,7 @@ from typing import Any
 from datamodules.errors import unwritable
 from datamodules.io.atomic_file import atomic_file
 
-_FORMAT = 5  # raise it when a check looks at more, so that older results are not used
+RESULT_FORMAT = 5  # raise it when a check looks at more, so that older results are not used
 
 
 def result_path(folder: Path, files: Iterable[Path], *, about: str) -> Path:
@@ -21,7 +21,7 @@ def result_path(folder: Path, files: Iterable[Path], *, about: str) -> Path:
         files: the files to check.
         about: everything else that the result depends on.
     """
-    digest = hashlib.sha256(f"{_FORMAT} {about}".encode())
+    digest = hashlib.sha256(f"{RESULT_FORMAT} {about}".encode())
     for path in files:
         state = "missing"  # a dead link
         with contextlib.suppress(OSError):

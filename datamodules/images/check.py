@@ -10,6 +10,7 @@ import numpy as np
 
 from datamodules.cache.check_results import read_result, result_path, write_result
 from datamodules.cache.encodings import ProportionalEncoding
+from datamodules.cache.file_results import FileResults, Stored, map_unknown, states_of
 from datamodules.errors import DataError
 from datamodules.index.folder_scan import count_suffixes, list_images, scan_folder
 from datamodules.index.problems import OnBad, Problem, raise_or_skip
@@ -17,15 +18,17 @@ from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.deep_image import largest_deep_value
 from datamodules.io.image import read_image_and_header
 from datamodules.io.image_file import SUFFIXES
-from datamodules.loading.parallel import map_files
+from datamodules.loading.shard import Shard
 
 _GRAY = 2  # mean difference between the channels in gray levels below which an image is gray: JPEG adds less
 _SMALL = 32  # JPEGs are decoded at a fraction of their size, ten times faster; the whole file is read in any case
 ADVICE = "Correct or remove these files, then run again; nothing was trained."
 
-#: Height and width as displayed, 1 for gray and 0 for color, and the largest value of a 16-bit image, -1 for others; or
-#: what is wrong with the file.
-Finding = tuple[int, int, int, int] | str
+#: Height and width as displayed, 1 for gray and 0 for color, and the largest value of a 16-bit image, -1 for others.
+Sound = tuple[int, int, int, int]
+
+#: What was found, or what is wrong with the file.
+Finding = Sound | str
 
 
 @dataclass(frozen=True)
@@ -101,40 +104,88 @@ def check_images(
     names = [path.relative_to(root).as_posix() for path in paths]
     findings = _valid(read_result(stored), names)
     if findings is None or (on_bad == "error" and any(isinstance(finding, str) for finding in findings.values())):
-        findings = _decode_all(root, paths, on_bad=on_bad, bits=bits, workers=workers)
+        known = _shard_results(results, root, bits=bits).read()
+        findings, problems = _decode_all(root, paths, bits=bits, stored=known, workers=workers)
+        raise_or_skip(root, problems, ADVICE, on_bad=on_bad, total=len(paths))
         write_result(stored, findings)
     images = [
-        ImageFile(
-            name, path, ProportionalEncoding(*finding[:2]), bool(finding[2]), finding[3] if finding[3] >= 0 else None
-        )
+        _image_file(name, path, finding)
         for name, path in zip(names, paths, strict=True)
         if not isinstance(finding := findings[name], str)
     ]
     return images, [finding for finding in findings.values() if isinstance(finding, str)]
 
 
-def _decode_all(root: Path, paths: Sequence[Path], *, on_bad: OnBad, bits: int, workers: int) -> dict[str, Finding]:
-    """Findings by name.
+def check_shard(
+    root: Path, paths: Sequence[Path], shard: Shard, *, results: Path, bits: int, workers: int
+) -> tuple[list[ImageFile], list[Problem]]:
+    """Decodes the images of a shard once, and stores the results for the check of all images.
+
+    A file with problems is left to that check, which decodes it again: the cause may be gone by then.
+
+    Args:
+        root: the data's root, for names.
+        paths: the images of the shard.
+        shard: the shard, under whose name the results are stored.
+        results: folder of the results of checks.
+        bits: bits that 16-bit images may use.
+        workers: processes that share the work.
+
+    Returns:
+        The images in their order, and the problems of the others.
 
     Raises:
-        DataError: naming the first twenty files that cannot be read and counting all.
+        DataError: if the results cannot be written.
     """
-    outcomes = map_files(partial(_decode, bits=bits), paths, workers=workers, title="checking images")
+    stored = _shard_results(results, root, bits=bits)
+    states = [states_of([path]) for path in paths]  # before the files are read
+    findings, problems = _decode_all(root, paths, bits=bits, stored=stored.read(), workers=workers)
+    sound = {name: finding for name, finding in findings.items() if not isinstance(finding, str)}
+    stored.write(
+        shard,
+        {name: (state, sound[name]) for name, state in zip(findings, states, strict=True) if name in sound},
+    )
+    images = [_image_file(name, path, sound[name]) for name, path in zip(findings, paths, strict=True) if name in sound]
+    return images, problems
+
+
+def _shard_results(results: Path, root: Path, *, bits: int) -> FileResults:
+    return FileResults(results, root, about=f"images {bits} bits")
+
+
+def _image_file(name: str, path: Path, finding: Sound) -> ImageFile:
+    height, width, gray, largest = finding
+    return ImageFile(name, path, ProportionalEncoding(height, width), bool(gray), largest if largest >= 0 else None)
+
+
+def _decode_all(
+    root: Path, paths: Sequence[Path], *, bits: int, stored: Stored, workers: int
+) -> tuple[dict[str, Finding], list[Problem]]:
+    """Findings by name, and the problems among them."""
+    names = [path.relative_to(root).as_posix() for path in paths]
+    outcomes = map_unknown(
+        partial(_decode, bits=bits),
+        paths,
+        names=names,
+        files=lambda path: [path],
+        stored=stored,
+        load=_sound,
+        workers=workers,
+        title="checking images",
+    )
     problems: list[Problem] = []
     findings: dict[str, Finding] = {}
-    for path, outcome in zip(paths, outcomes, strict=True):
-        name = path.relative_to(root).as_posix()
+    for name, path, outcome in zip(names, paths, outcomes, strict=True):
         if isinstance(outcome, DataError):
             problem = Problem("file that cannot be read", name, str(outcome).removeprefix(f"{path}: "), True)
             problems.append(problem)
             findings[name] = str(problem)
         else:
             findings[name] = outcome
-    raise_or_skip(root, problems, ADVICE, on_bad=on_bad, total=len(paths))
-    return findings
+    return findings, problems
 
 
-def _decode(path: Path, *, bits: int) -> tuple[int, int, int, int]:
+def _decode(path: Path, *, bits: int) -> Sound:
     pixels, header = read_image_and_header(path, for_size=_SMALL, bits=bits)
     red, green, blue = cv2.split(pixels)
     # ten times as fast as the largest and the smallest value along the last axis
@@ -150,10 +201,17 @@ def _valid(stored: object, names: Sequence[str]) -> Mapping[str, Finding] | None
         return None
     findings: dict[str, Finding] = {}
     for name, finding in stored.items():
-        if isinstance(finding, list) and len(finding) == 4 and all(isinstance(number, int) for number in finding):
-            findings[name] = (finding[0], finding[1], finding[2], finding[3])
+        if (sound := _sound(finding)) is not None:
+            findings[name] = sound
         elif isinstance(finding, str):
             findings[name] = finding
         else:
             return None
     return findings
+
+
+def _sound(stored: object) -> Sound | None:
+    """A stored finding of an image without problems, or ``None``."""
+    if isinstance(stored, list) and len(stored) == 4 and all(isinstance(number, int) for number in stored):
+        return (stored[0], stored[1], stored[2], stored[3])
+    return None

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from datamodules.cache.cache import Item
 from datamodules.errors import DataError
 from datamodules.files import FileDataModule
-from datamodules.images.check import ImageFile, check_images, find_images
+from datamodules.images.check import ImageFile, check_images, check_shard, find_images
 from datamodules.images.patch_cropper import PatchCropper
-from datamodules.images.splits import ImageSplits, is_low_res_copy, split_images
+from datamodules.images.splits import ImageSplits, is_low_res_copy, split_images, split_names
 from datamodules.index.folder_scan import name_some, unused_lines
-from datamodules.index.problems import skipped_lines
+from datamodules.index.problems import SHARD_ADVICE, report_shard, skipped_lines
 from datamodules.index.splits import Split
 from datamodules.io.bit_depth import depth_notes
+from datamodules.loading.shard import Shard
 from datamodules.loading.shard_window import ShardWindow
 from datamodules.samples.images import ensure_sample_images
 from datamodules.stage import Stage
@@ -93,7 +94,7 @@ class PatchDataModule(FileDataModule):
         """
         if self._splits is None:
             root = self.data_root()
-            paths = self._without_low_res(root, self.stored.images if self.stored else find_images(root))
+            paths = self._find_images(root)
             self._digest = self.cache.pin(root, paths)
             sound, self.skipped = check_images(
                 root,
@@ -155,6 +156,37 @@ class PatchDataModule(FileDataModule):
         for size, items in sorted(needed.items()):
             self._fill_cache(list(items.values()), size)
 
+    def prepare_shard(self, stages: Sequence[Stage], shard: Shard) -> None:
+        """Checks the images of a shard, and fills the cache with those of them that ``prepare`` would.
+
+        Left out are 16-bit images whose bits are measured over the set. Gray images of other shards are not known
+        here, so that some images may be left to ``prepare`` where gray ones are left out.
+
+        Raises:
+            DataError: naming the problems of the shard, after the other files were cached.
+        """
+        root = self.data_root()
+        paths = self._find_images(root)
+        names = [path.relative_to(root).as_posix() for path in paths]
+        splits = split_names(root, names, keep_pct=self._keep_pct, val_share=self._val_share, seed=self._split_seed)
+        both: tuple[Split, ...] = ("train", "val")
+        sides = {split: {self._crop_side(split, stage) for stage in stages} for split in both}
+        part = shard.of(paths)
+        print(f"data: {url_of(root) or root}: shard {shard}, {len(part)} of {len(paths)} images")
+        images, problems = check_shard(
+            root, part, shard, results=self._checks, bits=self.bits, workers=self._preparing_workers()
+        )
+        chosen = {
+            image.name: image if self.measures_bits else image.with_bits(self.bits)
+            for image in images
+            if self.accepts(image) and not (self.measures_bits and image.largest is not None)
+        }
+        for size in sorted(set().union(*sides.values())):
+            kept = dict.fromkeys(name for split, own in sides.items() if size in own for name in splits[split])
+            items = [Item(chosen[name].path, chosen[name].encoding) for name in kept if name in chosen]
+            self._fill_cache(items, size, parts=shard.count)
+        report_shard(root, problems, SHARD_ADVICE, on_bad=self._on_bad)
+
     def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's name for fit, validate, test or predict
         """Loads the results of the check."""
         self.load_splits()
@@ -204,8 +236,9 @@ class PatchDataModule(FileDataModule):
             margin=margin,
         )
 
-    def _without_low_res(self, root: Path, paths: Sequence[Path]) -> list[Path]:
-        """Leaves out the images in folders of low-resolution copies."""
+    def _find_images(self, root: Path) -> list[Path]:
+        """All images, without those in folders of low-resolution copies."""
+        paths = self.stored.images if self.stored else find_images(root)
         folders = {folder for path in paths for folder in path.relative_to(root).parents if folder.name}
         copies = [folder for folder in folders if is_low_res_copy(folder, folders)]
         kept = [path for path in paths if not any(map(path.relative_to(root).is_relative_to, copies))]
@@ -214,9 +247,9 @@ class PatchDataModule(FileDataModule):
             self._rejected.append(f"  left out, low-resolution copies: {number} ({names})")
         return kept
 
-    def _fill_cache(self, items: Sequence[Item], size: int) -> None:
+    def _fill_cache(self, items: Sequence[Item], size: int, parts: int = 1) -> None:
         start = time.monotonic()
-        self.cache.fill(items, size, workers=self._preparing_workers())
+        self.cache.fill(items, size, workers=self._preparing_workers(), parts=parts)
         print(f"  cache at {size} px: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
 
     def _large_enough(self, split: Split, stage: Stage, *, report: bool = False) -> list[ImageFile]:
@@ -225,13 +258,7 @@ class PatchDataModule(FileDataModule):
         Raises:
             DataError: if there are images, but none is large enough.
         """
-        images, patch, side = self.load_splits().splits[split], self.patch(stage, split), self.side(stage, split)
-        way_out = "lower the stage's size" if split == "train" or self._val_size is None else "lower --data.val_size"
-        if patch > side:
-            raise DataError(
-                f"stage '{stage.name}' crops {split} patches of {patch} px, but --data.side resizes the shorter side "
-                f"of images to {side} at most: raise --data.side, or {way_out}"
-            )
+        images, patch, side = self.load_splits().splits[split], self.patch(stage, split), self._crop_side(split, stage)
         large = [image for image in images if image.shorter(side) >= patch]
         if report and (number := len(images) - len(large)):
             action = "left out" if self._small == "skip" else "enlarged"
@@ -241,6 +268,23 @@ class PatchDataModule(FileDataModule):
         if images and not large:
             raise DataError(
                 f"none of the {len(images)} {split} images has the {patch} px that stage '{stage.name}' needs: "
-                f"{way_out}, or set --data.small enlarge"
+                f"{self._way_out(split)}, or set --data.small enlarge"
             )
         return large
+
+    def _crop_side(self, split: Split, stage: Stage) -> int:
+        """``side``, which a patch must fit into.
+
+        Raises:
+            DataError: if it does not.
+        """
+        patch, side = self.patch(stage, split), self.side(stage, split)
+        if patch > side:
+            raise DataError(
+                f"stage '{stage.name}' crops {split} patches of {patch} px, but --data.side resizes the shorter side "
+                f"of images to {side} at most: raise --data.side, or {self._way_out(split)}"
+            )
+        return side
+
+    def _way_out(self, split: Split) -> str:
+        return "lower the stage's size" if split == "train" or self._val_size is None else "lower --data.val_size"

@@ -37,6 +37,15 @@ class ImageSplits:
 def split_images(
     root: Path, images: Sequence[ImageFile], *, keep_pct: float, val_share: float | None, seed: int
 ) -> ImageSplits:
+    """Divides images into training, validation and test; see ``split_names``."""
+    by_name = {image.name: image for image in images}
+    splits = split_names(root, list(by_name), keep_pct=keep_pct, val_share=val_share, seed=seed)
+    return ImageSplits(root=root, splits={split: [by_name[name] for name in names] for split, names in splits.items()})
+
+
+def split_names(
+    root: Path, names: Sequence[str], *, keep_pct: float, val_share: float | None, seed: int
+) -> dict[Split, list[str]]:
     """Divides images into training, validation and test.
 
     Folders of splits are those of ``split_of_folder`` at the first depth at which there are any, so also
@@ -46,15 +55,18 @@ def split_images(
 
     Args:
         root: the data's root.
-        images: the images to divide.
+        names: names of the images to divide.
         keep_pct: fraction of the images that is kept.
         val_share: fraction of the kept images that is held out; ``None`` is ``min(0.01 / keep_pct, 0.1)``.
         seed: selects the images to keep and to hold out.
 
+    Returns:
+        The names by split after ``keep_pct``; ``test`` equals ``val`` if there are no test images.
+
     Raises:
         DataError: if a split has no image, or only some of the images lie in folders of splits.
     """
-    by_folder = _splits_by_folder([image.name for image in images])
+    by_folder = _splits_by_folder(names)
     found = {split for split in by_folder.values() if split}
     unassigned = [name for name, split in by_folder.items() if split is None]
     if unassigned and ("val" in found or len(found) == 2):
@@ -62,21 +74,24 @@ def split_images(
             f"{root} has images in folders for {' and '.join(sorted(found))}, and {len(unassigned)} beside them (such "
             f"as {unassigned[0]}): move each into one of these folders, or all images into one folder"
         )
-    splits: dict[Split, list[ImageFile]] = {"train": [], "val": [], "test": []}
+    splits: dict[Split, list[str]] = {"train": [], "val": [], "test": []}
     official = "val" in found or ("test" in found and len(set(by_folder.values())) > 1)
-    for image in images:
-        splits[(by_folder[image.name] if official else None) or "train"].append(image)
-    splits = {split: _kept(chosen, keep_pct, seed) if chosen else [] for split, chosen in splits.items()}
+    for name in names:
+        splits[(by_folder[name] if official else None) or "train"].append(name)
+    splits = {
+        split: subsample(chosen, share=keep_pct, name=str, seed=seed) if chosen else []
+        for split, chosen in splits.items()
+    }
     if "val" not in found:
         share = min(0.01 / keep_pct, 0.1) if val_share is None else val_share
-        val = held_out((image.name for image in splits["train"]), share=share, seed=seed)
-        splits["val"] = [image for image in splits["train"] if image.name in val]
-        splits["train"] = [image for image in splits["train"] if image.name not in val]
+        val = held_out(splits["train"], share=share, seed=seed)
+        splits["val"] = [name for name in splits["train"] if name in val]
+        splits["train"] = [name for name in splits["train"] if name not in val]
     splits["test"] = splits["test"] or splits["val"]
     for split, chosen in splits.items():
         if not chosen and (split != "train" or val_share != 1):
             raise DataError(f"{root} has no image in the split '{split}': add at least one")
-    return ImageSplits(root=root, splits=splits)
+    return splits
 
 
 def split_of_folder(name: str, others: Collection[str] = ()) -> Split | None:
@@ -130,7 +145,3 @@ def _splits_by_folder(names: Sequence[str]) -> dict[str, Split | None]:
         if any(splits.values()):
             return {name: splits[parts[depth]] if len(parts) > depth else None for name, parts in folders.items()}
     return dict.fromkeys(names)
-
-
-def _kept(images: Sequence[ImageFile], keep_pct: float, seed: int) -> list[ImageFile]:
-    return subsample(images, share=keep_pct, name=lambda image: image.name, seed=seed)

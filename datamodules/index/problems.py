@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 from datamodules.errors import DataError
 
 MAX_NAMED = 20  # problems that a message names; the others are counted
+#: What to do about the problems of a shard.
+SHARD_ADVICE = "Correct or remove these files, then run this shard again; its other files are checked and cached."
 MAX_SKIPPED = 0.01  # fraction of all images; more would silently change the data set
 
 #: Whether files that cannot be used stop the run, or are left out, counted and listed.
@@ -65,6 +67,20 @@ def raise_or_skip(root: Path, problems: Sequence[Problem], advice: str, *, on_ba
         share = f"{len(problems) / total:.1%}" if total else "all"
         advice = f"on_bad skip leaves out {MAX_SKIPPED:.0%} at most, and this is {share}. {advice}"
         raise_problems(root, problems, advice)
+
+
+def report_shard(root: Path, problems: Sequence[Problem], advice: str, *, on_bad: OnBad) -> None:
+    """As ``raise_or_skip`` for a part of the images, where the fraction with problems is not known.
+
+    Raises:
+        DataError: as ``raise_problems``.
+    """
+    hard = [problem for problem in problems if on_bad == "error" or not problem.skippable]
+    raise_problems(root, hard, advice)
+    for problem in problems[:MAX_NAMED]:
+        print(f"  cannot be used (on_bad: skip): {problem}")
+    if len(problems) > MAX_NAMED:
+        print(f"  ... and {len(problems) - MAX_NAMED} more")
 
 
 def skipped_lines(skipped: Sequence[str]) -> list[str]:

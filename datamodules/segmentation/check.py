@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from datamodules.cache.file_results import FileResults, Stored, map_unknown
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import OnBad, Problem, raise_or_skip
 from datamodules.io.bands import BandLayout
 from datamodules.io.bit_depth import FULL_BITS
-from datamodules.loading.parallel import map_files
 from datamodules.segmentation.label_map import ClassList
-from datamodules.segmentation.pair_check import check_pair
+from datamodules.segmentation.pair_check import PairCheck, check_pair, load_check
 from datamodules.segmentation.set_checks import (
     absent_classes,
     count_pixels,
@@ -85,6 +85,7 @@ def check_pairs(
     found: Sequence[Problem] = (),
     on_bad: OnBad = "error",
     bits: int = FULL_BITS,
+    stored: Stored | None = None,
     workers: int,
 ) -> CheckResult:
     """Decodes every image and mask in parallel, and checks sizes, mask values, classes and palettes.
@@ -97,13 +98,13 @@ def check_pairs(
         found: problems that are known already, reported together with those found here.
         on_bad: whether images that cannot be used, up to one in a hundred, are left out.
         bits: bits that 16-bit RGB images may use.
+        stored: results of single pairs that shards have stored.
         workers: number of processes.
 
     Raises:
         DataError: names the first twenty problems and counts all.
     """
-    decode = partial(check_pair, root, layout, bits=bits)
-    outcomes = map_files(decode, pairs, workers=workers, title="checking images and masks")
+    outcomes = decode_pairs(root, pairs, layout=layout, bits=bits, stored=stored or {}, workers=workers)
     checks = [check for check in outcomes if not isinstance(check, DataError)]
     checked = list(zip(pairs, checks, strict=True))
     unknown = unknown_values(root, checked, classes)
@@ -140,3 +141,30 @@ def check_pairs(
         bad={name: "; ".join(str(problem) for problem in wrong) for name, wrong in bad.items()},
         notes=[*absent, *turned, *frame_notes(usable)],
     )
+
+
+def decode_pairs(
+    root: Path, pairs: Sequence[Pair], *, layout: BandLayout | None, bits: int, stored: Stored, workers: int
+) -> list[PairCheck | DataError]:
+    """Decodes every image and mask in parallel, except pairs whose result a shard has stored."""
+    return map_unknown(
+        partial(check_pair, root, layout, bits=bits),
+        pairs,
+        names=[pair.name for pair in pairs],
+        files=partial(pair_files, layout),
+        stored=stored,
+        load=load_check,
+        workers=workers,
+        title="checking images and masks",
+    )
+
+
+def pair_results(results: Path, root: Path, *, layout: BandLayout | None, bits: int) -> FileResults:
+    """Where shards store the results of single pairs."""
+    return FileResults(results, root, about=f"pairs {layout} {bits} bits")
+
+
+def pair_files(layout: BandLayout | None, pair: Pair) -> tuple[Path, ...]:
+    """All files of an image and its mask."""
+    images = (pair.image,) if layout is None else layout.files(pair.image)
+    return (*images, pair.mask)

@@ -12,7 +12,7 @@ from datamodules.index.problems import OnBad
 from datamodules.io.bands import BandLayout
 from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.image_file import SUFFIXES
-from datamodules.segmentation.check import CheckResult, check_pairs, stored_result
+from datamodules.segmentation.check import CheckResult, check_pairs, pair_results, stored_result
 from datamodules.segmentation.label_map import ClassList
 from datamodules.segmentation.summary import DatasetIndex
 
@@ -45,13 +45,7 @@ def check_once(
     Raises:
         DataError: if there are no images; names all problems otherwise.
     """
-    if not index.pairs and not index.problems:
-        others = scan_folder(root).others
-        found = f", only {count_suffixes(others)}" if others else ""
-        raise DataError(
-            f"the data root {root} holds no images{found}: put images and masks in it "
-            f"({', '.join(sorted(SUFFIXES))}), or name another folder"
-        )
+    require_images(root, index)
     about = str(class_list) if layout is None else f"{class_list} {layout}"
     about += "" if bits == FULL_BITS else f" {bits} bits"
     path = result_path(results, files, about=about)
@@ -63,7 +57,30 @@ def check_once(
         return check, None
     start = time.monotonic()
     check = check_pairs(
-        root, index.pairs, class_list, layout=layout, found=index.problems, on_bad=on_bad, bits=bits, workers=workers
+        root,
+        index.pairs,
+        class_list,
+        layout=layout,
+        found=index.problems,
+        on_bad=on_bad,
+        bits=bits,
+        stored=pair_results(results, root, layout=layout, bits=bits).read(),
+        workers=workers,
     )
     write_result(path, asdict(check))
     return check, time.monotonic() - start
+
+
+def require_images(root: Path, index: DatasetIndex) -> None:
+    """Refuses a data set without images.
+
+    Raises:
+        DataError: counting what is there instead.
+    """
+    if not index.pairs and not index.problems:
+        others = scan_folder(root).others
+        found = f", only {count_suffixes(others)}" if others else ""
+        raise DataError(
+            f"the data root {root} holds no images{found}: put images and masks in it "
+            f"({', '.join(sorted(SUFFIXES))}), or name another folder"
+        )

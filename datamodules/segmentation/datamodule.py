@@ -2,27 +2,32 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
 
+from datamodules.cache.cache import Item
 from datamodules.errors import DataError
 from datamodules.files import FileDataModule
 from datamodules.index.folder_scan import scan_once
 from datamodules.index.pairs import Pair
-from datamodules.index.problems import skipped_lines
+from datamodules.index.problems import SHARD_ADVICE, report_shard, skipped_lines
+from datamodules.index.splits import Split
 from datamodules.io.bands import BandLayout
 from datamodules.io.bit_depth import FULL_BITS
+from datamodules.loading.shard import Shard
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.channel_statistics import load_statistics, statistics_text
-from datamodules.segmentation.check_once import check_once
+from datamodules.segmentation.check import pair_files
+from datamodules.segmentation.check_once import check_once, require_images
 from datamodules.segmentation.crop import checked_crops
 from datamodules.segmentation.dataset import collate_native
 from datamodules.segmentation.device_augment import TURN, augment_batch
 from datamodules.segmentation.label_map import ClassList
 from datamodules.segmentation.samples import cache_items, make_samples
+from datamodules.segmentation.shard import check_shard, shard_items
 from datamodules.segmentation.split import split_pairs
 from datamodules.segmentation.stage_sets import StageSets
 from datamodules.segmentation.summary import DatasetIndex, SegmentData, class_weights, crop_notes, summary_lines
@@ -129,13 +134,40 @@ class SegmentDataModule(FileDataModule):
         print("\n".join([*summary_lines(ready, self.class_list), *notes, *skipped_lines(self.skipped)]))
         splits = {split: [sample.image for sample in samples] for split, samples in ready.samples.items()}
         self.check_duplicates(ready.root, splits)
-        for size, whole in sorted({(stage.size, stage.crop is not None) for stage in stages}):
-            start = time.monotonic()
-            self.cache.fill(cache_items(ready.samples, whole=whole), size, workers=self._preparing_workers())
-            shape = f"{size} px" if whole else f"{size} x {size} px"
-            print(f"  cache at {shape}: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
+        for size, whole in _sizes(stages):
+            self._fill(cache_items(ready.samples, whole=whole), size, whole=whole)
         if (measured := self.channel_statistics()) is not None:
             print("  channels, mean (standard deviation): " + statistics_text(*measured))
+
+    def prepare_shard(self, stages: Sequence[Stage], shard: Shard) -> None:
+        """Checks the images and masks of a shard, and fills the cache with those of them that ``prepare`` would.
+
+        Raises:
+            DataError: names the problems of the shard, after the other files were cached.
+        """
+        for stage in stages:
+            self._sets.augment_of(stage)
+        root, index = self._find()
+        require_images(root, index)
+        kept = {pair.name for pairs in self._split(root, index, ()).values() for pair in pairs}
+        pairs = shard.of(index.pairs)
+        print(f"data: {root}: shard {shard}, {len(pairs)} of {len(index.pairs)} images with masks")
+        check = check_shard(
+            root,
+            pairs,
+            self.class_list,
+            shard,
+            layout=self.layout,
+            bits=self.bits,
+            results=self._checks,
+            workers=self._preparing_workers(),
+        )
+        usable = [(pair, result) for pair, result in check.usable if pair.name in kept]
+        bits = None if self.measures_bits else self.bits
+        for size, whole in _sizes(stages):
+            items = shard_items(usable, self.class_list, layout=self.layout, bits=bits, whole=whole)
+            self._fill(items, size, whole=whole, parts=shard.count)
+        report_shard(root, [*index.problems, *check.problems], SHARD_ADVICE, on_bad=self._on_bad)
 
     def channel_statistics(self) -> tuple[list[float], list[float]] | None:
         """Mean and standard deviation of each channel of the training images; ``None`` for RGB images with 8 bits.
@@ -209,17 +241,16 @@ class SegmentDataModule(FileDataModule):
         """The transforms of the training images."""
         return str(self._sets.augment)
 
+    def _fill(self, items: Sequence[Item], size: int, *, whole: bool, parts: int = 1) -> None:
+        start = time.monotonic()
+        self.cache.fill(items, size, workers=self._preparing_workers(), parts=parts)
+        shape = f"{size} px" if whole else f"{size} x {size} px"
+        print(f"  cache at {shape}: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
+
     def _load(self) -> SegmentData:
         if self._ready is None:
-            if self.stored is not None:
-                raise DataError(
-                    f"{self.root}: segmentation reads images and masks from a local folder, not from tar shards or a "
-                    "URL: unpack or copy them, and name the folder with --data.root"
-                )
-            root = self.data_root()
-            with scan_once():
-                index = self.find_pairs(root)
-            files = [path for pair in index.pairs for path in (*self._image_files(pair), pair.mask)]
+            root, index = self._find()
+            files = [path for pair in index.pairs for path in pair_files(self.layout, pair)]
             self._digest = self.cache.pin(root, files)
             check, seconds = check_once(
                 root,
@@ -233,21 +264,36 @@ class SegmentDataModule(FileDataModule):
                 workers=self._preparing_workers(),
             )
             self.skipped = [*(str(problem) for problem in index.problems), *check.bad.values()]
-            parts = split_pairs(
-                root,
-                index,
-                check.bad,
-                folds=self._folds,
-                fold=self._fold,
-                val_share=self._val_share,
-                seed=self._split_seed,
-                keep_pct=self._keep_pct,
-            )
+            parts = self._split(root, index, check.bad)
             bits = self.decide_bits(check.largest.values())
             one_class = self.class_list.one_class
             samples = make_samples(parts, check, one_class=one_class, layout=self.layout, bits=bits)
             self._ready = SegmentData(root=root, index=index, check=check, seconds=seconds, samples=samples, bits=bits)
         return self._ready
 
-    def _image_files(self, pair: Pair) -> tuple[Path, ...]:
-        return (pair.image,) if self.layout is None else self.layout.files(pair.image)
+    def _find(self) -> tuple[Path, DatasetIndex]:
+        if self.stored is not None:
+            raise DataError(
+                f"{self.root}: segmentation reads images and masks from a local folder, not from tar shards or a "
+                "URL: unpack or copy them, and name the folder with --data.root"
+            )
+        root = self.data_root()
+        with scan_once():
+            return root, self.find_pairs(root)
+
+    def _split(self, root: Path, index: DatasetIndex, bad: Container[str]) -> dict[Split, list[Pair]]:
+        return split_pairs(
+            root,
+            index,
+            bad,
+            folds=self._folds,
+            fold=self._fold,
+            val_share=self._val_share,
+            seed=self._split_seed,
+            keep_pct=self._keep_pct,
+        )
+
+
+def _sizes(stages: Sequence[Stage]) -> list[tuple[int, bool]]:
+    """The sizes of the stages, and whether images keep their proportions, sorted."""
+    return sorted({(stage.size, stage.crop is not None) for stage in stages})

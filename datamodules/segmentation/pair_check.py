@@ -1,8 +1,9 @@
 """Checks one image and its mask."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from datamodules.errors import DataError
 from datamodules.index.pairs import Pair, name_below
@@ -43,6 +44,29 @@ class PairCheck:
     frames: int = 1
     largest: int | None = None
     problems: tuple[Problem, ...]
+
+
+def plain_check(check: PairCheck) -> dict[str, Any]:
+    """A check without problems as values for JSON."""
+    return asdict(check) | {"problems": []}
+
+
+def load_check(stored: Any) -> PairCheck | None:
+    """A check without problems from its JSON; ``None`` if it is damaged."""
+    try:
+        return PairCheck(
+            height=int(stored["height"]),
+            width=int(stored["width"]),
+            orientation=int(stored["orientation"]),
+            drawn_on=stored["drawn_on"],
+            values={int(value): int(pixels) for value, pixels in stored["values"].items()},
+            colors={int(value): (red, green, blue) for value, (red, green, blue) in stored["colors"].items()},
+            frames=int(stored["frames"]),
+            largest=stored["largest"],
+            problems=(),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def check_pair(root: Path, layout: BandLayout | None, pair: Pair, *, bits: int = FULL_BITS) -> PairCheck:

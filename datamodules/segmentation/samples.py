@@ -51,6 +51,14 @@ class Sample:
             return replace(self.bands, whole=self.shape) if whole else self.bands
         return ProportionalEncoding(*self.shape, self.bits) if whole else ImageEncoding(self.bits)
 
+    def image_item(self, *, whole: bool) -> Item:
+        """The image for the cache."""
+        return Item(self.image, self.image_encoding(whole=whole))
+
+    def mask_item(self, *, whole: bool) -> Item:
+        """The mask for the cache."""
+        return Item(self.mask, self.whole_mask if whole else self.encoding)
+
     @property
     def whole_mask(self) -> CoverageEncoding | ClassesEncoding:
         """Encoding of the mask with the proportions of the image."""
@@ -115,10 +123,5 @@ def cache_items(samples: Mapping[Split, Iterable[Sample]], *, whole: bool) -> li
     """
     unique = {sample.name: sample for split in samples.values() for sample in split}
     return [
-        item
-        for s in unique.values()
-        for item in (
-            Item(s.image, s.image_encoding(whole=whole)),
-            Item(s.mask, s.whole_mask if whole else s.encoding),
-        )
+        item for sample in unique.values() for item in (sample.image_item(whole=whole), sample.mask_item(whole=whole))
     ]
