@@ -16,7 +16,6 @@ from datamodules.errors import DataError
 from datamodules.images.style import StyleDataModule
 from datamodules.images.super_resolution import SuperResolutionDataModule
 from datamodules.loading.sampler import Key
-from datamodules.segmentation.folder import FolderDataModule
 from datamodules.stage import Stage
 from datamodules.storage.shard_names import expand_braces
 from datamodules.storage.tar_index import read_members
@@ -200,9 +199,3 @@ def test_shards_of_the_webdataset_package_are_read(tmp_path: Path) -> None:
     assert found is not None
     assert found.shards == 3
     assert [image.read_bytes() for image in found.images] == [png(number) for number in range(7)]
-
-
-def test_segmentation_refuses_shards(tmp_path: Path) -> None:
-    pack(save_images(tmp_path / "images", 4), tmp_path / "tar", shards=1)
-    with pytest.raises(DataError, match=r"tar: segmentation reads images and masks from a local folder"):
-        FolderDataModule(root=tmp_path / "tar", num_workers=0).prepare([STYLE])

@@ -9,7 +9,6 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from datamodules.cache.cache import Item
-from datamodules.errors import DataError
 from datamodules.files import FileDataModule
 from datamodules.index.folder_scan import scan_once
 from datamodules.index.pairs import Pair
@@ -18,6 +17,7 @@ from datamodules.index.splits import Split
 from datamodules.io.bands import BandLayout
 from datamodules.io.bit_depth import FULL_BITS
 from datamodules.loading.shard import Shard
+from datamodules.loading.shard_window import ShardWindow
 from datamodules.segmentation.augment import Augment
 from datamodules.segmentation.channel_statistics import load_statistics, statistics_text
 from datamodules.segmentation.check import pair_files
@@ -194,6 +194,11 @@ class SegmentDataModule(FileDataModule):
         """
         return self._sets.train(self._load().samples, stage)
 
+    def window(self, stage: Stage) -> ShardWindow | None:
+        """The order of the training samples if the images lie in tar shards and ``shard_window`` is set."""
+        images = (sample.image for sample in self._load().samples["train"])
+        return self._shard_order(images, samples=1 if stage.crop is None else self._sets.crops)
+
     @property
     def has_training_images(self) -> bool:
         """Whether there are training images."""
@@ -272,11 +277,6 @@ class SegmentDataModule(FileDataModule):
         return self._ready
 
     def _find(self) -> tuple[Path, DatasetIndex]:
-        if self.stored is not None:
-            raise DataError(
-                f"{self.root}: segmentation reads images and masks from a local folder, not from tar shards or a "
-                "URL: unpack or copy them, and name the folder with --data.root"
-            )
         root = self.data_root()
         with scan_once():
             return root, self.find_pairs(root)

@@ -15,8 +15,10 @@ from datamodules.io.bands import BandLayout
 from datamodules.segmentation.datamodule import SegmentDataModule
 from datamodules.segmentation.label_map import ClassList
 from datamodules.segmentation.layouts import SPLIT_FIELD, Layout, find_layout, split_folders
+from datamodules.segmentation.shard_pairs import pair_in_shards, splits_of_shards
 from datamodules.segmentation.summary import DatasetIndex
 from datamodules.segmentation.voc import read_splits
+from datamodules.storage.stored_images import StoredImages
 
 
 class FolderDataModule(SegmentDataModule):
@@ -25,6 +27,9 @@ class FolderDataModule(SegmentDataModule):
     Without ``image_dir`` and ``mask_dir`` the layout is found from the names of the folders: ``images/`` and
     ``masks/``, with or without ``train/`` and ``val/`` above or below them; ``train/`` beside ``trainannot/`` (CamVid)
     or ``train_masks/`` (Carvana); masks beside their images, such as ``a_mask.png``. The summary names what was found.
+
+    In tar shards a sample is ``a.jpg`` with ``a.mask.png`` or ``a.png`` (see ``shard_pairs``), and ``mask_suffix`` is
+    what follows the first dot in the names of masks.
 
     Any other layout is named by ``image_dir`` and ``mask_dir``, with ``{split}`` in place of train, val or test, such
     as ``{split}`` and ``{split}annot``. Folders called ``valid`` or ``validation`` are ``val``. Without such a folder
@@ -94,6 +99,8 @@ class FolderDataModule(SegmentDataModule):
         Raises:
             DataError: if a folder is missing or the split file cannot be read.
         """
+        if self.stored is not None:
+            return self._find_in_shards(root, self.stored)
         layout = (
             self._layout_inside_splits(root, self._layout) if self._layout else find_layout(root, self._mask_suffix)
         )
@@ -124,6 +131,23 @@ class FolderDataModule(SegmentDataModule):
                 raise DataError(f"no image is in the split 'val' of {self._split_file}: give it at least one")
         groups, wrong = group_pairs(pairs, self._group_pattern or layout.group_pattern)
         problems += [*wrong, *groups_across_splits(groups, splits)]
+        return DatasetIndex(pairs=pairs, groups=groups, splits=splits, problems=problems, notes=notes)
+
+    def _find_in_shards(self, root: Path, stored: StoredImages) -> DatasetIndex:
+        if self._layout is not None or self.layout is not None:
+            raise DataError(
+                f"{self.root}: image_dir, mask_dir, channels and bands are for folders, not for tar shards: leave them "
+                "out"
+            )
+        word = None if self._mask_suffix is None else self._mask_suffix.lstrip(".").lower()
+        pairs, problems = pair_in_shards(stored, mask_word=word)
+        if self._split_file:
+            splits, wrong = read_split_file(root / _expand(self._split_file), pairs)
+        else:
+            splits, wrong = splits_of_shards(pairs)
+        groups, nameless = group_pairs(pairs, self._group_pattern)
+        problems += [*wrong, *nameless, *groups_across_splits(groups, splits)]
+        notes = stored.describe(limit_gb=self.cache.limit_gb, window=self._shard_window)
         return DatasetIndex(pairs=pairs, groups=groups, splits=splits, problems=problems, notes=notes)
 
     def _layout_inside_splits(self, root: Path, layout: Layout) -> Layout:

@@ -18,7 +18,7 @@ from datamodules.storage.remote_folder import find_remote
 from datamodules.storage.remote_shard import RemoteShard
 from datamodules.storage.shard_names import find_shards
 from datamodules.storage.tar_index import Member, load_index
-from datamodules.storage.tar_member import LocalShard, Shard, TarMember, tar_member
+from datamodules.storage.tar_member import LocalShard, TarMember, TarShard, tar_member
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +93,12 @@ def open_stored(root: Path, *, results: Path, copies: Path, limit_gb: float, wor
         if isinstance(one, DataError):
             continue  # raised above
         shard, members = one
+        shard_path = path.as_posix()
         for name, start, length in sorted(members):
-            whole = f"{path}/{name}"
             if splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122 - a third of the time of Path.suffix
-                images.append(tar_member(whole, shard, start, length))
+                images.append(tar_member(shard_path, name, shard, start, length))
             else:
-                others.append(Path(whole))
+                others.append(Path(f"{shard_path}/{name}"))
     if not images:
         raise DataError(
             f"the {len(found.shards)} tar file(s) of {root} hold no images: name tar files of images "
@@ -116,7 +116,7 @@ def samples_by_shard(paths: Iterable[Path]) -> list[int]:
     return [] if None in shards else [len(list(group)) for _, group in groupby(shards)]
 
 
-def _open(results: Path, copies: Path, limit: int, path: Path) -> tuple[Shard, list[Member]]:
+def _open(results: Path, copies: Path, limit: int, path: Path) -> tuple[TarShard, list[Member]]:
     if isinstance(path, RemoteFile):
         remote = RemoteShard(path.url, path.listed, copies, limit)
         return remote, load_index(path, results, local=remote.local)

@@ -9,7 +9,7 @@ from datamodules.errors import DataError
 from datamodules.io.stored_file import StoredFile
 
 
-class Shard(Protocol):
+class TarShard(Protocol):
     """A tar file."""
 
     def state(self) -> tuple[int, int]:
@@ -63,14 +63,16 @@ class LocalShard:
 class TarMember(StoredFile):
     """The path ``shard.tar/name``; see ``tar_member``."""
 
-    __slots__ = ("length", "shard", "start")
+    __slots__ = ("length", "shard", "shard_path", "start")
 
-    shard: Shard
+    shard: TarShard
+    shard_path: str
     start: int
     length: int
 
     def __reduce__(self) -> tuple[object, ...]:
-        return tar_member, (str(self), self.shard, self.start, self.length)
+        name = self.as_posix()[len(self.shard_path) + 1 :]
+        return tar_member, (self.shard_path, name, self.shard, self.start, self.length)
 
     def state(self) -> tuple[int, int]:
         """Size of the file in bytes and modification time of the shard in nanoseconds."""
@@ -86,17 +88,18 @@ class TarMember(StoredFile):
         return self.shard.read(self.start, self.length)
 
 
-def tar_member(path: str, shard: Shard, start: int, length: int) -> TarMember:
+def tar_member(shard_path: str, name: str, shard: TarShard, start: int, length: int) -> TarMember:
     """A file in a shard.
 
     Args:
-        path: path of the shard, ``/``, and name of the file in it.
+        shard_path: path of the shard, with ``/``.
+        name: name of the file in the shard.
         shard: the tar file.
         start: position of the first byte of the file in the shard.
         length: bytes of the file.
     """
-    member = TarMember(path)
-    member.shard, member.start, member.length = shard, start, length
+    member = TarMember(f"{shard_path}/{name}")
+    member.shard, member.shard_path, member.start, member.length = shard, shard_path, start, length
     return member
 
 

@@ -21,6 +21,7 @@ from importlib import import_module
 BENCHMARKS = {
     "input": "input",
     "cache": "cache",
+    "shards": "shards",
     "masks": "masks",
     "step": "step",
     "loss": "loss",

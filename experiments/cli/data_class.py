@@ -1,6 +1,8 @@
 """Selects the data module of a task by the layout of ``--data.root``."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from datamodules.io.home_folder import expand_home
 from experiments.cli.arguments import Arguments
@@ -23,12 +25,20 @@ def select_data_class(arguments: Arguments, settings: Settings) -> Settings:
     if arguments.task.data_class is None or named or root is None or "image_dir" in options:
         return settings
     folder = expand_home(root)
-    if not folder.is_dir():
+    if folder.is_dir():
+        found = arguments.task.data_class(folder)
+    elif _names_shards(folder):
+        found = {"class_path": "datamodules.FolderDataModule"}
+    else:
         return settings
-    found = arguments.task.data_class(folder)
     names_classes = "classes" in options or any(word.startswith(("--data.classes", "--data.ignore")) for word in words)
     arguments_found = {} if names_classes else found.get("init_args", {})
     return settings | {"data": data | {"class_path": found["class_path"], "init_args": arguments_found | options}}
+
+
+def _names_shards(root: Path) -> bool:
+    """Whether the root is a URL, a tar file or a pattern of them."""
+    return root.suffix == ".tar" or re.match(r"[a-z][a-z0-9+.-]+:/", root.as_posix()) is not None
 
 
 def restart_changed_class(settings: Settings, flags: Sequence[str]) -> Settings:
