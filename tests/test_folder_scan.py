@@ -1,5 +1,6 @@
 """Files below a folder: each is found, counted, or named as a problem."""
 
+import gc
 import os
 import tempfile
 import unicodedata
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DataError
+from datamodules.index.collector import paused_collector
 from datamodules.index.folder_scan import list_images, scan_folder, scan_once
 from datamodules.index.pairs import key_below, name_below
 from datamodules.prediction.image_list import list_inputs
@@ -103,3 +105,23 @@ def test_names_are_those_of_pathlib(tmp_path: Path) -> None:
         relative = path.relative_to(tmp_path)
         assert name_below(tmp_path, path) == relative.as_posix()
         assert key_below(tmp_path, path) == unicodedata.normalize("NFC", relative.with_suffix("").as_posix())
+
+
+def test_files_are_in_the_order_of_the_parts_of_their_paths(tmp_path: Path) -> None:
+    names = ("a/z.png", "a b/c.png", "a-b.png", "a.png", "a/b/c.png", "a/b.png", "B.png", "\u00e4/x.png")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert scan_folder(tmp_path).files == sorted((tmp_path / name for name in names), key=lambda path: path.parts)
+
+
+def test_the_collector_runs_again_after_the_outermost_block() -> None:
+    assert gc.isenabled()
+    with paused_collector():
+        with paused_collector():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(DataError), paused_collector():
+        raise DataError("stops the listing")
+    assert gc.isenabled()

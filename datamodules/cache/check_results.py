@@ -1,9 +1,8 @@
 """Results of checks, kept in the cache until one of the checked files changes."""
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,35 @@ from datamodules.io.atomic_file import atomic_file
 RESULT_FORMAT = 5  # raise it when a check looks at more, so that older results are not used
 
 
-def result_path(folder: Path, files: Iterable[Path], *, about: str) -> Path:
+#: Size in bytes and modification time in nanoseconds.
+State = tuple[int, int]
+
+
+def current_state(path: Path) -> State | None:
+    """The state of a file now; ``None`` if it cannot be found, as a dead link."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def result_path(
+    folder: Path, files: Iterable[Path], *, about: str, state_of: Callable[[Path], State | None] = current_state
+) -> Path:
     """Names the result of a check; the name depends on the path, size and modification time of every file.
 
     Args:
         folder: folder of the results.
         files: the files to check.
         about: everything else that the result depends on.
+        state_of: size and modification time of a file, ``None`` for a dead link; asks the disk by default.
     """
     digest = hashlib.sha256(f"{RESULT_FORMAT} {about}".encode())
     for path in files:
-        state = "missing"  # a dead link
-        with contextlib.suppress(OSError):
-            status = path.stat()
-            state = f"{status.st_size} {status.st_mtime_ns}"
-        digest.update(f"\n{path} {state}".encode("utf-8", "surrogateescape"))
+        state = state_of(path)
+        text = "missing" if state is None else f"{state[0]} {state[1]}"
+        digest.update(f"\n{path} {text}".encode("utf-8", "surrogateescape"))
     return folder / f"{digest.hexdigest()[:32]}.json"
 
 

@@ -1,12 +1,10 @@
 """The cache files that a process has mapped into memory."""
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 #: Path of the image, its size in bytes and modification time, cached size, and label of the encoding.
-MapKey = tuple[Path, tuple[int, int], int, str]
+MapKey = tuple[str, tuple[int, int], int, str]
 
 _MOST = 30_000  # Linux allows a process 65,530 maps by default
 

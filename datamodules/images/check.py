@@ -1,6 +1,6 @@
 """Finds the images of a folder and decodes each of them once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -8,11 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datamodules.cache.check_results import read_result, result_path, write_result
+from datamodules.cache.check_results import State, current_state, read_result, result_path, write_result
 from datamodules.cache.encodings import ProportionalEncoding
 from datamodules.cache.file_results import FileResults, Stored, map_unknown, states_of
 from datamodules.errors import DataError
+from datamodules.index.collector import paused_collector
 from datamodules.index.folder_scan import count_suffixes, list_images, scan_folder
+from datamodules.index.pairs import name_below
 from datamodules.index.problems import OnBad, Problem, raise_or_skip
 from datamodules.io.bit_depth import FULL_BITS
 from datamodules.io.deep_image import largest_deep_value
@@ -80,6 +82,7 @@ def check_images(
     paths: Sequence[Path],
     *,
     results: Path,
+    state_of: Callable[[Path], State | None] = current_state,
     on_bad: OnBad = "error",
     bits: int = FULL_BITS,
     workers: int,
@@ -90,6 +93,7 @@ def check_images(
         root: the data's root, for names.
         paths: the images.
         results: folder of the results of checks.
+        state_of: size and modification time of a file.
         on_bad: whether files that cannot be used are left out, if they are at most 1 % of the images.
         bits: bits that 16-bit images may use.
         workers: processes that share the work.
@@ -100,9 +104,12 @@ def check_images(
     Raises:
         DataError: naming the files that cannot be read.
     """
-    stored = result_path(results, paths, about="images" if bits == FULL_BITS else f"images of {bits} bits")
-    names = [path.relative_to(root).as_posix() for path in paths]
-    findings = _valid(read_result(stored), names)
+    stored = result_path(
+        results, paths, about="images" if bits == FULL_BITS else f"images of {bits} bits", state_of=state_of
+    )
+    names = [name_below(root, path) for path in paths]
+    with paused_collector():
+        findings = _valid(read_result(stored), names)
     if findings is None or (on_bad == "error" and any(isinstance(finding, str) for finding in findings.values())):
         known = _shard_results(results, root, bits=bits).read()
         findings, problems = _decode_all(root, paths, bits=bits, stored=known, workers=workers)
@@ -162,7 +169,7 @@ def _decode_all(
     root: Path, paths: Sequence[Path], *, bits: int, stored: Stored, workers: int
 ) -> tuple[dict[str, Finding], list[Problem]]:
     """Findings by name, and the problems among them."""
-    names = [path.relative_to(root).as_posix() for path in paths]
+    names = [name_below(root, path) for path in paths]
     outcomes = map_unknown(
         partial(_decode, bits=bits),
         paths,

@@ -12,7 +12,9 @@ from datamodules.files import FileDataModule
 from datamodules.images.check import ImageFile, check_images, check_shard, find_images
 from datamodules.images.patch_cropper import PatchCropper
 from datamodules.images.splits import ImageSplits, is_low_res_copy, split_images, split_names
+from datamodules.index.collector import paused_collector
 from datamodules.index.folder_scan import name_some, unused_lines
+from datamodules.index.pairs import name_below
 from datamodules.index.problems import SHARD_ADVICE, report_shard, skipped_lines
 from datamodules.index.splits import Split
 from datamodules.io.bit_depth import depth_notes
@@ -94,12 +96,14 @@ class PatchDataModule(FileDataModule):
         """
         if self._splits is None:
             root = self.data_root()
-            paths = self._find_images(root)
-            self._digest = self.cache.pin(root, paths)
+            with paused_collector():
+                paths = self._find_images(root)
+                self._digest = self.cache.pin(root, paths)
             sound, self.skipped = check_images(
                 root,
                 paths,
                 results=self._checks,
+                state_of=self.cache.pinned,
                 on_bad=self._on_bad,
                 bits=self.bits,
                 workers=self._preparing_workers(),
@@ -110,9 +114,10 @@ class PatchDataModule(FileDataModule):
                 self._rejected.append(f"  left out, gray: {number}")
             if not images:
                 raise DataError(f"all {len(sound)} images in {root} are gray and left out: set --data.gray keep")
-            self._splits = split_images(
-                root, images, keep_pct=self._keep_pct, val_share=self._val_share, seed=self._split_seed
-            )
+            with paused_collector():
+                self._splits = split_images(
+                    root, images, keep_pct=self._keep_pct, val_share=self._val_share, seed=self._split_seed
+                )
         return self._splits
 
     def describe(self) -> list[str]:
@@ -167,7 +172,7 @@ class PatchDataModule(FileDataModule):
         """
         root = self.data_root()
         paths = self._find_images(root)
-        names = [path.relative_to(root).as_posix() for path in paths]
+        names = [name_below(root, path) for path in paths]
         splits = split_names(root, names, keep_pct=self._keep_pct, val_share=self._val_share, seed=self._split_seed)
         both: tuple[Split, ...] = ("train", "val")
         sides = {split: {self._crop_side(split, stage) for stage in stages} for split in both}
@@ -236,15 +241,17 @@ class PatchDataModule(FileDataModule):
             margin=margin,
         )
 
-    def _find_images(self, root: Path) -> list[Path]:
+    def _find_images(self, root: Path) -> Sequence[Path]:
         """All images, without those in folders of low-resolution copies."""
         paths = self.stored.images if self.stored else find_images(root)
-        folders = {folder for path in paths for folder in path.relative_to(root).parents if folder.name}
+        parents = {name_below(root, path).rpartition("/")[0] for path in paths}
+        folders = {folder for parent in parents for folder in (Path(parent), *Path(parent).parents) if folder.name}
         copies = [folder for folder in folders if is_low_res_copy(folder, folders)]
-        kept = [path for path in paths if not any(map(path.relative_to(root).is_relative_to, copies))]
-        if number := len(paths) - len(kept):
-            names = name_some(sorted(folder.as_posix() for folder in copies))
-            self._rejected.append(f"  left out, low-resolution copies: {number} ({names})")
+        if not copies:
+            return paths
+        kept = [path for path in paths if not any(map(Path(name_below(root, path)).is_relative_to, copies))]
+        names = name_some(sorted(folder.as_posix() for folder in copies))
+        self._rejected.append(f"  left out, low-resolution copies: {len(paths) - len(kept)} ({names})")
         return kept
 
     def _fill_cache(self, items: Sequence[Item], size: int, parts: int = 1) -> None:

@@ -66,16 +66,26 @@ def _scan(folder: Path, suffixes: Collection[str]) -> FolderScan:
     errors: list[OSError] = []
     problems: list[str] = []
     seen: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True, onerror=errors.append):
-        real = os.path.realpath(parent)
+    below = [folder]
+    while below:
+        here = below.pop()
+        real = os.path.realpath(here)
         if real in seen:
-            folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        here = Path(parent)
-        for name in (name for name in names if not name.startswith(".")):
-            path, suffix = here / name, os.path.splitext(name)[1]  # noqa: PTH122 - a third of the time of Path.suffix
+        try:
+            with os.scandir(here) as entries:
+                folders = {entry.name for entry in entries if _is_folder(entry)}
+            paths = list(here.iterdir())  # half the time of joining folder and name
+        except OSError as error:
+            errors.append(error)
+            continue
+        below += [here / name for name in sorted(folders, reverse=True) if not name.startswith(".")]
+        for path in paths:
+            name = path.name
+            if name in folders or name.startswith("."):
+                continue
+            suffix = name[name.rfind(".") :] if "." in name else ""
             if suffix.lower() in suffixes:
                 files.append(path)
             elif suffix in ("", ".") and is_dead_link(path):
@@ -83,13 +93,21 @@ def _scan(folder: Path, suffixes: Collection[str]) -> FolderScan:
             else:
                 others.append(path)
     problems += [f"{error.filename}: cannot be listed: {error.strerror or error}" for error in errors]
-    files.sort(key=_parts)  # half the time of comparing paths
-    others.sort(key=_parts)
+    files.sort(key=_order)
+    others.sort(key=_order)
     return FolderScan(files=files, others=others, problems=sorted(problems))
 
 
-def _parts(path: Path) -> tuple[str, ...]:
-    return path.parts
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links, or a folder that may not be entered: reported as a file
+        return False
+
+
+def _order(path: Path) -> str:
+    """The order of ``path.parts``, in a third of the time: no name contains a null character."""
+    return str(path).replace(os.sep, "\0")
 
 
 def is_dead_link(path: Path) -> bool:

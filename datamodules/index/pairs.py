@@ -1,7 +1,6 @@
 """Pairs images with masks by the stem of their names."""
 
 import os
-import posixpath
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
@@ -114,13 +113,16 @@ def key_below(folder: Path, path: Path) -> str:
     ('a/b.c', 'b.')
     """
     name = name_below(folder, path)
-    stem, suffix = posixpath.splitext(name)
-    return unicodedata.normalize("NFC", name if suffix == "." else stem)
+    dot = name.rfind(".")
+    if dot > name.rfind("/") + 1 and dot < len(name) - 1:  # a leading or a final dot starts no suffix
+        name = name[:dot]
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def name_below(root: Path, path: Path) -> str:
     """``path`` relative to ``root``, with ``/``; with ``..`` if it lies outside."""
-    start, whole = f"{root}{os.sep}", str(path)
-    if whole.startswith(start) and ".." not in whole:  # a tenth of the time of relpath
-        return whole[len(start) :].replace(os.sep, "/")
+    start, whole = str(root), str(path)
+    length = len(start)
+    if whole.startswith(start) and whole[length : length + 1] == os.sep and ".." not in whole:  # a tenth of the time
+        return whole[length + 1 :] if os.sep == "/" else whole[length + 1 :].replace(os.sep, "/")
     return PurePath(os.path.relpath(path, root)).as_posix()

@@ -1,12 +1,13 @@
 """Checks images and masks of a data set, or reads the result of an earlier check of the same files."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from datamodules.cache.check_results import read_result, result_path, write_result
+from datamodules.cache.check_results import State, read_result, result_path, write_result
 from datamodules.errors import DataError
+from datamodules.index.collector import paused_collector
 from datamodules.index.folder_scan import count_suffixes, scan_folder
 from datamodules.index.problems import OnBad
 from datamodules.io.bands import BandLayout
@@ -23,6 +24,7 @@ def check_once(
     class_list: ClassList,
     *,
     files: Sequence[Path],
+    state_of: Callable[[Path], State | None],
     layout: BandLayout | None,
     bits: int,
     on_bad: OnBad,
@@ -36,6 +38,7 @@ def check_once(
         index: its images and masks.
         class_list: the classes.
         files: all files of the index; the stored result is of these files at their size and time of change.
+        state_of: size and time of change of a file.
         layout: channels of the images; ``None`` for RGB.
         bits: number of bits that images of 16 bits use.
         on_bad: whether files that cannot be used are left out.
@@ -48,8 +51,9 @@ def check_once(
     require_images(root, index)
     about = str(class_list) if layout is None else f"{class_list} {layout}"
     about += "" if bits == FULL_BITS else f" {bits} bits"
-    path = result_path(results, files, about=about)
-    check = stored_result(read_result(path))
+    path = result_path(results, files, about=about, state_of=state_of)
+    with paused_collector():
+        check = stored_result(read_result(path))
     # A stored result is not used if there are problems: all are then found again and reported together.
     # The same files have other names below another root.
     named = check is not None and all(pair.name in check.shapes or pair.name in check.bad for pair in index.pairs)

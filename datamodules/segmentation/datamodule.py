@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from datamodules.cache.cache import Item
 from datamodules.files import FileDataModule
+from datamodules.index.collector import paused_collector
 from datamodules.index.folder_scan import scan_once
 from datamodules.index.pairs import Pair
 from datamodules.index.problems import SHARD_ADVICE, report_shard, skipped_lines
@@ -254,14 +255,16 @@ class SegmentDataModule(FileDataModule):
 
     def _load(self) -> SegmentData:
         if self._ready is None:
-            root, index = self._find()
-            files = [path for pair in index.pairs for path in pair_files(self.layout, pair)]
-            self._digest = self.cache.pin(root, files)
+            with paused_collector():
+                root, index = self._find()
+                files = [path for pair in index.pairs for path in pair_files(self.layout, pair)]
+                self._digest = self.cache.pin(root, files)
             check, seconds = check_once(
                 root,
                 index,
                 self.class_list,
                 files=files,
+                state_of=self.cache.pinned,
                 layout=self.layout,
                 bits=self.bits,
                 on_bad=self._on_bad,
@@ -269,10 +272,11 @@ class SegmentDataModule(FileDataModule):
                 workers=self._preparing_workers(),
             )
             self.skipped = [*(str(problem) for problem in index.problems), *check.bad.values()]
-            parts = self._split(root, index, check.bad)
             bits = self.decide_bits(check.largest.values())
-            one_class = self.class_list.one_class
-            samples = make_samples(parts, check, one_class=one_class, layout=self.layout, bits=bits)
+            with paused_collector():
+                parts = self._split(root, index, check.bad)
+                one_class = self.class_list.one_class
+                samples = make_samples(parts, check, one_class=one_class, layout=self.layout, bits=bits)
             self._ready = SegmentData(root=root, index=index, check=check, seconds=seconds, samples=samples, bits=bits)
         return self._ready
 

@@ -1,5 +1,6 @@
 """Finds where the images and the masks of a data set are, from the names of its folders and files."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -128,7 +129,8 @@ def split_folders(root: Path, image_dir: str, mask_dir: str) -> dict[Split, tupl
 
 def _folders(root: Path) -> dict[str, Path]:
     """Visible folders below ``root`` by lower-case name."""
-    return {path.name.lower(): path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    with os.scandir(root) as entries:  # asks the disk about links only, not about every file
+        return {entry.name.lower(): root / entry.name for entry in entries if entry.name[0] != "." and entry.is_dir()}
 
 
 def _fitting_layouts(root: Path, mask_suffix: str | None) -> list[Layout]:
