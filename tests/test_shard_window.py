@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from datamodules.images.super_resolution import SuperResolutionDataModule
 from datamodules.loading.sampler import TrainBatches
@@ -83,3 +84,9 @@ def test_a_resumed_run_gets_the_remaining_batches(tmp_path: Path, workers: int) 
     assert len(whole) == 8
     assert len(rest) == 5
     assert all((a == b).all() for a, b in zip(whole[3:], rest, strict=True))
+    shares = []
+    for rank in range(2):
+        second._rank_and_world = lambda rank=rank: (rank, 2)  # type: ignore[method-assign, misc]
+        shares.append([batch["high_res"].clone() for batch in second.train_dataloader()])
+    for batch, *parts in zip(whole[3:], *shares, strict=True):  # ranks take turns within a batch
+        assert (batch == torch.stack(parts, dim=1).flatten(0, 1)).all()
