@@ -24,8 +24,9 @@ class FileDataModule(ImageDataModule):
         keep_pct: fraction of the images that is used, above 0 and up to 1, for quick experiments.
         split_seed: selects the images to keep and to hold out; independent of ``seed``, so that runs with different
             seeds share their validation images.
-        cache_gb: size limit of the cache of resized images in gigabytes (1e9 bytes); images beyond it are decoded
-            every time. The same limit holds for copies of remote tar shards.
+        cache_gb: size limit of the cache of resized images in gigabytes (1e9 bytes). A set whose copies at the size of
+            a stage take more is decoded every time, and so are images that no longer fit beside other sets. The same
+            limit holds for copies of remote tar shards.
         on_bad: ``"error"`` stops if a file cannot be used; ``"skip"`` leaves such files out if they are at most 1 % of
             the images, and lists them in the run folder. A file that changes during a run always stops it.
         duplicates: ``"warn"`` logs images that are in two splits, byte by byte the same; ``"error"`` stops.

@@ -240,17 +240,43 @@ def test_bad_files_are_named_and_the_others_cached(workers: int, cache: ImageCac
 def test_size_limit_is_kept_and_reported_once(
     cache: ImageCache, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The folder holds copies of another set, so that some of these do not fit any more."""
     paths = draw(tmp_path, 5)
     one = file_bytes((16, 16, 3))
-    small = ImageCache(cache.folder, limit_gb=3.5 * one / 1e9)
+    cache.folder.mkdir()
+    (cache.folder / "another set").write_bytes(bytes(2 * one))
+    small = ImageCache(cache.folder, limit_gb=5.5 * one / 1e9)
     with caplog.at_level(logging.WARNING):
-        small.fill(images(paths), 16, workers=0)
+        assert small.fill(images(paths), 16, workers=0)
     assert len(caplog.records) == 1
     assert "2 of 5 files at 16 px are not cached and are decoded every time" in caplog.text
-    assert len(cache_files(small)) == 3
+    assert len(list(small.folder.rglob("*.npy"))) == 3
     for path in paths:
         np.testing.assert_array_equal(small.get(path, 16, ImageEncoding()), resize_image(read_image(path), 16))
-    assert len(cache_files(small)) == 3
+    assert len(list(small.folder.rglob("*.npy"))) == 3
+
+
+def test_nothing_is_written_for_a_set_that_exceeds_the_limit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Decided by the set, the size and the limit alone: the copies of the smaller size fit, the others do not."""
+    paths = draw(tmp_path, 5)
+    large = 5 * file_bytes((32, 32, 3))
+    small = ImageCache(tmp_path / "cache", limit_gb=(large - 1) / 1e9)
+    with caplog.at_level(logging.WARNING):
+        assert not small.fill(images(paths), 32, workers=0)
+    assert len(caplog.records) == 1
+    assert f"the copies at 32 px would take {large / 1e9:.3g} GB, more than the limit" in caplog.text
+    assert "--data.cache_gb 1 or more" in caplog.text
+    assert not small.folder.exists()
+    assert small.fill(images(paths), 16, workers=0)
+    assert not small.fill(images(paths), 32, workers=0)
+    assert len(list(small.folder.rglob("*.npy"))) == 5
+    np.testing.assert_array_equal(small.get(paths[0], 32, ImageEncoding()), resize_image(read_image(paths[0]), 32))
+    assert len(list(small.folder.rglob("*.npy"))) == 5
+    assert ImageCache(tmp_path / "cache", limit_gb=large * 2 / 1e9).fill(images(paths), 32, workers=0)
+    before = {path: path.stat().st_mtime_ns for path in small.folder.rglob("*.npy")}
+    assert not small.fill(images(paths), 32, workers=0)  # a lower limit removes nothing
+    np.testing.assert_array_equal(small.get(paths[0], 32, Refused()), resize_image(read_image(paths[0]), 32))
+    assert {path: path.stat().st_mtime_ns for path in small.folder.rglob("*.npy")} == before
 
 
 def test_unwritable_folder_is_named(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_lr_find_saves_its_plot(tiny: TinyRuns, capsys: pytest.CaptureFixture[st
 
 def test_prepare_does_not_train(tiny: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
     assert tiny.run("prepare") == 0
-    assert "the data is checked and cached at 32, 48 px" in capsys.readouterr().out
+    assert "the data is prepared at 32, 48 px" in capsys.readouterr().out
     assert not (tiny.place / "runs").exists()
     assert any((tiny.place / "cache").iterdir())
 

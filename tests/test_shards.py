@@ -204,14 +204,21 @@ def test_what_only_the_set_tells_is_left_to_prepare(tmp_path: Path) -> None:
     assert len(contents(tmp_path / "b")) == 4
 
 
-def test_shards_share_the_limit_of_the_cache(tmp_path: Path) -> None:
+def test_shards_share_the_limit_of_the_cache(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the copies of another set there is space for half of these; a limit below all of them allows none."""
     data = folders(tmp_path / "data", count=12)
     segment(data, tmp_path / "whole").prepare(STAGES[:1])
     size = sum(len(content) for content in contents(tmp_path / "whole").values())
+    other = tmp_path / "cache/images/other"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(bytes(size // 2))
     for number in (1, 2, 3):
-        segment(data, tmp_path / "cache", cache_gb=size / 2 / 1e9).prepare_shard(STAGES[:1], Shard(number, 3))
+        segment(data, tmp_path / "cache", cache_gb=size / 1e9).prepare_shard(STAGES[:1], Shard(number, 3))
+        segment(data, tmp_path / "none", cache_gb=size / 1e9 / 2).prepare_shard(STAGES[:1], Shard(number, 3))
     held = sum(len(content) for content in contents(tmp_path / "cache").values())
     assert 0 < held <= size / 2
+    assert contents(tmp_path / "none") == {}
+    assert capsys.readouterr().out.count("cache at 16 x 16 px: no copies") == 3
 
 
 def test_damaged_results_of_a_shard_are_not_used(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ mapped otherwise, gets another cache file. Filling may be interrupted and contin
 
 import contextlib
 import logging
+import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -59,7 +60,8 @@ class ImageCache:
 
     Args:
         folder: created if it does not exist; may be shared by runs and data sets, and removed at any time.
-        limit_gb: ``fill`` adds no file once the folder holds this many gigabytes (1e9 bytes).
+        limit_gb: gigabytes (1e9 bytes). ``fill`` writes nothing for a data set whose copies at one size take more, and
+            adds no file once the folder holds as much.
     """
 
     def __init__(self, folder: Path, *, limit_gb: float) -> None:
@@ -118,20 +120,29 @@ class ImageCache:
                     write_cache_file(cache_file, pixels)
         return pixels
 
-    def fill(self, items: Iterable[Item], size: int, *, workers: int, parts: int = 1) -> None:
+    def fill(self, items: Iterable[Item], size: int, *, workers: int, parts: int = 1) -> bool:
         """Writes the cache files that do not exist yet, with a progress bar.
+
+        If those of all items exceed the limit, none is written: a part of them would take all of the space, and the
+        rest would be decoded all the same. That is decided by the items and the limit alone, not by what the folder
+        holds. Copies that exist are read in any case, and equal what is decoded.
 
         Args:
             items: files and their encodings.
             size: size of the cached images in pixels, see ``Encoding.shape``.
             workers: processes that share the work.
-            parts: number of calls, of other processes or hosts too, that share what is left below the limit.
+            parts: number of calls, of other processes or hosts too, that share the limit; each has about as many items.
+
+        Returns:
+            Whether the limit allows copies.
 
         Raises:
             DataError: if files cannot be used (all are counted and the first twenty named, after the others were
                 written), or the folder cannot be written to.
         """
         items = list(items)
+        if not self._affords(items, size, parts):
+            return False
         missing: dict[Path, Item] = {}
         unreadable: list[DataError] = []
         held = _lengths(self.folder / str(size))
@@ -150,6 +161,19 @@ class ImageCache:
         except OSError as error:
             raise unwritable(self.folder, error) from error
         raise_together([*unreadable, *outcomes])
+        return True
+
+    def _affords(self, items: Sequence[Item], size: int, parts: int) -> bool:
+        """Whether the copies of all items take no more than the limit; warns if they do."""
+        gigabytes = parts * sum(file_bytes(item.encoding.shape(size)) for item in items) / 1e9
+        if gigabytes <= self.limit_gb:
+            return True
+        _log.warning(
+            "%s: the copies at %d px would take %.3g GB, more than the limit of %g GB: none is written, and every file "
+            "is decoded whenever it is read; --data.cache_gb %d or more keeps copies, on a disk with that much space",
+            *(self.folder, size, gigabytes, self.limit_gb, math.ceil(gigabytes)),
+        )
+        return False
 
     def _within_limit(self, missing: dict[Path, Item], size: int, total: int, parts: int) -> list[_Job]:
         limit, held = self.limit_gb * 1e9, _bytes_held(self.folder) if missing else 0

@@ -256,8 +256,9 @@ class PatchDataModule(FileDataModule):
 
     def _fill_cache(self, items: Sequence[Item], size: int, parts: int = 1) -> None:
         start = time.monotonic()
-        self.cache.fill(items, size, workers=self._preparing_workers(), parts=parts)
-        print(f"  cache at {size} px: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
+        copies = self.cache.fill(items, size, workers=self._preparing_workers(), parts=parts)
+        found = f"ready after {time.monotonic() - start:.1f} s in {self.cache.folder}" if copies else "no copies"
+        print(f"  cache at {size} px: {found}")
 
     def _large_enough(self, split: Split, stage: Stage, *, report: bool = False) -> list[ImageFile]:
         """The images of a split that a patch can be cropped from.

@@ -249,9 +249,10 @@ class SegmentDataModule(FileDataModule):
 
     def _fill(self, items: Sequence[Item], size: int, *, whole: bool, parts: int = 1) -> None:
         start = time.monotonic()
-        self.cache.fill(items, size, workers=self._preparing_workers(), parts=parts)
+        copies = self.cache.fill(items, size, workers=self._preparing_workers(), parts=parts)
         shape = f"{size} px" if whole else f"{size} x {size} px"
-        print(f"  cache at {shape}: ready after {time.monotonic() - start:.1f} s in {self.cache.folder}")
+        found = f"ready after {time.monotonic() - start:.1f} s in {self.cache.folder}" if copies else "no copies"
+        print(f"  cache at {shape}: {found}")
 
     def _load(self) -> SegmentData:
         if self._ready is None:

@@ -39,7 +39,7 @@ def run(context: RunContext) -> int:
     sizes = ", ".join(str(size) for size in sorted({stage.size for stage in context.stages}))
     if shard is None:
         context.datamodule.prepare(context.stages)
-        print(f"the data is checked and cached at {sizes} px")
+        print(f"the data is prepared at {sizes} px")
         return 0
     context.datamodule.prepare_shard(context.stages, shard)
     print("\n".join(next_lines(shard, sizes, sys.argv[1:])))
@@ -55,7 +55,7 @@ def next_lines(shard: Shard, sizes: str, words: Sequence[str]) -> list[str]:
         words: the command line.
     """
     return [
-        f"shard {shard} is checked and cached at {sizes} px. When all {shard.count} shards are, check what only the "
+        f"shard {shard} is prepared at {sizes} px. When all {shard.count} shards are, check what only the "
         "whole set shows (its statistics, duplicates), which decodes nothing again:",
         f"  {command_for(without_shard(words))}",
     ]
