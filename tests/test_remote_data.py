@@ -65,7 +65,7 @@ def test_a_remote_folder_gives_the_batches_of_a_local_one(
     remote = prepared(bucket, tmp_path / "a", num_workers=workers, cache_gb=cache_gb)
     local = prepared(folder, tmp_path / "b")
     assert_same(batches(remote), batches(local))
-    assert remote.describe()[-1] == ("  behind a URL: 16 images; left out, no images by their suffix: 1 x .txt")
+    assert remote.describe()[-1] == "  behind a URL: 16 image files; left out, no images by their suffix: 1 x .txt"
     assert bool(list((tmp_path / "a/images").rglob("*.npy"))) == (cache_gb > 0)
 
 

@@ -67,7 +67,7 @@ def test_samples_are_those_of_the_folder(tmp_path: Path, shape: str) -> None:
     assert {image.name for split in ("train", "val") for image in plain.load_splits().splits[split]} == set(pixels)
     for name, image in names.items():
         assert np.array_equal(data.cache.get(image.path, 512, image.encoding), pixels[name])
-    assert data.describe()[-1].startswith(f"  tar shards: {1 if shape == 'file' else 3} with 13 images; left out")
+    assert data.describe()[-1].startswith(f"  tar shards: {1 if shape == 'file' else 3} with 13 image files; left out")
     copy = pickle.loads(pickle.dumps(samples))  # as loader processes that are not forked get it
     first, again = samples[Key(3, 0)], copy[Key(3, 0)]
     assert torch.equal(first["high_res"], again["high_res"])

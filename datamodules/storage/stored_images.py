@@ -48,7 +48,7 @@ class StoredImages:
         """
         where = f"tar shards: {self.shards} with" if self.shards else "behind a URL:"
         left_out = f"; left out, no images by their suffix: {count_suffixes(self.others)}" if self.others else ""
-        lines = [f"  {where} {len(self.images)} images{left_out}"]
+        lines = [f"  {where} {len(self.images)} image files{left_out}"]
         gigabytes = self.remote_bytes / 1e9
         if gigabytes > limit_gb:
             # half: while one window ends, the loader processes already read the next one
