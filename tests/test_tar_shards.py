@@ -19,6 +19,7 @@ from datamodules.loading.sampler import Key
 from datamodules.stage import Stage
 from datamodules.storage.shard_names import expand_braces
 from datamodules.storage.tar_index import read_members
+from datamodules.storage.tar_member import LocalShard
 from tests.helpers.tar_shards import pack, write_tar
 from tests.helpers.tiny_images import noise, save, save_images
 
@@ -199,3 +200,12 @@ def test_shards_of_the_webdataset_package_are_read(tmp_path: Path) -> None:
     assert found is not None
     assert found.shards == 3
     assert [image.read_bytes() for image in found.images] == [png(number) for number in range(7)]
+
+
+def test_a_read_beyond_the_end_is_an_error(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tar", GOOD)
+    status = path.stat()
+    shard = LocalShard(path, (status.st_size, status.st_mtime_ns))
+    assert shard.read(status.st_size - 9, 9) == bytes(9)
+    with pytest.raises(OSError, match="shorter"):
+        shard.read(status.st_size - 9, 10)

@@ -11,6 +11,7 @@ from filelock import FileLock
 from datamodules.errors import DataError, unwritable
 from datamodules.io.atomic_file import PARTIAL, atomic_path
 from datamodules.storage.file_systems import ask, file_system
+from datamodules.storage.tar_member import read_range
 
 _ABANDONED_SECONDS = 24 * 3600.0  # age of an unfinished copy whose process was killed
 
@@ -47,9 +48,8 @@ class RemoteShard:
         while True:
             path = self.local()
             try:
-                with path.open("rb", buffering=0) as file:
-                    file.seek(start)
-                    return file.read(length)
+                with path.open("rb") as file:
+                    return read_range(file, start, length)
             except FileNotFoundError:  # removed by another process since
                 continue
 

@@ -1,9 +1,10 @@
 """A file in a tar shard: one seek and one read of the shard."""
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from datamodules.errors import DataError
 from datamodules.io.stored_file import StoredFile
@@ -53,11 +54,10 @@ class LocalShard:
             DataError: if the file has changed since its headers were read.
             OSError: if it cannot be read.
         """
-        with self.path.open("rb", buffering=0) as file:
+        with self.path.open("rb") as file:
             if _state(os.fstat(file.fileno())) != self.indexed:
                 raise DataError(f"{self.path}: has changed since the run began: restore the file, or start a new run")
-            file.seek(start)
-            return file.read(length)
+            return read_range(file, start, length)
 
 
 class TarMember(StoredFile):
@@ -101,6 +101,19 @@ def tar_member(shard_path: str, name: str, shard: TarShard, start: int, length: 
     member = TarMember(f"{shard_path}/{name}")
     member.shard, member.shard_path, member.start, member.length = shard, shard_path, start, length
     return member
+
+
+def read_range(file: BinaryIO, start: int, length: int) -> bytes:
+    """``length`` bytes of an open file from ``start`` on.
+
+    Raises:
+        OSError: if the file is shorter.
+    """
+    file.seek(start)
+    content = file.read(length)
+    if len(content) < length:
+        raise OSError(errno.EIO, "it has become shorter while it was read")
+    return content
 
 
 def _state(status: os.stat_result) -> tuple[int, int]:
