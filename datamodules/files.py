@@ -1,12 +1,13 @@
 """Options and steps shared by the data modules that read image files."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from datamodules.base import ImageDataModule
-from datamodules.cache.cache import ImageCache
+from datamodules.cache.cache import ImageCache, Item
 from datamodules.cache.location import user_cache_dir
 from datamodules.errors import DataError
 from datamodules.index.duplicates import OnDuplicates, report_duplicates
@@ -161,6 +162,20 @@ class FileDataModule(ImageDataModule):
         if self._shard_window is None or not (counts := samples_by_shard(paths)):
             return None
         return ShardWindow(tuple(count * samples for count in counts), self._shard_window)
+
+    def _fill_cache(self, items: Sequence[Item], size: int, shape: str, *, parts: int = 1) -> None:
+        """Writes the copies that are missing, and reports it.
+
+        Args:
+            items: the files.
+            size: size of the copies.
+            shape: the size, for the report.
+            parts: number of shards that fill the cache with as many files each.
+        """
+        start = time.monotonic()
+        copies = self.cache.fill(items, size, workers=self._preparing_workers(), parts=parts)
+        found = f"ready after {time.monotonic() - start:.1f} s in {self.cache.folder}" if copies else "no copies"
+        print(f"  cache at {shape}: {found}")
 
     def _preparing_workers(self) -> int:
         """Processes for work before the training: all cores, since nothing trains yet."""

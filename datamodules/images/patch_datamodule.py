@@ -1,6 +1,5 @@
 """The data module of plain images: checked, split, cached, and cropped to patches."""
 
-import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +11,12 @@ from datamodules.files import FileDataModule
 from datamodules.images.check import ImageFile, check_images, check_shard, find_images
 from datamodules.images.patch_cropper import PatchCropper
 from datamodules.images.splits import ImageSplits, is_low_res_copy, split_images, split_names
+from datamodules.images.summary import split_lines
 from datamodules.index.collector import paused_collector
 from datamodules.index.folder_scan import name_some, unused_lines
 from datamodules.index.pairs import name_below
 from datamodules.index.problems import SHARD_ADVICE, report_shard, skipped_lines
 from datamodules.index.splits import Split
-from datamodules.io.bit_depth import depth_notes
 from datamodules.loading.shard import Shard
 from datamodules.loading.shard_window import ShardWindow
 from datamodules.samples.images import ensure_sample_images
@@ -122,22 +121,11 @@ class PatchDataModule(FileDataModule):
 
     def describe(self) -> list[str]:
         """Lines with the number of images, their splits and their sizes."""
-        root, splits = self.load_splits().root, self.load_splits().splits
-        counts = [f"{split} {len(images)}" for split, images in splits.items()]
-        if splits["test"] == splits["val"]:
-            counts[-1] = "test as val"
-        shorter = sorted(image.shorter() for images in splits.values() for image in images)
-        lines = [
-            f"data: {url_of(root) or root}",
-            "  split: " + ", ".join(counts),
-            f"  shorter sides: {shorter[0]} to {shorter[-1]} px, median {shorter[len(shorter) // 2]}; resized to "
-            + ("the patch" if self._side == "patch" else f"{self._side} at most"),
-        ]
-        # By name, since the test images may be those of the validation.
-        largest = {image.name: image.largest for images in splits.values() for image in images}
-        lines += [*depth_notes(largest.values(), self.bits), *self._rejected, *skipped_lines(self.skipped)]
+        lines = split_lines(self.load_splits(), side=self._side, bits=self.bits)
+        lines += [*self._rejected, *skipped_lines(self.skipped)]
         if self.stored:
             return lines + self.stored.describe(limit_gb=self.cache.limit_gb, window=self._shard_window)
+        root = self.load_splits().root
         return lines + (unused_lines(root, [root]) if self.root is not None else [])
 
     def prepare(self, stages: Sequence[Stage]) -> None:
@@ -159,7 +147,7 @@ class PatchDataModule(FileDataModule):
                 items = {image.path: Item(image.path, image.encoding) for image in splits[split]}
                 needed.setdefault(self.side(stage, split), {}).update(items)
         for size, items in sorted(needed.items()):
-            self._fill_cache(list(items.values()), size)
+            self._fill_cache(list(items.values()), size, f"{size} px")
 
     def prepare_shard(self, stages: Sequence[Stage], shard: Shard) -> None:
         """Checks the images of a shard, and fills the cache with those of them that ``prepare`` would.
@@ -189,7 +177,7 @@ class PatchDataModule(FileDataModule):
         for size in sorted(set().union(*sides.values())):
             kept = dict.fromkeys(name for split, own in sides.items() if size in own for name in splits[split])
             items = [Item(chosen[name].path, chosen[name].encoding) for name in kept if name in chosen]
-            self._fill_cache(items, size, parts=shard.count)
+            self._fill_cache(items, size, f"{size} px", parts=shard.count)
         report_shard(root, problems, SHARD_ADVICE, on_bad=self._on_bad)
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's name for fit, validate, test or predict
@@ -253,12 +241,6 @@ class PatchDataModule(FileDataModule):
         names = name_some(sorted(folder.as_posix() for folder in copies))
         self._rejected.append(f"  left out, low-resolution copies: {len(paths) - len(kept)} ({names})")
         return kept
-
-    def _fill_cache(self, items: Sequence[Item], size: int, parts: int = 1) -> None:
-        start = time.monotonic()
-        copies = self.cache.fill(items, size, workers=self._preparing_workers(), parts=parts)
-        found = f"ready after {time.monotonic() - start:.1f} s in {self.cache.folder}" if copies else "no copies"
-        print(f"  cache at {size} px: {found}")
 
     def _large_enough(self, split: Split, stage: Stage, *, report: bool = False) -> list[ImageFile]:
         """The images of a split that a patch can be cropped from.

@@ -1,6 +1,5 @@
 """Base class of the segmentation data modules: check, split, cache, and datasets of every stage."""
 
-import time
 from abc import abstractmethod
 from collections.abc import Container, Sequence
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from datamodules.cache.cache import Item
 from datamodules.files import FileDataModule
 from datamodules.index.collector import paused_collector
 from datamodules.index.folder_scan import scan_once
@@ -136,7 +134,7 @@ class SegmentDataModule(FileDataModule):
         splits = {split: [sample.image for sample in samples] for split, samples in ready.samples.items()}
         self.check_duplicates(ready.root, splits)
         for size, whole in _sizes(stages):
-            self._fill(cache_items(ready.samples, whole=whole), size, whole=whole)
+            self._fill_cache(cache_items(ready.samples, whole=whole), size, _shape(size, whole=whole))
         if (measured := self.channel_statistics()) is not None:
             print("  channels, mean (standard deviation): " + statistics_text(*measured))
 
@@ -167,7 +165,7 @@ class SegmentDataModule(FileDataModule):
         bits = None if self.measures_bits else self.bits
         for size, whole in _sizes(stages):
             items = shard_items(usable, self.class_list, layout=self.layout, bits=bits, whole=whole)
-            self._fill(items, size, whole=whole, parts=shard.count)
+            self._fill_cache(items, size, _shape(size, whole=whole), parts=shard.count)
         report_shard(root, [*index.problems, *check.problems], SHARD_ADVICE, on_bad=self._on_bad)
 
     def channel_statistics(self) -> tuple[list[float], list[float]] | None:
@@ -247,13 +245,6 @@ class SegmentDataModule(FileDataModule):
         """The transforms of the training images."""
         return str(self._sets.augment)
 
-    def _fill(self, items: Sequence[Item], size: int, *, whole: bool, parts: int = 1) -> None:
-        start = time.monotonic()
-        copies = self.cache.fill(items, size, workers=self._preparing_workers(), parts=parts)
-        shape = f"{size} px" if whole else f"{size} x {size} px"
-        found = f"ready after {time.monotonic() - start:.1f} s in {self.cache.folder}" if copies else "no copies"
-        print(f"  cache at {shape}: {found}")
-
     def _load(self) -> SegmentData:
         if self._ready is None:
             with paused_collector():
@@ -302,3 +293,8 @@ class SegmentDataModule(FileDataModule):
 def _sizes(stages: Sequence[Stage]) -> list[tuple[int, bool]]:
     """The sizes of the stages, and whether images keep their proportions, sorted."""
     return sorted({(stage.size, stage.crop is not None) for stage in stages})
+
+
+def _shape(size: int, *, whole: bool) -> str:
+    """The size of copies, for reports."""
+    return f"{size} px" if whole else f"{size} x {size} px"
