@@ -177,6 +177,16 @@ def test_masks_alone_do_not_read_the_image(images: list[Path]) -> None:
     assert torch.equal(light.image, full.image)
 
 
+def test_a_file_that_cannot_be_read_is_replaced_at_the_size_of_the_others(images: list[Path]) -> None:
+    """A network may need 32 pixels and more on each side."""
+    listed = [Listed(path=path, name=path.stem) for path in images]
+    for whole, dtype in ((True, torch.uint8), (False, torch.float32)):
+        blank = PredictDataset(images=listed, size=64, whole=whole, keep_originals=False)[1]
+        assert blank.problem
+        assert blank.image.shape == (3, 64, 64)
+        assert blank.image.dtype == dtype
+
+
 def test_rotated_image_gets_an_upright_mask(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # stored on its side: 90 degrees clockwise to be seen upright

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from datamodules.errors import DataError
+from datamodules.io.image_file import pixel_limit, too_many_pixels
 from datamodules.io.native_depth import read_native_depth
 
 _TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
@@ -91,9 +91,8 @@ def _read_tiff(path: Path) -> NDArray[Any]:
             if "Y" not in axes or "X" not in axes or len(others) > 1:
                 raise DataError(f"{path}: has the axes {axes} of shape {shape}; an image has rows, columns, channels")
             pixels = shape[axes.index("Y")] * shape[axes.index("X")]
-            if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
-                limit = Image.MAX_IMAGE_PIXELS / 1e6
-                raise DataError(f"{path}: has {pixels / 1e6:.0f} million pixels, more than the limit of {limit:.0f}")
+            if pixels > pixel_limit():
+                raise too_many_pixels(path)
             if math.prod(shape) > pixels * _MAX_CHANNELS:
                 raise DataError(f"{path}: has more than {_MAX_CHANNELS} channels")
             stored = np.asarray(series.asarray()).reshape(shape)

@@ -57,8 +57,8 @@ def read_image_and_header(
         ``(H, W, 3)`` RGB, a fresh array, with its EXIF orientation applied; and size and orientation of the file.
 
     Raises:
-        DataError: if there is no such file, or it cannot be read as an image, or it has more pixels than Pillow's
-            limit (``PIL.Image.MAX_IMAGE_PIXELS``, about 89 million), or values of more than ``bits`` bits.
+        DataError: if there is no such file, or it cannot be read as an image, or it has more pixels than
+            ``pixel_limit()``, about 179 million, or values of more than ``bits`` bits.
     """
     with open_image(path) as image:
         orientation, header = orientation_of(image), header_of(image)

@@ -1,6 +1,7 @@
 """Opens image files safely: known formats only, bounded memory, and errors that name the file."""
 
 import io
+import math
 import os
 import stat
 import warnings
@@ -134,8 +135,8 @@ def open_image(path: Path) -> Iterator[ImageFile.ImageFile]:
     Every exception of Pillow, also from decoding inside the ``with`` block, becomes a ``DataError``.
 
     Raises:
-        DataError: if there is no such file, or it cannot be read as an image, or it has more pixels than Pillow's
-            limit (``PIL.Image.MAX_IMAGE_PIXELS``, about 89 million).
+        DataError: if there is no such file, or it cannot be read as an image, or it has more pixels than
+            ``pixel_limit()``, about 179 million.
     """
     try:
         status = path.stat()
@@ -149,13 +150,12 @@ def open_image(path: Path) -> Iterator[ImageFile.ImageFile]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata that do not touch the pixels
             with _open_file(path, status.st_size) as file, Image.open(file, formats=_formats(path, file)) as image:
-                _check_pixel_count(path, image.width * image.height)
                 check_tile_size(image)
                 yield image
     except DataError:
         raise
     except Image.DecompressionBombError as error:
-        raise _too_many_pixels(path, "far more") from error
+        raise too_many_pixels(path) from error
     except UnidentifiedImageError as error:
         names = ", ".join(FORMATS)
         raise DataError(f"{path}: is not an image that can be read ({names}, HEIC), or its start is damaged") from error
@@ -239,12 +239,17 @@ def _damaged(path: Path, error: Exception) -> DataError:
     return DataError(f"{path}: is damaged or cut short ({reason}); copy or download it again, or remove it")
 
 
-def _check_pixel_count(path: Path, pixels: int) -> None:
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and pixels > limit:
-        raise _too_many_pixels(path, f"{pixels / 1e6:.0f} million")
+def pixel_limit() -> float:
+    """Most pixels of an image: twice ``PIL.Image.MAX_IMAGE_PIXELS``, where Pillow refuses, and above which it warns.
+
+    >>> round(pixel_limit() / 1e6)
+    179
+    """
+    return math.inf if Image.MAX_IMAGE_PIXELS is None else 2 * Image.MAX_IMAGE_PIXELS
 
 
-def _too_many_pixels(path: Path, pixels: str) -> DataError:
-    limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
-    return DataError(f"{path}: has {pixels} pixels, more than the limit of {limit:.0f} million; make it smaller first")
+def too_many_pixels(path: Path) -> DataError:
+    """The error for an image of more than ``pixel_limit()`` pixels."""
+    return DataError(
+        f"{path}: has more pixels than the limit of {pixel_limit() / 1e6:.0f} million; make it smaller first"
+    )

@@ -125,9 +125,9 @@ class PredictDataset(Dataset[PredictSample]):
     def _blank(self) -> Tensor:
         """Takes the place of an image that cannot be read."""
         channels = 3 if self.bands is None else self.bands.layout.channels
-        if self.size is not None and not self.whole:
-            return torch.zeros(channels, self.size, self.size)
-        return torch.zeros(channels, _UNREADABLE, _UNREADABLE, dtype=torch.uint8)
+        side = self.size or _UNREADABLE  # the network's least size may be larger than that of the fallback
+        whole = self.size is None or self.whole
+        return torch.zeros(channels, side, side, dtype=torch.uint8 if whole else torch.float32)
 
     def _read_bands(self, layout: BandLayout, path: Path, size: int) -> tuple[Tensor, tuple[int, int]]:
         channels = layout.read(path)
