@@ -3,8 +3,8 @@
     python -m experiments.benchmarks cache [options of the benchmark]
     python -m experiments.benchmarks all [options of all benchmarks, such as --rounds 21]
 
-``all`` leaves out those that need data or a checkpoint (``predict``, ``label``); each of its benchmarks is a process of
-its own.
+``all`` leaves out those that need data or a checkpoint (``predict``, ``label``) or train for minutes (``stages``); each
+of its benchmarks is a process of its own.
 
 Exit codes: 0 if the goals are met, 1 if one is missed, 3 if the measurements are spread too widely to tell. ``all``
 ends with the largest of them.
@@ -23,6 +23,7 @@ BENCHMARKS = {
     "cache": "cache",
     "shards": "shards",
     "masks": "masks",
+    "stages": "stages",
     "step": "step",
     "loss": "loss",
     "overhead": "overhead",
@@ -31,7 +32,7 @@ BENCHMARKS = {
     "predict": "predict",
     "label": "label",
 }
-NEED_DATA = {"predict", "label"}
+NOT_IN_ALL = {"predict", "label", "stages"}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
 def run_all(options: Sequence[str]) -> int:
     """Runs every benchmark in a process of its own, prints a table of the exit codes, and returns the largest."""
     codes = {}
-    for name in (name for name in BENCHMARKS if name not in NEED_DATA):
+    for name in (name for name in BENCHMARKS if name not in NOT_IN_ALL):
         print(f"== {name}", flush=True)
         command = [sys.executable, "-m", "experiments.benchmarks", name, *options]
         codes[name] = subprocess.run(command, check=False).returncode
