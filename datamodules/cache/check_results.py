@@ -1,12 +1,14 @@
 """Results of checks, kept in the cache until one of the checked files changes."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from datamodules.errors import unwritable
+from datamodules.cache.encodings import file_state
+from datamodules.errors import DataError, unwritable
 from datamodules.io.atomic_file import atomic_file
 
 RESULT_FORMAT = 5  # raise it when a check looks at more, so that older results are not used
@@ -18,11 +20,9 @@ State = tuple[int, int]
 
 def current_state(path: Path) -> State | None:
     """The state of a file now; ``None`` if it cannot be found, as a dead link."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
+    with contextlib.suppress(DataError):
+        return file_state(path)
+    return None
 
 
 def result_path(

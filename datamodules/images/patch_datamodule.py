@@ -21,7 +21,7 @@ from datamodules.loading.shard import Shard
 from datamodules.loading.shard_window import ShardWindow
 from datamodules.samples.images import ensure_sample_images
 from datamodules.stage import Stage
-from datamodules.storage.file_systems import url_of
+from datamodules.storage.file_systems import as_given
 
 if TYPE_CHECKING:
     import albumentations as A
@@ -165,7 +165,7 @@ class PatchDataModule(FileDataModule):
         both: tuple[Split, ...] = ("train", "val")
         sides = {split: {self._crop_side(split, stage) for stage in stages} for split in both}
         part = shard.of(paths)
-        print(f"data: {url_of(root) or root}: shard {shard}, {len(part)} of {len(paths)} images")
+        print(f"data: {as_given(root)}: shard {shard}, {len(part)} of {len(paths)} images")
         images, problems = check_shard(
             root, part, shard, results=self._checks, bits=self.bits, workers=self._preparing_workers()
         )

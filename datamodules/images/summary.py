@@ -4,7 +4,7 @@ from typing import Literal
 
 from datamodules.images.splits import ImageSplits
 from datamodules.io.bit_depth import depth_notes
-from datamodules.storage.file_systems import url_of
+from datamodules.storage.file_systems import as_given
 
 
 def split_lines(found: ImageSplits, *, side: int | Literal["patch"], bits: int) -> list[str]:
@@ -24,7 +24,7 @@ def split_lines(found: ImageSplits, *, side: int | Literal["patch"], bits: int) 
     # By name, since the test images may be those of the validation.
     largest = {image.name: image.largest for images in splits.values() for image in images}
     return [
-        f"data: {url_of(found.root) or found.root}",
+        f"data: {as_given(found.root)}",
         "  split: " + ", ".join(counts),
         f"  shorter sides: {shorter[0]} to {shorter[-1]} px, median {shorter[len(shorter) // 2]}; resized to {resized}",
         *depth_notes(largest.values(), bits),

@@ -32,6 +32,7 @@ from datamodules.segmentation.stage_sets import StageSets
 from datamodules.segmentation.summary import DatasetIndex, SegmentData, class_weights, crop_notes, summary_lines
 from datamodules.segmentation.transforms import TransformSpec
 from datamodules.stage import Stage
+from datamodules.storage.file_systems import as_given
 
 
 class SegmentDataModule(FileDataModule):
@@ -150,7 +151,7 @@ class SegmentDataModule(FileDataModule):
         require_images(root, index)
         kept = {pair.name for pairs in self._split(root, index, ()).values() for pair in pairs}
         pairs = shard.of(index.pairs)
-        print(f"data: {root}: shard {shard}, {len(pairs)} of {len(index.pairs)} images with masks")
+        print(f"data: {as_given(root)}: shard {shard}, {len(pairs)} of {len(index.pairs)} images with masks")
         check = check_shard(
             root,
             pairs,

@@ -15,7 +15,7 @@ from datamodules.segmentation.class_weights import median_frequency_weights
 from datamodules.segmentation.label_map import IGNORE, ClassList
 from datamodules.segmentation.samples import Sample
 from datamodules.stage import Stage
-from datamodules.storage.file_systems import url_of
+from datamodules.storage.file_systems import as_given
 
 _MAX_SIZES = 5  # image sizes listed
 
@@ -66,7 +66,7 @@ def summary_lines(data: SegmentData, classes: ClassList) -> list[str]:
     groups = len(set(data.index.groups.values()))
     grouped = f" in {_groups(groups)}" if groups < len(data.index.pairs) else ""
     return [
-        f"data: {url_of(data.root) or data.root}: {len(data.index.pairs)} images with masks{grouped}, {took}",
+        f"data: {as_given(data.root)}: {len(data.index.pairs)} images with masks{grouped}, {took}",
         "  split: " + ", ".join(_splits(data)),
         "  sizes: " + ", ".join(_sizes(data.check.sizes)),
         "  mask values: " + ", ".join(_values(data.check, classes)),

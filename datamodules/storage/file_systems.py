@@ -32,6 +32,15 @@ def url_of(path: Path) -> str | None:
     return match and f"{match[1]}://{'/' if match[1] == 'file' else ''}{match[2]}"
 
 
+def as_given(path: Path) -> str:
+    """The text for messages: the URL that ``path`` was made from, or the path of a local file.
+
+    >>> as_given(Path("s3://bucket/images")), as_given(Path("images"))
+    ('s3://bucket/images', 'images')
+    """
+    return url_of(path) or str(path)
+
+
 def file_system(url: str) -> tuple[Any, str]:
     """The file system of a URL as fsspec opens it, and the path in it.
 

@@ -10,9 +10,7 @@ held-out cars at their original size.
 
 import argparse
 import json
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +25,7 @@ from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.training.step_seed import StepSeed
 from datamodules.segmentation.carvana import CarvanaDataModule
 from datamodules.stage import Stage
+from experiments.benchmarks.side_by_side import run_side_by_side
 from lightning_modules.segmentation import SegmentationModule
 from models.normalize import Normalize
 from models.segmentation.unet import UNet
@@ -75,14 +74,9 @@ def main(argv: Sequence[str]) -> int:
         return 0
     data = CarvanaDataModule(root=options.root, seed=SEED)
     data.prepare([stage for _, stage in SCHEDULE])
-    with tempfile.TemporaryDirectory() as folder:
-        outs = {name: Path(folder) / f"{name}.json" for name in ("darkroom", "smp")}
-        command = [sys.executable, "-m", "experiments.benchmarks.segment_peer", *argv]
-        runs = [subprocess.Popen([*command, "--only", name, "--out", str(out)]) for name, out in outs.items()]
-        codes = [run.wait() for run in runs]
-        if any(codes):
-            return 1
-        results = {name: json.loads(out.read_text(encoding="utf-8")) for name, out in outs.items()}
+    results = run_side_by_side("experiments.benchmarks.segment_peer", argv, ("darkroom", "smp"))
+    if results is None:
+        return 1
     print(f"MobileNetV2 encoder, one core each, {options.minutes:g} min requested, torch {torch.__version__}")
     print(f"{'':44}{'darkroom':>10}{'smp':>10}")
     for label in ("minutes", "epochs"):

@@ -13,9 +13,7 @@ Exit codes: 0 if stages need at most half of the time, 1 if not, or if a form ne
 import argparse
 import json
 import math
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,6 +28,7 @@ from callbacks.training.progressive_resizing import ProgressiveResizing
 from callbacks.training.step_seed import StepSeed
 from datamodules.segmentation.carvana import CarvanaDataModule
 from datamodules.stage import Stage
+from experiments.benchmarks.side_by_side import run_side_by_side
 from lightning_modules.segmentation import SegmentationModule
 from models.segmentation.unet import UNet
 
@@ -80,14 +79,9 @@ def main(argv: Sequence[str]) -> int:
         options.out.write_text(json.dumps(train(form_stages(options.only), options)), encoding="utf-8")
         return 0
     CarvanaDataModule(root=options.root, seed=options.seed).prepare(form_stages("stages"))
-    with tempfile.TemporaryDirectory() as folder:
-        outs = {form: Path(folder) / f"{form}.json" for form in FORMS}
-        command = [sys.executable, "-m", "experiments.benchmarks.stages", *argv]
-        runs = [subprocess.Popen([*command, "--only", form, "--out", str(out)]) for form, out in outs.items()]
-        codes = [run.wait() for run in runs]
-        if any(codes):
-            return 1
-        results = {form: json.loads(out.read_text(encoding="utf-8")) for form, out in outs.items()}
+    results = run_side_by_side("experiments.benchmarks.stages", argv, FORMS)
+    if results is None:
+        return 1
     print(f"processor time of one core to Dice {options.goal} at the last size, torch {torch.__version__}")
     for form, result in results.items():
         rows = result["rows"]
