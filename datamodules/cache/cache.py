@@ -30,6 +30,7 @@ from datamodules.cache.cache_files import (
 from datamodules.cache.check_results import State, current_state
 from datamodules.cache.encodings import Encoding, file_state
 from datamodules.cache.mapped_files import MappedFiles
+from datamodules.cache.pinned_states import PinnedStates
 from datamodules.errors import DataError, unwritable
 from datamodules.index.pairs import name_below
 from datamodules.io.stored_file import StoredFile
@@ -67,7 +68,7 @@ class ImageCache:
     def __init__(self, folder: Path, *, limit_gb: float) -> None:
         self.folder = folder
         self.limit_gb = limit_gb
-        self._pinned: dict[str, tuple[int, int]] = {}  # by text: a path that is hashed keeps its parts in memory
+        self._pinned = PinnedStates()
         self._mapped = MappedFiles()
 
     def pin(self, root: Path, paths: Iterable[Path]) -> str:
@@ -81,16 +82,18 @@ class ImageCache:
             A digest of their names below ``root``, sizes and modification times.
         """
         digest = blake2b(digest_size=16)
+        states: list[tuple[Path, State]] = []
         for path in paths:
             state = current_state(path)  # None for a dead link, which the check reports
             if state is not None:
-                self._pinned[str(path)] = state
+                states.append((path, state))
             digest.update(os.fsencode(f"{name_below(root, path)}\0{state}\0"))
+        self._pinned.add(states)
         return digest.hexdigest()
 
     def pinned(self, path: Path) -> State | None:
         """The state of a file that ``pin`` recorded; ``None`` for a dead link and for other files."""
-        return self._pinned.get(str(path))
+        return self._pinned.get(path)
 
     def get(self, path: Path, size: int, encoding: Encoding) -> NDArray[np.uint8]:
         """The pixels of ``path`` at ``size``: an array that may not be written to if it comes from the cache.
@@ -101,7 +104,7 @@ class ImageCache:
             DataError: if the file was pinned and has changed, or is not cached and cannot be used.
         """
         state = file_state(path)
-        if self._pinned.get(str(path), state) != state:
+        if self._pinned.get(path) not in (None, state):
             raise DataError(
                 f"{path}: its size or modification time has changed since the run began: restore the file and resume "
                 "the run, or start a new run with the changed data"

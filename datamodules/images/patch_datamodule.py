@@ -9,6 +9,7 @@ from datamodules.cache.cache import Item
 from datamodules.errors import DataError
 from datamodules.files import FileDataModule
 from datamodules.images.check import ImageFile, check_images, check_shard, find_images
+from datamodules.images.packed_images import pack_images
 from datamodules.images.patch_cropper import PatchCropper
 from datamodules.images.splits import ImageSplits, is_low_res_copy, split_images, split_names
 from datamodules.images.summary import split_lines
@@ -242,7 +243,7 @@ class PatchDataModule(FileDataModule):
         self._rejected.append(f"  left out, low-resolution copies: {len(paths) - len(kept)} ({names})")
         return kept
 
-    def _large_enough(self, split: Split, stage: Stage, *, report: bool = False) -> list[ImageFile]:
+    def _large_enough(self, split: Split, stage: Stage, *, report: bool = False) -> Sequence[ImageFile]:
         """The images of a split that a patch can be cropped from.
 
         Raises:
@@ -253,14 +254,14 @@ class PatchDataModule(FileDataModule):
         if report and (number := len(images) - len(large)):
             action = "left out" if self._small == "skip" else "enlarged"
             print(f"  stage {stage.name}: {number} of {len(images)} {split} images are below {patch} px: {action}")
-        if self._small == "enlarge":
+        if self._small == "enlarge" or len(large) == len(images):
             return images
         if images and not large:
             raise DataError(
                 f"none of the {len(images)} {split} images has the {patch} px that stage '{stage.name}' needs: "
                 f"{self._way_out(split)}, or set --data.small enlarge"
             )
-        return large
+        return pack_images(large)
 
     def _crop_side(self, split: Split, stage: Stage) -> int:
         """``side``, which a patch must fit into.

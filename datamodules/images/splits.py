@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from datamodules.errors import DataError
 from datamodules.images.check import ImageFile
+from datamodules.images.packed_images import pack_images
 from datamodules.index.splits import Split, held_out, subsample
 
 #: Names of folders that are splits, without case: ``train``, ``val2017``, ``DIV2K_valid_HR``; and of tar shards.
@@ -31,7 +32,7 @@ class ImageSplits:
     """
 
     root: Path
-    splits: dict[Split, list[ImageFile]]
+    splits: dict[Split, Sequence[ImageFile]]
 
 
 def split_images(
@@ -40,7 +41,10 @@ def split_images(
     """Divides images into training, validation and test; see ``split_names``."""
     by_name = {image.name: image for image in images}
     splits = split_names(root, list(by_name), keep_pct=keep_pct, val_share=val_share, seed=seed)
-    return ImageSplits(root=root, splits={split: [by_name[name] for name in names] for split, names in splits.items()})
+    packed: dict[Split, Sequence[ImageFile]] = {
+        split: pack_images(by_name[name] for name in names) for split, names in splits.items()
+    }
+    return ImageSplits(root=root, splits=packed)
 
 
 def split_names(

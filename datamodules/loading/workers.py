@@ -2,6 +2,7 @@
 
 import atexit
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,7 @@ def start_worker(_worker: int = 0) -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     # There is one process per core. Not 1: in a forked process, that waits without end for threads of the parent.
     cv2.setNumThreads(0)
+    gc.freeze()  # objects of the parent are not searched for cycles, which would write to each and copy its memory
     _end_with_parent()
 
 

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Container, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from datamodules.segmentation.crop import checked_crops
 from datamodules.segmentation.dataset import collate_native
 from datamodules.segmentation.device_augment import TURN, augment_batch
 from datamodules.segmentation.label_map import ClassList
+from datamodules.segmentation.packed_samples import pack_pairs, pack_samples
 from datamodules.segmentation.samples import cache_items, make_samples
 from datamodules.segmentation.shard import check_shard, shard_items
 from datamodules.segmentation.split import split_pairs
@@ -270,7 +272,9 @@ class SegmentDataModule(FileDataModule):
                 parts = self._split(root, index, check.bad)
                 one_class = self.class_list.one_class
                 samples = make_samples(parts, check, one_class=one_class, layout=self.layout, bits=bits)
-            self._ready = SegmentData(root=root, index=index, check=check, seconds=seconds, samples=samples, bits=bits)
+                packed = {split: pack_samples(some) for split, some in samples.items()}
+                index = replace(index, pairs=pack_pairs(index.pairs))
+            self._ready = SegmentData(root=root, index=index, check=check, seconds=seconds, samples=packed, bits=bits)
         return self._ready
 
     def _find(self) -> tuple[Path, DatasetIndex]:

@@ -71,8 +71,12 @@ class TarMember(StoredFile):
     length: int
 
     def __reduce__(self) -> tuple[object, ...]:
-        name = self.as_posix()[len(self.shard_path) + 1 :]
-        return tar_member, (self.shard_path, name, self.shard, self.start, self.length)
+        return tar_member, (self.shard_path, self.name_in_shard, self.shard, self.start, self.length)
+
+    @property
+    def name_in_shard(self) -> str:
+        """Name of the file in the shard, with folders."""
+        return self.as_posix()[len(self.shard_path) + 1 :]
 
     def state(self) -> tuple[int, int]:
         """Size of the file in bytes and modification time of the shard in nanoseconds."""
