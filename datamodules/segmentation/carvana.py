@@ -30,16 +30,41 @@ class CarvanaDataModule(SegmentDataModule):
     Args:
         image_dir: folder of the images below ``root``.
         mask_dir: folder of the masks below ``root``.
+        sample_cars: number of cars that are rendered if no root is named.
+        sample_views: images of each of them, at equal angles.
+        sample_seed: seed of their designs.
+        sample_varied: whether they are of a wider choice than the sample's: more shapes and paints, other walls.
         **options: of ``SegmentDataModule``.
     """
 
-    def __init__(self, *, image_dir: str = "train", mask_dir: str = "train_masks", **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        image_dir: str = "train",
+        mask_dir: str = "train_masks",
+        sample_cars: int = 12,
+        sample_views: int = 16,
+        sample_seed: int = 0,
+        sample_varied: bool = False,
+        **options: Any,
+    ) -> None:
         super().__init__(class_list=ClassList(names=("car",)), layout=None, **options)
+        if sample_cars < 2 or sample_views < 1 or sample_seed < 0:
+            raise ValueError(
+                "sample_cars must be at least 2, sample_views 1 and sample_seed 0, "
+                f"not {sample_cars}, {sample_views} and {sample_seed}"
+            )
         self._image_dir, self._mask_dir = image_dir, mask_dir
+        self._sample = {"cars": sample_cars, "views": sample_views, "seed": sample_seed}
+        self._sample_varied = sample_varied
 
     def sample_root(self) -> Path:
-        """A small set of drawn cars, written into the cache folder on the first call."""
-        return ensure_sample_cars(self._cache_folder / "sample_cars")
+        """A set of drawn cars, written into the cache folder on the first call."""
+        return ensure_sample_cars(
+            self._cache_folder / "sample_cars",
+            varied=self._sample_varied,
+            **self._sample,
+        )
 
     def find_pairs(self, root: Path) -> DatasetIndex:
         """Pairs images and masks, and groups them by the car in their names.

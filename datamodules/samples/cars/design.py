@@ -1,10 +1,12 @@
 """Shapes and paints of the cars, and the random choice of a design."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from datamodules.samples.cars.atlas import Color, Finish
+from datamodules.samples.cars.studio import PLAIN, Wall
 
 
 @dataclass(frozen=True)
@@ -93,27 +95,29 @@ ESTATE = Shape(
 SHAPES = (SALOON, SUV, HATCHBACK, PICKUP, COUPE, VAN, ESTATE)
 
 
-def _solid(color: Color) -> Finish:
+def solid(color: Color) -> Finish:
+    """Glossy paint of one color."""
     return Finish(color, coat=1.0, metal=0.0, gloss=1.0)
 
 
-def _metallic(color: Color, share: float = 0.45) -> Finish:
+def metallic(color: Color, share: float = 0.45) -> Finish:
+    """Metallic paint under a clear coat."""
     return Finish(color, coat=1.0, metal=share, gloss=0.15)
 
 
 PAINTS: dict[str, Finish] = {
-    "White": _solid((0.80, 0.80, 0.79)),
-    "Blue": _metallic((0.016, 0.036, 0.17)),
-    "Silver": _metallic((0.52, 0.53, 0.54), 0.6),
-    "Black": _solid((0.008, 0.008, 0.010)),
-    "Red": _solid((0.38, 0.014, 0.018)),
-    "Graphite": _metallic((0.085, 0.088, 0.095)),
-    "Light blue": _solid((0.30, 0.46, 0.54)),
-    "Pearl": _metallic((0.76, 0.75, 0.70), 0.25),
-    "Bronze": _metallic((0.20, 0.13, 0.075)),
-    "Green": _metallic((0.020, 0.075, 0.050)),
-    "Gray": _metallic((0.30, 0.31, 0.33), 0.5),
-    "Orange": _solid((0.62, 0.13, 0.015)),
+    "White": solid((0.80, 0.80, 0.79)),
+    "Blue": metallic((0.016, 0.036, 0.17)),
+    "Silver": metallic((0.52, 0.53, 0.54), 0.6),
+    "Black": solid((0.008, 0.008, 0.010)),
+    "Red": solid((0.38, 0.014, 0.018)),
+    "Graphite": metallic((0.085, 0.088, 0.095)),
+    "Light blue": solid((0.30, 0.46, 0.54)),
+    "Pearl": metallic((0.76, 0.75, 0.70), 0.25),
+    "Bronze": metallic((0.20, 0.13, 0.075)),
+    "Green": metallic((0.020, 0.075, 0.050)),
+    "Gray": metallic((0.30, 0.31, 0.33), 0.5),
+    "Orange": solid((0.62, 0.13, 0.015)),
 }
 
 
@@ -143,36 +147,56 @@ class Design:
     warmth: float
     year: int
     plate: str
+    wall: Wall = PLAIN
 
 
-def _vary(shape: Shape, rng: np.random.Generator) -> Shape:
-    """A random variation of a shape."""
-    grow = float(rng.uniform(-0.06, 0.06))
-    lift = float(rng.uniform(-0.025, 0.025))
+def _vary(shape: Shape, rng: np.random.Generator, spread: float) -> Shape:
+    """A random variation of a shape; its range is multiplied by ``spread``."""
+
+    def draw(low: float, high: float) -> float:
+        return float(rng.uniform(spread * low, spread * high))
+
+    grow = draw(-0.06, 0.06)
+    lift = draw(-0.025, 0.025)
     low, high = shape.belt
     return replace(
         shape,
         length=shape.length + grow,
         wheelbase=shape.wheelbase + 0.6 * grow,
-        width=shape.width + float(rng.uniform(-0.025, 0.025)),
+        width=shape.width + draw(-0.025, 0.025),
         height=shape.height + lift,
-        cowl=shape.cowl + float(rng.uniform(-0.03, 0.03)),
-        roof_front=shape.roof_front + float(rng.uniform(-0.05, 0.05)),
-        roof_rear=shape.roof_rear + 0.5 * grow + float(rng.uniform(-0.05, 0.03)),
+        cowl=shape.cowl + draw(-0.03, 0.03),
+        roof_front=shape.roof_front + draw(-0.05, 0.05),
+        roof_rear=shape.roof_rear + 0.5 * grow + draw(-0.05, 0.03),
         rear=shape.rear + 0.7 * grow,
-        nose=shape.nose + float(rng.uniform(-0.02, 0.03)),
-        belt=(low + 0.4 * lift, high + 0.4 * lift + float(rng.uniform(0.0, 0.02))),
-        wheel=shape.wheel + float(rng.uniform(-0.008, 0.012)),
+        nose=shape.nose + draw(-0.02, 0.03),
+        belt=(low + 0.4 * lift, high + 0.4 * lift + draw(0.0, 0.02)),
+        wheel=shape.wheel + draw(-0.008, 0.012),
     )
 
 
-def design_car(seed: int, car: int) -> Design:
-    """Design number ``car`` of the set ``seed``; shapes and paints are cycled in a random order."""
+def design_car(
+    seed: int,
+    car: int,
+    *,
+    shapes: Sequence[Shape] = SHAPES,
+    paints: Mapping[str, Finish] = PAINTS,
+    spread: float = 1.0,
+) -> Design:
+    """Design number ``car`` of the set ``seed``.
+
+    Args:
+        seed: seed of the set.
+        car: number of the design, from 0.
+        shapes: cycled in a random order.
+        paints: cycled in a random order.
+        spread: factor on the range of the random changes of a shape.
+    """
     order = np.random.default_rng([seed, 1])
-    shapes, paints = order.permutation(len(SHAPES)), order.permutation(len(PAINTS))
+    shape_order, paint_order = order.permutation(len(shapes)), order.permutation(len(paints))
     rng = np.random.default_rng([seed, 2, car])
-    name = list(PAINTS)[paints[car % len(PAINTS)]]
-    shape = _vary(SHAPES[shapes[car % len(SHAPES)]], rng)
+    name = list(paints)[paint_order[car % len(paints)]]
+    shape = _vary(shapes[shape_order[car % len(shapes)]], rng, spread)
     tint = float(rng.choice([0.62, 0.55, 0.45]))
     dark = (shape.tall and not shape.bed) or rng.random() < 0.25
     rim_light = float(rng.choice([0.62, 0.50, 0.04], p=[0.5, 0.3, 0.2]))
@@ -181,7 +205,7 @@ def design_car(seed: int, car: int) -> Design:
     return Design(
         shape=shape,
         paint_name=name,
-        paint=PAINTS[name],
+        paint=paints[name],
         trim=Finish((0.018, 0.018, 0.019), coat=0.35, gloss=0.2),
         lining=Finish((lining, lining * 0.96, lining * 0.9)),
         glass=Finish((tint, tint * 1.03, tint), coat=1.0, gloss=1.0, see=1.0),

@@ -15,11 +15,14 @@ from datamodules.samples.cars.ground import darken_image, ground_darkening
 from datamodules.samples.cars.raster import place_meshes, rasterise
 from datamodules.samples.cars.shading import Floats
 from datamodules.samples.cars.studio import backdrop
+from datamodules.samples.cars.variety import varied_design
 
 _TILE = 512  # side of the noise tile, which is repeated at a random offset
 
 
-def draw_car(seed: int, view: int, *, car: int = 0, views: int = 16) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def draw_car(
+    seed: int, view: int, *, car: int = 0, views: int = 16, varied: bool = False
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Renders one car of a set.
 
     Args:
@@ -27,11 +30,13 @@ def draw_car(seed: int, view: int, *, car: int = 0, views: int = 16) -> tuple[ND
         view: 1 to ``views``; 1 shows the front, and the car turns clockwise.
         car: index of the car in the set.
         views: number of views in a full turn.
+        varied: whether the car is one of the wider choice of ``varied_design``.
 
     Returns:
         The image (1280, 1918, 3), RGB, and its mask (1280, 1918), 1 where more than half of a pixel is car.
     """
-    return render_view(design_car(seed, car), view, views=views, grain=np.random.default_rng([seed, 3, car, view]))
+    design = varied_design(seed, car) if varied else design_car(seed, car)
+    return render_view(design, view, views=views, grain=np.random.default_rng([seed, 3, car, view]))
 
 
 def render_view(
@@ -54,7 +59,7 @@ def render_view(
 @lru_cache(maxsize=2)
 def _build(design: Design) -> tuple[Car, Floats, Floats]:
     """The car, the exposed image of the empty studio, and the darkening of the turntable."""
-    return build_car(design), backdrop() * _gain(design), ground_darkening(design, _place(design))
+    return build_car(design), backdrop(design.wall) * _gain(design), ground_darkening(design, _place(design))
 
 
 def _place(design: Design) -> Array:

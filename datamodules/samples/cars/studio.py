@@ -29,8 +29,27 @@ _FLOOR = (
     (_LEDGE, 197.0),
 )
 _WALL = ((_LEDGE, 254.0), (1.5, 251.0), (2.6, 244.0), (5.2, 231.0))
-_LETTER = 88.0
 _BAND = 32  # rows
+
+
+@dataclass(frozen=True)
+class Wall:
+    """How the wall and its lettering look.
+
+    Attributes:
+        along: shift of the lettering along the wall in metres.
+        lift: height of the lettering above its usual place in metres.
+        ink: pixel value of the letters, 0 to 255.
+        light: factor on the pixel values of the wall.
+    """
+
+    along: float = 0.0
+    lift: float = 0.0
+    ink: float = 88.0
+    light: float = 1.0
+
+
+PLAIN = Wall()
 
 
 @dataclass(frozen=True)
@@ -47,7 +66,9 @@ class Environment:
     ball: NDArray[np.float32]
 
 
-def _trace_rays(origin: Array, direction: Array, letters: NDArray[np.float32] | None) -> tuple[Array, Array, Array]:
+def _trace_rays(
+    origin: Array, direction: Array, letters: NDArray[np.float32] | None, wall: Wall = PLAIN
+) -> tuple[Array, Array, Array]:
     """Intersects rays with floor and wall.
 
     Returns:
@@ -61,12 +82,12 @@ def _trace_rays(origin: Array, direction: Array, letters: NDArray[np.float32] | 
     reach = np.minimum(to_wall, to_floor)
     px, py, pz = origin[0] + reach * x, origin[1] + reach * y, origin[2] + reach * z
     path = np.where(to_floor < to_wall, np.hypot(px, py - _BACK) - _ROOM, pz)
-    light = np.where(path < _LEDGE, _table(_FLOOR, path), _table(_WALL, path))
+    light = np.where(path < _LEDGE, _table(_FLOOR, path), _table(_WALL, path) * wall.light)
     if letters is not None and pz.max() > _LEDGE:
         along = np.arctan2(px, py - _BACK) * _ROOM
-        ink = lettering_at(letters, along, pz - _LEDGE - 0.06)
-        ink = ink * (pz < _LEDGE + 0.1 + TALL) * (to_wall <= to_floor)
-        light = light + (_LETTER - light) * ink
+        ink = lettering_at(letters, along - wall.along, pz - _LEDGE - 0.06 - wall.lift)
+        ink = ink * (pz < _LEDGE + 0.1 + TALL + wall.lift) * (to_wall <= to_floor)
+        light = light + (wall.ink - light) * ink
     return light, px, py
 
 
@@ -83,19 +104,19 @@ def _table(knots: tuple[tuple[float, float], ...], x: Array) -> Array:
 
 
 @lru_cache(maxsize=1)
-def backdrop() -> NDArray[np.float32]:
+def backdrop(wall: Wall = PLAIN) -> NDArray[np.float32]:
     """The studio without a car and without the turntable's marks, as an image: float32 (H, W, 3), 0 to 255."""
     letters = lettering()
     image = np.empty((camera.HEIGHT, camera.WIDTH, 3), np.float32)
     for top in range(0, camera.HEIGHT, _BAND):
-        image[top : top + _BAND] = _band(top, letters)
+        image[top : top + _BAND] = _band(top, letters, wall)
     return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.75), dtype=np.float32)
 
 
-def _band(top: int, letters: NDArray[np.float32]) -> Array:
+def _band(top: int, letters: NDArray[np.float32], wall: Wall) -> Array:
     """A few rows of the backdrop, which fit into a core's cache."""
     x, y = np.meshgrid(np.arange(camera.WIDTH) + 0.5, np.arange(top, top + _BAND) + 0.5)
-    light, px, py = _trace_rays(camera.EYE, camera.rays(x, y), letters)
+    light, px, py = _trace_rays(camera.EYE, camera.rays(x, y), letters, wall)
     from_middle = np.hypot(px, py)
     footprint = np.hypot(px, py + camera.DISTANCE) / camera.FOCAL * 4.0
     table = smoothstep(TABLE + 0.004, TABLE - 0.004, from_middle)

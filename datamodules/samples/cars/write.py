@@ -17,6 +17,7 @@ from datamodules.io.rle import encode_rle
 from datamodules.loading.parallel import map_files, usable_cores
 from datamodules.samples.cars.design import design_car
 from datamodules.samples.cars.render import draw_car
+from datamodules.samples.cars.variety import varied_design
 
 DRAWING = 3  # version of the images; increase it when they change
 _JPEG_QUALITY = 90
@@ -31,7 +32,13 @@ class _Shot:
 
 
 def ensure_sample_cars(
-    folder: Path, *, cars: int = 12, views: int = 16, seed: int = 0, workers: int | None = None
+    folder: Path,
+    *,
+    cars: int = 12,
+    views: int = 16,
+    seed: int = 0,
+    varied: bool = False,
+    workers: int | None = None,
 ) -> Path:
     """Writes a small Carvana-like set unless it exists; an incomplete set is completed.
 
@@ -43,6 +50,7 @@ def ensure_sample_cars(
         cars: number of cars.
         views: images per car, at equal angles.
         seed: seed of the designs.
+        varied: whether the cars are of the wider choice of ``varied_design``.
         workers: number of processes; by default one per core, at most eight.
 
     Returns:
@@ -54,7 +62,7 @@ def ensure_sample_cars(
     """
     if cars < 1 or views < 1:
         raise ValueError(f"cars={cars} and views={views}: at least one of each is needed")
-    root = folder / f"cars-{DRAWING}-seed{seed}-{cars}x{views}"
+    root = folder / f"cars-{DRAWING}-seed{seed}-{cars}x{views}{'-varied' if varied else ''}"
     if (root / _COMPLETE).is_file():
         return root
     for name in ("train", "train_masks"):
@@ -63,11 +71,15 @@ def ensure_sample_cars(
     shots = [_Shot(car, view) for car in range(cars) for view in range(1, views + 1)]
     # workers get chunks of shots: group them by car, so that each worker builds a car once
     shots.sort(key=lambda shot: (shot.car // max(processes, 1), (shot.view - 1) // 8, shot.car, shot.view))
-    draw = partial(_draw, root=root, seed=seed, views=views)
+    draw = partial(_draw, root=root, seed=seed, views=views, varied=varied)
     runs = map_files(draw, shots, workers=processes, title="Drawing the sample cars")
     rows = sorted((f"{_stem(seed, shot)}.jpg", str(run)) for shot, run in zip(shots, runs, strict=True))
     _write(root, "train_masks.csv", _csv([("img", "rle_mask"), *rows]))
-    _write(root, "metadata.csv", _csv([("id", "year", "make", "model", "trim1", "trim2"), *_metadata(seed, cars)]))
+    _write(
+        root,
+        "metadata.csv",
+        _csv([("id", "year", "make", "model", "trim1", "trim2"), *_metadata(seed, cars, varied=varied)]),
+    )
     _write(root, _COMPLETE, b"")
     return root
 
@@ -81,14 +93,14 @@ def _stem(seed: int, shot: _Shot) -> str:
     return f"{car_id(seed, shot.car)}_{shot.view:02d}"
 
 
-def _draw(shot: _Shot, *, root: Path, seed: int, views: int) -> str:
+def _draw(shot: _Shot, *, root: Path, seed: int, views: int, varied: bool) -> str:
     """Writes image and mask unless both exist, and returns the run-length encoded mask."""
     stem = _stem(seed, shot)
     image_path, mask_path = root / "train" / f"{stem}.jpg", root / "train_masks" / f"{stem}_mask.gif"
     if image_path.is_file() and mask_path.is_file():
         with Image.open(mask_path) as stored:
             return encode_rle(np.asarray(stored, dtype=np.uint8))
-    image, mask = draw_car(seed, shot.view, car=shot.car, views=views)
+    image, mask = draw_car(seed, shot.view, car=shot.car, views=views, varied=varied)
     done, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not done:
         raise RuntimeError(f"OpenCV could not encode {image_path.name}")
@@ -106,8 +118,8 @@ def _gif(mask: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
-def _metadata(seed: int, cars: int) -> list[tuple[str, ...]]:
-    designs = [design_car(seed, car) for car in range(cars)]
+def _metadata(seed: int, cars: int, *, varied: bool) -> list[tuple[str, ...]]:
+    designs = [(varied_design if varied else design_car)(seed, car) for car in range(cars)]
     return [
         (car_id(seed, k), str(design.year), "Darkroom", design.shape.name, design.shape.name, design.paint_name)
         for k, design in enumerate(designs)
