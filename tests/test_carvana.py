@@ -226,3 +226,16 @@ def test_real_images(tmp_path: Path) -> None:
     sample = data.test_set(stage(64))[Key(0, 0)]
     assert sample["mask"].shape == (1280, 1918)
     assert 0.1 < float(sample["mask"].float().mean()) < 0.4
+
+
+def test_rendered_set_follows_the_options(tmp_path: Path) -> None:
+    data = CarvanaDataModule(
+        cache_dir=tmp_path, sample_cars=2, sample_views=1, sample_seed=4, sample_varied=True, num_workers=0
+    )
+    assert data.sample_root().name.endswith("seed4-2x1-varied")
+    assert len(list((data.sample_root() / "train").iterdir())) == 2
+
+
+def test_one_rendered_car_is_refused() -> None:
+    with pytest.raises(ValueError, match="sample_cars must be at least 2"):
+        CarvanaDataModule(sample_cars=1)

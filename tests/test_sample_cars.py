@@ -13,10 +13,13 @@ from datamodules.samples.cars.camera import AXES, EYE, FOCAL, HEIGHT, WIDTH, hea
 from datamodules.samples.cars.car import build_car
 from datamodules.samples.cars.curves import monotone_cubic
 from datamodules.samples.cars.design import PAINTS, SHAPES, design_car
+from datamodules.samples.cars.lettering import LENGTH
 from datamodules.samples.cars.mesh import Part, grid
 from datamodules.samples.cars.raster import place_meshes, rasterise
 from datamodules.samples.cars.render import render_view
 from datamodules.samples.cars.solids import superellipsoid
+from datamodules.samples.cars.studio import Wall, backdrop
+from datamodules.samples.cars.variety import MORE_PAINTS, MORE_SHAPES, varied_design
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +185,43 @@ def test_set_has_every_shape_and_no_paint_twice() -> None:
     assert {design.shape.name for design in designs} == {shape.name for shape in SHAPES}
     assert len({design.paint_name for design in designs}) == 12
     assert {design.paint_name for design in designs} >= {"White", "Silver", "Pearl"}  # nearly the color of the wall
+
+
+def test_varied_set_has_every_shape_and_paint_and_no_two_alike() -> None:
+    designs = [varied_design(1, car) for car in range(276)]
+    assert {design.shape.name for design in designs} == {shape.name for shape in MORE_SHAPES}
+    assert {design.paint_name for design in designs} == set(MORE_PAINTS)
+    assert len({(design.shape.name, design.paint_name) for design in designs}) == 276
+    assert len({design.wall for design in designs}) == 276
+
+
+@pytest.mark.parametrize("car", [4, 10])  # pickups with one and two rows of seats
+def test_varied_pickup_is_whole(car: int) -> None:
+    assert varied_design(1, car).shape.bed
+    mask = draw_car(1, 5, car=car, views=8, varied=True)[1]
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask)
+    assert stats[1:, cv2.CC_STAT_AREA].max() > 0.999 * mask.sum(), count
+    assert 0.05 < mask.mean() < 0.4
+
+
+def test_lettering_moves_along_the_wall() -> None:
+    def middle(wall: Wall) -> np.ndarray:
+        """Middle of the box of dark pixels, (x, y)."""
+        rows, columns = np.nonzero(backdrop(wall)[: HEIGHT // 3, :, 1] < 150)
+        return np.array([columns.min() + columns.max(), rows.min() + rows.max()]) / 2
+
+    def ends(along: float, lift: float) -> np.ndarray:
+        """Both ends of the lettering on the wall, 12 m around a center 6 m nearer than the turntable's."""
+        angles = (np.array([-LENGTH, LENGTH]) / 2 + along) / 12
+        return np.stack([12 * np.sin(angles), 12 * np.cos(angles) - 6, np.full(2, 1.7 + lift)], axis=-1)
+
+    expected = (seen_by_opencv(ends(0.1, 0.1)) - seen_by_opencv(ends(0.0, 0.0))).mean(axis=0)
+    assert middle(Wall(along=0.1, lift=0.1)) - middle(Wall()) == pytest.approx(expected, abs=1.5)
+
+
+def test_wall_is_as_dark_as_asked() -> None:
+    ratio = backdrop(Wall(light=0.9))[20, :, 1] / backdrop()[20, :, 1]
+    assert ratio == pytest.approx(np.full(WIDTH, 0.9), abs=0.01)
 
 
 @pytest.mark.slow
