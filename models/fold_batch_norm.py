@@ -4,6 +4,10 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrize import is_parametrized
 
+from models.strided_depthwise import StridedDepthwiseConv2d
+
+_CONVS = (nn.Conv2d, StridedDepthwiseConv2d)
+
 
 def fold_batch_norm_(net: nn.Module) -> int:
     """Replaces every batch norm that follows a convolution in an ``nn.Sequential`` by other weights of the convolution.
@@ -23,7 +27,13 @@ def fold_batch_norm_(net: nn.Module) -> int:
         if not isinstance(chain, nn.Sequential) or type(chain).forward is not nn.Sequential.forward:
             continue
         for number, (conv, norm) in enumerate(zip(list(chain), list(chain)[1:], strict=False)):
-            if type(conv) is nn.Conv2d and type(norm) is nn.BatchNorm2d and _alone(conv) and _alone(norm):
+            if (
+                isinstance(conv, nn.Conv2d)
+                and type(conv) in _CONVS
+                and type(norm) is nn.BatchNorm2d
+                and _alone(conv)
+                and _alone(norm)
+            ):
                 chain[number], chain[number + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
                 count += 1
     return count

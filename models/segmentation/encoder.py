@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from models.checkpointing import apply_layer
 from models.normalize import Normalize
 from models.segmentation.feature_extraction import FeatureLayer, find_feature_layers
+from models.strided_depthwise import speed_up_depthwise_
 from models.weights.inflate import inflate_channels
 from models.weights.pretrained import load_pretrained_
 
@@ -43,6 +44,7 @@ class Encoder(nn.Module):
         if in_channels < 1:
             raise ValueError(f"in_channels={in_channels}: an image has at least one channel")
         classifier = _build(name)
+        speed_up_depthwise_(classifier)
         feature_layers = _feature_layers(classifier, name)
         prefixes = tuple(layer.name + "." for layer in feature_layers)
         tensors = [key for key in classifier.state_dict() if key.startswith(prefixes)]
