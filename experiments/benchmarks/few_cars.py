@@ -27,7 +27,7 @@ HELD_OUT = 2
 STARTS = ("ImageNet", "rendered")
 RATES = {"ImageNet": 3e-3, "rendered": 1e-3}
 _RECIPE = "carvana-few"
-_CROPS = 120  # of all images in an epoch
+_CROPS = 80  # of all images in an epoch
 
 
 @dataclass(frozen=True, kw_only=True)
