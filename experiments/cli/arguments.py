@@ -21,6 +21,7 @@ ALIASES = {
     "--learning_rate": "--stages.all.lr",
     "--seed": "--seed_everything",
 }
+SWITCHES = ("--compile", "--profile")
 #: Files that may follow the first one of ``--ckpt_path``.
 CHECKPOINT_SUFFIXES = (".ckpt", ".safetensors")
 OPTIONS = (
@@ -174,7 +175,7 @@ def take_more_checkpoints(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def expand_aliases(flags: Sequence[str]) -> list[str]:
-    """Replaces common names of options by Darkroom's, and completes ``--profile``, which takes no value.
+    """Replaces common names of options by Darkroom's, and completes those of ``SWITCHES``, which take no value.
 
     >>> expand_aliases(["--epochs", "3", "--batch-size=8", "--trainer.max_steps", "9"])
     ['--stages.all.epochs', '3', '--stages.all.batch_size=8', '--trainer.max_steps', '9']
@@ -184,7 +185,7 @@ def expand_aliases(flags: Sequence[str]) -> list[str]:
     expanded = []
     for flag in flags:
         option, equals, value = flag.partition("=")
-        if flag == "--profile":
+        if flag in SWITCHES:
             equals, value = "=", "true"
         expanded.append(f"{ALIASES.get(_underscored(option), option)}{equals}{value}")
     return expanded
@@ -219,7 +220,7 @@ def _underscored(option: str) -> str:
 def _refuse_near_miss(rest: Sequence[str]) -> None:
     for word in rest:
         option = word.split("=")[0]
-        if option == "--profile" or _underscored(option) in ALIASES:
+        if option in SWITCHES or _underscored(option) in ALIASES:
             continue
         if option.startswith("--") and "." not in option and (near := nearest(option, OPTIONS)):
             raise UsageError(f"unknown option '{option}': did you mean '{near}'? (-h for help)")

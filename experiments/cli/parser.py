@@ -95,6 +95,7 @@ class DarkroomCLI(LightningCLI):
         parser.add_argument("--checkpoint", type=Saving, default=Saving(), help="when checkpoints are written")
         parser.add_argument("--ddp", type=Ddp, default=Ddp(), help="training on several devices")
         parser.add_argument("--profile", type=bool, default=False, help="fit: profile the steps 6 to 10, for Perfetto")
+        parser.add_argument("--compile", type=bool, default=False, help="fit: compile the network by torch.compile")
         # A run has one seed, and the data determine the classes of the network.
         parser.link_arguments("seed_everything", "data.init_args.seed")
         for link in self.spec.links:

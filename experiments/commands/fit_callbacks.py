@@ -10,6 +10,7 @@ from callbacks.checkpoints.run_checkpoint import RunCheckpoint
 from callbacks.checkpoints.run_files import ConfigWriter, SkippedFilesWriter
 from callbacks.checkpoints.save_on_signal import SaveOnSignal
 from callbacks.distributed.replica_check import ReplicaCheck
+from callbacks.training.compiled_network import CompiledNetwork
 from callbacks.training.monitor_check import MonitorCheck
 from callbacks.training.non_finite_guard import NonFiniteGuard
 from callbacks.training.progressive_resizing import ProgressiveResizing
@@ -70,8 +71,10 @@ def fit_callbacks(
     patient = any(stage.patience is not None for stage in stages)
     patience = [StagePatience(stages, monitor=spec.monitor, mode=spec.mode)] if patient else []
     profile = [StepProfile(folder.path / "profile.json")] if config.profile else []
+    compiled = [CompiledNetwork(len(stages))] if config.compile else []
     return [
         *profile,
+        *compiled,
         ConfigWriter(folder.config, config_text),
         SkippedFilesWriter(folder.skipped),
         *patience,
