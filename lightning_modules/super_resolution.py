@@ -9,7 +9,8 @@ from datamodules.batches import NativePairBatch, PairBatch, PairOutput
 from datamodules.stage import Stage
 from lightning_modules.base import with_total
 from lightning_modules.color_metrics import color_error, colorfulness
-from lightning_modules.super_resolution_metrics import Lpips, SrScores, blur, mean_scores, psnr, ssim
+from lightning_modules.lpips import Lpips
+from lightning_modules.super_resolution_metrics import SrScores, blur, mean_scores, psnr, ssim
 from lightning_modules.tiled import TiledTask
 from models.gather import gather_rows
 from models.losses.perceptual import PerceptualLoss
@@ -50,7 +51,7 @@ class SuperResolutionModule(TiledTask):
 
     Scores: PSNR and SSIM as super-resolution papers compute them (luma, a border of ``scale`` pixels left out, means
     over images), each also for bicubic interpolation, which at scale 1 is the input itself. ``test`` adds blur and
-    LPIPS (``lightning_modules/super_resolution_metrics.py``), which a perceptual loss improves at the cost of PSNR.
+    LPIPS (``lightning_modules/lpips.py``), which a perceptual loss improves at the cost of PSNR.
 
     Args:
         net: maps images ``(N, 3, H, W)`` in [0, 1] to images ``active_scale`` times larger; it has ``layer_groups()``.
@@ -58,7 +59,8 @@ class SuperResolutionModule(TiledTask):
             ``models/losses/perceptual.py``).
         color: compute PSNR from RGB instead of luma, for colorization, where the luma is given; ``test`` adds the
             color error and the colorfulness (``lightning_modules/color_metrics.py``).
-        lpips: ``"auto"`` measures LPIPS in ``test`` if AlexNet's weights are available, ``"none"`` never.
+        lpips: ``"auto"`` measures LPIPS in ``test`` if AlexNet's weights are available, ``"none"`` never; the path of
+            a file measures it with that VGG16 instead, in torchvision's names.
         ensemble: average ``test`` and ``predict`` over the 8 flips and rotations: better, and 8 times slower.
         options: of ``ImageTask``.
 
@@ -74,7 +76,7 @@ class SuperResolutionModule(TiledTask):
         net: nn.Module,
         loss: nn.Module,
         color: bool = False,
-        lpips: Literal["auto", "none"] = "auto",
+        lpips: str = "auto",
         ensemble: bool = False,
         **options: Any,
     ) -> None:

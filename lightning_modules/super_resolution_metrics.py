@@ -1,19 +1,12 @@
-"""Metrics of super-resolution: PSNR and SSIM as its papers report them, blur, and LPIPS."""
+"""Metrics of super-resolution: PSNR and SSIM as its papers report them, and blur."""
 
-import logging
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
-
-from models.weights.pretrained import WeightsError, imagenet_file
-
-_log = logging.getLogger("darkroom")
 
 #: Weights of red, green and blue in MATLAB's ``rgb2ycbcr`` (Rec. 601, studio range): luma 16 for black, 235 for white.
 _LUMA = (65.481, 128.553, 24.966)
@@ -21,8 +14,6 @@ _LUMA = (65.481, 128.553, 24.966)
 EQUAL_PSNR = 100.0
 #: Side of SSIM's window in pixels, and the standard deviation of its weights.
 _WINDOW, _SIGMA = 11, 1.5
-#: Smallest side at which AlexNet's third pool still has a pixel.
-_LPIPS_MIN_SIDE = 63
 
 
 def luma(images: Tensor) -> Tensor:
@@ -178,48 +169,3 @@ def mean_scores(table: Sequence[Mapping[str, object]]) -> dict[str, float]:
             if isinstance(score, float):
                 columns.setdefault(name, []).append(score)
     return {name: sum(column) / len(column) for name, column in columns.items()}
-
-
-class Lpips:
-    """Learned perceptual image patch similarity (Zhang et al. 2018) with AlexNet, from torchmetrics.
-
-    It is no submodule, so it is in no state dict.
-
-    Args:
-        weights: ``"auto"`` takes AlexNet's ImageNet weights from torch hub's cache or downloads them (233 MB), and
-            logs one warning if they are not available; ``"none"`` disables the metric.
-    """
-
-    def __init__(self, weights: Literal["auto", "none"]) -> None:
-        self.weights = weights
-        self._metric: LearnedPerceptualImagePatchSimilarity | None = None
-
-    def load(self, device: torch.device) -> None:
-        """Loads the network once, if its weights are available, and moves it to ``device``."""
-        if self.weights == "auto" and self._metric is None:
-            try:
-                imagenet_file("alexnet")
-            except WeightsError as error:
-                _log.warning("LPIPS is not measured: %s", error)
-                self.weights = "none"
-                return
-            self._metric = LearnedPerceptualImagePatchSimilarity("alex", normalize=True)
-        if self._metric is not None:
-            self._metric.to(device)
-
-    @torch.no_grad()
-    def __call__(self, preds: Tensor, target: Tensor) -> float | None:
-        """Compares one image with its target.
-
-        Args:
-            preds: (1, 3, H, W), RGB, about [0, 1].
-            target: same shape as ``preds``.
-
-        Returns:
-            The distance, 0 for equal images; ``None`` without weights or if the image is too small for AlexNet.
-        """
-        if self._metric is None or min(target.shape[2:]) < _LPIPS_MIN_SIDE:
-            return None
-        distance = float(self._metric(preds.float().clamp(0, 1), target.float().clamp(0, 1)))
-        self._metric.reset()  # the metric accumulates all its values
-        return distance

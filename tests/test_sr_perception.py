@@ -1,6 +1,8 @@
 """Blur and LPIPS: by their effect, by hand, and without weights."""
 
 import logging
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,10 +10,13 @@ import torch
 import torchvision
 from skimage import data, filters
 from torch import Tensor
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+from torchvision.models import vgg
 
 from experiments.tasks.super_resolution import SPEC
-from lightning_modules import super_resolution_metrics as sr_metrics
-from lightning_modules.super_resolution_metrics import Lpips, blur, mean_scores
+from lightning_modules import lpips as lpips_module
+from lightning_modules.lpips import Lpips
+from lightning_modules.super_resolution_metrics import blur, mean_scores
 from models.weights.pretrained import WeightsError
 
 
@@ -47,7 +52,7 @@ def test_lpips_uses_alexnet_if_weights_are_available(monkeypatch: pytest.MonkeyP
     alexnet = torchvision.models.alexnet
     torch.manual_seed(0)
     net = alexnet(weights=None)
-    monkeypatch.setattr(sr_metrics, "imagenet_file", lambda name: name)
+    monkeypatch.setattr(lpips_module, "imagenet_file", lambda name: name)
     monkeypatch.setattr(torchvision.models, "alexnet", lambda weights: net)
     lpips = Lpips("auto")
     lpips.load(torch.device("cpu"))
@@ -63,13 +68,34 @@ def test_lpips_uses_alexnet_if_weights_are_available(monkeypatch: pytest.MonkeyP
     assert lpips(truth[..., :63], truth[..., :63]) == 0
 
 
+def test_lpips_with_a_file_of_vgg16_equals_torchmetrics(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    features = vgg.make_layers(vgg.cfgs["D"])
+    for layer in features:
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    torch.save({f"features.{name}": value for name, value in features.state_dict().items()}, tmp_path / "vgg16.pth")
+    monkeypatch.setattr(torchvision.models, "vgg16", lambda weights: SimpleNamespace(features=features))
+    theirs = LearnedPerceptualImagePatchSimilarity("vgg", normalize=True)
+    lpips = Lpips(str(tmp_path / "vgg16.pth"))
+    monkeypatch.undo()
+    lpips.load(torch.device("cpu"))
+    truth = tensor(image())
+    for sigma in (0.5, 3):
+        assert lpips(blurred(sigma), truth) == pytest.approx(float(theirs(blurred(sigma), truth)), rel=1e-3)
+        theirs.reset()
+    assert lpips(truth, truth) == 0
+    with pytest.raises(WeightsError, match=r"missing\.pth is neither a file"):
+        Lpips(str(tmp_path / "missing.pth")).load(torch.device("cpu"))
+
+
 def test_missing_lpips_weights_are_reported_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def nowhere(name: str) -> None:
         raise WeightsError(f"no ImageNet weights for {name}")
 
-    monkeypatch.setattr(sr_metrics, "imagenet_file", nowhere)
+    monkeypatch.setattr(lpips_module, "imagenet_file", nowhere)
     lpips = Lpips("auto")
     with caplog.at_level(logging.WARNING, logger="darkroom"):
         lpips.load(torch.device("cpu"))
@@ -79,7 +105,7 @@ def test_missing_lpips_weights_are_reported_once(
 
 
 def test_lpips_none_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sr_metrics, "imagenet_file", lambda name: pytest.fail("looked"))
+    monkeypatch.setattr(lpips_module, "imagenet_file", lambda name: pytest.fail("looked"))
     lpips = Lpips("none")
     lpips.load(torch.device("cpu"))
     assert lpips(tensor(image()), tensor(image())) is None

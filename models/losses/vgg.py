@@ -39,6 +39,7 @@ class VggFeatures(nn.Module):
             (``models/losses/random_filters.py``); ``"auto"`` takes ImageNet's if they are available, otherwise random
             ones with a warning.
         seed: of random weights. They are not saved, so they must be the same at every start.
+        option: option with which a user names the file, for the error message.
 
     Attributes:
         weights_origin: where the weights came from, for reports.
@@ -52,7 +53,13 @@ class VggFeatures(nn.Module):
     """
 
     def __init__(
-        self, *, name: VggName = "vgg16_bn", layers: Sequence[int] = (5, 12, 22), weights: str = "auto", seed: int = 0
+        self,
+        *,
+        name: VggName = "vgg16_bn",
+        layers: Sequence[int] = (5, 12, 22),
+        weights: str = "auto",
+        seed: int = 0,
+        option: str = "--model.loss.weights FILE",
     ) -> None:
         super().__init__()
         classifier = _without_weights(name)
@@ -62,7 +69,9 @@ class VggFeatures(nn.Module):
         for layer in features:
             if isinstance(layer, nn.BatchNorm2d):
                 layer.reset_parameters()
-        self.weights_origin, self.random = _load_(classifier, self.layers[-1], name=name, weights=weights)
+        self.weights_origin, self.random = _load_(
+            classifier, self.layers[-1], name=name, weights=weights, option=option
+        )
         self.least_size = 2 ** sum(isinstance(layer, nn.MaxPool2d) for layer in features)
         if self.random:
             features = draw_random_filters_(features, seed)
@@ -164,13 +173,12 @@ def _build(name: str) -> torchvision.models.VGG:
     return vgg
 
 
-def _load_(classifier: nn.Module, last: int, *, name: str, weights: str) -> tuple[str, bool]:
+def _load_(classifier: nn.Module, last: int, *, name: str, weights: str, option: str) -> tuple[str, bool]:
     """Loads weights into the layers up to ``last``, in place; returns their origin and whether they are random."""
     prefixes = {f"features.{number}" for number in range(last + 1)}
     tensors = [key for key in classifier.state_dict() if key.rpartition(".")[0] in prefixes]
     try:
         requested = "imagenet" if weights == "auto" else weights
-        option = "--model.loss.weights FILE"
         origin = load_pretrained_(classifier, name=name, tensors=tensors, pretrained=requested, option=option)
         return origin, requested == "none"
     except WeightsError as error:
