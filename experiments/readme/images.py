@@ -10,9 +10,8 @@ python experiments/run.py --task style
 python experiments/run.py --task style predict IMAGE ...
 python -m experiments.readme.images style runs/style/sample IMAGE ...
 
-python experiments/run.py --task style --recipe painting --name starry_night --data.root IMAGES --data.style_image FILE
-python experiments/run.py --task style predict IMAGE ... --name starry_night
-python -m experiments.readme.images paintings runs/style/starry_night runs/style/wave ... --images IMAGE ...
+python experiments/run.py --task style predict --net styles --style wave --out the_great_wave/predictions IMAGE ...
+python -m experiments.readme.images paintings starry_night the_great_wave ... --images IMAGE ...
 """
 
 import argparse
@@ -69,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     style.add_argument("--painting", type=Path, help="the style image, if it was not the sample painting")
     style.add_argument("--random", action="store_true", help="label the results as made with random features")
     paintings = kinds.add_parser("paintings", allow_abbrev=False)
-    paintings.add_argument("runs", type=Path, nargs="+", help="folders of the runs; their names are the labels")
+    paintings.add_argument("runs", type=Path, nargs="+", help="folders with predictions/; their names are the labels")
     paintings.add_argument("--images", type=Path, nargs="+", required=True, help="images given to predict in all runs")
     kinds.add_parser("tensorboard", allow_abbrev=False).add_argument(
         "screenshot", type=Path, help="screenshot made by experiments/readme/tensorboard.py"
