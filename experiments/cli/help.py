@@ -13,8 +13,7 @@ COMMON_OPTIONS = {
     "--recipe NAME": "a shipped recipe (see below); without it the default of the task",
     "--config FILE": "your own YAML, which overrides the recipe; may be given several times",
     "--data.root FOLDER": "your images; without it sample images are generated",
-    "--stages.0.epochs 4": "any field of a stage, by its number or --stages.all",
-    "--epochs 4, --batch_size 8, --lr 1e-3": "the same field of all stages",
+    "--epochs 4, --batch_size 8, --lr 1e-3": "fields of all stages; of one: --stages.0.epochs 4",
     "--seed 1": "seed of the run (--seed_everything), a number; 0 without it",
     "--model.net.encoder NAME": "any argument of the network; --trainer.precision bf16-mixed: of Lightning's Trainer",
     "--name NAME": "name of the run, saved in runs/<task>/<name>",
@@ -58,7 +57,6 @@ def short_help(task_name: str | None, rest: Sequence[str]) -> str:
         f"  {start} --task {example}",
         f"  {start} --task {example} --data.root my/images --name mine",
         f"  {start} --task {example} predict image.jpg",
-        f"  {start} --task {example} --resume",
     ]
     return "\n".join(lines)
 
