@@ -118,7 +118,7 @@ def seen_by_opencv(points: np.ndarray) -> np.ndarray:
 
 
 def test_mask_extent_equals_the_projected_car() -> None:
-    design = replace(design_car(0, 2), yaw=0.0, off_centre=(0.0, 0.0))
+    design = replace(design_car(0, 2), yaw=0.0, off_center=(0.0, 0.0))
     mask = render_view(design, 6, views=16, grain=np.random.default_rng(0))[1]
     points = np.concatenate([part.mesh.points[part.mesh.faces.reshape(-1)] for part in build_car(design).outer])
     pixels = seen_by_opencv(points @ turn(heading(6, 16)).T)
@@ -152,7 +152,7 @@ def test_coverage_of_a_square_is_its_area() -> None:
 
 
 def test_mask_is_where_more_than_half_of_a_pixel_is_car() -> None:
-    design = replace(design_car(0, 2), yaw=0.0, off_centre=(0.0, 0.0))
+    design = replace(design_car(0, 2), yaw=0.0, off_center=(0.0, 0.0))
     mask = render_view(design, 9, views=16, grain=np.random.default_rng(0))[1]
     car = build_car(design)
     seen = rasterise(place_meshes(car.outer, car.inner, turn(heading(9, 16)), np.zeros(3)))

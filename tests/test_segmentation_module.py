@@ -169,7 +169,7 @@ def test_threshold_is_applied() -> None:
 
 
 def test_probabilities_are_resized_without_shift_or_aliasing() -> None:
-    # Twice the size: samples lie a quarter of a pixel from the old centres.
+    # Twice the size: samples lie a quarter of a pixel from the old centers.
     assert resize_probs(torch.tensor([[[[0.0, 1.0]]]]), (1, 4)).flatten().tolist() == pytest.approx([0, 0.25, 0.75, 1])
     # One pixel in eight is lit. Sampled without a filter, all of them would fall between the places looked at.
     lit = torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0]).repeat(8)[None, None, None]

@@ -141,7 +141,7 @@ def test_up_block_reduces_first_only_when_it_has_more() -> None:
 
 def test_resize_keeps_corners_and_crop_cuts_bottom_right() -> None:
     x = torch.tensor([[[[0.0, 4.0]]]])
-    # bilinear with pixel centres: samples at 0.25 - 0.5 -> 0, 0.25, 0.75, 1 of the way, ends clamped
+    # bilinear with pixel centers: samples at 0.25 - 0.5 -> 0, 0.25, 0.75, 1 of the way, ends clamped
     assert resize_to(x, torch.empty(1, 9, 1, 4)).flatten().tolist() == [0.0, 1.0, 3.0, 4.0]
     grid = torch.arange(6.0).view(1, 1, 2, 3)
     assert crop_to(grid, torch.empty(1, 9, 1, 2)).flatten().tolist() == [0.0, 1.0]

@@ -38,8 +38,8 @@ class Discs(Dataset[dict[str, Any]]):
     def __getitem__(self, key: Key) -> dict[str, Any]:
         draw = np.random.default_rng(self.first + key.index)
         y, x = torch.meshgrid(torch.arange(self.size), torch.arange(self.size), indexing="ij")
-        centre = draw.uniform(0.3, 0.7, 2) * self.size
-        mask = (((y - centre[0]) ** 2 + (x - centre[1]) ** 2) < (self.size * 0.25) ** 2).float()
+        center = draw.uniform(0.3, 0.7, 2) * self.size
+        mask = (((y - center[0]) ** 2 + (x - center[1]) ** 2) < (self.size * 0.25) ** 2).float()
         noise = torch.from_numpy(draw.random((3, self.size, self.size), dtype=np.float32))
         return {"image": (mask * 0.6 + noise * 0.4), "mask": mask, "name": f"disc {self.first + key.index}.png"}
 

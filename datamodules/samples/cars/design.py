@@ -142,7 +142,7 @@ class Design:
     panelled: bool
     mast: float
     yaw: float
-    off_centre: tuple[float, float]
+    off_center: tuple[float, float]
     exposure: float
     warmth: float
     year: int
@@ -220,7 +220,7 @@ def design_car(
         panelled=shape.tall and not shape.rugged and bool(rng.random() < 0.4),
         mast=float(rng.choice([0.0, 0.22, 0.42, 0.75])),
         yaw=float(rng.uniform(-0.03, 0.03)),
-        off_centre=(float(rng.uniform(-0.12, 0.12)), float(rng.uniform(-0.08, 0.08))),
+        off_center=(float(rng.uniform(-0.12, 0.12)), float(rng.uniform(-0.08, 0.08))),
         exposure=float(rng.uniform(0.93, 1.04)),
         warmth=float(rng.uniform(-0.02, 0.025)),
         year=int(rng.integers(2009, 2020)),

@@ -65,7 +65,7 @@ def _build(design: Design) -> tuple[Car, Floats, Floats]:
 def _place(design: Design) -> Array:
     """Rotation and position (2, 3) of the car on the turntable."""
     turn = camera.turn(design.yaw)
-    return np.concatenate([turn[:2, :2], np.array(design.off_centre)[:, None]], axis=1)
+    return np.concatenate([turn[:2, :2], np.array(design.off_center)[:, None]], axis=1)
 
 
 def _gain(design: Design) -> Floats:

@@ -61,7 +61,7 @@ def varied_design(seed: int, car: int) -> Design:
         wall=wall,
         mast=float(rng.choice([0.0, 0.15, 0.3, 0.55, 0.85])),
         yaw=float(rng.uniform(-0.4, 0.4)),  # so that eight views per car show cars from all sides
-        off_centre=(float(rng.uniform(-0.5, 0.5)), float(rng.uniform(-0.35, 0.35))),
+        off_center=(float(rng.uniform(-0.5, 0.5)), float(rng.uniform(-0.35, 0.35))),
         exposure=float(rng.uniform(0.85, 1.10)),
         warmth=float(rng.uniform(-0.04, 0.05)),
     )
