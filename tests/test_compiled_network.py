@@ -1,5 +1,6 @@
 """``--compile``: one compilation for each form of a stage, the weights of the plain run, and its checkpoints."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,6 +71,7 @@ def test_machine_that_cannot_compile_is_told_before_the_first_step() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler g++")
 def test_command_line_compiles_both_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     stages = "[{name: a, scale: 2, size: 8, batch_size: 4, epochs: 1, lr: 1e-3}, " \
