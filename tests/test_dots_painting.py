@@ -21,8 +21,8 @@ def test_dots_are_of_one_color_and_differ_from_each_other() -> None:
     steps = np.abs(np.diff(painting, axis=1)).max(axis=2)
     assert (steps == 0).mean() > 0.3  # inside a dot
     assert (steps > 40).mean() > 0.1  # from dot to dot
-    painted, photograph = (
+    painted, image = (
         cv2.resize(image, (15, 10), interpolation=cv2.INTER_AREA).mean(2).ravel()
         for image in (painting.astype(np.uint8), skimage.data.coffee())
     )
-    assert np.corrcoef(painted, photograph)[0, 1] > 0.95  # from a distance it shows the photograph
+    assert np.corrcoef(painted, image)[0, 1] > 0.95  # from a distance it shows the image

@@ -2,7 +2,7 @@
 
     python -m experiments.benchmarks.dots_painting dots.png
 
-Dots of pure colors are set on a light canvas as in pointillism: each takes the color of a photograph (scikit-image's
+Dots of pure colors are set on a light canvas as in pointillism: each takes the color of an image (scikit-image's
 coffee) at its place, with more saturation, and a random shift of its hue and brightness. So a new painting can be
 trained where no painting outside of those 16 styles is at hand, and everyone gets the same one.
 """
@@ -45,11 +45,11 @@ def paint_dots(seed: int = 0) -> NDArray[np.uint8]:
     Args:
         seed: of places, sizes and colors of the dots.
     """
-    photograph = skimage.data.coffee()
-    height, width = photograph.shape[:2]
+    image = skimage.data.coffee()
+    height, width = image.shape[:2]
     random = np.random.default_rng(seed)
     places = np.stack([random.integers(0, width, _DOTS), random.integers(0, height, _DOTS)], 1)
-    colors = cv2.cvtColor(photograph, cv2.COLOR_RGB2HSV)[places[:, 1], places[:, 0]].astype(np.float64)
+    colors = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[places[:, 1], places[:, 0]].astype(np.float64)
     colors[:, 0] = (colors[:, 0] + random.normal(0, _HUE, _DOTS)) % 180
     # A tenth of the dots has the complementary color, as Seurat set them in shadows.
     colors[:, 0] = np.where(random.random(_DOTS) < 0.1, (colors[:, 0] + 90) % 180, colors[:, 0])

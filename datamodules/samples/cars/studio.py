@@ -37,8 +37,8 @@ class Wall:
     """How the wall and its lettering look.
 
     Attributes:
-        along: shift of the lettering along the wall in metres.
-        lift: height of the lettering above its usual place in metres.
+        along: shift of the lettering along the wall in meters.
+        lift: height of the lettering above its usual place in meters.
         ink: pixel value of the letters, 0 to 255.
         light: factor on the pixel values of the wall.
     """

@@ -1,13 +1,13 @@
-"""Measures the flicker of a stylized film with a moving camera, with and without ``--smooth``.
+"""Measures the flicker of a stylized video with a moving camera, with and without ``--smooth``.
 
-    python -m experiments.benchmarks.film_flicker [--net styles] [--style starry_night] [--frames 24] [--amount 0.8]
+    python -m experiments.benchmarks.video_flicker [--net styles] [--style starry_night] [--frames 24] [--amount 0.8]
 
-The film is made from a photograph (scikit-image's astronaut): the camera moves by a constant fraction of a pixel per
+The video is made from an image (scikit-image's astronaut): the camera moves by a constant fraction of a pixel per
 frame, and every frame has its own noise. So the true motion is known, and flicker is measured with it, not with the
 optical flow that the smoothing estimates: the mean absolute difference between a result and the previous result moved
 along the true motion, in gray levels of 255, over the pixels visible in both frames.
 
-``in place`` is the smoothing without optical flow: each result is averaged with the previous one where the film is
+``in place`` is the smoothing without optical flow: each result is averaged with the previous one where the video is
 static, as ``--smooth`` did before it followed motion. Detail is the mean absolute Laplacian relative to that of the
 unsmoothed results: below 1 the smoothing blurs.
 
@@ -35,7 +35,7 @@ from experiments.inference.loading import load
 Frame = NDArray[np.uint8]
 Smooth = Callable[[Frame, Frame], Frame]
 
-SIZE = 288, 384  # height and width of the film
+SIZE = 288, 384  # height and width of the video
 SHIFT = 3.3, 1.4  # pixels per frame by which the camera moves right and down
 NOISE = 2.0  # standard deviation in gray levels
 GOAL = 0.5
@@ -65,7 +65,7 @@ class InPlace:
 
 def main(argv: Sequence[str]) -> int:
     """Prints the table."""
-    parser = argparse.ArgumentParser(prog="experiments.benchmarks.film_flicker", description="Flicker with --smooth.")
+    parser = argparse.ArgumentParser(prog="experiments.benchmarks.video_flicker", description="Flicker with --smooth.")
     parser.add_argument("--net", default="styles", help="a checkpoint of style, or the name of a network that ships")
     parser.add_argument("--style", help="of a network of many styles; by default starry_night of the network styles")
     parser.add_argument("--frames", type=int, default=24, help="number of frames")
@@ -76,11 +76,11 @@ def main(argv: Sequence[str]) -> int:
     torch.set_num_threads(options.threads)
     style = options.style or ("starry_night" if options.net == "styles" else None)
     predictor = load(options.net, style=style, precision=options.precision, device="cpu")
-    sources = list(film(skimage.data.astronaut(), frames=options.frames))
+    sources = list(video(skimage.data.astronaut(), frames=options.frames))
     start = time.process_time()
     made = [np.asarray(predictor(Image.fromarray(source))) for source in sources]
     print(f"{len(sources)} frames of {SIZE[1]} x {SIZE[0]} px, {SHIFT} px per frame, torch {torch.__version__}")
-    print(f"the film itself: {flicker(sources):.2f} gray levels; network: {_each(start, made):.0f} ms per frame")
+    print(f"the video itself: {flicker(sources):.2f} gray levels; network: {_each(start, made):.0f} ms per frame")
     print(f"{'':20}{'flicker':>9}{'detail':>9}{'ms per frame':>14}")
     sharp, found = detail(made), {}
     forms: dict[str, Smooth | None] = {
@@ -99,28 +99,28 @@ def main(argv: Sequence[str]) -> int:
     return 0 if ratio <= GOAL else 1
 
 
-def film(
-    photograph: Frame, *, frames: int, size: tuple[int, int] = SIZE, shift: tuple[float, float] = SHIFT
+def video(
+    image: Frame, *, frames: int, size: tuple[int, int] = SIZE, shift: tuple[float, float] = SHIFT
 ) -> Iterator[Frame]:
-    """Yields the frames of a camera that moves over a photograph.
+    """Yields the frames of a camera that moves over an image.
 
     Args:
-        photograph: (H, W, 3).
+        image: (H, W, 3).
         frames: their number.
         size: height and width of a frame.
         shift: pixels to the right and down per frame.
 
     Raises:
-        ValueError: if the camera would leave the photograph.
+        ValueError: if the camera would leave the image.
     """
     height, width = size
     ends = (width + shift[0] * (frames - 1), height + shift[1] * (frames - 1))
-    if ends[0] > photograph.shape[1] - 1 or ends[1] > photograph.shape[0] - 1:
-        raise ValueError(f"{frames} frames of {width} x {height} px leave the photograph: take fewer")
+    if ends[0] > image.shape[1] - 1 or ends[1] > image.shape[0] - 1:
+        raise ValueError(f"{frames} frames of {width} x {height} px leave the image: take fewer")
     random = np.random.default_rng(0)
     for number in range(frames):
         place = np.array([[1, 0, number * shift[0]], [0, 1, number * shift[1]]], np.float32)
-        view = cv2.warpAffine(photograph, place, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
+        view = cv2.warpAffine(image, place, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
         noisy = view + random.normal(0, NOISE, view.shape)
         yield noisy.round().clip(0, 255).astype(np.uint8)
 
@@ -129,8 +129,8 @@ def flicker(results: Sequence[Frame], shift: tuple[float, float] = SHIFT) -> flo
     """Mean absolute difference of consecutive frames after compensation of the true motion, in gray levels.
 
     Args:
-        results: (H, W, 3) each, made from the frames of ``film``.
-        shift: as of ``film``.
+        results: (H, W, 3) each, made from the frames of ``video``.
+        shift: as of ``video``.
     """
     height, width = results[0].shape[:2]
     flow = np.broadcast_to(np.array(shift, np.float32), (height, width, 2))
