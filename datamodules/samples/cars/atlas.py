@@ -54,7 +54,7 @@ class Atlas:
     def __init__(self) -> None:
         self._color = np.zeros((HEIGHT, WIDTH, 3), np.uint8)  # square roots of linear color, as in the image
         self._finish = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
-        self._bump = np.zeros((HEIGHT, WIDTH), np.float32)  # metres
+        self._bump = np.zeros((HEIGHT, WIDTH), np.float32)  # meters
         self._swatches: dict[Finish, tuple[float, float]] = {}
 
     def swatch(self, finish: Finish) -> tuple[float, float]:
@@ -72,22 +72,22 @@ class Atlas:
         self._color[box], self._finish[box] = _encode(finish)
 
     def area(self, chart: Chart, outline: Outline, finish: Finish, *, round_by: float = 0.0) -> None:
-        """Fills an outline in metres, with corners rounded by about ``round_by`` metres."""
+        """Fills an outline in meters, with corners rounded by about ``round_by`` meters."""
         left, top, mask = outline_mask(chart, outline, round_by)
         self._blend(left, top, mask, finish)
 
     def stroke(self, chart: Chart, line: Outline, width: float, finish: Finish) -> None:
-        """Draws a line of ``width`` metres."""
+        """Draws a line of ``width`` meters."""
         left, top, mask = line_mask(chart, line, width)
         self._blend(left, top, mask, finish)
 
     def raise_area(self, chart: Chart, outline: Outline, by: float, *, round_by: float, soft: float) -> None:
-        """Raises an outline by ``by`` metres (lowers it if negative), with an edge ``soft`` metres wide."""
+        """Raises an outline by ``by`` meters (lowers it if negative), with an edge ``soft`` meters wide."""
         left, top, mask = outline_mask(chart, outline, round_by, margin=3 * soft)
         self._raise(left, top, blur(mask, soft * chart.scale), by)
 
     def raise_stroke(self, chart: Chart, line: Outline, width: float, by: float, *, soft: float) -> None:
-        """Raises a line by ``by`` metres (lowers it if negative)."""
+        """Raises a line by ``by`` meters (lowers it if negative)."""
         left, top, mask = line_mask(chart, line, width, margin=3 * soft)
         self._raise(left, top, blur(mask, soft * chart.scale), by)
 
@@ -113,7 +113,7 @@ class Atlas:
         self._blend(chart.left, chart.top, image, finish)
 
     def raise_map(self, chart: Chart, height: NDArray[np.float32]) -> None:
-        """Adds ``height`` (chart height, chart width), in metres, to a chart."""
+        """Adds ``height`` (chart height, chart width), in meters, to a chart."""
         self._raise(chart.left, chart.top, height, 1.0)
 
     def finish(self) -> "FinishedAtlas":

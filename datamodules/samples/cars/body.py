@@ -37,7 +37,7 @@ class Body:
 
     Attributes:
         shape: the shape it was built from.
-        u: (U,) metres along the outline from the center of the front.
+        u: (U,) meters along the outline from the center of the front.
         x: (U,) position along the car of the widest outline.
         edge: (U, 3) the shoulder, where side and top meet.
         mesh: the surface.

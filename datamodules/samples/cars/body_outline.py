@@ -5,7 +5,7 @@ import numpy as np
 from datamodules.samples.cars.curves import Array, monotone_cubic, smoothstep, superellipse
 from datamodules.samples.cars.design import Shape
 
-_STEP = 0.075  # metres between vertices of the outline
+_STEP = 0.075  # meters between vertices of the outline
 ARCH_GAP = 0.058  # gap between tyre and wheel arch
 
 
@@ -46,7 +46,7 @@ def outline_nodes(shape: Shape) -> Array:
 
 
 def outline_at(shape: Shape, u: Array) -> tuple[Array, Array, Array]:
-    """X, y and outward normal (U, 2) of the widest outline at ``u`` metres along it."""
+    """X, y and outward normal (U, 2) of the widest outline at ``u`` meters along it."""
     line, along = _outline_points(shape)
     x, y = np.interp(u, along, line[:, 0]), np.interp(u, along, line[:, 1])
     tangent = np.gradient(line, along, axis=0)

@@ -8,7 +8,7 @@ from datamodules.samples.cars.curves import Array
 
 HEIGHT, WIDTH = 1280, 1918
 FOCAL = 2400.0  # pixels; about 43 degrees across
-DISTANCE = 8.7  # metres from the middle of the turntable
+DISTANCE = 8.7  # meters from the middle of the turntable
 EYE = np.array([0.0, -DISTANCE, 1.75])
 _PITCH = math.atan(345.0 / FOCAL)  # the horizon is 345 pixels above the center
 
@@ -26,7 +26,7 @@ def project(points: Array) -> Array:
     """Homogeneous pixel coordinates of world points.
 
     Args:
-        points: (..., 3) metres.
+        points: (..., 3) meters.
 
     Returns:
         (..., 3): x * depth, y * depth and depth, with x and y in pixels, (0, 0) the corner of the first pixel.

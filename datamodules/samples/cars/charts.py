@@ -18,7 +18,7 @@ Outline = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Chart:
-    """A rectangle of the atlas and its coordinates in metres; ``v`` points up, texel rows point down."""
+    """A rectangle of the atlas and its coordinates in meters; ``v`` points up, texel rows point down."""
 
     left: int
     top: int
@@ -29,7 +29,7 @@ class Chart:
     scale: float
 
     def texels(self, u: Array, v: Array) -> Array:
-        """Atlas positions ``(..., 2)`` of chart positions in metres, clipped to the chart."""
+        """Atlas positions ``(..., 2)`` of chart positions in meters, clipped to the chart."""
         x = np.clip((u - self.u0) * self.scale, 1.0, self.width - 2.0)
         y = np.clip((self.v1 - v) * self.scale, 1.0, self.height - 2.0)
         return np.stack([x + self.left, y + self.top], axis=-1)
@@ -89,7 +89,7 @@ def outline_mask(
 def line_mask(
     chart: Chart, line: Outline, width: float, *, margin: float = 0.0
 ) -> tuple[int, int, NDArray[np.float32]]:
-    """Left and top texel, and coverage in [0, 1], of a line of ``width`` metres."""
+    """Left and top texel, and coverage in [0, 1], of a line of ``width`` meters."""
     points = _free_texels(chart, line)
     texels = width * chart.scale
     left, top, right, bottom = _box(chart, points, 2 + texels + margin * chart.scale)

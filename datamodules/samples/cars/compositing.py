@@ -10,7 +10,7 @@ from datamodules.samples.cars.raster import FINE, Scene, Seen
 from datamodules.samples.cars.shading import Floats, shade
 from datamodules.samples.cars.studio import environment
 
-_JUMP = 0.12  # metres; depths within a pixel that differ by more are an edge
+_JUMP = 0.12  # meters; depths within a pixel that differ by more are an edge
 _CLEAR = 0.004  # transmission below this is ignored
 _WHITE = np.float32(1.2)  # brighter light is clipped before averaging, as by a sensor
 

@@ -11,7 +11,7 @@ from datamodules.samples.cars.studio import PLAIN, Wall
 
 @dataclass(frozen=True)
 class Shape:
-    """A type of car. Lengths are in metres; positions along the car count from its front.
+    """A type of car. Lengths are in meters; positions along the car count from its front.
 
     Attributes:
         cowl: where the windscreen meets the bonnet.

@@ -12,7 +12,7 @@ from datamodules.samples.cars.curves import Array, superellipse
 from datamodules.samples.cars.design import Design
 from datamodules.samples.cars.studio import TABLE
 
-_SIDE, _SCALE = 1232, 160.0  # texels, texels per metre
+_SIDE, _SCALE = 1232, 160.0  # texels, texels per meter
 _COARSE = 4  # shadows are drawn at a quarter of this resolution
 _TOP = 480  # first image row in which the floor near the car can be visible
 
@@ -26,7 +26,7 @@ def ground_darkening(design: Design, place: Array) -> NDArray[np.float32]:
 
     Args:
         design: the car.
-        place: (2, 3) rotation and translation from car to turntable, in metres.
+        place: (2, 3) rotation and translation from car to turntable, in meters.
 
     Returns:
         float32 (S, S): factor on pixel values; 1 is no darkening.
@@ -59,14 +59,14 @@ def _shadow_strength(design: Design, place: Array) -> NDArray[np.float32]:
             tyres = np.maximum(tyres, _filled(side, scale, patch, place))
     clearance = 0.55 * shape.sill + 0.06
     light = np.ones_like(body)
-    for mask, metres, share in (
+    for mask, meters, share in (
         (body, clearance, 0.86),
         (body, 0.42, 0.40),
         (body, 0.95, 0.22),
         (tyres, 0.045, 0.80),
         (tyres, 0.14, 0.45),
     ):
-        light *= 1.0 - share * cv2.GaussianBlur(mask, (0, 0), metres * scale)
+        light *= 1.0 - share * cv2.GaussianBlur(mask, (0, 0), meters * scale)
     return np.asarray(1.0 - light, dtype=np.float32)
 
 
@@ -116,7 +116,7 @@ def darken_image(ground: NDArray[np.float32], turn: Array, image: NDArray[np.flo
         turn: (3, 3) rotation of the turntable.
         image: float32 (H, W, 3).
     """
-    # texel -> metres on the table -> world -> image, as one homography
+    # texel -> meters on the table -> world -> image, as one homography
     to_metres = np.array([[1 / _SCALE, 0, -_SIDE / _SCALE / 2], [0, 1 / _SCALE, -_SIDE / _SCALE / 2], [0, 0, 1]])
     corners = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]) @ turn.T
     origin, along_x, along_y = camera.project(corners)

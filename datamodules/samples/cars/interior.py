@@ -11,7 +11,7 @@ from datamodules.samples.cars.solids import Texel, superellipsoid, sweep
 
 _CLOTH = Finish((0.045, 0.043, 0.042))
 _DASH = Finish((0.020, 0.020, 0.020), coat=0.1)
-_LEAN = 0.22  # slope of a backrest, metres per metre of height
+_LEAN = 0.22  # slope of a backrest, meters per meter of height
 _SIDEWAYS = 0.36
 
 
@@ -45,7 +45,7 @@ def _headroom(shape: Shape, x: float) -> float:
 
 
 def _seat(top: float, cloth: Texel, stem: Texel) -> Mesh:
-    """A backrest with a head restraint up to ``top`` metres above the belt line, which is its origin."""
+    """A backrest with a head restraint up to ``top`` meters above the belt line, which is its origin."""
     back = superellipsoid((0.085, 0.24, 0.30), 3.4, cloth, steps=8)
     leaning = back.points.copy()
     leaning[:, 0] -= _LEAN * leaning[:, 2]

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from datamodules.samples.cars.curves import Array
 
-LENGTH, TALL = 10.2, 1.30  # metres
-_SCALE = 200  # texels per metre
+LENGTH, TALL = 10.2, 1.30  # meters
+_SCALE = 200  # texels per meter
 _MARGIN = 0.2
 _THIN, _BOLD = 0.115, 0.25
 _WIDTH, _GAP = 0.96, 0.36
@@ -35,7 +35,7 @@ def _letter_strokes(letter: str) -> list[Line]:
 
 
 def lettering() -> NDArray[np.float32]:
-    """Mask of the name at 200 texels per metre, with a margin of 0.2 m."""
+    """Mask of the name at 200 texels per meter, with a margin of 0.2 m."""
     rows, columns = round((TALL + 2 * _MARGIN) * _SCALE), round((LENGTH + 2 * _MARGIN) * _SCALE)
     mask = np.zeros((rows, columns), np.uint8)
     left = _MARGIN + (LENGTH - 8 * _WIDTH - 7 * _GAP) / 2
@@ -53,7 +53,7 @@ def lettering() -> NDArray[np.float32]:
 
 
 def lettering_at(mask: NDArray[np.float32], along: Array, up: Array) -> Array:
-    """Interpolates the mask at metres along the wall from its center and metres above the baseline."""
+    """Interpolates the mask at meters along the wall from its center and meters above the baseline."""
     x = (along + LENGTH / 2 + _MARGIN) * _SCALE - 0.5
     y = (TALL + _MARGIN - up) * _SCALE - 0.5
     found = cv2.remap(

@@ -11,7 +11,7 @@ from datamodules.samples.cars.curves import Array
 
 @dataclass(frozen=True)
 class Mesh:
-    """Triangles in car coordinates in metres: x forward, y left, z up; the origin is on the ground below the center.
+    """Triangles in car coordinates in meters: x forward, y left, z up; the origin is on the ground below the center.
 
     Attributes:
         points: (N, 3) vertices.
@@ -32,7 +32,7 @@ class Part:
 
     Attributes:
         mesh: the surface.
-        nearer: offset in metres towards the camera for the depth order, for parts that lie on another part.
+        nearer: offset in meters towards the camera for the depth order, for parts that lie on another part.
     """
 
     mesh: Mesh

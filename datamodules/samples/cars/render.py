@@ -10,12 +10,12 @@ from datamodules.samples.cars import camera
 from datamodules.samples.cars.car import Car, build_car
 from datamodules.samples.cars.compositing import composite_car
 from datamodules.samples.cars.curves import Array
-from datamodules.samples.cars.design import Design, design_car
+from datamodules.samples.cars.design import Design
 from datamodules.samples.cars.ground import darken_image, ground_darkening
 from datamodules.samples.cars.raster import place_meshes, rasterise
 from datamodules.samples.cars.shading import Floats
 from datamodules.samples.cars.studio import backdrop
-from datamodules.samples.cars.variety import varied_design
+from datamodules.samples.cars.variety import set_design
 
 _TILE = 512  # side of the noise tile, which is repeated at a random offset
 
@@ -30,12 +30,12 @@ def draw_car(
         view: 1 to ``views``; 1 shows the front, and the car turns clockwise.
         car: index of the car in the set.
         views: number of views in a full turn.
-        varied: whether the car is one of the wider choice of ``varied_design``.
+        varied: whether the car is one of the wider choice of ``set_design``.
 
     Returns:
         The image (1280, 1918, 3), RGB, and its mask (1280, 1918), 1 where more than half of a pixel is car.
     """
-    design = varied_design(seed, car) if varied else design_car(seed, car)
+    design = set_design(seed, car, varied=varied)
     return render_view(design, view, views=views, grain=np.random.default_rng([seed, 3, car, view]))
 
 

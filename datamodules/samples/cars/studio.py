@@ -11,13 +11,13 @@ from datamodules.samples.cars import camera
 from datamodules.samples.cars.curves import Array, monotone_cubic, smoothstep
 from datamodules.samples.cars.lettering import TALL, lettering, lettering_at
 
-TABLE = 3.75  # radius of the turntable in metres
+TABLE = 3.75  # radius of the turntable in meters
 _ROOM = 12.0  # radius of the wall
 _BACK = -6.0  # y of the middle of the room
 _LEDGE = 1.08  # the wall is lit from behind this height
 _CEILING = 5.2
 # pixel value (0 to 255) by distance along a line from the center of the floor to the top of the wall;
-# negative metres are on the floor
+# negative meters are on the floor
 _FLOOR = (
     (-14.0, 203.0),
     (-9.0, 197.0),

@@ -46,6 +46,11 @@ MORE_PAINTS = {
 _SPREAD = 1.8
 
 
+def set_design(seed: int, car: int, *, varied: bool) -> Design:
+    """Design number ``car`` of a varied set, or of a set like the sample's."""
+    return varied_design(seed, car) if varied else design_car(seed, car)
+
+
 def varied_design(seed: int, car: int) -> Design:
     """Design number ``car`` of a varied set: more shapes and paints, another wall, and another place for every car."""
     design = design_car(seed, car, shapes=MORE_SHAPES, paints=MORE_PAINTS, spread=_SPREAD)

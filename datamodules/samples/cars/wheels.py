@@ -50,7 +50,7 @@ def draw_wheel(atlas: Atlas, design: Design) -> None:
 
 
 def rim_radius(design: Design) -> float:
-    """Radius of the rim in metres."""
+    """Radius of the rim in meters."""
     return design.shape.wheel * 0.735
 
 

@@ -15,9 +15,8 @@ from PIL import Image
 from datamodules.io.atomic_file import atomic_path, partial_path
 from datamodules.io.rle import encode_rle
 from datamodules.loading.parallel import map_files, usable_cores
-from datamodules.samples.cars.design import design_car
 from datamodules.samples.cars.render import draw_car
-from datamodules.samples.cars.variety import varied_design
+from datamodules.samples.cars.variety import set_design
 
 DRAWING = 3  # version of the images; increase it when they change
 _JPEG_QUALITY = 90
@@ -50,7 +49,7 @@ def ensure_sample_cars(
         cars: number of cars.
         views: images per car, at equal angles.
         seed: seed of the designs.
-        varied: whether the cars are of the wider choice of ``varied_design``.
+        varied: whether the cars are of the wider choice of ``set_design``.
         workers: number of processes; by default one per core, at most eight.
 
     Returns:
@@ -119,7 +118,7 @@ def _gif(mask: NDArray[np.uint8]) -> bytes:
 
 
 def _metadata(seed: int, cars: int, *, varied: bool) -> list[tuple[str, ...]]:
-    designs = [(varied_design if varied else design_car)(seed, car) for car in range(cars)]
+    designs = [set_design(seed, car, varied=varied) for car in range(cars)]
     return [
         (car_id(seed, k), str(design.year), "Darkroom", design.shape.name, design.shape.name, design.paint_name)
         for k, design in enumerate(designs)
